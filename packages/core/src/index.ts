@@ -21,3 +21,26 @@ export {
   uint8,
 } from './dtypes/index.ts';
 export type { Operand } from './dtypes/index.ts';
+export {
+  bytesSink,
+  bytesSource,
+  openSafetensors,
+  openSafetensorsIndex,
+  parseSafetensorsIndex,
+  planShards,
+  safetensorsChunks,
+  safetensorsHeader,
+  safetensorsIndex,
+  writeSafetensors,
+} from './serialize/index.ts';
+export type {
+  ByteSink,
+  ByteSource,
+  SafetensorsEntry,
+  SafetensorsIndex,
+  SafetensorsItem,
+  SafetensorsLayout,
+  Shard,
+  TensorBytes,
+  TensorFile,
+} from './serialize/index.ts';
