@@ -4,8 +4,11 @@
  * except where the dtype holds more than float32 can (float64 and the integers).
  */
 import { AoError } from './errors.ts';
+import { intern } from './identity.ts';
 
 export type RawArray = Float32Array | Float64Array | Int8Array | Uint8Array | Uint16Array | Int32Array;
+/** What data() and bits() give. */
+export type TypedArray = RawArray;
 export type ValueArray = Float32Array | Float64Array | Int8Array | Uint8Array | Int32Array;
 
 export interface ArrayType<T> {
@@ -39,29 +42,15 @@ export interface DType<N extends string = string> {
   readonly eps: number;
 }
 
-const REGISTRY: unique symbol = /*@__PURE__*/ Symbol.for('@ao/core/v1');
-type Shared = { [REGISTRY]?: { dtypes?: Map<string, DType> } };
-
-/** All dtypes defined in this process; the ESM and CJS copies of this package share it. */
-export function registeredDTypes(): Map<string, DType> {
-  const shared = ((globalThis as Shared)[REGISTRY] ??= {});
-  return (shared.dtypes ??= new Map());
-}
-
 /** Defines a dtype, or returns the one that another copy of this package defined under the same name. */
 export function defineDType<const N extends string>(row: DType<N>): DType<N> {
-  const all = registeredDTypes();
-  const known = all.get(row.name);
-  if (known) {
-    if (known.code !== row.code || known.bits !== row.bits || known.safetensors !== row.safetensors) {
-      throw new AoError('ERR_AO_DTYPE', `dtype '${row.name}' is defined twice, with different facts`, {
-        fix: 'rename one of them, or install one version of the package that defines it',
-      });
-    }
-    return known as DType<N>;
+  const known = intern<DType>('dtype', row.name, () => Object.freeze(row));
+  if (known.code !== row.code || known.bits !== row.bits || known.safetensors !== row.safetensors) {
+    throw new AoError('ERR_AO_DTYPE', `dtype '${row.name}' is defined twice, with different facts`, {
+      fix: 'rename one of them, or install one version of the package that defines it',
+    });
   }
-  all.set(row.name, Object.freeze(row));
-  return row;
+  return known as DType<N>;
 }
 
 export interface EncodeOptions {

@@ -1,7 +1,7 @@
 export { AoError, isAoError } from './errors.ts';
 export type { ErrorCode, ErrorDetails } from './errors.ts';
 export { decodeArray, decodeValues, defineDType, encodeArray, encodeSaturated, rawView } from './dtype.ts';
-export type { DType, EncodeOptions, RawArray, ValueArray } from './dtype.ts';
+export type { DType, EncodeOptions, RawArray, TypedArray, ValueArray } from './dtype.ts';
 export {
   bfloat16,
   bool,
