@@ -7,6 +7,7 @@ import { sum } from './lib/counts.mjs';
 import { run } from './lib/run.mjs';
 import { ready } from './lib/setup.mjs';
 import { stages } from './lib/stages.mjs';
+import { native } from './stages/native.mjs';
 
 const { values } = parseArgs({
   options: { only: { type: 'string' }, skip: { type: 'string' }, list: { type: 'boolean' } },
@@ -60,14 +61,15 @@ async function perform(stage) {
   return result;
 }
 
+const selected = stages.filter(({ name }) => (only?.includes(name) ?? true) && !skip.includes(name));
+const needed = selected.some((stage) => stage.native) ? (selected.includes(native) ? 'check' : 'build') : 'none';
 const start = Date.now();
 mkdirSync(`${tools}/logs`, { recursive: true });
 mkdirSync(at('build'), { recursive: true });
 const all = [];
-if (await ready('check')) {
+if (await ready(needed)) {
   console.log(`== set-up: ready in ${seconds(start)}`);
-  for (const stage of stages)
-    if ((only?.includes(stage.name) ?? true) && !skip.includes(stage.name)) all.push(await perform(stage));
+  for (const stage of selected) all.push(await perform(stage));
 } else all.push({ passed: 0, failed: 1, skipped: 0 });
 const total = sum(all);
 console.log(

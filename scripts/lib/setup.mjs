@@ -103,10 +103,8 @@ export async function setup(native) {
   if (major < 20) throw new Error(`Node ${process.versions.node} is too old: Node 20 or newer is needed`);
   if (native !== 'none') {
     const { missing, fix } = compilers();
-    if (missing.length)
-      throw new Error(
-        `${missing.join(' and ')} not found. Install with: ${fix}\n(AO_NATIVE=0 goes on without native kernels.)`,
-      );
+    const without = native === 'build' ? '\n(AO_NATIVE=0 goes on without native kernels.)' : '';
+    if (missing.length) throw new Error(`${missing.join(' and ')} not found. Install with: ${fix}${without}`);
   }
   await installPnpm();
   await installDependencies();

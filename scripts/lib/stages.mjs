@@ -9,8 +9,8 @@ import { packages, vitest } from '../stages/vitest.mjs';
  * @typedef {import('./counts.mjs').Counts} Counts
  * @typedef {import('./run.mjs').Options} Options
  * @typedef {{ exec(command: string, args: readonly string[], options?: Options): Promise<import('./run.mjs').Result> }} Context
- * @typedef {{ name: string, about: string, run(context: Context): Promise<Counts | string> }} Stage a string is the reason why
- *   there was nothing to run
+ * @typedef {{ name: string, about: string, native?: boolean, run(context: Context): Promise<Counts | string> }} Stage `native`: needs the
+ *   compiled kernels; a string is the reason why there was nothing to run
  */
 
 /** @type {readonly Stage[]} */

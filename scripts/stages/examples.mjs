@@ -9,6 +9,7 @@ const fromSource = ['--conditions=@ao/source'];
 /** @type {import('../lib/stages.mjs').Stage} */
 export const examples = {
   name: 'examples',
+  native: true,
   about: `runs every program of ${folder}`,
   async run({ exec }) {
     const files = existsSync(at(folder))
@@ -24,6 +25,7 @@ export const examples = {
 /** @type {import('../lib/stages.mjs').Stage} */
 export const outOfTree = {
   name: 'out-of-tree',
+  native: true,
   about: 'an extension outside the workspace, with its own op, kernel, dtype, kind and config, on the packed packages',
   async run({ exec }) {
     if (!existsSync(at('apps/examples/out-of-tree/package.json'))) return 'there is no apps/examples/out-of-tree';
@@ -35,6 +37,7 @@ export const outOfTree = {
 /** @type {import('../lib/stages.mjs').Stage} */
 export const demo = {
   name: 'demo',
+  native: true,
   about: 'npm run demo',
   async run({ exec }) {
     if (!existsSync(at(folder, 'demo.ts'))) return `there is no ${folder}/demo.ts`;

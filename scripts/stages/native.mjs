@@ -9,6 +9,7 @@ import { buildNative } from '../lib/setup.mjs';
 /** @type {import('../lib/stages.mjs').Stage} */
 export const native = {
   name: 'native',
+  native: true,
   about: 'builds the addon of the cpu backend (cached by turbo)',
   async run() {
     await buildNative();
@@ -40,6 +41,7 @@ const ctestIn =
 /** @type {import('../lib/stages.mjs').Stage} */
 export const ctest = {
   name: 'ctest',
+  native: true,
   about: 'the C++ tests of kernels/cpu on every instruction set',
   run: ctestIn('build/cpu', ['-DCMAKE_BUILD_TYPE=Release'], {}),
 };
@@ -47,6 +49,7 @@ export const ctest = {
 /** @type {import('../lib/stages.mjs').Stage} */
 export const ctestSanitized = {
   name: 'ctest-sanitized',
+  native: true,
   about: 'the same under AddressSanitizer and UndefinedBehaviorSanitizer',
   run: ctestIn('build/cpu-sanitized', ['-DCMAKE_BUILD_TYPE=RelWithDebInfo', '-DAO_SANITIZE=address,undefined'], {
     ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1',

@@ -14,6 +14,7 @@ async function vitestRun({ exec }, name, args) {
 /** @type {import('../lib/stages.mjs').Stage} */
 export const vitest = {
   name: 'vitest',
+  native: true,
   about: 'the tests of all packages and apps, on their sources',
   run: (context) => vitestRun(context, 'vitest', []),
 };
@@ -21,9 +22,16 @@ export const vitest = {
 /** @type {import('../lib/stages.mjs').Stage} */
 export const packages = {
   name: 'packages',
+  native: true,
   about: 'builds and packs every package: exports, types, publint, installed alone as ESM and CJS',
   async run(context) {
-    const built = await context.exec('turbo', ['run', 'build', '--output-logs=errors-only']);
+    const built = await context.exec('turbo', [
+      'run',
+      'build',
+      '--filter=!@ao/guard',
+      '--filter=!@ao/testing',
+      '--output-logs=errors-only',
+    ]);
     if (built.code !== 0) return one(1);
     return sum([one(0), await vitestRun(context, 'packages', ['--config', 'packages/guard/vitest.packed.config.ts'])]);
   },

@@ -84,6 +84,17 @@ describe('changesets', () => {
     expect(readFileSync(at('packages/kernels-cpu/CHANGELOG.md'), 'utf8')).toContain('A faster kernel.');
   }, 60_000);
 
+  it('latest: a new core brings its dependents a patch, never a new major version', () => {
+    const before = versions();
+    write('.changeset/core.md', "---\n'@ao/core': minor\n---\n\nAn op.\n");
+    changeset('version');
+    const patched = Object.entries(before).map(([name, version]) => [
+      name,
+      version.replace(/\d+$/, (n) => `${Number(n) + 1}`),
+    ]);
+    expect(versions()).toEqual({ ...Object.fromEntries(patched), '@ao/core': minor(before['@ao/core']) });
+  }, 60_000);
+
   it('next: pre-releases count up, and leaving the channel gives the plain version', () => {
     const before = versions();
     const next = minor(before['@ao/quantization']);
