@@ -3,7 +3,4 @@ import { at, node } from './lib/checkout.mjs';
 import { become } from './lib/run.mjs';
 import { ready } from './lib/setup.mjs';
 
-if (await ready())
-  become(node(), ['--conditions=@ao/source', at('apps/examples/src/demo.ts'), ...process.argv.slice(2)], {
-    cwd: at('.'),
-  });
+if (await ready()) become(node(), [at('apps/cli/bin/ao.mjs'), 'demo', ...process.argv.slice(2)]);

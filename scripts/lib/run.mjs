@@ -17,6 +17,7 @@ export function run(command, args, { cwd = root, env = {}, show } = {}) {
       cwd,
       env: environment({ NO_COLOR: '1', ...env }),
       stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 1_200_000, // nothing here takes 20 minutes: what does hangs
     });
     /** @type {Buffer[]} */
     const chunks = [];

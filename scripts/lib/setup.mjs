@@ -1,7 +1,17 @@
 // Set-up of the checkout: pnpm, then all dependencies, then the native kernels. Every step says what it does, is skipped when
 // nothing it depends on has changed, and installs into the checkout only.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { at, tools } from './checkout.mjs';
 import { compilers } from './compilers.mjs';
@@ -67,10 +77,12 @@ async function installDependencies() {
     ]);
     writeStamp('install', hash);
   }
+  // what `npx ao` finds: set-up first, then the CLI
   const link = at('node_modules/.bin/ao');
-  if (!existsSync(link)) {
+  const target = '../../scripts/ao.mjs';
+  if (!lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink() || readlinkSync(link) !== target) {
     rmSync(link, { force: true });
-    symlinkSync('../../scripts/ao.mjs', link);
+    symlinkSync(target, link);
   }
   const major = Number(process.versions.node.split('.')[0]);
   if (!existsSync(at('node_modules/.bin/node')) && major < 24)

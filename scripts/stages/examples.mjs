@@ -13,7 +13,7 @@ export const examples = {
   about: `runs every program of ${folder}`,
   async run({ exec }) {
     const files = existsSync(at(folder))
-      ? readdirSync(at(folder)).filter((f) => f.endsWith('.ts') && !/\.test\.ts$|^demo\.ts$/.test(f))
+      ? readdirSync(at(folder)).filter((f) => f.endsWith('.ts') && !f.endsWith('.test.ts'))
       : [];
     if (files.length === 0) return `there is no program in ${folder}`;
     const counts = [];
@@ -40,7 +40,7 @@ export const demo = {
   native: true,
   about: 'npm run demo',
   async run({ exec }) {
-    if (!existsSync(at(folder, 'demo.ts'))) return `there is no ${folder}/demo.ts`;
-    return one((await exec(node(), [...fromSource, at(folder, 'demo.ts')])).code);
+    if (!existsSync(at('apps/cli/src/commands/demo.ts'))) return 'there is no apps/cli/src/commands/demo.ts';
+    return one((await exec(node(), ['scripts/demo.mjs'])).code);
   },
 };
