@@ -4,11 +4,9 @@
  * except where the dtype holds more than float32 can (float64 and the integers).
  */
 import { AoError } from './errors.ts';
-import { intern } from './identity.ts';
+import { internTable } from './identity.ts';
 
 export type RawArray = Float32Array | Float64Array | Int8Array | Uint8Array | Uint16Array | Int32Array;
-/** What data() and bits() give. */
-export type TypedArray = RawArray;
 export type ValueArray = Float32Array | Float64Array | Int8Array | Uint8Array | Int32Array;
 
 export interface ArrayType<T> {
@@ -42,15 +40,25 @@ export interface DType<N extends string = string> {
   readonly eps: number;
 }
 
+/** All dtypes defined in this process; the ESM and CJS copies of this package share it. */
+export function registeredDTypes(): Map<string, DType> {
+  return internTable<DType>('dtype');
+}
+
 /** Defines a dtype, or returns the one that another copy of this package defined under the same name. */
 export function defineDType<const N extends string>(row: DType<N>): DType<N> {
-  const known = intern<DType>('dtype', row.name, () => Object.freeze(row));
-  if (known.code !== row.code || known.bits !== row.bits || known.safetensors !== row.safetensors) {
-    throw new AoError('ERR_AO_DTYPE', `dtype '${row.name}' is defined twice, with different facts`, {
-      fix: 'rename one of them, or install one version of the package that defines it',
-    });
+  const all = registeredDTypes();
+  const known = all.get(row.name);
+  if (known) {
+    if (known.code !== row.code || known.bits !== row.bits || known.safetensors !== row.safetensors) {
+      throw new AoError('ERR_AO_DTYPE', `dtype '${row.name}' is defined twice, with different facts`, {
+        fix: 'rename one of them, or install one version of the package that defines it',
+      });
+    }
+    return known as DType<N>;
   }
-  return known as DType<N>;
+  all.set(row.name, Object.freeze(row));
+  return row;
 }
 
 export interface EncodeOptions {
