@@ -32,7 +32,7 @@ export interface Backend {
   read(buffer: Buffer, byteOffset: number, nbytes: number): Promise<Uint8Array>;
   readSync(buffer: Buffer, byteOffset: number, nbytes: number): Uint8Array;
   sync(): Promise<void>;
-  /** Runs or records one reference kernel; backends that enqueue by themselves leave it out. */
+  /** While capturing: records a kernel call as a function; backends that record their own commands leave it out. */
   execute?(run: () => void): void;
   readonly capturing: boolean;
   beginCapture(): void;

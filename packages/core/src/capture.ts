@@ -12,6 +12,18 @@ import { Dense, isTensor, type Lease, type Tensor } from './tensor.ts';
 /** Keeps what a plan reads alive for as long as the plan. */
 export class Recording {
   readonly storages = new Set<Storage>();
+  readonly aliases: Dense[] = [];
+
+  /** The same values with handles of the plan's own, for backends that run recorded functions later. */
+  alias<T>(x: T): T {
+    if (Array.isArray(x)) return x.map((t) => this.alias(t)) as T;
+    if (!isTensor(x) || x.packed !== null) return x;
+    const t = x as unknown as Dense;
+    const copy = new Dense(t.rt, t.storage, t.shape, t.dtype, t.strides, t.offset);
+    copy.kept = true;
+    this.aliases.push(copy);
+    return copy as T;
+  }
 
   retain(args: Args): void {
     for (const a of args) {
@@ -78,7 +90,7 @@ export class Plan {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const t of [...this.#inputs, ...this.#outputs]) t.dispose();
+    for (const t of [...this.#inputs, ...this.#outputs, ...this.#recording.aliases]) t.dispose();
     for (const s of this.#recording.storages) s.release();
     this.#backend.freePlan(this.#handle);
   }

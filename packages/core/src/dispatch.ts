@@ -102,8 +102,10 @@ function runKernel(rt: RuntimeImpl, op: AnyOp, e: KernelEntry, device: string, m
   const outer = rt.currentOp;
   rt.currentOp = op.id;
   try {
-    if (backend.execute !== undefined) backend.execute(() => e.run(out, ...ready));
-    else e.run(out, ...ready);
+    if (backend.execute !== undefined && rt.recording !== null) {
+      const [to, from] = [rt.recording.alias(out), rt.recording.alias(ready)];
+      backend.execute(() => e.run(to, ...from));
+    } else e.run(out, ...ready);
   } catch (error) {
     if (mutated === undefined) for (const t of Array.isArray(out) ? out : [out]) t.dispose();
     throw error;

@@ -4,6 +4,7 @@
  * except where the dtype holds more than float32 can (float64 and the integers).
  */
 import { AoError } from './errors.ts';
+import { internTable } from './identity.ts';
 
 export type RawArray = Float32Array | Float64Array | Int8Array | Uint8Array | Uint16Array | Int32Array;
 export type ValueArray = Float32Array | Float64Array | Int8Array | Uint8Array | Int32Array;
@@ -39,13 +40,9 @@ export interface DType<N extends string = string> {
   readonly eps: number;
 }
 
-const REGISTRY: unique symbol = /*@__PURE__*/ Symbol.for('@ao/core/v1');
-type Shared = { [REGISTRY]?: { dtypes?: Map<string, DType> } };
-
 /** All dtypes defined in this process; the ESM and CJS copies of this package share it. */
 export function registeredDTypes(): Map<string, DType> {
-  const shared = ((globalThis as Shared)[REGISTRY] ??= {});
-  return (shared.dtypes ??= new Map());
+  return internTable<DType>('dtype');
 }
 
 /** Defines a dtype, or returns the one that another copy of this package defined under the same name. */

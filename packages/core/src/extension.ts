@@ -9,7 +9,11 @@ import type { Trait } from './trait.ts';
 
 /** Tensor arguments as a kernel sees them: dense, on its device. */
 export type OnDevice<A extends Args> = {
-  [K in keyof A]: A[K] extends Tensor | undefined ? Dense | Extract<A[K], undefined> : A[K] extends readonly Tensor[] ? Dense[] : A[K];
+  [K in keyof A]: A[K] extends readonly (Tensor | undefined)[] | undefined
+    ? Dense[] | Extract<A[K], undefined>
+    : Tensor extends A[K]
+      ? Dense | Exclude<A[K], Tensor>
+      : A[K];
 };
 
 export interface KernelOptions<A extends Args> {

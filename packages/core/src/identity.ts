@@ -33,11 +33,24 @@ export function shared(): Shared {
   return found;
 }
 
-/** Returns the object known under `table` and `id`, making it at the first call. */
-export function intern<T>(table: string, id: string, make: () => T): T {
+/** The objects of one table by their ids. */
+export function internTable<T>(table: string): Map<string, T> {
   const { tables } = shared();
   let entries = tables.get(table);
-  if (entries === undefined) tables.set(table, (entries = new Map()));
-  if (!entries.has(id)) entries.set(id, make());
-  return entries.get(id) as T;
+  if (entries === undefined) {
+    entries = new Map();
+    tables.set(table, entries);
+  }
+  return entries as Map<string, T>;
+}
+
+/** Returns the object known under `table` and `id`, making it at the first call. */
+export function intern<T>(table: string, id: string, make: () => T): T {
+  const entries = internTable<T>(table);
+  let found = entries.get(id);
+  if (found === undefined) {
+    found = make();
+    entries.set(id, found);
+  }
+  return found;
 }

@@ -1,6 +1,6 @@
 // Ops: the op is the public function. `meta` gives output shapes and dtypes and throws every argument error; `decompose`
 // gives the same result from other ops; kernels join through extensions.
-import { intern, shared } from './identity.ts';
+import { intern, internTable } from './identity.ts';
 import type { DType } from './dtype.ts';
 import { AoError } from './errors.ts';
 import type { Runtime } from './runtime.ts';
@@ -61,5 +61,5 @@ export function defineOp<A extends Args, R = Tensor>(id: string, spec: OpSpec<A,
 
 /** An op by its id; undefined where nothing that was imported defines it. */
 export function opById(id: string): AnyOp | undefined {
-  return shared().tables.get('op')?.get(id) as AnyOp | undefined;
+  return internTable<AnyOp>('op').get(id);
 }

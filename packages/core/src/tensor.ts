@@ -1,6 +1,6 @@
 // Tensors: a dense view of a storage (shape, strides and offset in elements), or a tensor made of tensors (a kind).
 // `data()` gives values as numbers, `bits()` the raw codes; both copy.
-import { decodeArray, type DType, type TypedArray } from './dtype.ts';
+import { type DType, decodeValues, type RawArray, rawView, type ValueArray } from './dtype.ts';
 import { AoError } from './errors.ts';
 import { shared } from './identity.ts';
 import type { Kind } from './kind.ts';
@@ -58,11 +58,11 @@ export abstract class Tensor {
   }
 
   abstract readonly device: string;
-  abstract data(): Promise<TypedArray>;
-  abstract dataSync(): TypedArray;
+  abstract data(): Promise<ValueArray>;
+  abstract dataSync(): ValueArray;
   /** Raw codes in the dtype's storage array. */
-  abstract bits(): Promise<TypedArray>;
-  abstract bitsSync(): TypedArray;
+  abstract bits(): Promise<RawArray>;
+  abstract bitsSync(): RawArray;
   protected abstract free(): void;
   /** Called where a tensor leaves its last scope. */
   abstract guard(): void;
@@ -184,30 +184,30 @@ export class Dense extends Tensor {
     return true;
   }
 
-  async bits(): Promise<TypedArray> {
+  async bits(): Promise<RawArray> {
     const plain = this.plain();
     const { storage } = plain;
     this.rt.checkReadable(storage.backend, 'bits');
     const bytes = await storage.backend.read(storage.buffer, plain.offset * plain.dtype.itemsize, plain.bytes());
     if (plain !== this) plain.dispose();
-    return toArray(bytes, this.dtype);
+    return rawView(this.dtype, bytes);
   }
 
-  bitsSync(): TypedArray {
+  bitsSync(): RawArray {
     const plain = this.plain();
     const { storage } = plain;
     this.rt.checkReadable(storage.backend, 'bitsSync');
     const bytes = storage.backend.readSync(storage.buffer, plain.offset * plain.dtype.itemsize, plain.bytes());
     if (plain !== this) plain.dispose();
-    return toArray(bytes, this.dtype);
+    return rawView(this.dtype, bytes);
   }
 
-  async data(): Promise<TypedArray> {
-    return decodeArray(this.dtype, await this.bits());
+  async data(): Promise<ValueArray> {
+    return decodeValues(this.dtype, await this.bits());
   }
 
-  dataSync(): TypedArray {
-    return decodeArray(this.dtype, this.bitsSync());
+  dataSync(): ValueArray {
+    return decodeValues(this.dtype, this.bitsSync());
   }
 
   guard(): void {
@@ -234,11 +234,6 @@ export class Dense extends Tensor {
   private bytes(): number {
     return this.numel * this.dtype.itemsize;
   }
-}
-
-function toArray(bytes: Uint8Array, dtype: DType): TypedArray {
-  const aligned = bytes.byteOffset % dtype.itemsize === 0 ? bytes : bytes.slice();
-  return new dtype.array(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / dtype.itemsize);
 }
 
 /** A tensor made of tensors: its kind names the parts (also readable as properties, `t.qdata`) and the attributes. */
@@ -284,25 +279,25 @@ export class Wrapped<A = unknown> extends Tensor {
     }
   }
 
-  async data(): Promise<TypedArray> {
+  async data(): Promise<ValueArray> {
     const dense = this.rt.dequantize(this);
     const values = await dense.data();
     dense.dispose();
     return values;
   }
 
-  dataSync(): TypedArray {
+  dataSync(): ValueArray {
     const dense = this.rt.dequantize(this);
     const values = dense.dataSync();
     dense.dispose();
     return values;
   }
 
-  async bits(): Promise<TypedArray> {
+  async bits(): Promise<RawArray> {
     return this.noBits();
   }
 
-  bitsSync(): TypedArray {
+  bitsSync(): RawArray {
     return this.noBits();
   }
 
