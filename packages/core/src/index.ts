@@ -39,6 +39,7 @@ export { createRuntime, type Runtime, type RuntimeOptions } from './runtime.ts';
 export { keep, scope } from './scope.ts';
 export { Storage } from './storage.ts';
 export { contiguousStrides, Dense, isDense, isTensor, numel, Tensor, Wrapped } from './tensor.ts';
+export * from './serialize/index.ts';
 export * from './trait.ts';
 export * from './transfer.ts';
 export { unpackedOf } from './unpack.ts';

@@ -1,7 +1,7 @@
 /** The built-in dtypes and their lookup by torch's name and by the name in safetensors files. */
-import { registeredDTypes } from '../dtype.ts';
 import type { DType } from '../dtype.ts';
 import { AoError } from '../errors.ts';
+import { shared } from '../identity.ts';
 import { bfloat16 } from './bfloat16.ts';
 import { bool } from './bool.ts';
 import { float8_e4m3fn } from './float8-e4m3fn.ts';
@@ -34,7 +34,8 @@ const BUILT_IN = /*@__PURE__*/ Object.freeze([
 
 /** Every dtype known to this process: the built-in ones first, then those that packages defined. */
 export function dtypes(): readonly DType[] {
-  return [...new Set([...BUILT_IN, ...registeredDTypes().values()])];
+  const defined = (shared().tables.get('dtype') as ReadonlyMap<string, DType> | undefined)?.values() ?? [];
+  return [...new Set([...BUILT_IN, ...defined])];
 }
 
 function find(by: 'name' | 'safetensors', value: string): DType {

@@ -1,6 +1,6 @@
 // The one JSON codec of configs: exactly torchao's config_to_dict and config_from_dict. Unknown types, fields, enum members
 // and versions are errors. Configs of third parties are passed in `more`; a runtime's own are found by `configSpecs(rt)`.
-import { type AoConfig, type ConfigSpec, decodeConfig, encodeConfig } from './config.ts';
+import { type AnyConfigSpec, type AoConfig, decodeConfig, encodeConfig } from './config.ts';
 import { configError, isTagged, type Nested } from './field.ts';
 import { fqnToConfigSpec } from './fqn-to-config.ts';
 import { int4WeightOnlySpec, prototypeInt4WeightOnlySpec } from './int4-weight-only.ts';
@@ -12,13 +12,10 @@ import { intxWeightOnlySpec } from './intx-weight-only.ts';
 import { knownSpecs } from './known.ts';
 import { type Json, plainJson, pythonJson, type PythonJsonOptions } from './python-json.ts';
 
-/** Config specs of every kind in one list: their own types are contravariant, so the list forgets them. */
-export type AnySpec = ConfigSpec<never>;
-
 /** Names torchao gave to the same class over time. */
 const aliases: Readonly<Record<string, string>> = { ModuleFqnToConfig: 'FqnToConfig', AOPerModuleConfig: 'FqnToConfig' };
 
-const builtin = (): AnySpec[] =>
+const builtin = (): AnyConfigSpec[] =>
   [
     int8WeightOnlySpec,
     int8DynamicActivationInt8WeightSpec,
@@ -29,11 +26,11 @@ const builtin = (): AnySpec[] =>
     int8DynamicActivationIntxWeightSpec,
     fqnToConfigSpec,
     ...knownSpecs,
-  ] as unknown as AnySpec[];
+  ];
 
-function codec(more: readonly AnySpec[]): Nested {
+function codec(more: readonly AnyConfigSpec[]): Nested {
   const specs = new Map([...builtin(), ...more].map((s) => [s.type as string, s]));
-  const find = (type: string): AnySpec => {
+  const find = (type: string): AnyConfigSpec => {
     const spec = specs.get(aliases[type] ?? type);
     if (spec === undefined) throw configError(`unknown config type ${type}`, `known: ${[...specs.keys()].join(', ')}; put the extension that defines it into createRuntime({ use })`);
     return spec;
@@ -50,31 +47,31 @@ function codec(more: readonly AnySpec[]): Nested {
 }
 
 /** torchao's config_to_dict: plain objects, ready for JSON. */
-export function configToDict(config: AoConfig, more: readonly AnySpec[] = []): Record<string, unknown> {
+export function configToDict(config: AoConfig, more: readonly AnyConfigSpec[] = []): Record<string, unknown> {
   return plainJson(configToJsonTree(config, more)) as Record<string, unknown>;
 }
 
 /** The same tree with floats marked, for pythonJson. */
-export function configToJsonTree(config: AoConfig, more: readonly AnySpec[] = []): Json {
+export function configToJsonTree(config: AoConfig, more: readonly AnyConfigSpec[] = []): Json {
   return codec(more).encode(config);
 }
 
 /** The text json.dumps(config_to_dict(config)) gives. */
-export function configToJson(config: AoConfig, options: PythonJsonOptions = {}, more: readonly AnySpec[] = []): string {
+export function configToJson(config: AoConfig, options: PythonJsonOptions = {}, more: readonly AnyConfigSpec[] = []): string {
   return pythonJson(configToJsonTree(config, more), options);
 }
 
 /** torchao's config_from_dict; throws ERR_AO_CONFIG on anything it does not know. */
-export function configFromDict(dict: unknown, more: readonly AnySpec[] = []): AoConfig {
+export function configFromDict(dict: unknown, more: readonly AnyConfigSpec[] = []): AoConfig {
   return codec(more).decode(dict, 'config');
 }
 
-export function configFromJson(json: string, more: readonly AnySpec[] = []): AoConfig {
+export function configFromJson(json: string, more: readonly AnyConfigSpec[] = []): AoConfig {
   return configFromDict(JSON.parse(json), more);
 }
 
 /** The short name of a config, as parseScheme reads it where it can. */
-export function schemeName(config: AoConfig, more: readonly AnySpec[] = []): string {
-  const spec = [...builtin(), ...more].find((s) => s.type === config.type) as unknown as ConfigSpec | undefined;
+export function schemeName(config: AoConfig, more: readonly AnyConfigSpec[] = []): string {
+  const spec = [...builtin(), ...more].find((s) => s.type === config.type);
   return spec === undefined ? config.type : spec.scheme(config);
 }

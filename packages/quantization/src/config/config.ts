@@ -24,6 +24,15 @@ export interface ConfigSpec<C extends AoConfig = AoConfig> {
   readonly check?: (config: C) => void;
   /** The short name people write: int4wo-32. */
   readonly scheme: (config: C) => string;
+  /** For types only. */
+  readonly _config?: C;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the erased form, as tables of specs hold it
+export type AnyConfigSpec = ConfigSpec<any>;
+
+export function configSpec<C extends AoConfig>(spec: ConfigSpec<C>): ConfigSpec<C> {
+  return Object.freeze(spec);
 }
 
 export const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
@@ -63,14 +72,14 @@ export function makeConfig<C extends AoConfig>(spec: ConfigSpec<C>, options: Rea
   return finish(spec, values);
 }
 
-function versionError(spec: ConfigSpec<never>, version: unknown): Error {
+function versionError(spec: AnyConfigSpec, version: unknown): Error {
   return configError(
     `${spec.type}: version ${String(version)} is not supported; torchao's own version is ${spec.version}`,
     `leave the version out, or set it to ${spec.version}`,
   );
 }
 
-export function encodeConfig(spec: ConfigSpec<never>, config: AoConfig, nested: Nested): Json {
+export function encodeConfig(spec: AnyConfigSpec, config: AoConfig, nested: Nested): Json {
   const values = config as unknown as Record<string, never>;
   const data: Record<string, Json> = {};
   for (const [name, [codec]] of Object.entries(spec.fields)) data[snakeCase(name)] = codec.encode(values[name] as never, nested);
@@ -82,7 +91,7 @@ export function encodeConfig(spec: ConfigSpec<never>, config: AoConfig, nested: 
   return Object.keys(ao).length > 0 ? { ...out, ao } : out;
 }
 
-export function decodeConfig(spec: ConfigSpec<never>, json: unknown, where: string, nested: Nested): AoConfig {
+export function decodeConfig(spec: AnyConfigSpec, json: unknown, where: string, nested: Nested): AoConfig {
   if (!isTagged(json) || typeof json._data !== 'object' || json._data === null) {
     throw configError(`${where}: a config needs _type, _version and _data`);
   }
@@ -105,5 +114,5 @@ export function decodeConfig(spec: ConfigSpec<never>, json: unknown, where: stri
   };
   read(spec.fields, json._data as Record<string, unknown>, 'field');
   read(spec.ao ?? {}, ao, 'ao field');
-  return finish(spec as unknown as ConfigSpec, values);
+  return finish(spec, values);
 }

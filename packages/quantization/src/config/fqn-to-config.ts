@@ -1,6 +1,6 @@
 // FqnToConfig: a config per module or parameter name. Keys are names, 're:' patterns that must match fully, or '_default';
 // null leaves the module as it is. The order of patterns counts: the first that matches is taken.
-import { type AoConfig, type ConfigSpec, field } from './config.ts';
+import { type AoConfig, type ConfigSpec, configSpec, field } from './config.ts';
 import { configError, type Field } from './field.ts';
 import type { Json } from './python-json.ts';
 
@@ -26,7 +26,7 @@ const entries: Field<FqnEntries> = {
 
 const same = (a: FqnEntries, b: FqnEntries): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-export const fqnToConfigSpec: ConfigSpec<FqnToConfig> = /*@__PURE__*/ Object.freeze({
+export const fqnToConfigSpec: ConfigSpec<FqnToConfig> = /*@__PURE__*/ configSpec({
   type: 'FqnToConfig',
   version: 1,
   fields: { fqnToConfig: /*@__PURE__*/ field<FqnEntries>(entries, []), moduleFqnToConfig: /*@__PURE__*/ field<FqnEntries>(entries, []) },

@@ -1,6 +1,6 @@
 // Int4WeightOnlyConfig: int4 weights in groups with floating-point zero points (torchao's Int4Tensor), and torchao's CPU
 // variant PrototypeInt4WeightOnlyConfig, whose parameters are chosen as tinygemm does.
-import { type ConfigSpec, field, makeConfig } from './config.ts';
+import { type ConfigSpec, configSpec, field, makeConfig } from './config.ts';
 import { bool, configError, enumeration, int, oneOf } from './field.ts';
 import { enums, type Activation, type Int4ChooseQParamsAlgorithm, type Int4PackingFormat, member } from './names.ts';
 import { layoutMoved, removed, schemeMoved } from './renamed.ts';
@@ -41,7 +41,7 @@ const activation = /*@__PURE__*/ field<Activation>(/*@__PURE__*/ oneOf('exact', 
 
 const suffix = (a: Activation): string => (a === 'exact' ? '' : `:${a}`);
 
-export const int4WeightOnlySpec: ConfigSpec<Int4WeightOnlyConfig> = /*@__PURE__*/ Object.freeze({
+export const int4WeightOnlySpec: ConfigSpec<Int4WeightOnlyConfig> = /*@__PURE__*/ configSpec({
   type: 'Int4WeightOnlyConfig',
   version: 2,
   fields: {
@@ -94,7 +94,7 @@ export interface PrototypeInt4WeightOnlyOptions {
   version?: number;
 }
 
-export const prototypeInt4WeightOnlySpec: ConfigSpec<PrototypeInt4WeightOnlyConfig> = /*@__PURE__*/ Object.freeze({
+export const prototypeInt4WeightOnlySpec: ConfigSpec<PrototypeInt4WeightOnlyConfig> = /*@__PURE__*/ configSpec({
   type: 'PrototypeInt4WeightOnlyConfig',
   version: 1,
   fields: {

@@ -1,5 +1,5 @@
 // Int8DynamicActivationInt8WeightConfig: int8 weights per row, int8 activations whose scale is found at run time.
-import { type ConfigSpec, field, makeConfig } from './config.ts';
+import { type ConfigSpec, configSpec, field, makeConfig } from './config.ts';
 import { bool, configError, enumeration, granularity } from './field.ts';
 import { perRow, type PerRow, type PerTensor } from './granularity.ts';
 import { enums, type MappingType } from './names.ts';
@@ -42,7 +42,7 @@ export function checkInt8(type: string, config: { readonly actMappingType: Mappi
   }
 }
 
-export const int8DynamicActivationInt8WeightSpec: ConfigSpec<Int8DynamicActivationInt8WeightConfig> = /*@__PURE__*/ Object.freeze({
+export const int8DynamicActivationInt8WeightSpec: ConfigSpec<Int8DynamicActivationInt8WeightConfig> = /*@__PURE__*/ configSpec({
   type: 'Int8DynamicActivationInt8WeightConfig',
   version: 2,
   fields: {

@@ -1,5 +1,5 @@
 // Int8DynamicActivationIntxWeightConfig ("8da4w"): integer weights of 1 to 8 bits, activations asymmetric int8 per token.
-import { type ConfigSpec, field, makeConfig } from './config.ts';
+import { type ConfigSpec, configSpec, field, makeConfig } from './config.ts';
 import { configError, enumeration, granularity, optional } from './field.ts';
 import { type Granularity, type PerAxis, perGroup, type PerGroup } from './granularity.ts';
 import { checkIntx, intxDtype, intxName, scaleDtype, type ScaleDType } from './intx-weight-only.ts';
@@ -30,7 +30,7 @@ export interface Int8DynamicActivationIntxWeightOptions {
   version?: number;
 }
 
-export const int8DynamicActivationIntxWeightSpec: ConfigSpec<Int8DynamicActivationIntxWeightConfig> = /*@__PURE__*/ Object.freeze({
+export const int8DynamicActivationIntxWeightSpec: ConfigSpec<Int8DynamicActivationIntxWeightConfig> = /*@__PURE__*/ configSpec({
   type: 'Int8DynamicActivationIntxWeightConfig',
   version: 2,
   fields: {

@@ -1,5 +1,5 @@
 // Int8StaticActivationInt8WeightConfig: int8 weights per row, int8 activations with a scale known beforehand.
-import { type ConfigSpec, field, makeConfig } from './config.ts';
+import { type ConfigSpec, configSpec, field, makeConfig } from './config.ts';
 import { bool, configError, enumeration, granularity, numbers, optional } from './field.ts';
 import { perRow } from './granularity.ts';
 import { checkInt8, type Int8GranularityPair } from './int8-dynamic-activation-int8-weight.ts';
@@ -30,7 +30,7 @@ export interface Int8StaticActivationInt8WeightOptions {
   version?: number;
 }
 
-export const int8StaticActivationInt8WeightSpec: ConfigSpec<Int8StaticActivationInt8WeightConfig> = /*@__PURE__*/ Object.freeze({
+export const int8StaticActivationInt8WeightSpec: ConfigSpec<Int8StaticActivationInt8WeightConfig> = /*@__PURE__*/ configSpec({
   type: 'Int8StaticActivationInt8WeightConfig',
   version: 1,
   fields: {

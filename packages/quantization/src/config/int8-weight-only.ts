@@ -1,5 +1,5 @@
 // Int8WeightOnlyConfig: symmetric int8 weights, activations in floating point unless `activation` says otherwise.
-import { type ConfigSpec, field, makeConfig } from './config.ts';
+import { type ConfigSpec, configSpec, field, makeConfig } from './config.ts';
 import { bool, configError, granularity, int, oneOf, optional } from './field.ts';
 import { type Granularity, perGroup, type PerGroup, perRow, type PerRow, type PerTensor } from './granularity.ts';
 import type { Activation } from './names.ts';
@@ -23,7 +23,7 @@ export interface Int8WeightOnlyOptions {
   version?: number;
 }
 
-export const int8WeightOnlySpec: ConfigSpec<Int8WeightOnlyConfig> = /*@__PURE__*/ Object.freeze({
+export const int8WeightOnlySpec: ConfigSpec<Int8WeightOnlyConfig> = /*@__PURE__*/ configSpec({
   type: 'Int8WeightOnlyConfig',
   version: 2,
   fields: {

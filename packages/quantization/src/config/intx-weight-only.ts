@@ -1,5 +1,5 @@
 // IntxWeightOnlyConfig: integer weights of 1 to 8 bits with integer zero points, per row or in groups.
-import { type ConfigSpec, field, makeConfig } from './config.ts';
+import { type ConfigSpec, configSpec, field, makeConfig } from './config.ts';
 import { configError, dtypeName, enumeration, type Field, granularity, oneOf, optional } from './field.ts';
 import { type Granularity, perAxis, type PerAxis, type PerGroup } from './granularity.ts';
 import { enums, type Activation, type IntxChooseQParamsAlgorithm, type IntxDType, type IntxPackingFormat, type MappingType, member } from './names.ts';
@@ -57,7 +57,7 @@ export function intxName(dtype: IntxDType, mapping: MappingType, algorithm: stri
   return `intx${dtype.slice(3)}-${kind}${groupSizeOf(g)}`;
 }
 
-export const intxWeightOnlySpec: ConfigSpec<IntxWeightOnlyConfig> = /*@__PURE__*/ Object.freeze({
+export const intxWeightOnlySpec: ConfigSpec<IntxWeightOnlyConfig> = /*@__PURE__*/ configSpec({
   type: 'IntxWeightOnlyConfig',
   version: 2,
   fields: {

@@ -1,0 +1,105 @@
+// Every package has the same shape, so that whoever knows one knows all.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type Exports, packagesIn, root } from '../src/workspace.ts';
+
+const exportsMap = {
+  '.': {
+    '@ao/source': './src/index.ts',
+    import: { types: './dist/index.d.ts', default: './dist/index.js' },
+    require: { types: './dist/index.d.cts', default: './dist/index.cjs' },
+  },
+};
+
+/** What users get: the same map without the condition that points to sources, which are not published. */
+const withoutSource = (exports: Exports): Exports =>
+  Object.fromEntries(
+    Object.entries(exports)
+      .filter(([key]) => key !== '@ao/source')
+      .map(([key, value]) => [key, typeof value === 'string' ? value : withoutSource(value)]),
+  );
+
+describe.each(packagesIn('packages'))('$manifest.name', ({ folder, short, manifest }) => {
+  it('has the files that every package has', () => {
+    const files = ['README.md', 'package.json', 'tsconfig.json', 'tsup.config.ts', 'vitest.config.ts', 'src/index.ts'];
+    expect(files.filter((file) => !existsSync(join(folder, file)))).toEqual([]);
+  });
+
+  it('is named after its folder and says what it is', () => {
+    expect(manifest.name).toBe(`@ao/${short}`);
+    expect(String(manifest['description'])).toMatch(/^\S.{20,}/);
+    expect(readFileSync(join(folder, 'README.md'), 'utf8')).toMatch(new RegExp(`^# ${manifest.name}\n`));
+  });
+
+  it('is ESM and CJS, free of side effects, for Node 20 and newer', () => {
+    expect(manifest).toMatchObject({
+      type: 'module',
+      license: 'BSD-3-Clause',
+      sideEffects: false,
+      engines: { node: '>=20' },
+      main: './dist/index.cjs',
+      module: './dist/index.js',
+      types: './dist/index.d.ts',
+    });
+    expect(manifest.exports).toMatchObject(exportsMap);
+  });
+
+  it('publishes what it built, and no install script', () => {
+    for (const script of ['preinstall', 'install', 'postinstall', 'prepare'])
+      expect(Object.keys(manifest['scripts'] ?? {})).not.toContain(script);
+    if (manifest.private === true) return;
+    expect(manifest['files']).toContain('dist');
+    expect(manifest['files']).not.toContain('src');
+    expect(manifest.publishConfig?.exports).toEqual(withoutSource(manifest.exports ?? {}));
+    expect(manifest.publishConfig?.['access']).toBe('public');
+  });
+
+  it('takes core and every sibling as a peer, never as a copy of its own', () => {
+    const own = Object.keys(manifest.dependencies ?? {}).filter((name) => name.startsWith('@ao/'));
+    expect(own).toEqual([]);
+    for (const range of Object.entries(manifest.peerDependencies ?? {}))
+      if (range[0].startsWith('@ao/')) expect(range[1]).toBe('workspace:^');
+  });
+});
+
+/** The package table of the design: who may import whom. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  quantization: ['core'],
+  'kernels-cpu': ['core'],
+  'hf-integration': ['core', 'quantization'],
+};
+
+describe('dependencies', () => {
+  it.each(packagesIn('packages').filter(({ manifest }) => manifest.private !== true))(
+    '$manifest.name imports only what it may',
+    ({ short, manifest }) => {
+      const siblings = [manifest.dependencies, manifest.peerDependencies]
+        .flatMap((names) => Object.keys(names ?? {}))
+        .filter((name) => name.startsWith('@ao/'))
+        .map((name) => name.slice('@ao/'.length));
+      expect(siblings.sort()).toEqual(allowed[short]);
+    },
+  );
+
+  it('core depends on nothing', () => {
+    const core = packagesIn('packages').find(({ short }) => short === 'core');
+    expect([core?.manifest.dependencies, core?.manifest.optionalDependencies]).toEqual([undefined, undefined]);
+  });
+});
+
+describe('the root', () => {
+  it('has every file of the layout', () => {
+    const files = [
+      'LICENSE',
+      'README.md',
+      'ARCHITECTURE.md',
+      'CONTRIBUTING.md',
+      'turbo.json',
+      'tsconfig.base.json',
+      '.ci/run',
+    ];
+    expect(files.filter((file) => !existsSync(join(root, file)))).toEqual([]);
+  });
+});
