@@ -13,8 +13,12 @@ export interface Bundle {
   readonly externals: readonly string[];
 }
 
-/** `keepNames` leaves identifiers readable, so that names can be asserted absent; `bytes` then means nothing. */
-export async function bundle(source: string, options: { readable?: boolean } = {}): Promise<Bundle> {
+export interface BundleOptions {
+  /** Leaves identifiers as they are, so that names can be asserted absent; `bytes` then means nothing. */
+  readonly readable?: boolean;
+}
+
+export async function bundle(source: string, options: BundleOptions = {}): Promise<Bundle> {
   const result = await build({
     stdin: { contents: source, resolveDir: join(root, 'packages/guard'), loader: 'ts' },
     bundle: true,

@@ -45,11 +45,4 @@ describe('core', () => {
     expect(externals).toEqual([]);
     expect(bytes).toBeLessThan(60_000);
   });
-
-  it('does nothing when imported', async () => {
-    const { bytes } = await bundle(
-      `import '@ao/core'; import '@ao/quantization'; import '@ao/kernels-cpu'; import '@ao/hf-integration';`,
-    );
-    expect(bytes).toBe(0);
-  });
 });
