@@ -8,9 +8,14 @@ const rt = await createRuntime();
 
 describe("core's ops on the reference backend", () => {
   const skip = [
-    ...['temperature 0, top-k 0, top-p 1', 'temperature 0.8, top-k 0, top-p 1', 'temperature 1.2, top-k 20, top-p 0.9'].map(
-      (name) => ({ test: `sample_/${name}/strided`, reason: 'the step of a strided generator state is lost with its copy' }),
-    ),
+    ...[
+      'temperature 0, top-k 0, top-p 1',
+      'temperature 0.8, top-k 0, top-p 1',
+      'temperature 1.2, top-k 20, top-p 0.9',
+    ].map((name) => ({
+      test: `sample_/${name}/strided`,
+      reason: 'the step of a strided generator state is lost with its copy',
+    })),
   ];
   for (const test of opConformance(rt, 'reference', opSamples(), { skip })) {
     if (test.skip === undefined) it(test.name, test.run);
@@ -28,7 +33,11 @@ describe('the suite', () => {
   const missing = op('missing');
   const tidy = op('tidy');
   const spilling = defineOp<[x: Tensor]>('testing.spilling_', { meta: same, mutates: 0 });
-  const plus = (out: Dense, x: Dense, n: number) => store(out, valuesOf(x).map((v) => v + n));
+  const plus = (out: Dense, x: Dense, n: number) =>
+    store(
+      out,
+      valuesOf(x).map((v) => v + n),
+    );
   const entries = [
     kernel(nondeterministic, 'reference', (out, x) => plus(out, x, calls++)),
     kernel(tidy, 'reference', (out, x) => plus(out, x, 1)),
@@ -85,10 +94,18 @@ describe('the suite', () => {
 
   it('wants a reason for each skip, and a test that it meets', async () => {
     const list = [samples(tidy, one)];
-    const report = await runOpConformance(rt, 'reference', list, { skip: [{ test: 'testing.tidy', reason: 'not wired' }] });
-    expect(report.skipped.map((s) => s.test)).toEqual(['eager', 'strided', 'replay'].map((v) => `testing.tidy/one/${v}`));
-    expect(() => opConformance(rt, 'reference', list, { skip: [{ test: 'testing.tidy', reason: '' }] })).toThrow(/needs a reason/);
-    expect(() => opConformance(rt, 'reference', list, { skip: [{ test: 'tid', reason: 'x' }] })).toThrow(/matches no test/);
+    const report = await runOpConformance(rt, 'reference', list, {
+      skip: [{ test: 'testing.tidy', reason: 'not wired' }],
+    });
+    expect(report.skipped.map((s) => s.test)).toEqual(
+      ['eager', 'strided', 'replay'].map((v) => `testing.tidy/one/${v}`),
+    );
+    expect(() => opConformance(rt, 'reference', list, { skip: [{ test: 'testing.tidy', reason: '' }] })).toThrow(
+      /needs a reason/,
+    );
+    expect(() => opConformance(rt, 'reference', list, { skip: [{ test: 'tid', reason: 'x' }] })).toThrow(
+      /matches no test/,
+    );
     expect(() => opConformance(rt, 'reference', [...list, ...list])).toThrow(/two samples give the test/);
   });
 

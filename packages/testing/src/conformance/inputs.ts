@@ -24,7 +24,8 @@ function values(n: number, { fill = 'normal', low = 0, high = 1 }: FillOptions, 
 }
 
 /** What lies between the elements of a strided input: a kernel that reads it shows. */
-export const between = (dtype: DType): number => (dtype.category === 'float' ? NaN : dtype.category === 'bool' ? 1 : 77);
+export const between = (dtype: DType): number =>
+  dtype.category === 'float' ? NaN : dtype.category === 'bool' ? 1 : 77;
 
 export interface Inputs {
   readonly make: Make;

@@ -55,7 +55,14 @@ async function snapshots(tensors: readonly Tensor[]): Promise<Snapshot[]> {
   return Promise.all(tensors.map(snapshot));
 }
 
-async function eager(rt: Runtime, device: string, name: string, op: OpSamples['op'], sample: OpSample, strided: boolean): Promise<Run> {
+async function eager(
+  rt: Runtime,
+  device: string,
+  name: string,
+  op: OpSamples['op'],
+  sample: OpSample,
+  strided: boolean,
+): Promise<Run> {
   const held = scope(() => {
     const { make, made, bases } = inputs(rt, device, name, strided);
     const results = list(op(...sample.args(make)));
@@ -70,7 +77,13 @@ async function eager(rt: Runtime, device: string, name: string, op: OpSamples['o
   return run;
 }
 
-async function replayed(rt: Runtime, device: string, name: string, op: OpSamples['op'], sample: OpSample): Promise<Snapshot[][]> {
+async function replayed(
+  rt: Runtime,
+  device: string,
+  name: string,
+  op: OpSamples['op'],
+  sample: OpSample,
+): Promise<Snapshot[][]> {
   const { make, made } = inputs(rt, device, name);
   scope(() => {
     sample.args(make);
@@ -91,7 +104,12 @@ async function replayed(rt: Runtime, device: string, name: string, op: OpSamples
   }
 }
 
-function requireEqual(what: string, got: readonly Snapshot[], want: readonly Snapshot[], tolerance?: OpSample['tolerance']): void {
+function requireEqual(
+  what: string,
+  got: readonly Snapshot[],
+  want: readonly Snapshot[],
+  tolerance?: OpSample['tolerance'],
+): void {
   if (got.length !== want.length) fail(`${what}: ${got.length} tensors, want ${want.length}`);
   want.forEach((w, i) => {
     const problem = compareSnapshots(got[i] as Snapshot, w, tolerance);
