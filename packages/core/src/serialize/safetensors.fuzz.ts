@@ -104,6 +104,35 @@ function withJson(file: Uint8Array, change: (json: Uint8Array) => Uint8Array): U
   return out;
 }
 
+interface PlainEntry {
+  data_offsets: [number, number];
+}
+
+/** Puts one tensor onto another of its size and closes the gap: every size is right, no hole, two tensors share bytes. */
+function stack(file: Uint8Array, rnd: Random): Uint8Array {
+  const n = lengthOf(file);
+  let plain: Record<string, PlainEntry>;
+  try {
+    plain = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + n)));
+  } catch {
+    return file;
+  }
+  const all = Object.entries(plain).filter(([name, e]) => name !== '__metadata__' && e?.data_offsets?.length === 2);
+  const moved = all[rnd(Math.max(1, all.length))]?.[1];
+  if (moved === undefined) return file;
+  const [from, to] = moved.data_offsets;
+  const under = all.find(([, e]) => e.data_offsets[0] !== from && e.data_offsets[1] - e.data_offsets[0] === to - from);
+  if (under === undefined) return file;
+  for (const [, e] of all) {
+    if (e.data_offsets[0] > from) e.data_offsets = [e.data_offsets[0] - to + from, e.data_offsets[1] - to + from];
+  }
+  moved.data_offsets = under[1].data_offsets;
+  const out = withJson(file, () => utf8.encode(JSON.stringify(plain)));
+  return out.slice(0, Math.max(0, out.length - (to - from)));
+}
+
+const EMPTY = '"empty":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},';
+
 const MUTATORS: readonly ((file: Uint8Array, rnd: Random) => Uint8Array)[] = [
   (f, r) => {
     const out = f.slice();
@@ -118,6 +147,8 @@ const MUTATORS: readonly ((file: Uint8Array, rnd: Random) => Uint8Array)[] = [
     return out;
   },
   (f, r) => withJson(f, (json) => splice(json, r(json.length + 1), 0, token(r))),
+  (f, r) => withJson(f, (json) => splice(json, 1, 0, utf8.encode(EMPTY.repeat(1 + r(2))))),
+  stack,
   (f, r) => withJson(f, (json) => splice(json, at(json, r), 1, token(r))),
   (f, r) => withJson(f, (json) => splice(json, at(json, r), 1, Uint8Array.of(r(256)))),
   (f, r) =>
