@@ -11,6 +11,7 @@
 #include "base/dtype.h"
 
 #if AO_ISA_LEVEL == 2
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12's own avx512 headers
 #include "gemm/isa/vec_avx512.h"
 #elif AO_ISA_LEVEL == 1
 #include "gemm/isa/vec_avx2.h"

@@ -46,6 +46,7 @@ inline void v_store_f16(void* p, VF v) {
 inline __m256i load256(const void* p) { return _mm256_loadu_si256((const __m256i*)p); }
 inline VI vi_zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
 inline VI vi_load(const void* p) { return {load256(p), load256((const char*)p + 32)}; }
+inline void vi_store(void* p, VI v) { _mm256_storeu_si256((__m256i*)p, v.a); _mm256_storeu_si256((__m256i*)((char*)p + 32), v.b); }
 inline VI vi_set1(int32_t x) { const __m256i v = _mm256_set1_epi32(x); return {v, v}; }
 inline VI vi_add(VI a, VI b) { return {_mm256_add_epi32(a.a, b.a), _mm256_add_epi32(a.b, b.b)}; }
 inline VI vi_sub(VI a, VI b) { return {_mm256_sub_epi32(a.a, b.a), _mm256_sub_epi32(a.b, b.b)}; }
