@@ -42,7 +42,8 @@ const char* ao_isa_name(ao_isa isa);
 typedef void (*ao_range_fn)(void* arg, int64_t begin, int64_t end, int thread);
 void ao_parallel_for(ao_ctx* ctx, int64_t n, int64_t chunk, ao_range_fn fn, void* arg);
 
-// 64-byte aligned memory that lives until the current command returns; several calls give separate blocks.
+// 64-byte aligned memory that lives until ao_ctx_reset; several calls give separate blocks; NULL where there is none left.
+// For the stream's own thread, not inside ao_parallel_for.
 void* ao_scratch(ao_ctx* ctx, size_t bytes);
 
 // Records a printf-style reason and returns 1, so that kernels write `return ao_fail(ctx, ...)`.
@@ -89,7 +90,8 @@ typedef struct ao_entry {
 } ao_entry;
 
 const ao_entry* ao_cpu_entries(int* count);
-// FNV-1a over the rows' text as 16 hex digits; the TypeScript side was generated from rows with the same hash.
+// FNV-1a (64 bit) as 16 hex digits over the text "AO_FN(<name>, <fields>)\n" of all rows in order, white space between tokens as
+// one space; the TypeScript side was generated from rows with the same hash.
 const char* ao_cpu_abi_hash(void);
 
 #ifdef __cplusplus
