@@ -5,6 +5,8 @@ import type { GenerationConfig } from '../config/generation-config.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 import { type GenerateInput, generate } from '../generate/generate.ts';
 import type { Generation } from '../generate/generation.ts';
+import { type SaveOptions, savePretrained } from '../save-pretrained.ts';
+import type { TorchAoConfig } from '../quantize/torchao-config.ts';
 import type { StaticCache } from './kv-cache.ts';
 
 /** Where new tokens stand: filled positions before them (in the cache) and their own positions (int32 [T]). */
@@ -18,6 +20,8 @@ export interface Origin {
   readonly folder: string;
   readonly config: ModelConfig;
   readonly generationConfig: GenerationConfig;
+  /** What the weights are quantized with. */
+  readonly quantization?: TorchAoConfig;
 }
 
 export abstract class CausalLM extends Module {
@@ -44,6 +48,11 @@ export abstract class CausalLM extends Module {
   /** Continues a prompt of text or ids; iterate the result for pieces, or await it for the whole. */
   generate(prompt: string | readonly number[], options: GenerateInput = {}): Generation {
     return generate(this, this.origin?.generationConfig ?? NOTHING, prompt, options);
+  }
+
+  /** Writes a folder that fromPretrained, and Python's transformers, load. */
+  savePretrained(folder: string, options: SaveOptions = {}): Promise<void> {
+    return savePretrained(this, folder, options);
   }
 }
 
