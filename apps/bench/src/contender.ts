@@ -26,7 +26,10 @@ export interface Engine {
   run(job: Job): Promise<Speed>;
 }
 
-type Answer = { readonly ready: Readonly<Record<string, unknown>> } | { readonly speed: Speed } | { readonly error: string };
+type Answer =
+  | { readonly ready: Readonly<Record<string, unknown>> }
+  | { readonly speed: Speed }
+  | { readonly error: string };
 
 /** Called by the contender's own process. */
 export async function serve(start: (setup: Setup) => Promise<Engine>): Promise<void> {
@@ -60,7 +63,11 @@ export class Contender {
   static async start(name: string, module: string, setup: Setup): Promise<Contender> {
     const file = fileURLToPath(new URL(`./contenders/${module}.ts`, import.meta.url));
     const env = { ...process.env, AO_NUM_THREADS: String(setup.threads) };
-    const child = fork(file, { execArgv: ['--conditions=@ao/source'], env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const child = fork(file, {
+      execArgv: ['--conditions=@ao/source'],
+      env,
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
     try {
       const answer = await ask(child, setup);
       if (!('ready' in answer)) throw new Error('it did not start');
@@ -91,7 +98,8 @@ function ask(child: ChildProcess, message: Setup | Job): Promise<Exclude<Answer,
     };
     const onMessage = (answer: Answer): void =>
       settle(() => ('error' in answer ? reject(new Error(answer.error)) : resolve(answer)));
-    const onExit = (code: number | null): void => settle(() => reject(new Error(`its process ended with code ${code}`)));
+    const onExit = (code: number | null): void =>
+      settle(() => reject(new Error(`its process ended with code ${code}`)));
     child.on('message', onMessage);
     child.on('exit', onExit);
     child.send(message);

@@ -17,8 +17,7 @@ if (!existsSync(source) || process.env.AO_CLI === 'dist') {
 } else if (process.features.typescript && nodeModule.registerHooks) {
   const withSource = (conditions) => ['@ao/source', ...(conditions ?? [])];
   nodeModule.registerHooks({
-    resolve: (specifier, context, next) =>
-      next(specifier, { ...context, conditions: withSource(context.conditions) }),
+    resolve: (specifier, context, next) => next(specifier, { ...context, conditions: withSource(context.conditions) }),
   });
   await import(source.href);
 } else if (existsSync(own) && process.env.AO_CLI !== 'spawned') {
@@ -34,6 +33,8 @@ if (!existsSync(source) || process.env.AO_CLI === 'dist') {
 } else if (existsSync(built)) {
   await import(built.href);
 } else {
-  process.stderr.write(`ao: Node ${process.version} cannot run the sources and dist/ is not built. Fix: npm install, or npm run build.\n`);
+  process.stderr.write(
+    `ao: Node ${process.version} cannot run the sources and dist/ is not built. Fix: npm install, or npm run build.\n`,
+  );
   process.exit(1);
 }

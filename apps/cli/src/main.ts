@@ -1,35 +1,54 @@
 // ao: the program and its commands. A command's module, and with it the packages it needs, is loaded when it runs.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import manifest from '../package.json' with { type: 'json' };
 import { EXIT, fail } from './exit.ts';
 
 const number = (least: number, whole: boolean) => (text: string) => {
   const value = Number(text);
-  if (text.trim() !== '' && Number.isFinite(value) && value >= least && (!whole || Number.isInteger(value))) return value;
+  if (text.trim() !== '' && Number.isFinite(value) && value >= least && (!whole || Number.isInteger(value)))
+    return value;
   throw new InvalidArgumentError(`It must be ${whole ? 'a whole number' : 'a number'} of at least ${least}.`);
 };
 const count = number(1, true);
 const ids = (text: string) => text.split(',').map((id) => number(0, true)(id));
 const collect = (value: string, all: readonly string[] = []) => [...all, value];
 
-const scheme = () => new Option('--scheme <name>', 'quantize every linear but lm_head, e.g. int8wo, int4wo-32, int8dq, 8da4w-32');
+const scheme = () =>
+  new Option('--scheme <name>', 'quantize every linear but lm_head, e.g. int8wo, int4wo-32, int8dq, 8da4w-32');
 const rule = () =>
-  new Option('--rule <name=scheme>', 'scheme of the modules that match: a name, glob or re:regex; none = leave; the first match wins; repeatable').argParser(collect);
+  new Option(
+    '--rule <name=scheme>',
+    'scheme of the modules that match: a name, glob or re:regex; none = leave; the first match wins; repeatable',
+  ).argParser(collect);
 const json = () => new Option('--json', 'one JSON object on stdout and nothing else');
 const threads = () => new Option('--threads <n>', 'CPU threads (default: what the machine grants)').argParser(count);
-const device = () => new Option('--device <name>', 'where to run').choices(['auto', 'cpu', 'reference']).default('auto');
+const device = () =>
+  new Option('--device <name>', 'where to run').choices(['auto', 'cpu', 'reference']).default('auto');
 const dtype = () =>
-  new Option('--dtype <name>', 'dtype of what is not quantized').choices(['auto', 'float32', 'bfloat16', 'float16']).default('auto');
+  new Option('--dtype <name>', 'dtype of what is not quantized (default: float32, or what a quantized model says)').choices([
+    'auto',
+    'float32',
+    'bfloat16',
+    'float16',
+  ]);
 
 function command(program: Command, name: string, description: string): Command {
   return program.command(name).description(description).exitOverride().showHelpAfterError('(ao --help shows how)');
 }
 
 function runtimeOptions(c: Command): Command {
-  return c.addOption(scheme()).addOption(rule()).addOption(dtype()).addOption(device()).addOption(threads()).addOption(json());
+  return c
+    .addOption(scheme())
+    .addOption(rule())
+    .addOption(dtype())
+    .addOption(device())
+    .addOption(threads())
+    .addOption(json());
 }
 
 export function program(): Command {
   const ao = new Command('ao').description('Quantize, run and measure Hugging Face models.').exitOverride();
+  ao.version(manifest.version);
   ao.addHelpText('after', '\nMODEL is a folder in Hugging Face’s layout, or stories-7m (bundled).');
 
   command(ao, 'quantize', 'quantize a model, disk to disk, one tensor at a time')

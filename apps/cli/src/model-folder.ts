@@ -11,5 +11,7 @@ export function modelFolder(name: string): string {
   if (existsSync(folder)) return folder;
   const bundled = BUNDLED[name];
   if (bundled !== undefined) return dirname(fileURLToPath(import.meta.resolve(bundled)));
-  throw new UsageError(`${name} is no folder. Give a model folder in Hugging Face’s layout, or ${Object.keys(BUNDLED).join(', ')}.`);
+  throw new UsageError(
+    `${name} is no folder. Give a model folder in Hugging Face’s layout, or ${Object.keys(BUNDLED).join(', ')}.`,
+  );
 }

@@ -11,9 +11,14 @@ export function print(line = ''): void {
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const cells = [head, ...rows].map((row) => row.map(String));
   const widths = head.map((_, i) => Math.max(...cells.map((row) => row[i]?.length ?? 0)));
-  const right = head.map((_, i) => rows.length > 0 && rows.every((row) => /^[\d.,~<-]*( ?[KMG]?B|%|x)?$/.test(String(row[i] ?? ''))));
+  const right = head.map(
+    (_, i) => rows.length > 0 && rows.every((row) => /^[\d.,~<-]*( ?[KMG]?B|%|x)?$/.test(String(row[i] ?? ''))),
+  );
   const line = (row: readonly string[]): string =>
-    row.map((cell, i) => (right[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join('  ').trimEnd();
+    row
+      .map((cell, i) => (right[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+      .join('  ')
+      .trimEnd();
   return [line(cells[0]!), widths.map((w) => '-'.repeat(w)).join('  '), ...cells.slice(1).map(line)].join('\n');
 }
 

@@ -26,7 +26,10 @@ export function progress(): Progress {
     phase = event.phase;
     if (!bar) {
       const format = '{phase} {bar} {percentage}%  {name}';
-      bar = new SingleBar({ format, stream: process.stderr, clearOnComplete: true, hideCursor: true, fps: 10 }, Presets.shades_classic);
+      bar = new SingleBar(
+        { format, stream: process.stderr, clearOnComplete: true, hideCursor: true, fps: 10 },
+        Presets.shades_classic,
+      );
       bar.start(event.total, 0, { phase, name: '' });
     }
     bar.update(event.loaded, { phase, name: (event.name ?? '').slice(0, 48) });

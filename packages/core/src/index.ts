@@ -30,7 +30,7 @@ export * from './nn/index.ts';
 export * from './op.ts';
 export * from './ops/index.ts';
 export * from './packed.ts';
-export { philox, uniform } from './philox.ts';
+export { philox } from './philox.ts';
 export { packWeight, prepare } from './prepare.ts';
 export { erf, roundHalfEven } from './reference/elementwise.ts';
 export { rawOf, rounding, store, storeRaw, valuesOf } from './reference/memory.ts';

@@ -28,14 +28,20 @@ export async function autoRuntime(options: AutoRuntimeOptions = {}): Promise<Run
 }
 
 /** The runtime and what was found on the way: the substance of a doctor. */
-export async function probeRuntime(options: AutoRuntimeOptions = {}): Promise<{ runtime: Runtime; findings: readonly Finding[] }> {
+export async function probeRuntime(
+  options: AutoRuntimeOptions = {},
+): Promise<{ runtime: Runtime; findings: readonly Finding[] }> {
   const { device = 'auto', log } = options;
   const findings: Finding[] = [];
   const use: Extension[] = [hfIntegration()];
   const backends: Extension[] = [];
   for (const { package: name, backend, load } of OPTIONAL) {
     if (backend !== undefined && (device === 'reference' || disabled())) {
-      findings.push({ package: name, loaded: false, reason: disabled() ? 'AO_NATIVE=0' : `device '${device}' was asked for` });
+      findings.push({
+        package: name,
+        loaded: false,
+        reason: disabled() ? 'AO_NATIVE=0' : `device '${device}' was asked for`,
+      });
       continue;
     }
     try {
@@ -55,7 +61,11 @@ export async function probeRuntime(options: AutoRuntimeOptions = {}): Promise<{ 
     for (const [i, f] of findings.entries()) {
       if (f.loaded && OPTIONAL[i]?.backend !== undefined) findings[i] = { package: f.package, loaded: false, reason };
     }
-    log?.({ level: 'warn', code: 'no-native', message: `the native backend did not load; running on the slow reference backend. ${reason}` });
+    log?.({
+      level: 'warn',
+      code: 'no-native',
+      message: `the native backend did not load; running on the slow reference backend. ${reason}`,
+    });
     return { runtime: await make(use), findings };
   }
 }

@@ -25,7 +25,11 @@ export interface Evaluation {
 /** Positions whose logits exist at a time: bounds memory at ROWS x V floats. */
 const ROWS = 128;
 
-export async function evaluate(model: CausalLM, ids: readonly number[], options: EvaluateOptions = {}): Promise<Evaluation> {
+export async function evaluate(
+  model: CausalLM,
+  ids: readonly number[],
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
   const { window = 512, signal, onProgress } = options;
   if (window > model.maxPositions || window < 1 || !Number.isInteger(window)) {
     throw new AoError('ERR_AO_CONFIG', `a window of ${window} tokens; the model has ${model.maxPositions} positions`, {
@@ -33,7 +37,11 @@ export async function evaluate(model: CausalLM, ids: readonly number[], options:
       fix: `give a window of 1 to ${model.maxPositions}`,
     });
   }
-  if (ids.length < 2) throw new AoError('ERR_AO_CONFIG', 'the text has no token to predict', { op: 'evaluate', fix: 'give a longer text' });
+  if (ids.length < 2)
+    throw new AoError('ERR_AO_CONFIG', 'the text has no token to predict', {
+      op: 'evaluate',
+      fix: 'give a longer text',
+    });
   await prepare(model);
   const all = Math.ceil((ids.length - 1) / window);
   const total = Math.min(options.windows ?? all, all);
@@ -57,7 +65,12 @@ export async function evaluate(model: CausalLM, ids: readonly number[], options:
 }
 
 /** -log p of each target, summed outside in float64. */
-async function losses(model: CausalLM, cache: StaticCache, inputs: readonly number[], targets: readonly number[]): Promise<number[]> {
+async function losses(
+  model: CausalLM,
+  cache: StaticCache,
+  inputs: readonly number[],
+  targets: readonly number[],
+): Promise<number[]> {
   const { rt, device } = model;
   const ints = (values: readonly number[], shape: readonly number[]): Tensor =>
     tensor(rt, Int32Array.from(values), { shape, dtype: int32, device });

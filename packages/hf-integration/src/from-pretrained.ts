@@ -50,7 +50,9 @@ function dtypeOf(asked: string, config: ModelConfig, { tensors }: Checkpoint, fi
   const file: Readonly<Record<string, string>> = { F32: 'float32', BF16: 'bfloat16', F16: 'float16' };
   const name = asked === 'auto' ? (config.dtype ?? file[tensors.entry(first).dtype] ?? 'float32') : asked;
   if (!FLOATS.includes(name)) {
-    throw new AoError('ERR_AO_DTYPE', `dtype '${name}' cannot hold activations`, { fix: `use auto, ${FLOATS.join(', ')}` });
+    throw new AoError('ERR_AO_DTYPE', `dtype '${name}' cannot hold activations`, {
+      fix: `use auto, ${FLOATS.join(', ')}`,
+    });
   }
   return dtypeByName(name)!;
 }

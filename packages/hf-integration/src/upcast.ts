@@ -1,6 +1,17 @@
 // UpcastTensor: a weight in a dtype wider than its file's, kept in the file's: w[n,k] = code[n,k] exactly.
 // A bf16 checkpoint computes in float32 with half the memory, and gives the same numbers as float32 weights.
-import { AoError, castTo, type DType, defineKind, type Dense, dtypeByName, type Entry, kindEntry, type Tensor, weightOverrides } from '@ao/core';
+import {
+  AoError,
+  castTo,
+  type Dense,
+  type DType,
+  defineKind,
+  dtypeByName,
+  type Entry,
+  kindEntry,
+  type Tensor,
+  weightOverrides,
+} from '@ao/core';
 
 type Code = 'bfloat16' | 'float16';
 

@@ -41,7 +41,11 @@ test('rope: both spellings mean the same', () => {
   expect(rope({})).toEqual({ type: 'default', theta: 10000 });
   expect(rope({ rope_theta: 1e5 })).toEqual({ type: 'default', theta: 1e5 });
   expect(rope({ rope_parameters: { rope_theta: 1e5, rope_type: 'default' } })).toEqual({ type: 'default', theta: 1e5 });
-  expect(rope({ rope_theta: 500, rope_scaling: { type: 'linear', factor: 2 } })).toEqual({ type: 'linear', theta: 500, factor: 2 });
+  expect(rope({ rope_theta: 500, rope_scaling: { type: 'linear', factor: 2 } })).toEqual({
+    type: 'linear',
+    theta: 500,
+    factor: 2,
+  });
   expect(() => rope({ rope_scaling: { rope_type: 'yarn', factor: 2 } })).toThrow(/rope_type 'yarn' is not supported/);
 });
 
@@ -63,7 +67,10 @@ test('rope: llama3 keeps short waves, divides long ones, blends between (numbers
 test('generation defaults: generation_config.json wins, ids may be one or many', async () => {
   const model = parseModelConfig({ model_type: 'llama', bos_token_id: 1, eos_token_id: 2 }, 'config.json');
   expect(await readGenerationConfig(folder, model)).toMatchObject({ bosTokenId: 1, eosTokenIds: [2], doSample: false });
-  await writeFile(join(folder, 'generation_config.json'), '{"eos_token_id": [2, 7], "do_sample": true, "temperature": 0.6, "top_k": 0}');
+  await writeFile(
+    join(folder, 'generation_config.json'),
+    '{"eos_token_id": [2, 7], "do_sample": true, "temperature": 0.6, "top_k": 0}',
+  );
   expect(await readGenerationConfig(folder, model)).toMatchObject({
     eosTokenIds: [2, 7],
     doSample: true,

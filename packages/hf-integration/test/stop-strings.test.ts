@@ -23,14 +23,18 @@ test('what only looked like a stop string is given back', () => {
 test('however the text is cut, the result is that of the whole text', () => {
   const letters = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 12 });
   fc.assert(
-    fc.property(fc.array(letters), fc.array(fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 1, maxLength: 4 }), { minLength: 1 }), (pieces, stops) => {
-      const whole = pieces.join('');
-      const { text, matched } = run(stops, pieces);
-      expect(whole.startsWith(text)).toBe(true);
-      expect(stops.some((s) => text.includes(s))).toBe(false);
-      if (matched === undefined) expect(text).toBe(whole);
-      else expect(whole.startsWith(text + matched)).toBe(true);
-    }),
+    fc.property(
+      fc.array(letters),
+      fc.array(fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 1, maxLength: 4 }), { minLength: 1 }),
+      (pieces, stops) => {
+        const whole = pieces.join('');
+        const { text, matched } = run(stops, pieces);
+        expect(whole.startsWith(text)).toBe(true);
+        expect(stops.some((s) => text.includes(s))).toBe(false);
+        if (matched === undefined) expect(text).toBe(whole);
+        else expect(whole.startsWith(text + matched)).toBe(true);
+      },
+    ),
     { numRuns: 2000 },
   );
 });

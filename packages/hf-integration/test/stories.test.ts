@@ -21,7 +21,10 @@ describe('stories-7m in float32 on the reference backend', () => {
     const { arange, int32, scope, tensor } = await import('@ao/core');
     using cache = model.createCache(prompt.length);
     const logits = scope(() =>
-      model.call(tensor(model.rt, [[...prompt]], { dtype: int32 }), { cache, positions: arange(model.rt, 0, prompt.length) }),
+      model.call(tensor(model.rt, [[...prompt]], { dtype: int32 }), {
+        cache,
+        positions: arange(model.rt, 0, prompt.length),
+      }),
     );
     const last = (await logits.data()).slice(-model.vocabSize);
     const { top20_ids: ids, top20_logits: values } = reference.greedy;
@@ -45,7 +48,12 @@ describe('stories-7m in float32 on the reference backend', () => {
   });
 
   test('captured and eager steps choose the same tokens', async () => {
-    const eager = await model.generate(prompt, { maxNewTokens: 12, cacheImplementation: 'dynamic', temperature: 0.8, seed: 7 });
+    const eager = await model.generate(prompt, {
+      maxNewTokens: 12,
+      cacheImplementation: 'dynamic',
+      temperature: 0.8,
+      seed: 7,
+    });
     const captured = await model.generate(prompt, { maxNewTokens: 12, temperature: 0.8, seed: 7 });
     const other = await model.generate(prompt, { maxNewTokens: 12, temperature: 0.8, seed: 8 });
     expect(captured.ids).toEqual(eager.ids);

@@ -27,7 +27,9 @@ test('a chat template is rendered with the model’s own tokens', async () => {
     "{% for m in messages %}{{ '<' + m.role + '>' + m.content }}{% endfor %}{% if add_generation_prompt %}<bot>{% endif %}{{ eos_token }}";
   const messages = [{ role: 'user', content: 'hi' }];
   expect(await tokenizer.applyChatTemplate(messages, { chatTemplate })).toBe('<user>hi<bot><|end|>');
-  expect(await tokenizer.applyChatTemplate(messages, { chatTemplate, addGenerationPrompt: false })).toBe('<user>hi<|end|>');
+  expect(await tokenizer.applyChatTemplate(messages, { chatTemplate, addGenerationPrompt: false })).toBe(
+    '<user>hi<|end|>',
+  );
   await expect(tokenizer.applyChatTemplate(messages)).rejects.toMatchObject({ code: 'ERR_AO_CONFIG' });
   const refusing = "{{ raise_exception('only one user') }}";
   await expect(tokenizer.applyChatTemplate(messages, { chatTemplate: refusing })).rejects.toThrow(/only one user/);

@@ -1,7 +1,7 @@
 // llama.cpp through node-llama-cpp: greedy, no GPU, the prompt in one batch.
 // prefill = prompt tokens over the time to the first token; decode = the tokens after it over theirs.
 import { pathToFileURL } from 'node:url';
-import { type Engine, type Setup, serve, type Speed } from '../contender.ts';
+import { type Engine, type Setup, type Speed, serve } from '../contender.ts';
 import { PEERS } from '../peers.ts';
 
 interface Sequence {

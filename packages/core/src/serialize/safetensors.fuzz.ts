@@ -33,9 +33,39 @@ export function random(seed: number): Random {
 const NAMES = ['a', 'b.weight', 'layers.0.q_proj', 'é', '"q"', 'constructor', '__metadata', '0', '\n'];
 const DTYPES = ['F32', 'BF16', 'U8', 'I64', 'F4', 'F8_E8M0', 'BOOL'];
 const TOKENS = [
-  '{', '}', '[', ']', ',', ':', '"', '\\', '\\u0061', '\\ud800', 'null', 'true', '-1', '1.5', '1e3', '00', '9007199254740992',
-  '99999999999999999999', '__proto__', '__metadata__', '"dtype":"F32",', '"shape":[],', '"data_offsets":[0,4],', '"a":{},',
-  'F64', 'F8_E4M3', ' ', '\u0000', '\ufeff', '[[[[[[[[', '{"a":{"a":{"a":', '-0', '0',
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ':',
+  '"',
+  '\\',
+  '\\u0061',
+  '\\ud800',
+  'null',
+  'true',
+  '-1',
+  '1.5',
+  '1e3',
+  '00',
+  '9007199254740992',
+  '99999999999999999999',
+  '__proto__',
+  '__metadata__',
+  '"dtype":"F32",',
+  '"shape":[],',
+  '"data_offsets":[0,4],',
+  '"a":{},',
+  'F64',
+  'F8_E4M3',
+  ' ',
+  '\u0000',
+  '\ufeff',
+  '[[[[[[[[',
+  '{"a":{"a":{"a":',
+  '-0',
+  '0',
 ];
 
 function seedFile(rnd: Random): Uint8Array {
@@ -117,7 +147,9 @@ function rewrite(file: Uint8Array, rnd: Random): Uint8Array {
     const plain = shuffled(JSON.parse(new TextDecoder().decode(json)));
     for (const [key, value] of Object.entries(plain)) Object.assign(plain, { [key]: shuffled(value) });
     const text = JSON.stringify(plain, null, rnd(3)) + ' '.repeat(rnd(4));
-    return utf8.encode(rnd(2) ? text : text.replace(/[a-zé]/g, (c) => (rnd(4) ? c : `\\u00${c.charCodeAt(0).toString(16)}`)));
+    return utf8.encode(
+      rnd(2) ? text : text.replace(/[a-zé]/g, (c) => (rnd(4) ? c : `\\u00${c.charCodeAt(0).toString(16)}`)),
+    );
   });
 }
 
@@ -140,7 +172,8 @@ async function verify(file: Uint8Array, source: ByteSource): Promise<void> {
     end = e.end;
     const bytes = await opened.read(name);
     const want = file.subarray(8 + n + e.begin, 8 + n + e.end);
-    if (bytes.length !== want.length || bytes.some((b, i) => b !== want[i])) throw new Error(`other bytes of '${name}'`);
+    if (bytes.length !== want.length || bytes.some((b, i) => b !== want[i]))
+      throw new Error(`other bytes of '${name}'`);
   }
   if (8 + n + end !== file.length) throw new Error(`${file.length - end - n - 8} bytes belong to no tensor`);
 }

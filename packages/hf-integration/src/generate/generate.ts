@@ -26,10 +26,14 @@ export function generate(
   const sampling = resolveSampling(input, defaults);
   const { tokenizer } = input;
   if ((typeof prompt === 'string' || sampling.stopStrings.length > 0) && tokenizer === undefined) {
-    throw new AoError('ERR_AO_CONFIG', `${typeof prompt === 'string' ? 'a prompt in text' : 'stopStrings'} without a tokenizer`, {
-      op: 'generate',
-      fix: 'pass tokenizer: await AutoTokenizer.fromPretrained(folder)',
-    });
+    throw new AoError(
+      'ERR_AO_CONFIG',
+      `${typeof prompt === 'string' ? 'a prompt in text' : 'stopStrings'} without a tokenizer`,
+      {
+        op: 'generate',
+        fix: 'pass tokenizer: await AutoTokenizer.fromPretrained(folder)',
+      },
+    );
   }
   const promptIds = typeof prompt === 'string' ? tokenizer!.encode(prompt) : prompt;
   checkPrompt(promptIds, model);
@@ -42,7 +46,8 @@ function checkPrompt(ids: readonly number[], model: CausalLM): void {
   };
   if (ids.length === 0) refuse('the prompt has no tokens', 'begin with the model’s BOS id');
   const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= model.vocabSize);
-  if (wrong !== undefined) refuse(`id ${wrong} is not in the vocabulary of ${model.vocabSize}`, 'use the tokenizer of this model');
+  if (wrong !== undefined)
+    refuse(`id ${wrong} is not in the vocabulary of ${model.vocabSize}`, 'use the tokenizer of this model');
   if (ids.length >= model.maxPositions) {
     refuse(`the prompt has ${ids.length} tokens, the model ${model.maxPositions} positions`, 'shorten the prompt');
   }

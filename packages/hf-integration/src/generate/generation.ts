@@ -31,7 +31,8 @@ export class Generation implements AsyncIterable<Piece>, PromiseLike<GenerationR
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Piece, void> {
-    if (this.#started) throw new Error('this generation runs already: iterate or await it once, or call generate again');
+    if (this.#started)
+      throw new Error('this generation runs already: iterate or await it once, or call generate again');
     this.#started = true;
     const pieces = this.#run();
     let done = false;

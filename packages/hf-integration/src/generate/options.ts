@@ -41,15 +41,31 @@ export interface Sampling {
 export function resolveSampling(options: GenerateOptions, defaults: GenerationConfig): Sampling {
   const { maxNewTokens, temperature, topK, topP, seed = 0, stopStrings = [], eosTokenId } = options;
   if (maxNewTokens !== undefined) check('maxNewTokens', maxNewTokens, isCount(maxNewTokens), 'a whole number from 1');
-  if (temperature !== undefined) check('temperature', temperature, temperature >= 0 && temperature < Infinity, '0 or more');
+  if (temperature !== undefined)
+    check('temperature', temperature, temperature >= 0 && temperature < Infinity, '0 or more');
   if (topK !== undefined) check('topK', topK, isCount(topK), 'a whole number from 1');
   if (topP !== undefined) check('topP', topP, topP > 0 && topP <= 1, 'above 0 and at most 1');
   check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number from 0');
-  check('stopStrings', stopStrings, stopStrings.every((s) => typeof s === 'string' && s !== ''), 'strings of one character or more');
+  check(
+    'stopStrings',
+    stopStrings,
+    stopStrings.every((s) => typeof s === 'string' && s !== ''),
+    'strings of one character or more',
+  );
   const eos = eosTokenId === undefined ? defaults.eosTokenIds : [eosTokenId].flat();
-  check('eosTokenId', eos, eos.every((id) => Number.isInteger(id) && id >= 0), 'token ids');
+  check(
+    'eosTokenId',
+    eos,
+    eos.every((id) => Number.isInteger(id) && id >= 0),
+    'token ids',
+  );
   const cacheImplementation = options.cacheImplementation ?? 'static';
-  check('cacheImplementation', cacheImplementation, ['static', 'dynamic'].includes(cacheImplementation), "'static' or 'dynamic'");
+  check(
+    'cacheImplementation',
+    cacheImplementation,
+    ['static', 'dynamic'].includes(cacheImplementation),
+    "'static' or 'dynamic'",
+  );
   const asked = (temperature ?? 0) > 0 || topK !== undefined || topP !== undefined;
   const doSample = options.doSample ?? (temperature === 0 ? false : asked || defaults.doSample);
   return {
@@ -70,5 +86,7 @@ function isCount(value: number): boolean {
 
 function check(name: string, value: unknown, ok: boolean, wanted: string): void {
   if (ok) return;
-  throw new AoError('ERR_AO_CONFIG', `generate: ${name} is ${JSON.stringify(value)}; it must be ${wanted}`, { op: 'generate' });
+  throw new AoError('ERR_AO_CONFIG', `generate: ${name} is ${JSON.stringify(value)}; it must be ${wanted}`, {
+    op: 'generate',
+  });
 }

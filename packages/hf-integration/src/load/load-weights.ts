@@ -48,7 +48,12 @@ export async function loadWeights(
   }
 }
 
-async function loadOne(rt: Runtime, spec: ParameterSpec, file: TensorFile, options: LoadWeightsOptions): Promise<Tensor> {
+async function loadOne(
+  rt: Runtime,
+  spec: ParameterSpec,
+  file: TensorFile,
+  options: LoadWeightsOptions,
+): Promise<Tensor> {
   const { device, dtype, signal, transform } = options;
   const raw = keep(await readTensor(rt, file, spec.name, { device, signal }));
   if (!transform && spec.role !== 'vector' && upcasts(raw.dtype, dtype)) {

@@ -38,13 +38,19 @@ export const families: readonly ModelFamily[] = /*@__PURE__*/ Object.freeze([lla
 
 export function familyOf(config: ModelConfig): ModelFamily {
   const found = families.find((f) =>
-    config.architecture === '' ? f.modelTypes.includes(config.modelType) : f.architectures.includes(config.architecture),
+    config.architecture === ''
+      ? f.modelTypes.includes(config.modelType)
+      : f.architectures.includes(config.architecture),
   );
   if (found) return found;
   const known = families.flatMap((f) => f.architectures).join(', ');
-  throw new AoError('ERR_AO_CONFIG', `${config.where}: architecture ${config.architecture || config.modelType} is not supported`, {
-    fix: `supported: ${known}`,
-  });
+  throw new AoError(
+    'ERR_AO_CONFIG',
+    `${config.where}: architecture ${config.architecture || config.modelType} is not supported`,
+    {
+      fix: `supported: ${known}`,
+    },
+  );
 }
 
 /** 'model.layers.0.mlp.up_proj.weight' -> 'model.layers.0.mlp.up_proj'. */

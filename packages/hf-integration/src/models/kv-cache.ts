@@ -1,6 +1,17 @@
 // StaticCache: keys and values of all positions, allocated once: per layer two tensors [B, Hkv, P, D].
 // `pos` (int32 [1]) is how many positions are filled; it lives on the device, so a captured step can use and raise it.
-import { type CreateOptions, copy_, type DType, empty, keep, type Runtime, type Tensor, tensor, zeros, int32 } from '@ao/core';
+import {
+  type CreateOptions,
+  copy_,
+  type DType,
+  empty,
+  int32,
+  keep,
+  type Runtime,
+  type Tensor,
+  tensor,
+  zeros,
+} from '@ao/core';
 
 export interface CacheShape {
   readonly layers: number;

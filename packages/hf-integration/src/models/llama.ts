@@ -11,9 +11,9 @@ import {
   linears,
   Module,
   RMSNorm,
+  type Runtime,
   reshape,
   rope,
-  type Runtime,
   siluMul,
   type Tensor,
 } from '@ao/core';
@@ -54,7 +54,8 @@ function parse({ json, where }: ModelConfig): LlamaConfig {
   const numAttentionHeads = f.count('num_attention_heads');
   const numKeyValueHeads = f.has('num_key_value_heads') ? f.count('num_key_value_heads') : numAttentionHeads;
   const headDim = f.has('head_dim') ? f.count('head_dim') : hiddenSize / numAttentionHeads;
-  if (numAttentionHeads % numKeyValueHeads !== 0) throw f.error('num_key_value_heads', 'a divisor of num_attention_heads');
+  if (numAttentionHeads % numKeyValueHeads !== 0)
+    throw f.error('num_key_value_heads', 'a divisor of num_attention_heads');
   if (!Number.isInteger(headDim) || headDim % 2) throw f.error('head_dim', 'an even whole number');
   if (f.text('hidden_act', 'silu') !== 'silu') throw f.error('hidden_act', "'silu' in this family");
   return {
@@ -101,7 +102,9 @@ function parameters(c: LlamaConfig): ParameterSpec[] {
     { name: 'model.embed_tokens.weight', shape: vocabulary, role: 'embedding' },
     ...Array.from({ length: c.numHiddenLayers }, (_, i) => layer(i)).flat(),
     norm('model.norm'),
-    ...(c.tieWordEmbeddings ? [] : [{ name: 'lm_head.weight', shape: vocabulary, role: 'linear', output: true } as const]),
+    ...(c.tieWordEmbeddings
+      ? []
+      : [{ name: 'lm_head.weight', shape: vocabulary, role: 'linear', output: true } as const]),
   ];
 }
 
@@ -119,7 +122,8 @@ class LlamaAttention extends Module {
 
   constructor(config: LlamaConfig, weight: Weight, layer: number) {
     super();
-    const proj = (name: string): Linear => linearOf(weight, `model.layers.${layer}.self_attn.${name}`, config.attentionBias);
+    const proj = (name: string): Linear =>
+      linearOf(weight, `model.layers.${layer}.self_attn.${name}`, config.attentionBias);
     this.q_proj = proj('q_proj');
     this.k_proj = proj('k_proj');
     this.v_proj = proj('v_proj');
@@ -179,7 +183,8 @@ class LlamaDecoderLayer extends Module {
 
   constructor(config: LlamaConfig, weight: Weight, layer: number) {
     super();
-    const norm = (name: string): RMSNorm => new RMSNorm(weight(`model.layers.${layer}.${name}.weight`), config.rmsNormEps);
+    const norm = (name: string): RMSNorm =>
+      new RMSNorm(weight(`model.layers.${layer}.${name}.weight`), config.rmsNormEps);
     this.input_layernorm = norm('input_layernorm');
     this.self_attn = new LlamaAttention(config, weight, layer);
     this.post_attention_layernorm = norm('post_attention_layernorm');
