@@ -32,7 +32,7 @@ export * from './ops/index.ts';
 export * from './packed.ts';
 export { philox } from './philox.ts';
 export { packWeight, prepare } from './prepare.ts';
-export { erf, roundHalfEven } from './reference/elementwise.ts';
+export { roundHalfEven } from './reference/elementwise.ts';
 export { rawOf, rounding, store, storeRaw, valuesOf } from './reference/memory.ts';
 export type { Coverage } from './registry.ts';
 export { createRuntime, type Runtime, type RuntimeOptions } from './runtime.ts';
