@@ -7,6 +7,7 @@ export interface Setup {
   readonly model: string;
   readonly threads: number;
   readonly scheme?: string;
+  readonly rules?: readonly string[];
   readonly contextSize: number;
 }
 

@@ -25,12 +25,12 @@ const threads = () => new Option('--threads <n>', 'CPU threads (default: what th
 const device = () =>
   new Option('--device <name>', 'where to run').choices(['auto', 'cpu', 'reference']).default('auto');
 const dtype = () =>
-  new Option('--dtype <name>', 'dtype of what is not quantized (default: float32, or what a quantized model says)').choices([
-    'auto',
-    'float32',
-    'bfloat16',
-    'float16',
-  ]);
+  new Option(
+    '--dtype <name>',
+    'what activations, and weights that are not quantized, compute in; auto = the checkpoint’s',
+  )
+    .choices(['auto', 'float32', 'bfloat16', 'float16'])
+    .default('float32');
 
 function command(program: Command, name: string, description: string): Command {
   return program.command(name).description(description).exitOverride().showHelpAfterError('(ao --help shows how)');

@@ -3,12 +3,10 @@ import { AutoModelForCausalLM, AutoTokenizer, autoRuntime, type CausalLM, type T
 import { interruptSignal } from './exit.ts';
 import { modelFolder } from './model-folder.ts';
 import { progress } from './progress.ts';
-import { quantizationConfig } from './scheme.ts';
+import { quantizationConfig, type SchemeOptions } from './scheme.ts';
 
-export interface ModelOptions {
-  readonly scheme?: string;
-  readonly rule?: readonly string[];
-  readonly dtype?: string;
+export interface ModelOptions extends SchemeOptions {
+  readonly dtype: string;
   readonly device: string;
   readonly threads?: number;
 }
@@ -21,19 +19,28 @@ export interface Opened {
   close(): Promise<void>;
 }
 
+export function setThreads(threads: number | undefined): void {
+  if (threads !== undefined) process.env['AO_NUM_THREADS'] = String(threads);
+}
+
+/** Messages of the runtime go to stderr. */
+export function log({ message }: { readonly message: string }): void {
+  process.stderr.write(`ao: ${message}\n`);
+}
+
 export async function openModel(name: string, options: ModelOptions): Promise<Opened> {
   const folder = modelFolder(name);
   const signal = interruptSignal();
-  if (options.threads !== undefined) process.env['AO_NUM_THREADS'] = String(options.threads);
-  const config = quantizationConfig(options);
-  const runtime = await autoRuntime({ device: options.device, log: ({ message }) => process.stderr.write(`ao: ${message}\n`) });
+  setThreads(options.threads);
+  const config = await quantizationConfig(folder, options);
+  const runtime = await autoRuntime({ device: options.device, log });
   const bar = progress();
   try {
     const model = await AutoModelForCausalLM.fromPretrained(folder, {
       runtime,
       device: options.device,
+      dtype: options.dtype,
       ...(config === undefined ? {} : { quantizationConfig: config }),
-      ...(options.dtype === undefined ? { computeDtype: 'float32' } : { dtype: options.dtype }),
       onProgress: bar.update,
       signal,
     });

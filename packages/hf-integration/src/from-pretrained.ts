@@ -43,11 +43,17 @@ export const AutoModelForCausalLM = {
     checkNames(family, outline, new Map([...stored.values()].map((s) => [s.name, shape(s)])), folder);
     const quantization = quantizationOf(folder, config, stored, options.quantizationConfig);
     const plain = [...stored.values()].find((s) => s.type === PLAIN);
-    const dtype = dtypeOf(options.dtype ?? 'auto', config, plain && dtypeBySafetensors(tensors.entry(plain.name).dtype).name);
+    const dtype = dtypeOf(
+      options.dtype ?? 'auto',
+      config,
+      plain && dtypeBySafetensors(tensors.entry(plain.name).dtype).name,
+    );
     const { device = 'auto' } = options;
     const rt = options.runtime ?? (await autoRuntime({ device }));
     try {
-      const plans = options.quantizationConfig ? plansOf(rt, outline, options.quantizationConfig, dtype) : new Map<string, TensorPlan>();
+      const plans = options.quantizationConfig
+        ? plansOf(rt, outline, options.quantizationConfig, dtype)
+        : new Map<string, TensorPlan>();
       const weights = await loadWeights(rt, outline, tensors, stored, {
         device: device === 'auto' ? rt.device : device,
         dtype,
@@ -93,7 +99,9 @@ const FLOATS = ['float32', 'bfloat16', 'float16'];
 function dtypeOf(asked: string, config: ModelConfig, stored: string | undefined): DType {
   const name = asked === 'auto' ? (config.dtype ?? stored ?? 'float32') : asked;
   if (!FLOATS.includes(name)) {
-    throw new AoError('ERR_AO_DTYPE', `dtype '${name}' cannot hold activations`, { fix: `use auto, ${FLOATS.join(', ')}` });
+    throw new AoError('ERR_AO_DTYPE', `dtype '${name}' cannot hold activations`, {
+      fix: `use auto, ${FLOATS.join(', ')}`,
+    });
   }
   return dtypeByName(name);
 }

@@ -1,5 +1,7 @@
 // savePretrained(model, folder): config.json, weights (in files of at most maxShardSize) and the small files beside them; the
 // folder appears, or changes, only when all is written.
+
+import { join } from 'node:path';
 import {
   AoError,
   castTo,
@@ -13,11 +15,10 @@ import {
   writeSafetensors,
 } from '@ao/core';
 import { pythonJson } from '@ao/quantization';
-import { join } from 'node:path';
 import { copyModelFiles, writeConfig } from './files/model-files.ts';
 import { createFile, writeText } from './files/node-file.ts';
 import { stage } from './files/stage.ts';
-import { PLAIN, storing, type Storing, storingPlain, withParts } from './files/stored.ts';
+import { PLAIN, type Storing, storing, storingPlain, withParts } from './files/stored.ts';
 import type { CausalLM } from './models/causal-lm.ts';
 import type { OnProgress } from './progress.ts';
 import { type TorchAoConfig, torchAoConfigToJson } from './quantize/torchao-config.ts';
@@ -36,10 +37,16 @@ const SHARD = 5_000_000_000;
 
 export async function savePretrained(model: CausalLM, folder: string, options: SaveOptions = {}): Promise<void> {
   const { origin } = model;
-  if (!origin) throw new AoError('ERR_AO_CONFIG', 'this model has no config to save', { fix: 'load models by fromPretrained' });
+  if (!origin)
+    throw new AoError('ERR_AO_CONFIG', 'this model has no config to save', { fix: 'load models by fromPretrained' });
   const quantization = options.quantizationConfig ?? origin.quantization;
   const parameters = new Map([...model.namedParameters()]);
-  const stored = new Map([...parameters].map(([name, t]) => [name, UpcastTensor.is(t) ? storingPlain(name, t.dtype.safetensors, t.shape) : storing(name, t)]));
+  const stored = new Map(
+    [...parameters].map(([name, t]) => [
+      name,
+      UpcastTensor.is(t) ? storingPlain(name, t.dtype.safetensors, t.shape) : storing(name, t),
+    ]),
+  );
   const quantized = [...stored.values()].some((s) => s.metadata._type !== PLAIN);
   if (quantized && !quantization) {
     throw new AoError('ERR_AO_CONFIG', 'the model is quantized, but its config is not known', {

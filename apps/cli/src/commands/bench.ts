@@ -1,6 +1,6 @@
 // ao bench: tokens per second of reading a prompt and of writing, bytes of the weights, peak memory of the process.
 import { weightBytes } from '@ao/hf-integration';
-import { openModel, type ModelOptions } from '../open-model.ts';
+import { type ModelOptions, openModel } from '../open-model.ts';
 import { bytes, print, printJson, rate } from '../output.ts';
 
 interface Options extends ModelOptions {
@@ -19,7 +19,12 @@ export async function bench(name: string, options: Options): Promise<void> {
     const prefill: number[] = [];
     const decode: number[] = [];
     for (let round = 0; round < repeats; round++) {
-      const result = await model.generate(prompt, { maxNewTokens: newTokens + 1, temperature: 0, ignoreEos: true, signal });
+      const result = await model.generate(prompt, {
+        maxNewTokens: newTokens + 1,
+        temperature: 0,
+        ignoreEos: true,
+        signal,
+      });
       prefill.push(result.prefillTokensPerSecond);
       decode.push(result.decodeTokensPerSecond);
     }

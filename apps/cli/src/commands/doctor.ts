@@ -20,18 +20,23 @@ export async function doctor(options: { readonly json?: boolean }): Promise<void
     memoryBytes: totalmem(),
   };
   const environment = Object.fromEntries(
-    ['AO_ISA', 'AO_NUM_THREADS', 'AO_NATIVE'].flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+    ['AO_ISA', 'AO_NUM_THREADS', 'AO_NATIVE'].flatMap((name) =>
+      process.env[name] === undefined ? [] : [[name, process.env[name]]],
+    ),
   );
   if (options.json) {
     printJson({ machine, backends, packages: findings, environment, notes });
     return;
   }
-  print(`machine    ${machine.cpu}, ${machine.cores} cores, ${bytes(machine.memoryBytes)}, ${machine.platform}, Node ${machine.node}`);
+  print(
+    `machine    ${machine.cpu}, ${machine.cores} cores, ${bytes(machine.memoryBytes)}, ${machine.platform}, Node ${machine.node}`,
+  );
   for (const backend of backends) {
     print(`backend    ${backend.name}${backend.default ? ' (default)' : ''}`);
     for (const [key, value] of Object.entries(backend.info)) print(`           ${key}: ${show(value)}`);
   }
-  for (const { package: name, loaded, reason } of findings) print(`package    ${name}: ${loaded ? 'loaded' : `not used: ${reason}`}`);
+  for (const { package: name, loaded, reason } of findings)
+    print(`package    ${name}: ${loaded ? 'loaded' : `not used: ${reason}`}`);
   for (const [name, value] of Object.entries(environment)) print(`setting    ${name}=${value}`);
   for (const note of notes) print(`note       ${note}`);
 }

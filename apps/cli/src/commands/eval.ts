@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { evaluate as evaluateModel } from '@ao/hf-integration';
 import { UsageError } from '../exit.ts';
-import { openModel, type ModelOptions } from '../open-model.ts';
+import { type ModelOptions, openModel } from '../open-model.ts';
 import { print, printJson } from '../output.ts';
 import { progress } from '../progress.ts';
 

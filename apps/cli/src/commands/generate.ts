@@ -1,6 +1,7 @@
 // ao generate: text on stdout as it comes; with --json one object at the end.
-import { openModel, type ModelOptions } from '../open-model.ts';
+
 import { UsageError } from '../exit.ts';
+import { type ModelOptions, openModel } from '../open-model.ts';
 import { printJson } from '../output.ts';
 
 interface Options extends ModelOptions {

@@ -25,7 +25,9 @@ let stages = 0;
 export async function stage(output: string, options: StageOptions = {}): Promise<Stage> {
   const final = resolve(output);
   if (existsSync(join(final, CONFIG)) && !options.overwrite) {
-    throw new AoError('ERR_AO_CONFIG', `${output} holds a model already`, { fix: 'give another folder, or allow overwriting' });
+    throw new AoError('ERR_AO_CONFIG', `${output} holds a model already`, {
+      fix: 'give another folder, or allow overwriting',
+    });
   }
   const folder = join(dirname(final), `.${basename(final)}.${process.pid}.${++stages}.tmp`);
   await mkdir(folder, { recursive: true });

@@ -1,7 +1,15 @@
 // Quantized tensors in safetensors files, as torchao flattens them: the tensor a.b.weight of a class with parts qdata, scale
 // is stored as a.b._weight_qdata, a.b._weight_scale, and the metadata under its name is
 //   {"_type": CLASS, "_data": {attributes}, "_tensor_data_names": [parts]}; a plain tensor keeps its name.
-import { AoError, kindByFileType, type Runtime, type SafetensorsItem, type Tensor, type TensorFile, Wrapped } from '@ao/core';
+import {
+  AoError,
+  kindByFileType,
+  type Runtime,
+  type SafetensorsItem,
+  type Tensor,
+  type TensorFile,
+  Wrapped,
+} from '@ao/core';
 import type { Json } from '../config/read-json.ts';
 import { type ReadOptions, readTensor } from './read-tensor.ts';
 
@@ -43,7 +51,8 @@ export function storedTensors(file: TensorFile): Map<string, Stored> {
     all.set(name, { name, type: meta.type, attributes: meta.data, keys, nbytes });
   }
   for (const name of file.names) {
-    if (!taken.has(name)) all.set(name, { name, type: PLAIN, attributes: {}, keys: new Map([['', name]]), nbytes: size(name) });
+    if (!taken.has(name))
+      all.set(name, { name, type: PLAIN, attributes: {}, keys: new Map([['', name]]), nbytes: size(name) });
   }
   return all;
 }
@@ -102,7 +111,11 @@ export interface Storing {
   readonly items: readonly SafetensorsItem[];
   /** The part that an item's name stands for; '' = the tensor itself. */
   readonly partOf: ReadonlyMap<string, string>;
-  readonly metadata: { readonly _type: string; readonly _data?: unknown; readonly _tensor_data_names?: readonly string[] };
+  readonly metadata: {
+    readonly _type: string;
+    readonly _data?: unknown;
+    readonly _tensor_data_names?: readonly string[];
+  };
 }
 
 export function storing(name: string, t: Tensor): Storing {

@@ -5,8 +5,8 @@ import type { GenerationConfig } from '../config/generation-config.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 import { type GenerateInput, generate } from '../generate/generate.ts';
 import type { Generation } from '../generate/generation.ts';
-import { type SaveOptions, savePretrained } from '../save-pretrained.ts';
 import type { TorchAoConfig } from '../quantize/torchao-config.ts';
+import { type SaveOptions, savePretrained } from '../save-pretrained.ts';
 import type { StaticCache } from './kv-cache.ts';
 
 /** Where new tokens stand: filled positions before them (in the cache) and their own positions (int32 [T]). */

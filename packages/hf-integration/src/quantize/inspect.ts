@@ -1,11 +1,12 @@
 // inspect(folder): what a model is made of, from its headers alone: every weight with its scheme, shape and bytes.
+
+import { schemeName } from '@ao/quantization';
+import { readModelConfig } from '../config/model-config.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
 import { PLAIN, type Stored, storedTensors } from '../files/stored.ts';
-import { readModelConfig } from '../config/model-config.ts';
 import { familyOf, moduleOf } from '../models/family.ts';
 import { planQuantization } from './plan.ts';
 import { torchAoConfigFromJson } from './torchao-config.ts';
-import { schemeName } from '@ao/quantization';
 
 export interface InspectedModule {
   readonly name: string;
@@ -41,7 +42,9 @@ export async function inspect(folder: string): Promise<Inspection> {
     return {
       name: moduleOf(s.name),
       parameter: s.name,
-      scheme: quantized ? (schemes.get(s.name) ?? s.type) : DTYPES[checkpoint.tensors.entry(s.name).dtype] ?? checkpoint.tensors.entry(s.name).dtype,
+      scheme: quantized
+        ? (schemes.get(s.name) ?? s.type)
+        : (DTYPES[checkpoint.tensors.entry(s.name).dtype] ?? checkpoint.tensors.entry(s.name).dtype),
       shape: shapes.get(s.name) ?? (quantized ? [] : checkpoint.tensors.entry(s.name).shape),
       bytes: s.nbytes,
       ...(quantized ? { type: s.type } : {}),

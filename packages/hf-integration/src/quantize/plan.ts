@@ -28,35 +28,56 @@ type Decide = (module: string) => Decision | undefined;
 
 export function planQuantization(outline: Outline, config: TorchAoConfig): QuantizationPlan {
   const used = new Set<string>();
-  const decide = config.quantType.type === 'FqnToConfig' ? byRules(config.quantType as FqnToConfig, used) : byDefault(config.quantType);
+  const decide =
+    config.quantType.type === 'FqnToConfig'
+      ? byRules(config.quantType as FqnToConfig, used)
+      : byDefault(config.quantType);
   const skipped = skips(config.modulesToNotConvert ?? []);
   const planned = outline.parameters
     .filter((p) => p.role !== 'vector')
     .map((parameter): Planned => {
-      const names = [parameter.name, ...Object.keys(outline.tied).filter((alias) => outline.tied[alias] === parameter.name)].map(moduleOf);
+      const names = [
+        parameter.name,
+        ...Object.keys(outline.tied).filter((alias) => outline.tied[alias] === parameter.name),
+      ].map(moduleOf);
       const skip = names.find(skipped);
       const own = decideAll(parameter, names, decide, config);
-      if (skip !== undefined && own.config !== null) return { parameter, config: null, reason: `${skip} is in modulesToNotConvert` };
+      if (skip !== undefined && own.config !== null)
+        return { parameter, config: null, reason: `${skip} is in modulesToNotConvert` };
       return { parameter, ...own };
     });
   const patterns = config.quantType.type === 'FqnToConfig' ? fqnRules(config.quantType as FqnToConfig).patterns : [];
   return { parameters: planned, unusedRules: patterns.filter((p) => p !== '_default' && !used.has(p)) };
 }
 
-function decideAll(parameter: ParameterSpec, names: readonly string[], decide: Decide, config: TorchAoConfig): Decision {
+function decideAll(
+  parameter: ParameterSpec,
+  names: readonly string[],
+  decide: Decide,
+  config: TorchAoConfig,
+): Decision {
   const ends = parameter.role === 'embedding' || parameter.output === true;
   const decisions = names.flatMap((name) => decide(name) ?? []);
   const named = decisions.filter((d) => d.rule !== undefined && d.rule !== '_default');
   const [first, second] = named;
   if (first && second && JSON.stringify(first.config) !== JSON.stringify(second.config)) {
-    throw new AoError('ERR_AO_CONFIG', `rules '${first.rule}' and '${second.rule}' want different schemes for one shared tensor`, {
-      module: names.join(' = '),
-      fix: 'give both the same scheme, or name only one of them',
-    });
+    throw new AoError(
+      'ERR_AO_CONFIG',
+      `rules '${first.rule}' and '${second.rule}' want different schemes for one shared tensor`,
+      {
+        module: names.join(' = '),
+        fix: 'give both the same scheme, or name only one of them',
+      },
+    );
   }
   if (first) return first;
   if (ends && !config.includeInputOutputEmbeddings) {
-    return { config: null, reason: parameter.output ? 'the head is quantized only where a rule names it' : 'embeddings are quantized only where a rule names them' };
+    return {
+      config: null,
+      reason: parameter.output
+        ? 'the head is quantized only where a rule names it'
+        : 'embeddings are quantized only where a rule names them',
+    };
   }
   return decisions[0] ?? { config: null, reason: 'no rule matches' };
 }
@@ -71,7 +92,11 @@ function byRules(config: FqnToConfig, used: Set<string>): Decide {
     const found = rules.resolve(module, 'weight');
     if (!found) return undefined;
     used.add(found.pattern);
-    return { config: found.config, rule: found.pattern, ...(found.config === null ? { reason: `rule ${found.pattern}` } : {}) };
+    return {
+      config: found.config,
+      rule: found.pattern,
+      ...(found.config === null ? { reason: `rule ${found.pattern}` } : {}),
+    };
   };
 }
 

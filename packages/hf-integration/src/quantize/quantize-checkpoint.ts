@@ -1,5 +1,7 @@
 // quantizeCheckpoint(folder, output): disk to disk, one tensor at a time: read, quantize, spool; then the files in their final
 // order. Memory: one tensor and its quantized form. The output appears whole: weights first, config.json last.
+
+import { join, resolve } from 'node:path';
 import {
   AoError,
   dtypeBySafetensors,
@@ -15,7 +17,6 @@ import {
   type Wrapped,
   writeSafetensors,
 } from '@ao/core';
-import { join, resolve } from 'node:path';
 import type { TensorPlan } from '@ao/quantization';
 import { autoRuntime } from '../auto-runtime.ts';
 import { readModelConfig } from '../config/model-config.ts';
@@ -25,15 +26,15 @@ import { createFile, writeText } from '../files/node-file.ts';
 import { PIECE, readTensor } from '../files/read-tensor.ts';
 import { Spool } from '../files/spool.ts';
 import { stage } from '../files/stage.ts';
-import { storing, type Storing, storingPlain, withParts } from '../files/stored.ts';
+import { type Storing, storing, storingPlain, withParts } from '../files/stored.ts';
 import { checkNames } from '../load/check-names.ts';
 import { familyOf, type ModelFamily, type Outline } from '../models/family.ts';
 import type { OnProgress } from '../progress.ts';
 import { fileMetadata } from '../save-pretrained.ts';
 import { planQuantization } from './plan.ts';
+import { type Outcome, type QuantizationReport, report } from './report.ts';
 import { sqnr } from './sqnr.ts';
 import { tensorPlans } from './tensor-plans.ts';
-import { type Outcome, type QuantizationReport, report } from './report.ts';
 import { type TorchAoConfig, torchAoConfigToJson } from './torchao-config.ts';
 
 export interface QuantizeCheckpointOptions {
@@ -96,7 +97,9 @@ export async function quantizeCheckpoint(
 async function readOutline(folder: string): Promise<{ family: ModelFamily; outline: Outline }> {
   const config = await readModelConfig(folder);
   if (config.quantizationConfig) {
-    throw new AoError('ERR_AO_CONFIG', `${folder} is quantized already`, { fix: 'quantize the model that it was made from' });
+    throw new AoError('ERR_AO_CONFIG', `${folder} is quantized already`, {
+      fix: 'quantize the model that it was made from',
+    });
   }
   const family = familyOf(config);
   return { family, outline: family.outline(config) };
@@ -162,7 +165,10 @@ async function writeFiles(
 ): Promise<void> {
   const owner = new Map<string, string>();
   for (const [name, { items }] of stored) for (const item of items) owner.set(item.name, name);
-  const shards = planShards<SafetensorsItem>([...stored.values()].flatMap((s) => s.items), maxShardSize);
+  const shards = planShards<SafetensorsItem>(
+    [...stored.values()].flatMap((s) => s.items),
+    maxShardSize,
+  );
   const total = shards.reduce((n, s) => n + s.nbytes, 0);
   let loaded = 0;
   for (const { file, items } of shards) {

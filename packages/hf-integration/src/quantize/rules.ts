@@ -11,7 +11,10 @@ export interface RulesConfig {
 
 export function rulesConfig(rules: Rules, rest: AoConfig | null, outline: Outline): RulesConfig {
   const set = orderedRules(rules);
-  const names = [...outline.parameters.filter((p) => p.role !== 'vector').map((p) => p.name), ...Object.keys(outline.tied)];
+  const names = [
+    ...outline.parameters.filter((p) => p.role !== 'vector').map((p) => p.name),
+    ...Object.keys(outline.tied),
+  ];
   const exact = new Map<string, AoConfig | null>();
   const used = new Set<number>();
   for (const name of names) {

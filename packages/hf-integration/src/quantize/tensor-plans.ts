@@ -6,7 +6,11 @@ import { moduleOf } from '../models/family.ts';
 import type { QuantizationPlan } from './plan.ts';
 
 /** By parameter name; `dtype` is the dtype that the weights have when they are quantized. */
-export function tensorPlans(rt: Runtime, plan: QuantizationPlan, dtype: (parameter: string) => string): Map<string, TensorPlan> {
+export function tensorPlans(
+  rt: Runtime,
+  plan: QuantizationPlan,
+  dtype: (parameter: string) => string,
+): Map<string, TensorPlan> {
   const plans = new Map<string, TensorPlan>();
   const problems: string[] = [];
   for (const { parameter, config } of plan.parameters) {
@@ -16,8 +20,12 @@ export function tensorPlans(rt: Runtime, plan: QuantizationPlan, dtype: (paramet
     else plans.set(parameter.name, made);
   }
   if (problems.length === 0) return plans;
-  throw new AoError('ERR_AO_CONFIG', `${problems.length} modules cannot be quantized so:\n  ${problems.join('\n  ')}\n`, {
-    op: 'quantize',
-    fix: 'use a setting that fits, or leave these modules out by rules',
-  });
+  throw new AoError(
+    'ERR_AO_CONFIG',
+    `${problems.length} modules cannot be quantized so:\n  ${problems.join('\n  ')}\n`,
+    {
+      op: 'quantize',
+      fix: 'use a setting that fits, or leave these modules out by rules',
+    },
+  );
 }

@@ -52,9 +52,13 @@ export function torchAoConfigFromJson(json: Json, where: string): TorchAoConfig 
     });
   }
   if (typeof json['quant_type'] === 'string') {
-    throw new AoError('ERR_AO_CONFIG', `${where}: quant_type '${json['quant_type']}' is the form that transformers gave up`, {
-      fix: 'write { "default": <torchao config as JSON> }',
-    });
+    throw new AoError(
+      'ERR_AO_CONFIG',
+      `${where}: quant_type '${json['quant_type']}' is the form that transformers gave up`,
+      {
+        fix: 'write { "default": <torchao config as JSON> }',
+      },
+    );
   }
   const type = fields.object('quant_type');
   if (!type?.has('default')) throw fields.error('quant_type', 'an object with the key "default"');
