@@ -7,8 +7,8 @@ import { root } from './workspace.ts';
 export interface Bundle {
   readonly code: string;
   readonly bytes: number;
-  /** Source files that gave at least one byte, relative to the root. */
-  readonly inputs: readonly string[];
+  /** Bytes by source file, relative to the root; files that gave none are left out. */
+  readonly inputs: ReadonlyMap<string, number>;
   /** Imports left in the output; a browser can load none. */
   readonly externals: readonly string[];
 }
@@ -39,9 +39,11 @@ export async function bundle(source: string, options: BundleOptions = {}): Promi
   return {
     code: file.text,
     bytes: file.contents.length,
-    inputs: Object.entries(output.inputs)
-      .filter(([, input]) => input.bytesInOutput > 0)
-      .map(([path]) => path),
+    inputs: new Map(
+      Object.entries(output.inputs)
+        .map(([path, { bytesInOutput }]) => [path, bytesInOutput] as const)
+        .filter(([, n]) => n > 0),
+    ),
     externals: output.imports.filter((entry) => entry.external === true).map((entry) => entry.path),
   };
 }

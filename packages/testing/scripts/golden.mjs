@@ -1,7 +1,7 @@
 // Copies the golden fixtures into this package and checks each file's hash against the manifest.
 //   node scripts/golden.mjs [FOLDER]      FOLDER defaults to ../shared/golden beside the repository
 import { createHash } from 'node:crypto';
-import { copyFileSync, chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '../../..');
@@ -15,7 +15,9 @@ const manifest = JSON.parse(readFileSync(join(from, 'manifest.json'), 'utf8'));
 mkdirSync(to, { recursive: true });
 for (const file of ['manifest.json', 'README.md', ...Object.keys(manifest.files)]) {
   const want = manifest.files[file]?.sha256;
-  const got = createHash('sha256').update(readFileSync(join(from, file))).digest('hex');
+  const got = createHash('sha256')
+    .update(readFileSync(join(from, file)))
+    .digest('hex');
   if (want && want !== got) throw new Error(`${file}: sha256 ${got}, the manifest says ${want}`);
   copyFileSync(join(from, file), join(to, file));
   chmodSync(join(to, file), 0o644);

@@ -118,7 +118,9 @@ export function expectBits(got: ArrayLike<number | bigint>, want: ArrayLike<numb
     if (differing++ === 0) first = i;
   }
   if (differing > 0) {
-    fail(`${what && `${what}: `}${differing} of ${want.length} differ, first [${first}]: got ${got[first]}, want ${want[first]}`);
+    fail(
+      `${what && `${what}: `}${differing} of ${want.length} differ, first [${first}]: got ${got[first]}, want ${want[first]}`,
+    );
   }
 }
 

@@ -119,7 +119,9 @@ async function compareNoise(c: GoldenCase, role: string, got: Found): Promise<st
   const want = c.sqnr_db?.[role];
   if (want === undefined) return undefined;
   const is = sqnr(await signal(c, role), got.values());
-  return is >= want - DB_SLACK ? undefined : `SQNR is ${is.toFixed(4)} dB, torchao's ${want} dB, 0.1 dB lower is allowed`;
+  return is >= want - DB_SLACK
+    ? undefined
+    : `SQNR is ${is.toFixed(4)} dB, torchao's ${want} dB, 0.1 dB lower is allowed`;
 }
 
 function compareGptq(role: string, got: Found, want: GoldenTensor): string | undefined {
@@ -142,7 +144,12 @@ function compare(c: GoldenCase, role: string, got: Found, want: GoldenTensor): s
 /** Rows of DEVIATIONS.md as [id, case, role]. */
 export function deviations(markdown = readFileSync(goldenPath('DEVIATIONS.md'), 'utf8')): string[][] {
   const rows = markdown.split('\n').filter((line) => /^\| *D\d+ *\|/.test(line));
-  return rows.map((row) => row.split('|').slice(1, 4).map((cell) => cell.trim().replaceAll('`', '')));
+  return rows.map((row) =>
+    row
+      .split('|')
+      .slice(1, 4)
+      .map((cell) => cell.trim().replaceAll('`', '')),
+  );
 }
 
 function covered(c: GoldenCase, role: string, id: string): void {

@@ -118,7 +118,10 @@ export async function goldenTensor(file: string, { key, dtype, shape }: GoldenIn
   return view(dtype, shape, await (await open).read(key));
 }
 
-async function tensors(c: GoldenCase, of: Readonly<Record<string, GoldenInput>>): Promise<Record<string, GoldenTensor>> {
+async function tensors(
+  c: GoldenCase,
+  of: Readonly<Record<string, GoldenInput>>,
+): Promise<Record<string, GoldenTensor>> {
   const entries = Object.entries(of).map(async ([role, x]) => [role, await goldenTensor(c.file, x)] as const);
   return Object.fromEntries(await Promise.all(entries));
 }

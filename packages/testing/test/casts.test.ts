@@ -1,17 +1,39 @@
-import type { DType } from '@ao/core';
-import { bfloat16, bytesSink, decodeArray, encodeArray, encodeSaturated, float16, float32, float8_e4m3fn, float8_e5m2, openSafetensors, writeSafetensors } from '@ao/core';
 import { readFileSync } from 'node:fs';
+import type { DType } from '@ao/core';
+import {
+  bfloat16,
+  bytesSink,
+  decodeArray,
+  encodeArray,
+  encodeSaturated,
+  float8_e4m3fn,
+  float8_e5m2,
+  float16,
+  float32,
+  openSafetensors,
+  writeSafetensors,
+} from '@ao/core';
 import { describe, expect, it } from 'vitest';
-import { expectGolden, fileSource, goldenCase, goldenInputs, goldenPath, goldenCases } from '../src/index.ts';
+import { expectGolden, fileSource, goldenCase, goldenCases, goldenInputs, goldenPath } from '../src/index.ts';
 
 async function cast(name: string, roles: Record<string, DType>, saturate = false): Promise<void> {
   const c = goldenCase(name);
   const x = (await goldenInputs(c)).x?.bits as Float32Array;
   const outcome = (encode: (d: DType) => ArrayLike<number>) =>
-    Object.fromEntries(Object.entries(roles).map(([role, dtype]) => [role, { dtype, shape: [x.length], bits: encode(dtype) }]));
+    Object.fromEntries(
+      Object.entries(roles).map(([role, dtype]) => [role, { dtype, shape: [x.length], bits: encode(dtype) }]),
+    );
   const only = { only: Object.keys(roles) };
-  await expectGolden(c, outcome((d) => encodeArray(d, x, { saturate })), only);
-  await expectGolden(c, outcome((d) => Array.from(x, (v) => (saturate ? encodeSaturated(d, v) : d.encode(v)))), only);
+  await expectGolden(
+    c,
+    outcome((d) => encodeArray(d, x, { saturate })),
+    only,
+  );
+  await expectGolden(
+    c,
+    outcome((d) => Array.from(x, (v) => (saturate ? encodeSaturated(d, v) : d.encode(v)))),
+    only,
+  );
 }
 
 describe("casts have torch's bits", () => {

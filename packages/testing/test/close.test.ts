@@ -41,7 +41,9 @@ describe('expectBits', () => {
 describe('expectClose', () => {
   it('bounds ulps, and shows the worst element', () => {
     expectClose([1 + 2 ** -23], [1], { ulps: 1, why });
-    expect(() => expectClose([1 + 2 ** -22, 2], [1, 3], { ulps: 1, why })).toThrow(/2 of 2 exceed 1 ulps .* worst \[1\]: got 2/);
+    expect(() => expectClose([1 + 2 ** -22, 2], [1, 3], { ulps: 1, why })).toThrow(
+      /2 of 2 exceed 1 ulps .* worst \[1\]: got 2/,
+    );
   });
 
   it('bounds relative and absolute differences, by the rms of the row where asked', () => {

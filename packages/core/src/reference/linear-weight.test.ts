@@ -22,7 +22,7 @@ describe('weights in codes', () => {
     expect([...Array.from(fakeActivation(x, float32, { ...f('int8-group'), groupSize: 4 }))]).toEqual(x);
     const token = fakeActivation([1, -1, 0.5, 0], float32, f('int8-token'));
     const s = Math.fround(1 / 127.5);
-    expect(Array.from(token)).toEqual([127 * s, -128 * s, 64 * s, 0]);
+    expect(Array.from(token)).toEqual([127 * s, -127 * s, 64 * s, 0]);
     const asym = Array.from(fakeActivation([0, 1, 2, 255], float32, f('int8-token-asym')));
     expect(asym).toEqual([0, 1, 2, 255]);
     expect(Array.from(fakeActivation([0, Number.NaN, 1, 1], float32, f('int8-token')))).toEqual([NaN, NaN, NaN, NaN]);

@@ -15,7 +15,7 @@ const BINARY = [
 /** The dtype a binary kernel computes in: the operands' common one. */
 function computeType(out: Dense, a: Dense | number, b: Dense | number): ao.DType {
   if (out.dtype !== ao.bool) return out.dtype;
-  const typed = [a, b].filter(isTensor).map((t) => t.dtype);
+  const typed = [a, b].flatMap((x) => (isTensor(x) ? [x.dtype] : []));
   const common = typed.reduce((x, y) => promoteTypes(x, y));
   const numbers = [a, b].filter((x): x is number => typeof x === 'number');
   return common.category === 'float' || numbers.every(Number.isInteger) ? common : ao.float32;

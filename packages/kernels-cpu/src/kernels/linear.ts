@@ -1,11 +1,8 @@
 // Linear layers: packed weights on linear_packed, plain ones on linear (which packs to scratch where they are coded), matmul.
 import * as ao from '@ao/core';
-import { AoError, type Dense, kernel, type KernelEntry, type PackedWeight, type Tensor, type WeightFormat } from '@ao/core';
+import { AoError, type Dense, kernel, type KernelEntry, type PackedWeight, type Tensor } from '@ao/core';
 import { codeOf, zeroDomainOf, activationOf } from './packer.ts';
 import { address, addressOr, broadcastStrides, calls, dtypeOr, isFloat, rows } from './support.ts';
-
-/** Smallest scale of a dynamic activation: torchao's eps for Int8Tensor, the dtype's smallest normal for 8da4w. */
-const actEps = (f: WeightFormat, x: Dense): number => (f.activation === 'int8-token' ? 2 ** -23 : x.dtype.smallestNormal);
 
 interface Target {
   readonly w: PackedWeight;
@@ -13,6 +10,8 @@ interface Target {
   readonly out: Dense;
 }
 
+/** The activation mode's own smallest scale. */
+const MODE_EPS = 0;
 /** Up to this many weights in one call. */
 const MAX_WEIGHTS = 4;
 
@@ -27,7 +26,7 @@ function linearPacked(x: Dense, targets: readonly Target[], residual?: Dense): v
   };
   calls(x).linear_packed(
     address(x), m, k, k, x.dtype.code, first.out.dtype.code, dtypeOr(targets.find((s) => s.bias !== undefined)?.bias ?? x),
-    actEps(first.w.format, x), addressOr(residual), first.w.format.N, targets.length, ...t(0), ...t(1), ...t(2), ...t(3),
+    MODE_EPS, addressOr(residual), first.w.format.N, targets.length, ...t(0), ...t(1), ...t(2), ...t(3),
   );
 }
 
@@ -81,7 +80,7 @@ export const linearKernels = (): KernelEntry[] => [
     calls(out).linear(
       address(out), address(x), address(codes), addressOr(scale), addressOr(zero), addressOr(bias), 0, m, f.N, k, k, f.N, 0,
       x.dtype.code, out.dtype.code, dtypeOr(bias), codeOf(f), f.groupSize, zeroDomainOf(f), dtypeOr(scale), dtypeOr(zero),
-      activationOf(f), actEps(f, x),
+      activationOf(f), MODE_EPS,
     );
   }),
   kernel(
