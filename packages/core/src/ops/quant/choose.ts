@@ -1,19 +1,24 @@
-// choose_qparams: scale and zero point per block. Formulas in affine-numerics.ts.
+// choose_qparams: scale and zero point per block of values, as torchao's quant_primitives.
+//   SYMMETRIC                 scale = max(-min, max) / ((qmax - qmin) / 2), zero point = middle of the range
+//   SYMMETRIC_NO_CLIPPING_ERR scale = max(min / qmin, max / qmax)
+//   ASYMMETRIC                scale = (max - min) / (qmax - qmin), zero point = clamp(qmin - round(min / scale))
+
+import { full } from '../../create.ts';
 import type { DType } from '../../dtype.ts';
 import { int32 } from '../../dtypes/index.ts';
 import { AoError } from '../../errors.ts';
 import { defineOp, type Meta } from '../../op.ts';
 import type { Tensor } from '../../tensor.ts';
-import { full } from '../../create.ts';
 import { add, div, gt, maximum, minimum, mul, sub, where } from '../binary.ts';
 import { requireFloat, requireSameDtype, requireShape } from '../checks.ts';
 import { cast } from '../copy.ts';
 import { clamp, neg, round } from '../unary.ts';
 import { reshape } from '../views.ts';
-import type { MappingName } from './affine-numerics.ts';
 import { blocked, rangeOf } from './blocked.ts';
-import { blocksOf } from './numerics.ts';
+import { blockGrid } from './blocks.ts';
 import { checkedRange, midPoint, type QuantDType, type QuantRange } from './quant-range.ts';
+
+export type MappingName = 'SYMMETRIC' | 'SYMMETRIC_NO_CLIPPING_ERR' | 'ASYMMETRIC';
 
 export interface ChooseQParamsOptions {
   readonly quantMin?: number | undefined;
@@ -28,13 +33,26 @@ export interface ChooseQParamsOptions {
   readonly keepdim?: boolean | undefined;
 }
 
-type Choose = [input: Tensor, mappingType: MappingName, blockSize: readonly number[], targetDtype: QuantDType, options?: ChooseQParamsOptions];
+type Choose = [
+  input: Tensor,
+  mappingType: MappingName,
+  blockSize: readonly number[],
+  targetDtype: QuantDType,
+  options?: ChooseQParamsOptions,
+];
 type Pair = [scale: Tensor, zeroPoint: Tensor];
 
-function pairMeta(op: string, input: Tensor, blockSize: readonly number[], target: QuantDType, o: ChooseQParamsOptions, zero: DType): [Meta, Meta] {
+function pairMeta(
+  op: string,
+  input: Tensor,
+  blockSize: readonly number[],
+  target: QuantDType,
+  o: ChooseQParamsOptions,
+  zero: DType,
+): [Meta, Meta] {
   requireFloat(op, 'input', input);
   checkedRange(op, target, o.quantMin, o.quantMax);
-  const { grid, reduced } = blocksOf(op, input.shape, blockSize);
+  const { grid, reduced } = blockGrid(op, input.shape, blockSize);
   const shape = o.keepdim === true ? grid : reduced;
   return [
     { shape, dtype: o.scaleDtype ?? input.dtype },
@@ -48,7 +66,14 @@ function requireAsymmetric(op: string, mapping: MappingName): void {
 }
 
 /** Scale and zero point (both in the dtype of the range) from the smallest and largest values. */
-function fromRange(min: Tensor, max: Tensor, mapping: MappingName, range: QuantRange, eps: number, preserveZero: boolean): Pair {
+function fromRange(
+  min: Tensor,
+  max: Tensor,
+  mapping: MappingName,
+  range: QuantRange,
+  eps: number,
+  preserveZero: boolean,
+): Pair {
   const { quantMin, quantMax } = range;
   const low = preserveZero ? minimum(min, 0) : min;
   const high = preserveZero ? maximum(max, 0) : max;
@@ -68,7 +93,13 @@ function decomposed(op: string, [input, mapping, blockSize, target, o = {}]: Cho
   const b = blocked(op, input.shape, blockSize);
   const [min, max] = rangeOf(input, b);
   const [scale, zero] = fromRange(min, max, mapping, range, o.eps ?? input.dtype.smallestNormal, preserveZero);
-  return shaped(scale, zero, o.keepdim === true ? b.grid : b.reduced, o.scaleDtype ?? input.dtype, o.zeroPointDtype ?? int32);
+  return shaped(
+    scale,
+    zero,
+    o.keepdim === true ? b.grid : b.reduced,
+    o.scaleDtype ?? input.dtype,
+    o.zeroPointDtype ?? int32,
+  );
 }
 
 function shaped(scale: Tensor, zero: Tensor, shape: readonly number[], scaleDtype: DType, zeroDtype: DType): Pair {
@@ -77,18 +108,22 @@ function shaped(scale: Tensor, zero: Tensor, shape: readonly number[], scaleDtyp
 
 /** torchao's choose_qparams_affine. */
 export const chooseQparamsAffine = /*@__PURE__*/ defineOp<Choose, Pair>('choose_qparams_affine', {
-  meta: (input, _mapping, blockSize, target, o = {}) => pairMeta('choose_qparams_affine', input, blockSize, target, o, int32),
+  meta: (input, _mapping, blockSize, target, o = {}) =>
+    pairMeta('choose_qparams_affine', input, blockSize, target, o, int32),
   decompose: (...args) => decomposed('choose_qparams_affine', args, true),
 });
 
 /** The range is not widened to hold 0; asymmetric only, integer zero point. */
-export const chooseQparamsAffineDontPreserveZero = /*@__PURE__*/ defineOp<Choose, Pair>('choose_qparams_affine_dont_preserve_zero', {
-  meta(input, mapping, blockSize, target, o = {}) {
-    requireAsymmetric('choose_qparams_affine_dont_preserve_zero', mapping);
-    return pairMeta('choose_qparams_affine_dont_preserve_zero', input, blockSize, target, o, int32);
+export const chooseQparamsAffineDontPreserveZero = /*@__PURE__*/ defineOp<Choose, Pair>(
+  'choose_qparams_affine_dont_preserve_zero',
+  {
+    meta(input, mapping, blockSize, target, o = {}) {
+      requireAsymmetric('choose_qparams_affine_dont_preserve_zero', mapping);
+      return pairMeta('choose_qparams_affine_dont_preserve_zero', input, blockSize, target, o, int32);
+    },
+    decompose: (...args) => decomposed('choose_qparams_affine_dont_preserve_zero', args, false),
   },
-  decompose: (...args) => decomposed('choose_qparams_affine_dont_preserve_zero', args, false),
-});
+);
 
 /** tinygemm's float zero point: min + scale * mid. */
 export const chooseQparamsAffineTinygemm = /*@__PURE__*/ defineOp<Choose, Pair>('choose_qparams_affine_tinygemm', {
@@ -102,7 +137,13 @@ export const chooseQparamsAffineTinygemm = /*@__PURE__*/ defineOp<Choose, Pair>(
     const [min, max] = rangeOf(input, b);
     const scale = maximum(div(sub(max, min), range.quantMax - range.quantMin), o.eps ?? input.dtype.smallestNormal);
     const zero = add(min, mul(scale, midPoint(range)));
-    return shaped(scale, zero, o.keepdim === true ? b.grid : b.reduced, o.scaleDtype ?? input.dtype, o.zeroPointDtype ?? input.dtype);
+    return shaped(
+      scale,
+      zero,
+      o.keepdim === true ? b.grid : b.reduced,
+      o.scaleDtype ?? input.dtype,
+      o.zeroPointDtype ?? input.dtype,
+    );
   },
 });
 
