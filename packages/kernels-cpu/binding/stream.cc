@@ -126,8 +126,10 @@ bool Stream::await(uint32_t head) {
     for (int i = 0; i < 64; i++) pause();
     if (std::chrono::steady_clock::now() < until) continue;
     std::unique_lock<std::mutex> hold(sleep_);
-    word(control_, kSleeping).store(1);
-    woken_.wait(hold, ready);
+    woken_.wait(hold, [&] {
+      word(control_, kSleeping).store(1);  // each time: a late wake() for an earlier sleep clears it
+      return ready();
+    });
     word(control_, kSleeping).store(0);
   }
   return !stopping_.load();
