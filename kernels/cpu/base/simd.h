@@ -110,9 +110,9 @@ static inline vf max_(vf a, vf b) { return a > b ? a : b; }
 
 // v rounded to bfloat16, as float32.
 static inline vf round_bf16(vf v) {
-  const vi u = (vi)v;
-  const vi rounded = (u + 0x7fff + ((u >> 16) & 1)) & (vi)set1i(-65536);
-  return (vf)((vi)(v != v) != 0 ? (u | 0x400000) & (vi)set1i(-65536) : rounded);
+  const vu u = (vu)v;
+  const vu rounded = (u + 0x7fffu + ((u >> 16) & 1u)) & 0xffff0000u;
+  return (vf)((v != v) ? (u | 0x400000u) & 0xffff0000u : rounded);
 }
 static inline vh narrow_bf16(vf v) { return low16((vi)((vu)round_bf16(v) >> 16)); }
 

@@ -52,7 +52,7 @@ static inline vf expm1_positive(vf x) {
 static inline vf log_(vf x) {
   const vi tiny = x < set1(1.17549435e-38f);
   const vf normal = tiny ? x * set1(8388608.0f) : x;
-  const vi shifted = (vi)normal - set1i(0x3f3504f3);
+  const vi shifted = (vi)((vu)normal - 0x3f3504f3u);
   const vi exponent = (shifted >> 23) - (tiny & 23);
   const vf m = (vf)((shifted & 0x007fffff) + 0x3f3504f3);
   const vf f = m - set1(1.0f), s = f / (f + set1(2.0f)), z = s * s;
