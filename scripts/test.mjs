@@ -54,6 +54,7 @@ async function perform(stage) {
   }
   // the full output of what failed, each line marked so that no runner's own summary reads as ours
   if (result.failed) console.log(log.trimEnd().replace(/^/gm, '   | '));
+  for (const reason of result.reasons ?? []) console.log(`   skipped ${reason}`);
   const skipped = result.skipped ? `, ${result.skipped} skipped` : '';
   console.log(
     `   ${result.failed ? 'FAILED' : 'ok'} (${result.passed} passed, ${result.failed} failed${skipped}) in ${seconds(start)}, log: ${file.slice(at().length + 1)}`,
@@ -73,7 +74,7 @@ if (await ready(needed)) {
 } else all.push({ passed: 0, failed: 1, skipped: 0 });
 const total = sum(all);
 console.log(
-  `== all stages in ${seconds(start)}${total.skipped ? `; ${total.skipped} skipped, with their reasons in the logs` : ''}`,
+  `== all stages in ${seconds(start)}${total.skipped ? `; ${total.skipped} skipped, each with its reason above` : ''}`,
 );
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed ? 1 : 0;

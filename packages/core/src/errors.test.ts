@@ -22,6 +22,8 @@ describe('AoError', () => {
     expect(isAoError(foreign)).toBe(true);
     expect(isAoError(foreign, 'ERR_AO_FORMAT')).toBe(true);
     expect(isAoError(foreign, 'ERR_AO_SHAPE')).toBe(false);
-    expect([null, undefined, 'ERR_AO_FORMAT', new Error('x'), { code: 'ENOENT' }].some((x) => isAoError(x))).toBe(false);
+    expect([null, undefined, 'ERR_AO_FORMAT', new Error('x'), { code: 'ENOENT' }].some((x) => isAoError(x))).toBe(
+      false,
+    );
   });
 });

@@ -26,8 +26,8 @@ export interface KindSpec<P extends string, O extends string, A> {
   attrs(json: unknown): A;
   /** The values in the tensor's dtype. */
   dequantize(t: WrappedOf<P, O, A>): Tensor;
-  /** How linear and embedding read it, and back; absent for kinds that are no weights. */
-  weight?(t: WrappedOf<P, O, A>): WeightParts;
+  /** How linear and embedding read it, and back; absent for kinds that are no weights, null for a tensor that has no such form. */
+  weight?(t: WrappedOf<P, O, A>): WeightParts | null;
   fromWeight?(weight: WeightParts, t: WrappedOf<P, O, A>): Readonly<Record<string, Tensor>>;
   /** Parts that a packed weight holds, freed by `prepare`. */
   readonly packs?: readonly (P | O)[];

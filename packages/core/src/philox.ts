@@ -29,6 +29,3 @@ export function philox(seed: number, element: number, call: number): [number, nu
   }
   return [c0, c1, c2, c3];
 }
-
-/** A float32 in [0, 1) from the top 24 bits. */
-export const uniform = (bits: number): number => (bits >>> 8) / 16777216;

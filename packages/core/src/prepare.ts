@@ -1,7 +1,6 @@
 // Packing frozen weights, one at a time: the packed layout takes the place of the plain bytes, which are freed at once.
 import { isWrapped } from './kind.ts';
 import type { Module } from './nn/module.ts';
-import { weightOf } from './ops/linear-weight.ts';
 import type { WeightFormat, WeightParts } from './packed.ts';
 import type { Runtime } from './runtime.ts';
 import { scope } from './scope.ts';
@@ -21,7 +20,7 @@ export function packWeight(rt: Runtime, w: Tensor): boolean {
   if (packer === undefined || w.packed !== null) return false;
   if (isWrapped(w) && w.kind.spec.weight === undefined) return false;
   return scope(() => {
-    const parts = isWrapped(w) ? weightOf(w) : denseParts(w as Dense);
+    const parts = isWrapped(w) ? (w.kind.spec.weight?.(w as never) ?? null) : denseParts(w as Dense);
     const packed = parts === null ? null : packer.pack(parts, w.dtype);
     if (packed === null) return false;
     packed.data.kept = true;

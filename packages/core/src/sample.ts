@@ -26,6 +26,8 @@ export interface OpSample {
   args(make: Make): Args;
   /** Absent: equal bits. */
   readonly tolerance?: Tolerance;
+  /** The op throws ERR_AO_SHAPE for strided arguments, as it writes one of them beside its output. */
+  readonly refusesStrided?: true;
 }
 
 export interface OpSamples {

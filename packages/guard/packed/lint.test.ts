@@ -22,7 +22,10 @@ describe.each(publicPackages())('$manifest.name', ({ manifest }) => {
   it('has types that are right for ESM and CJS', async () => {
     const result = await checkPackage(createPackageFromTarballData(new Uint8Array(readFileSync(tarball()))));
     if (!result.types) throw new Error(`${manifest.name} has no types`);
-    expect(result.problems).toEqual([]);
+    // TypeScript's resolution from before `exports` existed is gone in TypeScript 7; it cannot see subpaths
+    expect(
+      result.problems.filter((problem) => !('resolutionKind' in problem && problem.resolutionKind === 'node10')),
+    ).toEqual([]);
   });
 
   it('ships its README, its licence and nothing from src', () => {

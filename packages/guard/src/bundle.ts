@@ -7,14 +7,18 @@ import { root } from './workspace.ts';
 export interface Bundle {
   readonly code: string;
   readonly bytes: number;
-  /** Source files that gave at least one byte, relative to the root. */
-  readonly inputs: readonly string[];
+  /** Bytes by source file, relative to the root; files that gave none are left out. */
+  readonly inputs: ReadonlyMap<string, number>;
   /** Imports left in the output; a browser can load none. */
   readonly externals: readonly string[];
 }
 
-/** `keepNames` leaves identifiers readable, so that names can be asserted absent; `bytes` then means nothing. */
-export async function bundle(source: string, options: { readable?: boolean } = {}): Promise<Bundle> {
+export interface BundleOptions {
+  /** Leaves identifiers as they are, so that names can be asserted absent; `bytes` then means nothing. */
+  readonly readable?: boolean;
+}
+
+export async function bundle(source: string, options: BundleOptions = {}): Promise<Bundle> {
   const result = await build({
     stdin: { contents: source, resolveDir: join(root, 'packages/guard'), loader: 'ts' },
     bundle: true,
@@ -35,9 +39,11 @@ export async function bundle(source: string, options: { readable?: boolean } = {
   return {
     code: file.text,
     bytes: file.contents.length,
-    inputs: Object.entries(output.inputs)
-      .filter(([, input]) => input.bytesInOutput > 0)
-      .map(([path]) => path),
+    inputs: new Map(
+      Object.entries(output.inputs)
+        .map(([path, { bytesInOutput }]) => [path, bytesInOutput] as const)
+        .filter(([, n]) => n > 0),
+    ),
     externals: output.imports.filter((entry) => entry.external === true).map((entry) => entry.path),
   };
 }

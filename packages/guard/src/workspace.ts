@@ -45,15 +45,6 @@ export const packagesIn = (parent: string): Package[] =>
 export const publicPackages = (): Package[] =>
   packagesIn('packages').filter(({ manifest }) => manifest.private !== true);
 
-/** Packages that carry one native binary each, by `os` and `cpu`; only those whose binary is built here can be packed. */
-export const platformPackages = (): Package[] =>
-  foldersOf('packages')
-    .filter((folder) => existsSync(join(folder, 'package.json')))
-    .map(read)
-    .filter(
-      ({ folder, manifest }) => manifest['os'] !== undefined && existsSync(join(folder, String(manifest['main']))),
-    );
-
 /** Tracked and new files, relative to the root; what is ignored or deleted is not there. */
 export function repositoryFiles(...patterns: string[]): string[] {
   const args = ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--deduplicate', '--', ...patterns];

@@ -28,33 +28,27 @@ describe('counts', () => {
   it('reads ctest: own counts, plain executables, skips, crashes', () => {
     const xml = `<testsuite><testcase name="a" status="run"><system-out>10 passed, 0 failed\n</system-out></testcase>
       <testcase name="b" status="run"><system-out>fine</system-out></testcase>
-      <testcase name="c" status="notrun"><skipped message="no avx512"/><system-out></system-out></testcase>
+      <testcase name="c" status="notrun"><skipped message=""/><system-out>skipped: no avx512\n0 passed, 0 failed\n</system-out></testcase>
       <testcase name="d" status="fail"><failure message=""/><system-out>4 passed, 2 failed\n</system-out></testcase>
       <testcase name="e" status="fail"><failure message=""/><system-out>Segmentation fault</system-out></testcase></testsuite>`;
-    expect(fromCtest(file(xml), 8)).toEqual({ passed: 15, failed: 3, skipped: 1 });
+    expect(fromCtest(file(xml), 8)).toEqual({ passed: 15, failed: 3, skipped: 1, reasons: ['c: no avx512'] });
     expect(fromCtest(join(folder, 'absent'), 1)).toEqual({ passed: 0, failed: 1, skipped: 0 });
   });
 
   it('reads vitest: a file that broke before its first test has failed', () => {
-    const report = (testResults: unknown[], failed: number): string =>
-      file(
-        JSON.stringify({ numPassedTests: 5, numFailedTests: failed, numPendingTests: 1, numTodoTests: 0, testResults }),
-      );
-    expect(fromVitest(report([{ status: 'passed', assertionResults: [1] }], 0), 0)).toEqual({
-      passed: 5,
-      failed: 0,
-      skipped: 1,
-    });
-    expect(fromVitest(report([{ status: 'failed', assertionResults: [] }], 0), 1)).toEqual({
-      passed: 5,
-      failed: 1,
-      skipped: 1,
-    });
-    expect(fromVitest(report([{ status: 'failed', assertionResults: [1] }], 2), 1)).toEqual({
-      passed: 5,
+    const report = (
+      files: { status: string; assertionResults: { status: string; fullName: string }[] }[],
+      failed = 0,
+    ): string => file(JSON.stringify({ numPassedTests: 5, numFailedTests: failed, testResults: files }));
+    const test = (status: string) => ({ status, fullName: `a ${status} test` });
+    const good = { status: 'passed', assertionResults: [test('passed'), test('skipped')] };
+    const counts = { passed: 5, failed: 0, skipped: 1, reasons: ['a skipped test'] };
+    expect(fromVitest(report([good]), 0)).toEqual(counts);
+    expect(fromVitest(report([good, { status: 'failed', assertionResults: [] }]), 1)).toEqual({ ...counts, failed: 1 });
+    expect(fromVitest(report([good, { status: 'failed', assertionResults: [test('failed')] }], 2), 1)).toEqual({
+      ...counts,
       failed: 2,
-      skipped: 1,
     });
-    expect(fromVitest(report([], 0), 1)).toEqual({ passed: 5, failed: 1, skipped: 1 });
+    expect(fromVitest(report([good]), 1)).toEqual({ ...counts, failed: 1 });
   });
 });

@@ -2,7 +2,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Exports, packagesIn, root } from '../src/workspace.ts';
+import { published } from '../../../scripts/lib/manifests.mjs';
+import { platformPackages } from '../../../scripts/lib/platform.mjs';
+import { packagesIn, root } from '../src/workspace.ts';
 
 const exportsMap = {
   '.': {
@@ -11,14 +13,6 @@ const exportsMap = {
     require: { types: './dist/index.d.cts', default: './dist/index.cjs' },
   },
 };
-
-/** What users get: the same map without the condition that points to sources, which are not published. */
-const withoutSource = (exports: Exports): Exports =>
-  Object.fromEntries(
-    Object.entries(exports)
-      .filter(([key]) => key !== '@ao/source')
-      .map(([key, value]) => [key, typeof value === 'string' ? value : withoutSource(value)]),
-  );
 
 describe.each(packagesIn('packages'))('$manifest.name', ({ folder, short, manifest }) => {
   it('has the files that every package has', () => {
@@ -51,7 +45,7 @@ describe.each(packagesIn('packages'))('$manifest.name', ({ folder, short, manife
     if (manifest.private === true) return;
     expect(manifest['files']).toContain('dist');
     expect(manifest['files']).not.toContain('src');
-    expect(manifest.publishConfig?.exports).toEqual(withoutSource(manifest.exports ?? {}));
+    expect(manifest.publishConfig?.exports, '`npm run format` writes this').toEqual(published(manifest.exports ?? {}));
     expect(manifest.publishConfig?.['access']).toBe('public');
   });
 
@@ -83,9 +77,35 @@ describe('dependencies', () => {
     },
   );
 
+  it('core knows its version', () => {
+    const core = packagesIn('packages').find(({ short }) => short === 'core');
+    const identity = readFileSync(join(root, 'packages/core/src/identity.ts'), 'utf8');
+    expect(identity, '`npm run format` writes this').toContain(`VERSION = '${core?.manifest.version}'`);
+  });
+
   it('core depends on nothing', () => {
     const core = packagesIn('packages').find(({ short }) => short === 'core');
     expect([core?.manifest.dependencies, core?.manifest.optionalDependencies]).toEqual([undefined, undefined]);
+  });
+});
+
+describe.each(platformPackages())('$manifest.name', ({ folder, manifest }) => {
+  const family = packagesIn('packages').find(({ manifest: { name } }) => manifest.name.startsWith(`${name}-`));
+
+  it('is named after its platform and carries one addon', () => {
+    expect(manifest.name).toBe(`${family?.manifest.name}-${manifest.os}-${manifest.cpu}`);
+    expect(manifest).toMatchObject({
+      files: [manifest.main],
+      license: 'BSD-3-Clause',
+      publishConfig: { access: 'public' },
+    });
+    expect(manifest.main).toMatch(/\.node$/);
+    expect(existsSync(join(folder, 'README.md'))).toBe(true);
+  });
+
+  it('comes with its family, in the same version', () => {
+    expect(family?.manifest.optionalDependencies).toMatchObject({ [manifest.name]: 'workspace:*' });
+    expect(manifest.version).toBe(family?.manifest.version);
   });
 });
 

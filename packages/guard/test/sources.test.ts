@@ -1,4 +1,5 @@
 // What every source file keeps to: a size one can read at once, and no trace of the machine it was written on.
+import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -31,6 +32,11 @@ describe('source files', () => {
     expect(found).toEqual([]);
   });
 
+  it('are files, not links', () => {
+    const listed = execFileSync('git', ['ls-files', '--stage'], { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26 });
+    expect(listed.split('\n').filter((line) => line.startsWith('120000'))).toEqual([]);
+  });
+
   it('leave no binary behind but goldens and the bundled model', () => {
     const large = repositoryFiles().filter(
       (file) => !/(^|\/)(golden|stories-7m)\//.test(file) && statSync(join(root, file)).size > 400_000,
@@ -50,7 +56,8 @@ describe('sources of packages', () => {
           [...text(file).matchAll(/^(?:import|export)[^'"]*?from '([^']+)'|\bimport\('([^']+)'\)|^import '([^']+)'/gm)]
             .map((match) => match[1] ?? match[2] ?? match[3] ?? '')
             .filter((from) => {
-              if (from.startsWith('.')) return !join(root, file, '..', from).startsWith(folder);
+              if (from.startsWith('.'))
+                return !join(root, file, '..', from).startsWith(folder) && !from.includes('/scripts/lib/');
               const name = from.startsWith('@') ? from.split('/').slice(0, 2).join('/') : from.split('/')[0];
               const internal = manifest.private === true;
               return !from.startsWith('node:') && !internal && !(String(name) in declared);

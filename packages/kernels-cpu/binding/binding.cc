@@ -2,6 +2,7 @@
 // are for what happens once per block, request, plan or stream.
 #include <string.h>
 
+#include "ao/weights.h"
 #include "handle.h"
 
 namespace ao {
@@ -151,6 +152,18 @@ napi_value close(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// weightPackedSize(code, n, k, groupSize, zeroDomain, scaleDtype, zeroDtype) -> bytes, -1 where no layout takes the weight
+napi_value weight_packed_size(napi_env env, napi_callback_info info) {
+  Arguments<7> a;
+  double v[7];
+  if (!a.read(env, info)) return nullptr;
+  for (int i = 0; i < 7; i++) {
+    if (!to_double(env, a.at[i], &v[i])) return nullptr;
+  }
+  const auto at = [&v](int i) { return static_cast<int64_t>(v[i]); };
+  return number(env, static_cast<double>(ao_cpu_weight_packed_size(at(0), at(1), at(2), at(3), at(4), at(5), at(6))));
+}
+
 // reportMemory(change): tells the garbage collector about native bytes
 napi_value report_memory(napi_env env, napi_callback_info info) {
   Arguments<1> a;
@@ -171,6 +184,7 @@ napi_value init(napi_env env, napi_value exports) {
       {"createStream", create_stream}, {"wake", wake}, {"wait", wait}, {"reserve", reserve}, {"poke", poke}, {"peek", peek},
       {"stage", stage}, {"pin", pin}, {"setBusy", set_busy}, {"createPlan", create_plan}, {"takeFailures", take_failures},
       {"close", close}, {"reportMemory", report_memory},
+      {"close", close}, {"weightPackedSize", weight_packed_size},
   };
   for (const auto& function : functions) {
     napi_value value;

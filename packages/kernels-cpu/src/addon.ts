@@ -42,6 +42,8 @@ export interface Addon {
   takeFailures(stream: StreamHandle): NativeFailure[];
   close(stream: StreamHandle): void;
   reportMemory(change: number): void;
+  /** Bytes of a packed weight, -1 where no layout takes it; codes of kernels/cpu/include/ao/weights.h. */
+  weightPackedSize(code: number, n: number, k: number, groupSize: number, zeroDomain: number, scaleDtype: number, zeroDtype: number): number;
 }
 
 /** The names an addon must export, for a check before it is used. */
@@ -59,4 +61,5 @@ export const ADDON_FUNCTIONS: readonly (keyof Addon)[] = [
   'takeFailures',
   'close',
   'reportMemory',
+  'weightPackedSize',
 ];

@@ -176,6 +176,11 @@ export class CpuBackend implements Backend {
     });
   }
 
+  /** See Addon. */
+  weightPackedSize(...args: Parameters<Addon['weightPackedSize']>): number {
+    return this.#addon.weightPackedSize(...args);
+  }
+
   trim(): void {
     if (this.#stream.closed || this.capturing) return;
     this.#allocator.trim();

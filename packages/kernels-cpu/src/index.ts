@@ -1,19 +1,18 @@
 // @ao/kernels-cpu: the "cpu" device. `cpu()` is the extension; nothing loads before the runtime opens it.
-import type { Entry, Extension, Runtime } from '@ao/core';
+import type { Extension, Runtime } from '@ao/core';
 import type { CpuBackend } from './backend.ts';
+import { cpuEntries } from './kernels/index.ts';
 import { type CpuOptions, openBackend } from './open.ts';
 
 export type { CpuBackend } from './backend.ts';
 export type { CpuBuffer } from './allocator.ts';
 export type { CpuOptions } from './open.ts';
 
-const entries: readonly Entry[] = [];
-
 /** The cpu backend for createRuntime({ use: [cpu()] }). */
 export function cpu(options: CpuOptions = {}): Extension {
   return {
     name: '@ao/kernels-cpu',
-    entries,
+    entries: cpuEntries(),
     async open(rt: Runtime): Promise<CpuBackend> {
       return openBackend(options, {
         site: () => rt.site(),

@@ -1,6 +1,7 @@
 /** bfloat16: the upper half of a float32, rounded to nearest even; code = (bits + 0x7fff + bit16) >> 16; NaN is 0x7fc0. */
-import { defineDType } from '../dtype.ts';
+
 import type { DType } from '../dtype.ts';
+import { defineDType } from '../dtype.ts';
 import { asFloat32, bitsOf } from './minifloat.ts';
 
 function define(): DType<'bfloat16'> {

@@ -36,30 +36,41 @@ function nearest(d: DType, x: number): number {
 }
 
 describe('codecs', () => {
-  it.each(small.map((d) => [d.name, d] as const))('%s: every code survives decode and encode, scalar and bulk', (_, d) => {
-    const all = codes(d);
-    const raw = new d.array(all.length);
-    raw.set(all);
-    const values = decodeArray(d, raw);
-    const back = encodeArray(d, values);
-    for (const c of all) {
-      const value = d.decode(c);
-      const kept = Number.isNaN(value) ? Number.isNaN(d.decode(back[c] as number)) : d.encode(value) === c && back[c] === c;
-      if (!kept || !Object.is(value, values[c])) expect.fail(`${d.name} code ${c}: ${value}, ${values[c]}, ${back[c]}`);
-    }
-  });
+  it.each(small.map((d) => [d.name, d] as const))(
+    '%s: every code survives decode and encode, scalar and bulk',
+    (_, d) => {
+      const all = codes(d);
+      const raw = new d.array(all.length);
+      raw.set(all);
+      const values = decodeArray(d, raw);
+      const back = encodeArray(d, values);
+      for (const c of all) {
+        const value = d.decode(c);
+        const kept = Number.isNaN(value)
+          ? Number.isNaN(d.decode(back[c] as number))
+          : d.encode(value) === c && back[c] === c;
+        if (!kept || !Object.is(value, values[c]))
+          expect.fail(`${d.name} code ${c}: ${value}, ${values[c]}, ${back[c]}`);
+      }
+    },
+  );
 
   it.each([float8_e4m3fn, float8_e5m2] as readonly DType[])('$name rounds to the nearest value, ties to even', (d) => {
     const all = codes(d)
       .map((c) => d.decode(c))
       .filter(Number.isFinite);
     fc.assert(
-      fc.property(fc.constantFrom(...all), fc.constantFrom(...all), fc.double({ min: 0, max: 1, noNaN: true }), (a, b, t) => {
-        const x = Math.fround(a + (b - a) * t);
-        expect(d.encode(x)).toBe(nearest(d, x));
-        const middle = (a + b) / 2;
-        expect(d.encode(middle)).toBe(nearest(d, middle));
-      }),
+      fc.property(
+        fc.constantFrom(...all),
+        fc.constantFrom(...all),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (a, b, t) => {
+          const x = Math.fround(a + (b - a) * t);
+          expect(d.encode(x)).toBe(nearest(d, x));
+          const middle = (a + b) / 2;
+          expect(d.encode(middle)).toBe(nearest(d, middle));
+        },
+      ),
     );
   });
 
@@ -87,7 +98,9 @@ describe('codecs', () => {
 
   it('the facts are those of the codes', () => {
     for (const d of small) {
-      const finite = codes(d).map((c) => d.decode(c)).filter(Number.isFinite);
+      const finite = codes(d)
+        .map((c) => d.decode(c))
+        .filter(Number.isFinite);
       expect(finite.reduce((a, b) => Math.max(a, b))).toBe(d.max);
       expect(finite.reduce((a, b) => Math.min(a, b))).toBe(d.min);
       expect(d.decode(d.encode(1) + 1) - 1).toBe(d.eps);
@@ -109,7 +122,9 @@ describe('int64', () => {
     expect(raw).toBeInstanceOf(BigInt64Array);
     expect(decodeValues(int64, raw)).toEqual(Float64Array.of(0, -1, 2 ** 53, -(2 ** 53), 1, 0));
     const beyond = BigInt64Array.of(2n ** 53n + 1n);
-    expect(() => decodeValues(int64, rawView(int64, new Uint8Array(beyond.buffer)))).toThrow(/9007199254740993.*bits\(\)/);
+    expect(() => decodeValues(int64, rawView(int64, new Uint8Array(beyond.buffer)))).toThrow(
+      /9007199254740993.*bits\(\)/,
+    );
   });
 });
 

@@ -14,9 +14,9 @@ import { int32 } from './int32.ts';
 import { int64 } from './int64.ts';
 import { uint8 } from './uint8.ts';
 
-export { promoteTypes, resultType } from './promote.ts';
 export type { Operand } from './promote.ts';
-export { bfloat16, bool, float16, float32, float64, float8_e4m3fn, float8_e5m2, int32, int64, int8, uint8 };
+export { promoteTypes, resultType } from './promote.ts';
+export { bfloat16, bool, float8_e4m3fn, float8_e5m2, float16, float32, float64, int8, int32, int64, uint8 };
 
 const BUILT_IN = /*@__PURE__*/ Object.freeze([
   float32,

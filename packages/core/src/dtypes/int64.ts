@@ -3,8 +3,9 @@
  * and decode carry the conversion; a value beyond 2^53 is an error when decoded, never a rounded number.
  * A cast truncates toward zero and wraps modulo 2^64; NaN and infinity give 0.
  */
-import { defineDType } from '../dtype.ts';
+
 import type { ArrayType, RawArray } from '../dtype.ts';
+import { defineDType } from '../dtype.ts';
 import { AoError } from '../errors.ts';
 
 const toBits = (x: number): bigint => (Number.isFinite(x) ? BigInt.asIntN(64, BigInt(Math.trunc(x))) : 0n);

@@ -31,7 +31,8 @@ export function promoteTypes(a: DType, b: DType): DType {
 
 export type Operand = number | boolean | { readonly dtype: DType; readonly shape: readonly number[] };
 
-const join = (a: DType | undefined, b: DType | undefined): DType | undefined => (a && b ? promoteTypes(a, b) : (a ?? b));
+const join = (a: DType | undefined, b: DType | undefined): DType | undefined =>
+  a && b ? promoteTypes(a, b) : (a ?? b);
 
 /** `strong` decides, unless `weak` is of a higher category. */
 function combine(strong: DType | undefined, weak: DType | undefined): DType | undefined {
@@ -39,7 +40,8 @@ function combine(strong: DType | undefined, weak: DType | undefined): DType | un
   return RANK[weak.category] > RANK[strong.category] ? promoteTypes(strong, weak) : strong;
 }
 
-const ofNumber = (x: number | boolean): DType => (typeof x === 'boolean' ? bool : Number.isInteger(x) ? int32 : float32);
+const ofNumber = (x: number | boolean): DType =>
+  typeof x === 'boolean' ? bool : Number.isInteger(x) ? int32 : float32;
 
 /** torch.result_type of the operands of one elementwise op, with float32 as the default dtype and int32 as the int. */
 export function resultType(...operands: readonly Operand[]): DType {

@@ -128,6 +128,7 @@ export const decoderSamples = (): OpSamples[] => [
       { temperature: 0.8, topK: 0, topP: 1 },
       { temperature: 1.2, topK: 20, topP: 0.9 },
     ].map((options) => ({
+      refusesStrided: true as const,
       name: `temperature ${options.temperature}, top-k ${options.topK}, top-p ${options.topP}`,
       args: (make: Make) => [make([1], { dtype: int32, fill: [0] }), make([300]), make([2], { dtype: int32, fill: [42, 7] }), options],
     })),

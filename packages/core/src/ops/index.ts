@@ -11,3 +11,4 @@ export * from './sample.ts';
 export * from './softmax.ts';
 export * from './unary.ts';
 export * from './views.ts';
+export * from './quant/index.ts';

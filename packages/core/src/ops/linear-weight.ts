@@ -52,9 +52,9 @@ export const embeddingWeight = /*@__PURE__*/ defineOp<
 
 /** The plain weight of a kind that answers `weight`. */
 export function weightOf(t: Wrapped): WeightParts {
-  const { weight } = t.kind.spec;
-  if (weight === undefined) throw shapeError('linear', `kind ${t.kind.name} is no weight`, 'dequantize it first');
-  return weight(t as never);
+  const parts = t.kind.spec.weight?.(t as never);
+  if (parts == null) throw shapeError('linear', `this tensor of kind ${t.kind.name} is no weight`, 'dequantize it first');
+  return parts;
 }
 
 /** What a kind needs to serve as a weight: overrides of linear and embedding through its WeightFormat. */

@@ -2,8 +2,8 @@
 import { int32 } from '../dtypes/index.ts';
 import { AoError } from '../errors.ts';
 import { defineOp } from '../op.ts';
-import type { Tensor } from '../tensor.ts';
-import { requireDtype, requireFloat, requireNdim, requireShape } from './checks.ts';
+import { isDense, type Tensor } from '../tensor.ts';
+import { requireDtype, requireFloat, requireNdim, requireShape, shapeError } from './checks.ts';
 
 export interface SampleOptions {
   /** 0 = greedy: the first of the largest logits. */
@@ -27,6 +27,7 @@ export const sample_ = /*@__PURE__*/ defineOp<[token: Tensor, logits: Tensor, st
     requireNdim('sample_', 'logits', logits, 1);
     requireDtype('sample_', 'state', state, [int32]);
     requireShape('sample_', 'state', state, [2]);
+    if (!isDense(state) || !state.contiguous) throw shapeError('sample_', 'state is written in place: it must be contiguous', 'clone(state)');
     const { temperature, topK, topP } = options;
     if (!(temperature >= 0) || !(topK >= 0) || !Number.isInteger(topK) || !(topP > 0 && topP <= 1)) {
       throw new AoError('ERR_AO_CONFIG', `temperature ${temperature}, topK ${topK}, topP ${topP}`, {

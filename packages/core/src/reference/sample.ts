@@ -2,7 +2,7 @@
 // number. Candidates are ordered by logit descending, then by index.
 import { type KernelEntry, kernel } from '../extension.ts';
 import { sample_ } from '../ops/sample.ts';
-import { philox, uniform } from '../philox.ts';
+import { philox } from '../philox.ts';
 import { store, valuesOf } from './memory.ts';
 
 export const sampling = (): KernelEntry[] => [
@@ -16,15 +16,17 @@ export const sampling = (): KernelEntry[] => [
       return;
     }
     if (topK > 0) order = order.slice(0, topK);
-    const top = x[order[0]!]!;
-    const weights = order.map((i) => Math.exp((x[i]! - top) / temperature));
+    const z = (i: number): number => Math.fround(Math.fround(x[i]!) / Math.fround(temperature));
+    const top = z(order[0]!);
+    const weights = order.map((i) => Math.exp(z(i) - top));
     const total = weights.reduce((s, w) => s + w, 0);
+    const p = weights.map((w) => w / total);
     let mass = 0;
     let count = 0;
-    while (count < weights.length && (count === 0 || mass < topP * total)) mass += weights[count++]!;
-    const goal = uniform(philox(seed, 0, call)[0]) * mass;
+    while (count < p.length && (count === 0 || topP === 1 || mass < topP)) mass += p[count++]!;
+    const goal = (philox(seed, 0, call)[0] / 2 ** 32) * mass;
     let at = 0;
-    for (let sum = weights[0]!; at + 1 < count && sum <= goal; sum += weights[at]!) at += 1;
+    for (let sum = p[0]!; at + 1 < count && sum <= goal; sum += p[at]!) at += 1;
     store(token, [order[at]!]);
   }),
 ];

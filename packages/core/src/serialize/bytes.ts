@@ -51,7 +51,12 @@ export function bytesSink(name = 'bytes'): ByteSink & { bytes(): Uint8Array } {
 }
 
 /** source.read, with a short answer turned into an error. */
-export async function readExactly(source: ByteSource, offset: number, length: number, what: string): Promise<Uint8Array> {
+export async function readExactly(
+  source: ByteSource,
+  offset: number,
+  length: number,
+  what: string,
+): Promise<Uint8Array> {
   const bytes = await source.read(offset, length);
   if (bytes.byteLength === length) return bytes;
   throw new AoError(

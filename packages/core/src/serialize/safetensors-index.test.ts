@@ -61,7 +61,9 @@ describe('shards', () => {
     const files = await written(shards);
     const text = safetensorsIndex(shards);
     const missing = text.replace('"big": ', '"bigger": "model-00002-of-00003.safetensors",\n    "big": ');
-    await expect(openSafetensorsIndex(missing, source(files))).rejects.toThrow(/00002.*lacks this tensor.*tensor bigger/);
+    await expect(openSafetensorsIndex(missing, source(files))).rejects.toThrow(
+      /00002.*lacks this tensor.*tensor bigger/,
+    );
     const unlisted = text.replace(/"tail": .*,\n/, '');
     await expect(openSafetensorsIndex(unlisted, source(files))).rejects.toThrow(/does not list it \(tensor tail\)/);
     const moved = text.replace(/("tail": "model-0000)3/, '$12');
@@ -71,7 +73,9 @@ describe('shards', () => {
 
 describe('index', () => {
   it('keeps its metadata and lists each file once', () => {
-    const index = parseSafetensorsIndex('{"metadata":{"total_size":1.5e3,"x":[null,true]},"weight_map":{"a":"f","b":"f"}}');
+    const index = parseSafetensorsIndex(
+      '{"metadata":{"total_size":1.5e3,"x":[null,true]},"weight_map":{"a":"f","b":"f"}}',
+    );
     expect(index.metadata).toEqual({ total_size: 1500, x: [null, true] });
     expect(index.files).toEqual(['f']);
   });

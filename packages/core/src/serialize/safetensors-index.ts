@@ -36,7 +36,8 @@ export function parseSafetensorsIndex(text: string, file = 'model.safetensors.in
       json.object((name) => {
         current = name;
         const shard = json.string();
-        if (!/^[^/\\\0]+$/.test(shard) || shard === '.' || shard === '..') json.fail(`'${shard}' is no plain file name`);
+        if (!/^[^/\\\0]+$/.test(shard) || shard === '.' || shard === '..')
+          json.fail(`'${shard}' is no plain file name`);
         map.set(name, shard);
         current = undefined;
       });
@@ -107,12 +108,17 @@ export interface Shard<T extends SafetensorsItem = SafetensorsItem> {
  * Splits tensors into files of at most maxBytes of data, in the given order, as huggingface_hub does: a tensor larger than
  * that gets a file of its own. One file is `model.safetensors`, n are `model-00001-of-0000n.safetensors`.
  */
-export function planShards<T extends SafetensorsItem>(items: readonly T[], maxBytes: number, stem = 'model'): Shard<T>[] {
+export function planShards<T extends SafetensorsItem>(
+  items: readonly T[],
+  maxBytes: number,
+  stem = 'model',
+): Shard<T>[] {
   const shards: { items: T[]; nbytes: number }[] = [];
   let open: { items: T[]; nbytes: number } = { items: [], nbytes: 0 };
   for (const item of items) {
     const nbytes = fileTensorBytes(item.dtype, item.shape);
-    if (typeof nbytes === 'string') throw formatError(stem, nbytes, item.name, 'use a dtype and shape that the format has');
+    if (typeof nbytes === 'string')
+      throw formatError(stem, nbytes, item.name, 'use a dtype and shape that the format has');
     if (nbytes > maxBytes) {
       shards.push({ items: [item], nbytes });
       continue;

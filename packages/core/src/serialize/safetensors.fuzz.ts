@@ -33,9 +33,39 @@ export function random(seed: number): Random {
 const NAMES = ['a', 'b.weight', 'layers.0.q_proj', 'é', '"q"', 'constructor', '__metadata', '0', '\n'];
 const DTYPES = ['F32', 'BF16', 'U8', 'I64', 'F4', 'F8_E8M0', 'BOOL'];
 const TOKENS = [
-  '{', '}', '[', ']', ',', ':', '"', '\\', '\\u0061', '\\ud800', 'null', 'true', '-1', '1.5', '1e3', '00', '9007199254740992',
-  '99999999999999999999', '__proto__', '__metadata__', '"dtype":"F32",', '"shape":[],', '"data_offsets":[0,4],', '"a":{},',
-  'F64', 'F8_E4M3', ' ', '\u0000', '\ufeff', '[[[[[[[[', '{"a":{"a":{"a":', '-0', '0',
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ':',
+  '"',
+  '\\',
+  '\\u0061',
+  '\\ud800',
+  'null',
+  'true',
+  '-1',
+  '1.5',
+  '1e3',
+  '00',
+  '9007199254740992',
+  '99999999999999999999',
+  '__proto__',
+  '__metadata__',
+  '"dtype":"F32",',
+  '"shape":[],',
+  '"data_offsets":[0,4],',
+  '"a":{},',
+  'F64',
+  'F8_E4M3',
+  ' ',
+  '\u0000',
+  '\ufeff',
+  '[[[[[[[[',
+  '{"a":{"a":{"a":',
+  '-0',
+  '0',
 ];
 
 function seedFile(rnd: Random): Uint8Array {
@@ -74,6 +104,35 @@ function withJson(file: Uint8Array, change: (json: Uint8Array) => Uint8Array): U
   return out;
 }
 
+interface PlainEntry {
+  data_offsets: [number, number];
+}
+
+/** Puts one tensor onto another of its size and closes the gap: every size is right, no hole, two tensors share bytes. */
+function stack(file: Uint8Array, rnd: Random): Uint8Array {
+  const n = lengthOf(file);
+  let plain: Record<string, PlainEntry>;
+  try {
+    plain = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + n)));
+  } catch {
+    return file;
+  }
+  const all = Object.entries(plain).filter(([name, e]) => name !== '__metadata__' && e?.data_offsets?.length === 2);
+  const moved = all[rnd(Math.max(1, all.length))]?.[1];
+  if (moved === undefined) return file;
+  const [from, to] = moved.data_offsets;
+  const under = all.find(([, e]) => e.data_offsets[0] !== from && e.data_offsets[1] - e.data_offsets[0] === to - from);
+  if (under === undefined) return file;
+  for (const [, e] of all) {
+    if (e.data_offsets[0] > from) e.data_offsets = [e.data_offsets[0] - to + from, e.data_offsets[1] - to + from];
+  }
+  moved.data_offsets = under[1].data_offsets;
+  const out = withJson(file, () => utf8.encode(JSON.stringify(plain)));
+  return out.slice(0, Math.max(0, out.length - (to - from)));
+}
+
+const EMPTY = '"empty":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},';
+
 const MUTATORS: readonly ((file: Uint8Array, rnd: Random) => Uint8Array)[] = [
   (f, r) => {
     const out = f.slice();
@@ -88,6 +147,8 @@ const MUTATORS: readonly ((file: Uint8Array, rnd: Random) => Uint8Array)[] = [
     return out;
   },
   (f, r) => withJson(f, (json) => splice(json, r(json.length + 1), 0, token(r))),
+  (f, r) => withJson(f, (json) => splice(json, 1, 0, utf8.encode(EMPTY.repeat(1 + r(2))))),
+  stack,
   (f, r) => withJson(f, (json) => splice(json, at(json, r), 1, token(r))),
   (f, r) => withJson(f, (json) => splice(json, at(json, r), 1, Uint8Array.of(r(256)))),
   (f, r) =>
@@ -117,7 +178,9 @@ function rewrite(file: Uint8Array, rnd: Random): Uint8Array {
     const plain = shuffled(JSON.parse(new TextDecoder().decode(json)));
     for (const [key, value] of Object.entries(plain)) Object.assign(plain, { [key]: shuffled(value) });
     const text = JSON.stringify(plain, null, rnd(3)) + ' '.repeat(rnd(4));
-    return utf8.encode(rnd(2) ? text : text.replace(/[a-zé]/g, (c) => (rnd(4) ? c : `\\u00${c.charCodeAt(0).toString(16)}`)));
+    return utf8.encode(
+      rnd(2) ? text : text.replace(/[a-zé]/g, (c) => (rnd(4) ? c : `\\u00${c.charCodeAt(0).toString(16)}`)),
+    );
   });
 }
 
@@ -140,7 +203,8 @@ async function verify(file: Uint8Array, source: ByteSource): Promise<void> {
     end = e.end;
     const bytes = await opened.read(name);
     const want = file.subarray(8 + n + e.begin, 8 + n + e.end);
-    if (bytes.length !== want.length || bytes.some((b, i) => b !== want[i])) throw new Error(`other bytes of '${name}'`);
+    if (bytes.length !== want.length || bytes.some((b, i) => b !== want[i]))
+      throw new Error(`other bytes of '${name}'`);
   }
   if (8 + n + end !== file.length) throw new Error(`${file.length - end - n - 8} bytes belong to no tensor`);
 }

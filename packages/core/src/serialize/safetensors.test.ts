@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bfloat16 } from '../dtypes/index.ts';
 import { encodeArray } from '../dtype.ts';
+import { bfloat16 } from '../dtypes/index.ts';
 import { isAoError } from '../errors.ts';
 import { bytesSink, bytesSource } from './bytes.ts';
 import { fileDtypeNames } from './file-dtypes.ts';
@@ -30,9 +30,9 @@ describe('round trip', () => {
     shape: fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 3 }).map((shape) => [...shape, 4]),
     fill: fc.integer({ min: 1, max: 255 }),
   });
-  const items = fc.uniqueArray(item, { selector: (x) => x.name, maxLength: 8 }).map((all) =>
-    all.filter(({ name }) => name !== '__proto__' && name !== '__metadata__'),
-  );
+  const items = fc
+    .uniqueArray(item, { selector: (x) => x.name, maxLength: 8 })
+    .map((all) => all.filter(({ name }) => name !== '__proto__' && name !== '__metadata__'));
   const metadata = fc.dictionary(fc.stringMatching(/^[a-z"\\]{1,5}$/), fc.string({ unit: 'grapheme' }));
 
   it('keeps names, dtypes, shapes, bytes and metadata', async () => {
@@ -65,12 +65,22 @@ describe('round trip', () => {
   it('writes in the reference order: wide dtypes first, then by the bytes of the name', () => {
     const of = (name: string, dtype: string): SafetensorsItem => ({ name, dtype, shape: [2] });
     const layout = safetensorsHeader(
-      [of('b', 'U8'), of('a', 'BF16'), of('\ue000', 'F32'), of('😀', 'F32'), of('a2', 'I8'), of('c', 'F16'), of('z', 'I64')],
+      [
+        of('b', 'U8'),
+        of('a', 'BF16'),
+        of('\ue000', 'F32'),
+        of('😀', 'F32'),
+        of('a2', 'I8'),
+        of('c', 'F16'),
+        of('z', 'I64'),
+      ],
       { format: 'pt' },
     );
     expect(layout.entries.map((e) => e.name)).toEqual(['z', '\ue000', '😀', 'a', 'c', 'a2', 'b']);
     const text = new TextDecoder().decode(layout.header.subarray(8));
-    expect(text).toMatch(/^\{"__metadata__":\{"format":"pt"\},"z":\{"dtype":"I64","shape":\[2\],"data_offsets":\[0,16\]\},/);
+    expect(text).toMatch(
+      /^\{"__metadata__":\{"format":"pt"\},"z":\{"dtype":"I64","shape":\[2\],"data_offsets":\[0,16\]\},/,
+    );
     expect(text.length).toBeGreaterThan(text.trimEnd().length - 1);
   });
 
@@ -135,7 +145,13 @@ describe('reader', () => {
     const file = await open(`{"a":${tensor(0, 4)}}`, 4);
     await expect(file.read('b')).rejects.toThrow('m.safetensors has no such tensor (tensor b). Fix: it has: a.');
     expect(() => file.entry('toString')).toThrow(/no such tensor/);
-    for (const [begin, end] of [[-1, 2], [0, 5], [3, 2], [0.5, 1], [0, NaN]] as const) {
+    for (const [begin, end] of [
+      [-1, 2],
+      [0, 5],
+      [3, 2],
+      [0.5, 1],
+      [0, NaN],
+    ] as const) {
       await expect(file.readRange('a', begin, end)).rejects.toThrow(/no bytes .* in a tensor of 4 bytes/);
     }
   });
@@ -153,7 +169,12 @@ describe('reader', () => {
     ['unknown dtype', `{"a":${tensor(0, 4, 'F31', [1])}}`, 4, /'F31' is none of BOOL, F4.*tensor a/],
     ['part of a byte', `{"a":${tensor(0, 2, 'F4', [3])}}`, 2, /whole number of bytes/],
     ['huge shape', `{"a":${tensor(0, 4, 'F32', [2 ** 50, 2 ** 50])}}`, 4, /more than 2\^53 bits/],
-    ['negative', '{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}}', 1, /whole number from 0 .*found -1 .*tensor a/],
+    [
+      'negative',
+      '{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}}',
+      1,
+      /whole number from 0 .*found -1 .*tensor a/,
+    ],
     ['fraction', '{"a":{"dtype":"U8","shape":[1.0],"data_offsets":[0,1]}}', 1, /found 1\.0/],
     ['exponent', '{"a":{"dtype":"U8","shape":[1e0],"data_offsets":[0,1]}}', 1, /found 1e0/],
     ['above 2^53', '{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,9007199254740993]}}', 1, /found 9007199254740993/],
@@ -209,7 +230,9 @@ describe('reader', () => {
     for (const limit of [4, 20, file.length - 1]) {
       const short = bytesSource(file.slice(0, limit), 'm.safetensors');
       const lying = { ...short, size: file.length };
-      await expect(openSafetensors(lying).then((f) => f.read('a'))).rejects.toThrow(/m.safetensors: .* of \d+ bytes at/);
+      await expect(openSafetensors(lying).then((f) => f.read('a'))).rejects.toThrow(
+        /m.safetensors: .* of \d+ bytes at/,
+      );
     }
   });
 

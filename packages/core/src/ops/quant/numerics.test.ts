@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { bfloat16, float16, float32 } from '../../dtypes/index.ts';
-import { packNibbles, unpackNibbles } from './int4-row.ts';
+import { packNibbles, unpackNibbles } from './int4-numerics.ts';
 import { blockOf, blockRange, blocksOf, roundHalfEven, roundingOf } from './numerics.ts';
 import { checkedRange, dtypeRange } from './quant-range.ts';
 

@@ -3,6 +3,8 @@
 import { AoError } from '../../errors.ts';
 import type { DType } from '../../dtype.ts';
 
+export { roundHalfEven } from '../../reference/elementwise.ts';
+
 export type Rounding = (x: number) => number;
 
 const bits = /*@__PURE__*/ new Float32Array(1);
@@ -23,22 +25,10 @@ export function roundingOf(dtype: DType): Rounding {
   return (x) => dtype.decode(dtype.encode(Math.fround(x)));
 }
 
-/** Nearest integer, halves to even; keeps -0 as torch.round does. */
-export function roundHalfEven(x: number): number {
-  const r = Math.round(x);
-  if (Math.abs(x % 1) === 0.5 && r % 2 !== 0) return r - 1;
-  return r;
-}
-
 /** torch.clamp: NaN stays NaN. */
 export const clamp = (x: number, low: number, high: number): number => (x < low ? low : x > high ? high : x);
 
 export const atLeast = (x: number, low: number): number => (x < low ? low : x);
-
-/** float16 and bfloat16 with anything but themselves give float32. */
-export function floatPromotion(a: DType, b: DType, float32: DType): DType {
-  return a === b ? a : float32;
-}
 
 export interface Blocks {
   /** Blocks per dimension: the shape of the scale. */

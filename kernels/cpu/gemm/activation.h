@@ -1,0 +1,106 @@
+// The int8 forms of a row x[K], with scale s, zero point z and x ~ (q - z) s. rint is half to even; max, min and every code are
+// exact, so all instruction sets agree bit for bit.
+//   int8-group       per n = min(32, group) values: s = max(max|x| / 127, 2^-126), q = clamp(rint(x * (1 / s)), -127, 127)
+//   int8-token       per row, torchao's symmetric: s = max(max|x| / 127.5, eps), q = clamp(rint(x * (1 / s)), -128, 127)
+//   int8-token-asym  per row, torchao's asymmetric: lo = min(x, 0), hi = max(x, 0), s = max((hi - lo) / 255, eps),
+//                    z = clamp(-128 - rint(lo / s), -128, 127), q = clamp(rint(x * (1 / s)) + z, -128, 127)
+// The token modes compute in x's dtype as torch does (each step rounded to it); eps is 2^-23 for int8-token and the dtype's
+// smallest normal for int8-token-asym. Where 1 / s overflows float16, float32's is taken. A group or row that holds an infinity
+// or NaN gets s = NaN and codes 0, so that the outputs it reaches are NaN.
+#pragma once
+#include <math.h>
+
+#include "base/dtype.h"
+
+namespace ao {
+namespace {
+
+inline float round_to(int32_t dtype, float x) {
+  return dtype == AO_F32 ? x : dtype == AO_BF16 ? ao_from_bf16(ao_to_bf16(x)) : ao_from_f16(ao_to_f16(x));
+}
+
+// Half to even for |x| < 2^22, without a library call.
+inline float round_even(float x) {
+  const float magic = 12582912.0f;  // 1.5 * 2^23
+  return (x + magic) - magic;
+}
+
+// Bits of max |x|; 0x7f800000 and above where a value is not finite.
+inline uint32_t amax_bits(const float* x, int64_t n) {
+  uint32_t m = 0;
+  for (int64_t i = 0; i < n; i++) {
+    uint32_t u;
+    memcpy(&u, x + i, 4);
+    u &= 0x7fffffffu;
+    m = u > m ? u : m;
+  }
+  return m;
+}
+
+inline float quantize_bad(int8_t* q, int64_t n) {
+  memset(q, 0, n);
+  return ao_float(0x7fc00000u);
+}
+
+inline float quantize_group(const float* x, int64_t n, int8_t* q) {
+  const uint32_t bits = amax_bits(x, n);
+  if (bits >= 0x7f800000u) return quantize_bad(q, n);
+  const float quotient = ao_float(bits) / 127.0f;
+  const float s = quotient > 0x1p-126f ? quotient : 0x1p-126f, inverse = 1.0f / s;
+  for (int64_t i = 0; i < n; i++) {
+    float v = round_even(x[i] * inverse);
+    v = v < -127.0f ? -127.0f : v;
+    v = v > 127.0f ? 127.0f : v;
+    q[i] = (int8_t)(int32_t)v;
+  }
+  return s;
+}
+
+inline float token_inverse(int32_t dtype, float s) {
+  const float inverse = round_to(dtype, 1.0f / s);
+  return isinf(inverse) ? 1.0f / s : inverse;
+}
+
+template <int32_t dtype>
+inline void token_codes(const float* x, int64_t n, float inverse, float zero, int8_t* q) {
+  for (int64_t i = 0; i < n; i++) {
+    float v = round_even(round_to(dtype, x[i] * inverse)) + zero;
+    v = v < -128.0f ? -128.0f : v;
+    v = v > 127.0f ? 127.0f : v;
+    q[i] = (int8_t)(int32_t)v;
+  }
+}
+
+// x holds values of `dtype` as float32; eps 0 = the mode's own. *zero is 0 in the symmetric mode.
+inline float quantize_token(int32_t dtype, bool asymmetric, float eps, const float* x, int64_t n, int8_t* q, int32_t* zero) {
+  *zero = 0;
+  const uint32_t bits = amax_bits(x, n);
+  if (bits >= 0x7f800000u) return quantize_bad(q, n);
+  if (!(eps > 0)) eps = !asymmetric ? 0x1p-23f : dtype == AO_F16 ? 0x1p-14f : 0x1p-126f;
+  eps = round_to(dtype, eps);
+  float s, lo = 0, hi = 0;
+  if (asymmetric) {
+    for (int64_t i = 0; i < n; i++) {
+      lo = x[i] < lo ? x[i] : lo;
+      hi = x[i] > hi ? x[i] : hi;
+    }
+    s = round_to(dtype, round_to(dtype, hi - lo) / 255.0f);
+  } else {
+    s = round_to(dtype, ao_float(bits) / 127.5f);
+  }
+  if (s < eps) s = eps;
+  if (isinf(s)) return quantize_bad(q, n);
+  if (asymmetric) {
+    float z = -128.0f - round_even(round_to(dtype, lo / s));
+    z = z < -128.0f ? -128.0f : z > 127.0f ? 127.0f : z;
+    *zero = (int32_t)z;
+  }
+  const float inverse = token_inverse(dtype, s), z = (float)*zero;
+  if (dtype == AO_F32) token_codes<AO_F32>(x, n, inverse, z, q);
+  else if (dtype == AO_BF16) token_codes<AO_BF16>(x, n, inverse, z, q);
+  else token_codes<AO_F16>(x, n, inverse, z, q);
+  return s;
+}
+
+}  // namespace
+}  // namespace ao

@@ -1,0 +1,88 @@
+// The exact mode: acc[r][n] = fma(w[n][k], x[r][k], acc[r][n]) over ascending k, in float32, for every decoder and tile.
+#include "gemm/isa/decode.h"
+#include "gemm/isa/store.h"
+
+namespace ao {
+namespace AO_ISA_NS {
+namespace {
+
+template <int rows, class Decoder>
+void rows_kernel(const Packed* w, int64_t panel, const FloatRows& x, int64_t row, const Store& store) {
+  VF acc[rows];
+  for (int r = 0; r < rows; r++) acc[r] = v_zero();
+  const float* at = x.x + row * x.stride;
+  const int64_t stride = x.stride;
+  Decoder::run(w, panel_at(w, panel), 0, w->k, [&](int64_t k, VF column) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) acc[r] = v_fma(column, v_set1(at[r * stride + k]), acc[r]);
+  });
+  for (int r = 0; r < rows; r++) store_row(acc[r], row + r, panel, store);
+}
+
+template <int rows>
+void tile_kernel(const float* panel, int64_t count, const float* x, int64_t stride, float* out, bool first) {
+  VF acc[rows];
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++) acc[r] = first ? v_zero() : v_load(out + r * kPanelRows);
+  for (int64_t k = 0; k < count; k++) {
+    const VF column = v_load(panel + k * kPanelRows);
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) acc[r] = v_fma(column, v_set1(x[r * stride + k]), acc[r]);
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++) v_store(out + r * kPanelRows, acc[r]);
+}
+
+// The kernel for `rows` of 1..kRowsFloat rows.
+typedef void (*TileKernel)(const float*, int64_t, const float*, int64_t, float*, bool);
+template <int rows>
+TileKernel tile_for(int64_t wanted) {
+  if constexpr (rows == 1) return tile_kernel<1>;
+  else return wanted == rows ? tile_kernel<rows> : tile_for<rows - 1>(wanted);
+}
+
+}  // namespace
+
+void load_row(int32_t dtype, const void* x, int64_t n, float* out) {
+  const int64_t size = dtype == AO_F32 ? 4 : 2;
+  int64_t i = 0;
+  for (; i + kPanelRows <= n; i += kPanelRows) v_store(out + i, v_load_as(dtype, (const char*)x + i * size));
+  if (i == n) return;
+  float block[kPanelRows];
+  v_store(block, load_some(dtype, x, i, n - i));
+  memcpy(out + i, block, (n - i) * 4);
+}
+
+void store_rows(const float* acc, int64_t row, int64_t rows, int64_t panel, const Store& store) {
+  for (int64_t r = 0; r < rows; r++) store_row(v_load(acc + r * kPanelRows), row + r, panel, store);
+}
+
+void float_rows(const Packed* w, int64_t panel, const FloatRows& x, int64_t row, int64_t rows, const Store& store) {
+  with_decoder(w, [&](auto decoder) {
+    typedef decltype(decoder) Decoder;
+    switch (rows) {
+      case 1: return rows_kernel<1, Decoder>(w, panel, x, row, store);
+      case 2: return rows_kernel<2, Decoder>(w, panel, x, row, store);
+      case 3: return rows_kernel<3, Decoder>(w, panel, x, row, store);
+      default: return rows_kernel<4, Decoder>(w, panel, x, row, store);
+    }
+  });
+}
+
+void decode_panel(const Packed* w, int64_t panel, int64_t k0, int64_t k1, float* out) {
+  with_decoder(w, [&](auto decoder) {
+    decltype(decoder)::run(w, panel_at(w, panel), k0, k1, [&](int64_t k, VF column) __attribute__((always_inline)) {
+      v_store(out + (k - k0) * kPanelRows, column);
+    });
+  });
+}
+
+void float_tile(const float* panel, int64_t k, const float* x, int64_t stride, int64_t rows, float* acc, bool first) {
+  for (int64_t r = 0; r < rows; r += kRowsFloat) {
+    const int64_t now = rows - r < kRowsFloat ? rows - r : kRowsFloat;
+    tile_for<kRowsFloat>(now)(panel, k, x + r * stride, stride, acc + r * kPanelRows, first);
+  }
+}
+
+}  // namespace AO_ISA_NS
+}  // namespace ao

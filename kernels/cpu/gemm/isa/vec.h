@@ -1,0 +1,39 @@
+// The vector of the kernels: 16 lanes, one panel row. VF holds float32, VI int32. One of three builds:
+//   portable  GCC vector types, no fused multiply-add;  avx2  two ymm;  avx512  one zmm
+// v_fma(a, b, c) = a b + c, fused where the ISA can. Loads and stores are unaligned.
+#pragma once
+#if AO_ISA_LEVEL > 0
+#include <immintrin.h>
+#endif
+#include <stdint.h>
+#include <string.h>
+
+#include "base/dtype.h"
+
+#if AO_ISA_LEVEL == 2
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12's own avx512 headers
+#include "gemm/isa/vec_avx512.h"
+#elif AO_ISA_LEVEL == 1
+#include "gemm/isa/vec_avx2.h"
+#else
+#include "gemm/isa/vec_portable.h"
+#endif
+
+namespace ao {
+namespace AO_ISA_NS {
+namespace {
+
+// 16 values of a float dtype.
+inline VF v_load_as(int32_t dtype, const void* p) {
+  return dtype == AO_F32 ? v_load((const float*)p) : dtype == AO_BF16 ? v_load_bf16(p) : v_load_f16(p);
+}
+
+inline void v_store_as(int32_t dtype, void* p, VF v) {
+  if (dtype == AO_F32) v_store((float*)p, v);
+  else if (dtype == AO_BF16) v_store_bf16(p, v);
+  else v_store_f16(p, v);
+}
+
+}  // namespace
+}  // namespace AO_ISA_NS
+}  // namespace ao

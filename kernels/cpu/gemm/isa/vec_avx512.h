@@ -1,0 +1,89 @@
+// 16 lanes as one zmm; integer dot products through VNNI.
+#pragma once
+
+namespace ao {
+namespace AO_ISA_NS {
+namespace {
+
+typedef __m512 VF;
+typedef __m512i VI;
+
+inline VF v_zero() { return _mm512_setzero_ps(); }
+inline VF v_load(const float* p) { return _mm512_loadu_ps(p); }
+inline void v_store(float* p, VF v) { _mm512_storeu_ps(p, v); }
+inline VF v_set1(float x) { return _mm512_set1_ps(x); }
+inline VF v_add(VF a, VF b) { return _mm512_add_ps(a, b); }
+inline VF v_mul(VF a, VF b) { return _mm512_mul_ps(a, b); }
+inline VF v_fma(VF a, VF b, VF c) { return _mm512_fmadd_ps(a, b, c); }
+
+inline VF v_load_bf16(const void* p) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p)), 16));
+}
+inline VF v_load_f16(const void* p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p)); }
+inline void v_store_bf16(void* p, VF v) {  // not vcvtneps2bf16, which drops subnormals
+  const __m512i u = _mm512_castps_si512(v), high = _mm512_srli_epi32(u, 16);
+  const __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
+  const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+  const __m512i code = _mm512_mask_or_epi32(rounded, nan, high, _mm512_set1_epi32(0x40));
+  _mm256_storeu_si256((__m256i*)p, _mm512_cvtepi32_epi16(code));
+}
+inline void v_store_f16(void* p, VF v) {
+  _mm256_storeu_si256((__m256i*)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+inline VI vi_zero() { return _mm512_setzero_si512(); }
+inline VI vi_load(const void* p) { return _mm512_loadu_si512(p); }
+inline void vi_store(void* p, VI v) { _mm512_storeu_si512(p, v); }
+inline VI vi_set1(int32_t x) { return _mm512_set1_epi32(x); }
+inline VI vi_add(VI a, VI b) { return _mm512_add_epi32(a, b); }
+inline VI vi_sub(VI a, VI b) { return _mm512_sub_epi32(a, b); }
+inline VI vi_mul(VI a, VI b) { return _mm512_mullo_epi32(a, b); }
+inline VI vi_and(VI a, VI b) { return _mm512_and_si512(a, b); }
+inline VI vi_shl(VI v, int n) { return _mm512_sll_epi32(v, _mm_cvtsi32_si128(n)); }
+inline VI vi_shr(VI v, int n) { return _mm512_srl_epi32(v, _mm_cvtsi32_si128(n)); }
+inline VI vi_sar(VI v, int n) { return _mm512_sra_epi32(v, _mm_cvtsi32_si128(n)); }
+inline VF v_cvt(VI v) { return _mm512_cvtepi32_ps(v); }
+inline VF v_bits(VI v) { return _mm512_castsi512_ps(v); }
+inline VI vi_from_i8(const void* p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)); }
+
+inline void v_prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
+
+// The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.
+//   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  X  the form of x
+// vpdpbusd multiplies unsigned by signed bytes into int32 without saturation.
+struct Int4 {
+  typedef int8_t X;
+  typedef VI W;
+  typedef VI Acc;
+  static constexpr int kOffset = 8, kSpan = 1 << 30;
+  static constexpr int64_t kPacked8 = 64, kWide8 = 128;  // bytes of 8 columns, packed and widened
+  template <int quad>
+  static W load(const uint8_t* p) {
+    const VI v = vi_load(p), mask = _mm512_set1_epi8(15);
+    return quad == 0 ? _mm512_and_si512(v, mask) : _mm512_and_si512(_mm512_srli_epi16(v, 4), mask);
+  }
+  template <int quad>
+  static W load_wide(const uint8_t* p) { return vi_load(p + 64 * quad); }
+  static void store_wide(uint8_t* p, W w) { vi_store(p, w); }
+  static Acc zero() { return vi_zero(); }
+  static void dot(Acc& acc, const W& w, const X* x) {
+    int32_t four;
+    memcpy(&four, x, 4);
+    acc = _mm512_dpbusd_epi32(acc, w, _mm512_set1_epi32(four));
+  }
+  static VI finish(const Acc& acc) { return acc; }
+};
+
+struct Int8 : Int4 {
+  static constexpr int kOffset = 128;
+  static constexpr int64_t kPacked8 = 128, kWide8 = 128;
+  template <int quad>
+  static W load(const uint8_t* p) { return _mm512_xor_si512(vi_load(p + 64 * quad), _mm512_set1_epi8((char)0x80)); }
+};
+
+constexpr int kRowsPacked = 4, kRowsWide = 12, kRowsFloat = 12;  // rows of x per tile
+
+}  // namespace
+}  // namespace AO_ISA_NS
+}  // namespace ao

@@ -1,0 +1,112 @@
+// 16 lanes as GCC vector types: SSE2 on x86-64, NEON on arm64.
+#pragma once
+
+namespace ao {
+namespace AO_ISA_NS {
+namespace {
+
+typedef float VF __attribute__((vector_size(64)));
+typedef int32_t VI __attribute__((vector_size(64)));
+typedef uint32_t VU __attribute__((vector_size(64)));
+typedef int16_t VH __attribute__((vector_size(64)));
+typedef uint16_t VUH __attribute__((vector_size(64)));
+
+inline VF v_zero() { return VF{}; }
+inline VF v_load(const float* p) { VF v; memcpy(&v, p, 64); return v; }
+inline void v_store(float* p, VF v) { memcpy(p, &v, 64); }
+inline VF v_set1(float x) { return VF{} + x; }
+inline VF v_add(VF a, VF b) { return a + b; }
+inline VF v_mul(VF a, VF b) { return a * b; }
+inline VF v_fma(VF a, VF b, VF c) { return a * b + c; }
+
+inline VF v_load_bf16(const void* p) {
+  uint16_t h[16];
+  memcpy(h, p, 32);
+  VF v;
+  for (int i = 0; i < 16; i++) v[i] = ao_from_bf16(h[i]);
+  return v;
+}
+
+inline VF v_load_f16(const void* p) {
+  uint16_t h[16];
+  memcpy(h, p, 32);
+  VF v;
+  for (int i = 0; i < 16; i++) v[i] = ao_from_f16(h[i]);
+  return v;
+}
+
+inline void v_store_bf16(void* p, VF v) {
+  uint16_t h[16];
+  for (int i = 0; i < 16; i++) h[i] = ao_to_bf16(v[i]);
+  memcpy(p, h, 32);
+}
+
+inline void v_store_f16(void* p, VF v) {
+  uint16_t h[16];
+  for (int i = 0; i < 16; i++) h[i] = ao_to_f16(v[i]);
+  memcpy(p, h, 32);
+}
+
+inline VI vi_zero() { return VI{}; }
+inline VI vi_load(const void* p) { VI v; memcpy(&v, p, 64); return v; }
+inline void vi_store(void* p, VI v) { memcpy(p, &v, 64); }
+inline VI vi_set1(int32_t x) { return VI{} + x; }
+inline VI vi_add(VI a, VI b) { return (VI)((VU)a + (VU)b); }
+inline VI vi_sub(VI a, VI b) { return (VI)((VU)a - (VU)b); }
+inline VI vi_mul(VI a, VI b) { return (VI)((VU)a * (VU)b); }
+inline VI vi_and(VI a, VI b) { return a & b; }
+inline VI vi_shl(VI v, int n) { return (VI)((VU)v << (uint32_t)n); }
+inline VI vi_shr(VI v, int n) { return (VI)((VU)v >> (uint32_t)n); }
+inline VI vi_sar(VI v, int n) { return v >> n; }
+inline VF v_cvt(VI v) { return __builtin_convertvector(v, VF); }
+inline VF v_bits(VI v) { return (VF)v; }
+
+inline VI vi_from_i8(const void* p) {
+  int8_t b[16];
+  memcpy(b, p, 16);
+  VI v;
+  for (int i = 0; i < 16; i++) v[i] = b[i];
+  return v;
+}
+
+inline void v_prefetch(const void* p) { __builtin_prefetch(p); }
+
+// Four products per 32-bit lane of signed bytes w and x[0..3], added to acc.
+inline VI dot_bytes(VI acc, VI w, const int8_t* x) {
+  const VH even = (VH)((VUH)w << 8) >> 8, odd = (VH)w >> 8;
+  const VH xe = (VH)vi_set1((int32_t)((uint16_t)x[0] | (uint32_t)(uint16_t)x[2] << 16));
+  const VH xo = (VH)vi_set1((int32_t)((uint16_t)x[1] | (uint32_t)(uint16_t)x[3] << 16));
+  const VI pe = (VI)(even * xe), po = (VI)(odd * xo);
+  return acc + vi_sar(vi_shl(pe, 16), 16) + vi_sar(pe, 16) + vi_sar(vi_shl(po, 16), 16) + vi_sar(po, 16);
+}
+
+// The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.
+//   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  X  the form of x
+struct Int4 {
+  typedef int8_t X;
+  typedef VI W;
+  typedef VI Acc;
+  static constexpr int kOffset = 8, kSpan = 1 << 30;
+  static constexpr int64_t kPacked8 = 64, kWide8 = 128;  // bytes of 8 columns, packed and widened
+  template <int quad>
+  static W load(const uint8_t* p) { return vi_and(vi_shr(vi_load(p), 4 * quad), vi_set1(0x0f0f0f0f)); }
+  template <int quad>
+  static W load_wide(const uint8_t* p) { return vi_load(p + 64 * quad); }
+  static void store_wide(uint8_t* p, W w) { vi_store(p, w); }
+  static Acc zero() { return vi_zero(); }
+  static void dot(Acc& acc, const W& w, const X* x) { acc = dot_bytes(acc, w, x); }
+  static VI finish(const Acc& acc) { return acc; }
+};
+
+struct Int8 : Int4 {
+  static constexpr int kOffset = 0;
+  static constexpr int64_t kPacked8 = 128, kWide8 = 128;
+  template <int quad>
+  static W load(const uint8_t* p) { return vi_load(p + 64 * quad); }
+};
+
+constexpr int kRowsPacked = 4, kRowsWide = 4, kRowsFloat = 4;  // rows of x per tile
+
+}  // namespace
+}  // namespace AO_ISA_NS
+}  // namespace ao

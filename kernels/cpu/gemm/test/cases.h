@@ -1,0 +1,187 @@
+// Random weights in canonical form, packed or not, and the slow reference of linear: double accumulation of the same quantized
+// operands.
+#pragma once
+#include <memory>
+
+#include "ao/weights.h"
+#include "gemm/activation.h"
+#include "gemm/packed.h"
+#include "testing/check.h"
+
+namespace ao_test {
+
+struct Weight {
+  int64_t code, n, k, group, zero_domain, scale_dtype, zero_dtype, activation;
+  Buffer<uint8_t> codes{0}, scale{0}, zero{0}, packed{0};
+
+  int64_t groups() const { return k / group; }
+  int64_t row_bytes() const { return code == AO_INT4 ? k / 2 : k * ao_dtype_size(code); }
+  bool coded() const { return ao::has_scale(code); }
+
+  int q(int64_t r, int64_t c) const {
+    if (code == AO_I8) return (int8_t)codes[r * k + c];
+    const int nibble = codes[r * (k / 2) + c / 2] >> (c % 2 * 4) & 15;
+    return nibble < 8 ? nibble : nibble - 16;
+  }
+  // The value float32 decoding gives.
+  double value(int64_t r, int64_t c) const {
+    if (!coded()) return decode(code, codes.data(), r * k + c);
+    const int64_t g = r * groups() + c / group;
+    const float s = (float)decode(scale_dtype, scale.data(), g);
+    if (zero_domain == AO_ZERO_INT) return (float)(q(r, c) - (int8_t)zero[g]) * s;
+    const float product = (float)q(r, c) * s;
+    return zero_domain == AO_ZERO_FLOAT ? product + (float)decode(zero_dtype, zero.data(), g) : product;
+  }
+};
+
+template <class T>
+void replace(Buffer<T>& buffer, int64_t n) {
+  buffer.~Buffer();
+  new (&buffer) Buffer<T>(n);
+}
+
+struct Spec {
+  int64_t code, n, k, group, zero_domain = AO_ZERO_NONE, scale_dtype = AO_F32, zero_dtype = AO_F32, activation = AO_ACT_EXACT;
+};
+
+inline void fill(const Weight& w, Random& random, Buffer<uint8_t>& codes, Buffer<uint8_t>& scale, Buffer<uint8_t>& zero) {
+  for (int64_t i = 0; i < codes.size(); i++) codes[i] = (uint8_t)random.next();
+  if (!w.coded()) for (int64_t i = 0; i < w.n * w.k; i++) encode(w.code, codes.data(), i, random.normal());
+  for (int64_t i = 0; w.coded() && i < w.n * w.groups(); i++) {
+    encode(w.scale_dtype, scale.data(), i, random.range(0.001, 0.02));
+    if (w.zero_domain == AO_ZERO_INT) zero[i] = (uint8_t)random.next();
+    if (w.zero_domain == AO_ZERO_FLOAT) encode(w.zero_dtype, zero.data(), i, random.range(-0.1, 0.1));
+  }
+}
+
+inline ao_pack_weight_args pack_args(Weight& w) {
+  return {w.packed.data(), w.codes.data(), w.scale.data(), w.zero.data(), w.code, w.n, w.k, w.group, w.zero_domain,
+          w.scale_dtype, w.zero_dtype, w.activation, 0, w.n};
+}
+
+// Random values, packed.
+inline std::unique_ptr<Weight> make_weight(ao_ctx* ctx, const Spec& spec, Random& random) {
+  auto w = std::make_unique<Weight>();
+  w->code = spec.code; w->n = spec.n; w->k = spec.k; w->group = spec.group; w->zero_domain = spec.zero_domain;
+  w->scale_dtype = spec.scale_dtype; w->zero_dtype = spec.zero_domain == AO_ZERO_INT ? (int64_t)AO_I8 : spec.zero_dtype; w->activation = spec.activation;
+  replace(w->codes, w->n * w->row_bytes());
+  replace(w->scale, w->coded() ? w->n * w->groups() * ao_dtype_size(w->scale_dtype) : 0);
+  replace(w->zero, w->zero_domain != AO_ZERO_NONE ? w->n * w->groups() * ao_dtype_size(w->zero_dtype) : 0);
+  fill(*w, random, w->codes, w->scale, w->zero);
+  const int64_t size = ao_cpu_weight_packed_size(w->code, w->n, w->k, w->group, w->zero_domain, w->scale_dtype, w->zero_dtype);
+  CHECK(size > 0);
+  replace(w->packed, size);
+  const ao_pack_weight_args args = pack_args(*w);
+  CHECK_MSG(ao_cpu_pack_weight(&args, ctx) == 0, "%s", ao_ctx_error(ctx));
+  CHECK(w->packed.ok());
+  ao_ctx_reset(ctx);
+  return w;
+}
+
+struct Expected {
+  double value, magnitude;  // the result and the sum of the absolute values of its terms
+};
+
+// Row x [k] (values of x_dtype) times row r of w, as w's activation mode says.
+inline Expected expected(const Weight& w, int64_t r, const float* x, int64_t x_dtype) {
+  Expected e = {0, 0};
+  std::vector<double> used(x, x + w.k);
+  if (w.activation != AO_ACT_EXACT) {
+    std::vector<int8_t> q(w.k);
+    int32_t z = 0;
+    const int64_t step = w.activation == AO_ACT_INT8_GROUP ? (w.group < 32 ? w.group : 32) : w.k;
+    for (int64_t k = 0; k < w.k; k += step) {
+      const int64_t count = w.k - k < step ? w.k - k : step;
+      const float s = w.activation == AO_ACT_INT8_GROUP
+                          ? ao::quantize_group(x + k, count, q.data() + k)
+                          : ao::quantize_token((int32_t)x_dtype, w.activation == AO_ACT_INT8_TOKEN_ASYM, 0, x, w.k, q.data(), &z);
+      for (int64_t i = k; i < k + count; i++) used[i] = ((double)q[i] - z) * s;
+    }
+    // the asymmetric result is a difference of two sums
+    if (z) for (int64_t k = 0; k < w.k; k++) e.magnitude += fabs((used[k] == 0 ? 0 : used[k] / (q[k] - z)) * z * w.value(r, k));
+  }
+  for (int64_t k = 0; k < w.k; k++) {
+    const double term = used[k] * w.value(r, k);
+    e.value += term;
+    e.magnitude += fabs(term);
+    // (q - z) s is split into q s and z s where the zero point is apart
+    if (w.activation != AO_ACT_EXACT && w.zero_domain == AO_ZERO_FLOAT)
+      e.magnitude += 2 * fabs(used[k] * decode(w.zero_dtype, w.zero.data(), r * w.groups() + k / w.group));
+  }
+  return e;
+}
+
+// What float32 chains may lose: about sqrt(k) roundings of the running sum.
+inline double tolerance(const Expected& e, int64_t k, int64_t out_dtype) {
+  return (8 + 4 * sqrt((double)k)) * 0x1p-24 * e.magnitude + (out_dtype == AO_F32 ? 0 : 1.01 * half_step(out_dtype) * fabs(e.value)) + (out_dtype == AO_F16 ? 0x1p-24 : 1e-30);
+}
+
+struct Matrix {
+  int64_t dtype, rows, cols, stride;
+  Buffer<uint8_t> bytes{0};
+  Matrix(int64_t dtype_, int64_t rows_, int64_t cols_, int64_t stride_ = 0)
+      : dtype(dtype_), rows(rows_), cols(cols_), stride(stride_ ? stride_ : cols_) {
+    replace(bytes, rows * stride * ao_dtype_size(dtype));
+  }
+  void* data() { return bytes.data(); }
+  float at(int64_t r, int64_t c) const { return (float)decode(dtype, bytes.data(), r * stride + c); }
+  void set(int64_t r, int64_t c, double v) { encode(dtype, bytes.data(), r * stride + c, v); }
+  void randomize(Random& random) {
+    for (int64_t r = 0; r < rows; r++) for (int64_t c = 0; c < cols; c++) set(r, c, random.normal());
+  }
+  std::vector<float> row(int64_t r) const {
+    std::vector<float> v(cols);
+    for (int64_t c = 0; c < cols; c++) v[c] = at(r, c);
+    return v;
+  }
+  bool same_row(int64_t r, const Matrix& other, int64_t other_row) const {
+    const int64_t size = ao_dtype_size(dtype);
+    return memcmp(bytes.data() + r * stride * size, other.bytes.data() + other_row * other.stride * size, cols * size) == 0;
+  }
+};
+
+inline ao_linear_packed_args linear_args(Weight& w, Matrix& x, Matrix& out) {
+  ao_linear_packed_args a = {};
+  a.x = x.data(); a.m = x.rows; a.k = x.cols; a.x_stride = x.stride; a.x_dtype = x.dtype; a.out_dtype = out.dtype; a.count = 1;
+  a.weight0 = w.packed.data(); a.out0 = out.data(); a.n0 = w.n; a.stride0 = out.stride;
+  return a;
+}
+
+inline void run(ao_ctx* ctx, const ao_linear_packed_args& a) {
+  CHECK_MSG(ao_cpu_linear_packed(&a, ctx) == 0, "%s", ao_ctx_error(ctx));
+  ao_ctx_reset(ctx);
+}
+
+// The weight forms the tests go through: every code, zero domain, group and dtype of scale at least once.
+inline std::vector<Spec> all_specs() {
+  std::vector<Spec> specs;
+  for (int64_t code : {AO_F32, AO_F16, AO_BF16}) {
+    specs.push_back({code, 16, 32, 32});
+    specs.push_back({code, 37, 71, 71});
+    specs.push_back({code, 1, 1, 1});
+    specs.push_back({code, 50, 1100, 1100});
+  }
+  for (int64_t code : {(int64_t)AO_I8, (int64_t)AO_INT4}) for (int64_t mode = 0; mode < 4; mode++) {
+    specs.push_back({code, 33, 64, 32, AO_ZERO_NONE, AO_F32, 0, mode});
+    specs.push_back({code, 16, 96, 32, AO_ZERO_INT, AO_F16, AO_I8, mode});
+    specs.push_back({code, 40, 96, 32, AO_ZERO_FLOAT, AO_BF16, AO_BF16, mode});
+    specs.push_back({code, 7, 70, 70, AO_ZERO_NONE, AO_BF16, 0, mode});
+    specs.push_back({code, 17, 6, 6, AO_ZERO_INT, AO_F32, AO_I8, mode});
+    specs.push_back({code, 18, 256, 128, AO_ZERO_FLOAT, AO_F32, AO_F32, mode});
+    specs.push_back({code, 31, 1216, 1216, AO_ZERO_NONE, AO_F32, 0, mode});
+    specs.push_back({code, 5, 512, 256, AO_ZERO_INT, AO_BF16, AO_I8, mode});
+    specs.push_back({code, 20, 48, 16, AO_ZERO_FLOAT, AO_F16, AO_F16, mode});
+    specs.push_back({code, 20, 40, 8, AO_ZERO_NONE, AO_F16, 0, mode});
+    specs.push_back({code, 3, 192, 64, AO_ZERO_NONE, AO_F32, 0, mode});
+  }
+  return specs;
+}
+
+inline std::string describe(const Spec& s, int64_t m = 0) {
+  char text[160];
+  snprintf(text, sizeof text, "%s [%lld, %lld] m %lld group %lld zero %lld scale %s activation %lld", ao::weight_code_name(s.code),
+           (long long)s.n, (long long)s.k, (long long)m, (long long)s.group, (long long)s.zero_domain, ao_dtype_name(s.scale_dtype), (long long)s.activation);
+  return text;
+}
+
+}  // namespace ao_test

@@ -1,0 +1,32 @@
+// Packed weights: one blob per matrix w [N, K] that serves linear, small batches and row gather, private to this backend.
+// Rows: pack_weight, unpack_weight, linear_packed, gather_packed, and `linear` for weights that are not packed.
+#pragma once
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// How a weight's values are coded: the float dtypes by their ao_dtype code, AO_I8, or AO_INT4 (two per byte, the low
+// nibble is the even column, two's complement).
+enum { AO_INT4 = 16 };
+
+// w = q * scale without a zero point; (q - zero) * scale with an int8 one; q * scale + zero with a float one.
+typedef enum ao_zero_domain { AO_ZERO_NONE = 0, AO_ZERO_INT = 1, AO_ZERO_FLOAT = 2 } ao_zero_domain;
+
+// What linear does with x; see gemm/activation.h for the formulas.
+typedef enum ao_activation {
+  AO_ACT_EXACT = 0,           // float32 x times the decoded weight
+  AO_ACT_INT8_GROUP = 1,      // symmetric int8 per min(32, group size) values
+  AO_ACT_INT8_TOKEN = 2,      // symmetric int8 per row
+  AO_ACT_INT8_TOKEN_ASYM = 3  // asymmetric int8 per row
+} ao_activation;
+
+// Bytes of the blob for w [n, k], or -1 where pack_weight would refuse. scale_dtype and zero_dtype only count where the
+// weight has them; float codes have neither. ISA independent.
+int64_t ao_cpu_weight_packed_size(int64_t code, int64_t n, int64_t k, int64_t group_size, int64_t zero_domain,
+                                  int64_t scale_dtype, int64_t zero_dtype);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,28 @@
+// dryRun(folder, config): the report that quantizeCheckpoint would give, from names and shapes alone; nothing is written.
+import { dtypeBySafetensors, type Runtime } from '@ao/core';
+import { readModelConfig } from '../config/model-config.ts';
+import { openCheckpoint } from '../files/checkpoint.ts';
+import { checkNames } from '../load/check-names.ts';
+import { familyOf } from '../models/family.ts';
+import { planQuantization } from './plan.ts';
+import { type Outcome, type QuantizationReport, report } from './report.ts';
+import { tensorPlans } from './tensor-plans.ts';
+import type { TorchAoConfig } from './torchao-config.ts';
+
+export async function dryRun(folder: string, config: TorchAoConfig, runtime: Runtime): Promise<QuantizationReport> {
+  const model = await readModelConfig(folder);
+  const family = familyOf(model);
+  const outline = family.outline(model);
+  const plan = planQuantization(outline, config);
+  await using checkpoint = await openCheckpoint(folder);
+  const { tensors } = checkpoint;
+  checkNames(family, outline, new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
+  const plans = tensorPlans(runtime, plan, (name) => dtypeBySafetensors(tensors.entry(name).dtype).name);
+  const outcomes = new Map(
+    outline.parameters.map(({ name }): [string, Outcome] => {
+      const { begin, end } = tensors.entry(name);
+      return [name, { bytesBefore: end - begin, bytesAfter: plans.get(name)?.bytes ?? end - begin }];
+    }),
+  );
+  return report(plan, plans, outcomes);
+}

@@ -1,0 +1,178 @@
+// Every affine, tinygemm, HQQ and min-max golden, by the reference kernel and by the decomposition that other backends use.
+import {
+  chooseQparamsAffine,
+  chooseQparamsAffineDontPreserveZero,
+  chooseQparamsAffineTinygemm,
+  chooseQparamsAffineWithMinMax,
+  chooseQparamsAndQuantizeAffineHqq,
+  chooseQparamsAndQuantizeScaleOnlyHqq,
+  createRuntime,
+  type Dense,
+  dequantizeAffine,
+  dequantizeAffineNoZeroPoint,
+  dequantizeAffineTinygemm,
+  encodeArray,
+  fakeQuantizeAffine,
+  fromBits,
+  int4RowQuantizeZp,
+  intMm,
+  type Op,
+  packInt4,
+  quantizeAffine,
+  quantizeAffineNoZeroPoint,
+  quantizeAffineTinygemm,
+  type Runtime,
+  type Tensor,
+  tensor,
+  bfloat16,
+  dtypeRange,
+  int8,
+  unpackInt4,
+} from '@ao/core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { disagreement, type GoldenCase, goldenCases, load, outputDtype, sqnr, values } from './golden.ts';
+
+let rt: Runtime;
+beforeAll(async () => {
+  rt = await createRuntime();
+});
+
+const covered = goldenCases((c) => c.family === 'primitives' && ['affine', 'tinygemm', 'hqq', 'hqq_scale_only', 'min_max'].includes(c.op));
+
+function input(c: GoldenCase, role: string): Dense {
+  const { raw, shape, dtype } = load(c, role);
+  return fromBits(rt, raw, shape, dtype);
+}
+
+function check(c: GoldenCase, role: string, t: Tensor): void {
+  const got = t.dtype === outputDtype(c, role) ? t.bitsSync() : encodeArray(outputDtype(c, role), t.dataSync());
+  expect([...t.shape], `${c.name} ${role}`).toEqual(c.outputs[role]?.shape);
+  expect(disagreement(c, role, got as never), c.name).toBeUndefined();
+}
+
+/** The op itself, or what other backends run. */
+type Call = <A extends readonly unknown[], R>(op: Op<A, R>) => (...args: A) => R;
+const byKernel: Call = (op) => op as never;
+const byDecomposition: Call = (op) => (op.spec.decompose ?? op) as never;
+
+const run: Record<string, (c: GoldenCase, call: Call) => void> = {
+  affine(c, call) {
+    const x = input(c, 'x');
+    const { mapping, block_size: blockSize, quant, ...rest } = c.params;
+    expect(Object.keys(rest), c.name).toEqual([]);
+    const [scale, zero] = call(chooseQparamsAffine)(x, mapping, blockSize, quant);
+    check(c, 'scale', scale);
+    check(c, 'zero_point', zero);
+    const q = call(quantizeAffine)(x, blockSize, scale, zero, quant);
+    check(c, 'q', q);
+    check(c, 'dequant', call(dequantizeAffine)(q, blockSize, scale, zero, quant, { outputDtype: x.dtype }));
+    check(c, 'fake', call(fakeQuantizeAffine)(x, blockSize, scale, zero, quant));
+  },
+  tinygemm(c, call) {
+    const x = input(c, 'x');
+    const blockSize = c.params.block_size;
+    const [scale, zero] = call(chooseQparamsAffineTinygemm)(x, 'ASYMMETRIC', blockSize, 'uint4');
+    check(c, 'scale', scale);
+    check(c, 'zero_point', zero);
+    const q = call(quantizeAffineTinygemm)(x, blockSize, scale, zero, 'uint4');
+    check(c, 'q', q);
+    check(c, 'dequant', call(dequantizeAffineTinygemm)(q, blockSize, scale, zero, 'uint4', { outputDtype: x.dtype }));
+  },
+  hqq(c, call) {
+    const x = input(c, 'x');
+    const { nbits, group_size: groupSize, raw_output: rawOutput } = c.params;
+    const [q, scale, zero] = call(chooseQparamsAndQuantizeAffineHqq)(x, nbits, groupSize, { rawOutput });
+    check(c, 'q', q);
+    check(c, 'scale', scale);
+    check(c, 'zero_point', zero);
+    const block = [1, groupSize];
+    const dequant = rawOutput ? dequantizeAffine(q, block, scale, zero, 'uint8') : dequantizeAffineTinygemm(q, block, scale, zero, `uint${nbits}`);
+    const want = c.sqnr_db?.dequant;
+    if (want !== undefined) expect(sqnr(values(load(c, 'x')), dequant.dataSync()), c.name).toBeGreaterThan(want - 0.1);
+  },
+  hqq_scale_only(c, call) {
+    const x = input(c, 'x');
+    const [q, scale] = call(chooseQparamsAndQuantizeScaleOnlyHqq)(x, c.params.group_size, dtypeRange('test', c.params.quant));
+    check(c, 'q', q);
+    check(c, 'scale', scale);
+  },
+  min_max(c, call) {
+    const [scale, zero] = call(chooseQparamsAffineWithMinMax)(input(c, 'mn'), input(c, 'mx'), c.params.mapping, 'int8');
+    check(c, 'scale', scale);
+    check(c, 'zero_point', zero);
+  },
+};
+
+describe.each([
+  ['kernel', byKernel],
+  ['decomposition', byDecomposition],
+])('goldens by %s', (_by, call) => {
+  it('are all there', () => expect(covered).toHaveLength(181));
+  it.each(covered.map((c) => [c.name, c] as const))('%s', (_name, c) => run[c.op]?.(c, call));
+});
+
+const near = (rows: number, columns: number): Float32Array => Float32Array.from({ length: rows * columns }, (_, i) => Math.fround(Math.sin(i * 12.9898) * 3 + Math.cos(i)));
+
+describe.each([['float32'], ['bfloat16']] as const)('kernel equals decomposition beyond the goldens (%s)', (name) => {
+  const make = (rows: number, columns: number): Dense => {
+    const t = tensor(rt, near(rows, columns), { shape: [rows, columns] });
+    return name === 'float32' ? t : tensor(rt, t.dataSync(), { shape: [rows, columns], dtype: bfloat16 });
+  };
+  const same = (a: readonly Tensor[] | Tensor, b: readonly Tensor[] | Tensor): void => {
+    const [x, y] = [[a].flat(), [b].flat()] as [Tensor[], Tensor[]];
+    expect(x.map((t) => [t.dtype.name, t.shape, [...t.bitsSync()]])).toEqual(y.map((t) => [t.dtype.name, t.shape, [...t.bitsSync()]]));
+  };
+
+  it('int4 rows', () => {
+    const x = make(4, 96);
+    same(int4RowQuantizeZp(x, 32), int4RowQuantizeZp.spec.decompose!(x, 32));
+    const [codes] = int4RowQuantizeZp(x, 32);
+    same(packInt4(codes), packInt4.spec.decompose!(codes));
+    const packed = packInt4(codes);
+    same(unpackInt4(packed), unpackInt4.spec.decompose!(packed));
+    same(unpackInt4(packed), codes);
+  });
+
+  it('ranges that do not hold zero, no zero point, and options', () => {
+    const x = tensor(rt, near(4, 64).map((v) => v + 9), { shape: [4, 64], dtype: make(1, 1).dtype });
+    const args = [x, 'ASYMMETRIC', [1, 16], 'int8', { scaleDtype: bfloat16, zeroPointDtype: int8, keepdim: true, eps: 2 ** -9, quantMin: -64, quantMax: 63 }] as const;
+    same(chooseQparamsAffine(...args), chooseQparamsAffine.spec.decompose!(...args));
+    same(chooseQparamsAffineDontPreserveZero(...args), chooseQparamsAffineDontPreserveZero.spec.decompose!(...args));
+    const [scale] = chooseQparamsAffine(x, 'SYMMETRIC', [1, 16], 'int6');
+    const q = quantizeAffineNoZeroPoint(x, [1, 16], scale, null, 'int6');
+    same(q, quantizeAffineNoZeroPoint.spec.decompose!(x, [1, 16], scale, null, 'int6'));
+    const o = { outputDtype: x.dtype };
+    same(dequantizeAffineNoZeroPoint(q, [1, 16], scale, null, 'int6', o), dequantizeAffineNoZeroPoint.spec.decompose!(q, [1, 16], scale, null, 'int6', o));
+  });
+});
+
+describe('arguments', () => {
+  it('sums int8 products exactly, whatever the length', () => {
+    const k = 2500;
+    const a = tensor(rt, Int8Array.from({ length: 2 * k }, (_, i) => (i % 2 === 0 ? -128 : 127)), { shape: [2, k], dtype: int8 });
+    const want = Array.from(a.dataSync()).slice(0, k).reduce((s, v) => s + v * v, 0);
+    expect([...intMm(a, a).dataSync()]).toEqual([want, want, want, want]);
+    expect([...intMm.spec.decompose!(a, a).dataSync()]).toEqual([want, want, want, want]);
+  });
+
+  it('a zero row gives the smallest normal scale and codes 0', () => {
+    const x = tensor(rt, new Float32Array(8), { shape: [1, 8] });
+    const [scale, zero] = chooseQparamsAffine(x, 'SYMMETRIC', [1, 8], 'int8');
+    expect(scale.dataSync()[0]).toBe(2 ** -126);
+    expect([...quantizeAffine(x, [1, 8], scale, zero, 'int8').dataSync()]).toEqual(Array(8).fill(0));
+  });
+
+  it('are checked before work', () => {
+    const x = tensor(rt, near(2, 32), { shape: [2, 32] });
+    const [scale, zero] = chooseQparamsAffine(x, 'SYMMETRIC', [1, 16], 'int8');
+    expect(() => chooseQparamsAffine(x, 'SYMMETRIC', [1, 20], 'int8')).toThrow('no multiple of its block 20');
+    expect(() => chooseQparamsAffine(x, 'SYMMETRIC', [1, 16], 'float32')).toThrow('no quantized integer type');
+    expect(() => chooseQparamsAffineTinygemm(x, 'SYMMETRIC', [1, 16], 'uint4')).toThrow("use 'ASYMMETRIC'");
+    expect(() => quantizeAffine(x, [1, 32], scale, zero, 'int8')).toThrow('need [2,1]');
+    expect(() => quantizeAffine(x, [1, 16], scale, null, 'int8')).toThrow('zero point is missing');
+    expect(() => quantizeAffineNoZeroPoint(x, [1, 16], scale, zero, 'int8')).toThrow('a zero point was given');
+    expect(() => quantizeAffine(x, [1, 16], scale, zero, 'int8', { quantMax: 200 })).toThrow('does not fit int8');
+    expect(() => int4RowQuantizeZp(x, 24)).toThrow('does not divide 32');
+    expect(() => packInt4(tensor(rt, [[1, 2, 3]], { dtype: int8 }))).toThrow('do not pair up');
+  });
+});
