@@ -22,16 +22,18 @@ struct FloatRows {
   int64_t stride;
 };
 
-// x quantized per row: codes in the form the ISA wants, and per segment the scale s, the sum of the codes, and that sum times the
-// offset of the weight's operand. shift[row] = s * z of the asymmetric mode, else null.
+// x quantized per row. Codes q [row][stride] have the form the ISA wants. For each segment of k, and each row: the scale s, the sum of
+// the codes, that sum times the offset of the weight's operand, and times s in float32; these lie as [segment][rows].
+// shift[row] = s * z of the asymmetric mode, else null.
 struct IntRows {
   void* q;
-  int64_t stride;  // codes from row to row
+  int64_t stride;
   float* s;
   int32_t* sum;
   int32_t* offset;
+  float* total;
   float* shift;
-  int64_t segment, segments;
+  int64_t segment, segments, rows;
 };
 
 constexpr int kFewRows = 4;  // up to here the GEMV skeleton runs

@@ -58,14 +58,16 @@ bool int_rows_of(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int
   rows->segment = segment_of(w);
   rows->segments = groups_of(w) * ((w->group + rows->segment - 1) / rows->segment);
   rows->stride = round_up_to(k8, 64) + 64;
+  rows->rows = m;
   rows->q = scratch<char>(ctx, m * rows->stride * code_bytes);
   rows->s = scratch<float>(ctx, m * rows->segments);
   rows->sum = scratch<int32_t>(ctx, m * rows->segments);
   rows->offset = scratch<int32_t>(ctx, m * rows->segments);
+  rows->total = scratch<float>(ctx, m * rows->segments);
   rows->shift = scratch<float>(ctx, m);
   const int64_t each = round_up_to(k8 * 5, 64);  // float32 row and codes
   char* memory = scratch<char>(ctx, each * ao_ctx_threads(ctx));
-  if (!rows->q || !rows->s || !rows->sum || !rows->offset || !rows->shift || !memory) return false;
+  if (!rows->q || !rows->s || !rows->sum || !rows->offset || !rows->total || !rows->shift || !memory) return false;
   if (w->activation != AO_ACT_INT8_TOKEN_ASYM) rows->shift = nullptr;
   const auto load = AO_ISA_PICK(ctx, load_row);
   const auto quantize = AO_ISA_PICK(ctx, quantize_row);

@@ -1,7 +1,8 @@
 // softmax:       out[r, i] = e^(x[r, i] - m) / sum_j e^(x[r, j] - m), m = max_j x[r, j];  log = 1: x - m - log(sum).
-//                x and out [rows, n] contiguous, out may be x; float32 math, one rounding.
+//                x and out [rows, n] contiguous, out may be x; float32 math, one rounding. Exponentials add up over float32
+//                lanes in blocks of 256, blocks in double.
 // cross_entropy: nll[r] = log(sum_j e^logits[r, j]) - logits[r, target], in nats, float32 [rows]; 0 where the int32 target is
-//                ignore_index. Exponentials and lanes in float32, blocks of 4096 and the logarithm in double. Rows of logits
+//                ignore_index. The logarithm is a double. Rows of logits
 //                are row_stride elements apart. A target outside [0, vocab) is an error that names it.
 #include <atomic>
 

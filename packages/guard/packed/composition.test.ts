@@ -1,11 +1,11 @@
-// Every public package alone in an empty folder with what it declares: imported as ESM and as CJS, the same names in both,
+// Every public package alone in an empty folder with what it declares as required: imported as ESM and as CJS, the same names in both,
 // and one job of jobs/ done, on this Node and on an older one where the machine has it.
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { application } from '../src/application.ts';
 import { packageTarballs } from '../src/pack.ts';
-import { publicPackages, root } from '../src/workspace.ts';
+import { publicPackages, requiredPeers, root } from '../src/workspace.ts';
 
 const installedNodes = (process.env['PATH'] ?? '')
   .split(delimiter)
@@ -20,8 +20,7 @@ describe.each(publicPackages())('$manifest.name', ({ short, manifest }) => {
   it('has a job', () => expect(existsSync(job)).toBe(true));
 
   it('works alone, as ESM and as CJS', () => {
-    const peers = Object.keys(manifest.peerDependencies ?? {});
-    const names = [manifest.name, ...peers];
+    const names = [manifest.name, ...requiredPeers(manifest)];
     using app = application(names, packageTarballs());
     app.copy(job, 'job.mjs');
     const list = JSON.stringify(names);

@@ -17,6 +17,7 @@ export interface Manifest {
   readonly publishConfig?: { readonly exports?: Exports; readonly [field: string]: unknown };
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
@@ -41,6 +42,10 @@ export const packagesIn = (parent: string): Package[] =>
   foldersOf(parent)
     .filter((folder) => existsSync(join(folder, 'package.json')) && existsSync(join(folder, 'src')))
     .map(read);
+
+/** Peers without which a package does not work; the optional ones it does without, and says so. */
+export const requiredPeers = ({ peerDependencies, peerDependenciesMeta }: Manifest): string[] =>
+  Object.keys(peerDependencies ?? {}).filter((name) => peerDependenciesMeta?.[name]?.optional !== true);
 
 export const publicPackages = (): Package[] =>
   packagesIn('packages').filter(({ manifest }) => manifest.private !== true);

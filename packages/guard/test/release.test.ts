@@ -48,6 +48,9 @@ const minor = (version: string | undefined): string => {
   return `${major}.${Number(middle) + 1}.0`;
 };
 
+/** `1.2.3` with its last part one higher. */
+const patch = (version: string | undefined): string => String(version).replace(/\d+$/, (n) => `${Number(n) + 1}`);
+
 beforeEach(() => {
   copy = mkdtempSync(join(tmpdir(), 'ao-release-'));
   for (const file of repositoryFiles(
@@ -80,7 +83,12 @@ describe('changesets', () => {
     write('.changeset/faster.md', "---\n'@ao/kernels-cpu': minor\n---\n\nA faster kernel.\n");
     changeset('version');
     const next = minor(before['@ao/kernels-cpu']);
-    expect(versions()).toEqual({ ...before, '@ao/kernels-cpu': next, [platform]: next });
+    const dependents = publicPackages().filter(
+      ({ manifest }) => '@ao/kernels-cpu' in (manifest.peerDependencies ?? {}),
+    );
+    const patched = dependents.map(({ manifest }) => [manifest.name, patch(before[manifest.name])]);
+    const family = { '@ao/kernels-cpu': next, [platform]: next };
+    expect(versions()).toEqual({ ...before, ...Object.fromEntries(patched), ...family });
     expect(readFileSync(at('packages/kernels-cpu/CHANGELOG.md'), 'utf8')).toContain('A faster kernel.');
   }, 60_000);
 
@@ -88,10 +96,7 @@ describe('changesets', () => {
     const before = versions();
     write('.changeset/core.md', "---\n'@ao/core': minor\n---\n\nAn op.\n");
     changeset('version');
-    const patched = Object.entries(before).map(([name, version]) => [
-      name,
-      version.replace(/\d+$/, (n) => `${Number(n) + 1}`),
-    ]);
+    const patched = Object.entries(before).map(([name, version]) => [name, patch(version)]);
     expect(versions()).toEqual({ ...Object.fromEntries(patched), '@ao/core': minor(before['@ao/core']) });
   }, 60_000);
 

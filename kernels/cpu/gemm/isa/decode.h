@@ -8,25 +8,23 @@ namespace ao {
 namespace AO_ISA_NS {
 namespace {
 
-#define AO_INLINE inline __attribute__((always_inline))
-
 struct DecodeF32 {
   template <class Take>
-  static AO_INLINE void run(const Packed*, const uint8_t* panel, int64_t k0, int64_t k1, const Take& take) {
+  static AO_INLINE void run(const Packed*, const uint8_t* panel, int64_t k0, int64_t k1, Take& take) {
     for (int64_t k = k0; k < k1; k++) take(k, v_load((const float*)panel + k * kPanelRows));
   }
 };
 
 struct DecodeF16 {
   template <class Take>
-  static AO_INLINE void run(const Packed*, const uint8_t* panel, int64_t k0, int64_t k1, const Take& take) {
+  static AO_INLINE void run(const Packed*, const uint8_t* panel, int64_t k0, int64_t k1, Take& take) {
     for (int64_t k = k0; k < k1; k++) take(k, v_load_f16(panel + k * 2 * kPanelRows));
   }
 };
 
 struct DecodeBF16 {
   template <class Take>
-  static AO_INLINE void run(const Packed*, const uint8_t* panel, int64_t k0, int64_t k1, const Take& take) {
+  static AO_INLINE void run(const Packed*, const uint8_t* panel, int64_t k0, int64_t k1, Take& take) {
     const VI high = vi_set1((int32_t)0xffff0000);
     for (int64_t k = k0; k < k1; k += 2) {
       const VI pair = vi_load(panel + k * 2 * kPanelRows);
@@ -47,7 +45,7 @@ struct DecodeInt {
   }
 
   template <class Take>
-  static AO_INLINE void run(const Packed* w, const uint8_t* panel, int64_t k0, int64_t k1, const Take& take) {
+  static AO_INLINE void run(const Packed* w, const uint8_t* panel, int64_t k0, int64_t k1, Take& take) {
     const int zero_size = kDomain == AO_ZERO_INT ? 1 : w->zero_dtype == AO_F32 ? 4 : 2, scale_size = w->scale_dtype == AO_F32 ? 4 : 2;
     for (int64_t k = k0; k < k1;) {
       const int64_t group = k / w->group, end = (group + 1) * w->group < k1 ? (group + 1) * w->group : k1;

@@ -6,31 +6,59 @@ namespace ao {
 namespace AO_ISA_NS {
 namespace {
 
+// Accumulators of `rows` rows of x. Nested rather than an array, so that each stays in a register.
+template <int rows>
+struct Sums {
+  Sums<rows - 1> rest;
+  VF last;
+  AO_INLINE void clear() { rest.clear(); last = v_zero(); }
+  AO_INLINE void load(const float* p) { rest.load(p); last = v_load(p + (rows - 1) * kPanelRows); }
+  AO_INLINE void save(float* p) const { rest.save(p); v_store(p + (rows - 1) * kPanelRows, last); }
+  AO_INLINE void add(VF column, const float* x, int64_t stride) {
+    rest.add(column, x, stride);
+    last = v_fma(column, v_set1(x[(rows - 1) * stride]), last);
+  }
+  AO_INLINE void store(int64_t row, int64_t panel, const Store& to) const { rest.store(row, panel, to); store_row(last, row + rows - 1, panel, to); }
+};
+template <>
+struct Sums<0> {
+  AO_INLINE void clear() {}
+  AO_INLINE void load(const float*) {}
+  AO_INLINE void save(float*) const {}
+  AO_INLINE void add(VF, const float*, int64_t) {}
+  AO_INLINE void store(int64_t, int64_t, const Store&) const {}
+};
+
+// What a decoder hands its columns to.
+template <int rows>
+struct Product {
+  Sums<rows> sums;
+  const float* x;
+  int64_t stride;
+  AO_INLINE void operator()(int64_t k, VF column) { sums.add(column, x + k, stride); }
+};
+struct Copy {
+  float* out;  // of column 0
+  AO_INLINE void operator()(int64_t k, VF column) { v_store(out + k * kPanelRows, column); }
+};
+
 template <int rows, class Decoder>
 void rows_kernel(const Packed* w, int64_t panel, const FloatRows& x, int64_t row, const Store& store) {
-  VF acc[rows];
-  for (int r = 0; r < rows; r++) acc[r] = v_zero();
-  const float* at = x.x + row * x.stride;
-  const int64_t stride = x.stride;
-  Decoder::run(w, panel_at(w, panel), 0, w->k, [&](int64_t k, VF column) __attribute__((always_inline)) {
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++) acc[r] = v_fma(column, v_set1(at[r * stride + k]), acc[r]);
-  });
-  for (int r = 0; r < rows; r++) store_row(acc[r], row + r, panel, store);
+  Product<rows> product;
+  product.sums.clear();
+  product.x = x.x + row * x.stride;
+  product.stride = x.stride;
+  Decoder::run(w, panel_at(w, panel), 0, w->k, product);
+  product.sums.store(row, panel, store);
 }
 
 template <int rows>
 void tile_kernel(const float* panel, int64_t count, const float* x, int64_t stride, float* out, bool first) {
-  VF acc[rows];
-#pragma GCC unroll 16
-  for (int r = 0; r < rows; r++) acc[r] = first ? v_zero() : v_load(out + r * kPanelRows);
-  for (int64_t k = 0; k < count; k++) {
-    const VF column = v_load(panel + k * kPanelRows);
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; r++) acc[r] = v_fma(column, v_set1(x[r * stride + k]), acc[r]);
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < rows; r++) v_store(out + r * kPanelRows, acc[r]);
+  Sums<rows> sums;
+  if (first) sums.clear();
+  else sums.load(out);
+  for (int64_t k = 0; k < count; k++) sums.add(v_load(panel + k * kPanelRows), x + k, stride);
+  sums.save(out);
 }
 
 // The kernel for `rows` of 1..kRowsFloat rows.
@@ -71,9 +99,8 @@ void float_rows(const Packed* w, int64_t panel, const FloatRows& x, int64_t row,
 
 void decode_panel(const Packed* w, int64_t panel, int64_t k0, int64_t k1, float* out) {
   with_decoder(w, [&](auto decoder) {
-    decltype(decoder)::run(w, panel_at(w, panel), k0, k1, [&](int64_t k, VF column) __attribute__((always_inline)) {
-      v_store(out + (k - k0) * kPanelRows, column);
-    });
+    Copy copy = {out - k0 * kPanelRows};
+    decltype(decoder)::run(w, panel_at(w, panel), k0, k1, copy);
   });
 }
 

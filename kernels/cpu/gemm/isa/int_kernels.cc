@@ -7,63 +7,132 @@ namespace ao {
 namespace AO_ISA_NS {
 namespace {
 
-// sum (q + kOffset) x over [0, count) columns for `rows` rows, count a multiple of 8.
+// What one segment needs besides the codes; rows are neighbours.
+struct Segment {
+  const float* s;
+  const int32_t* sum;
+  const int32_t* offset;
+  VF scale;  // of the weight, 16 rows
+  VI zero;   // its zero point + kOffset, where it is an integer one
+};
+
+// Integer accumulators of `rows` rows of x, nested so that each stays in a register.
+template <class Code, int rows>
+struct Dots {
+  Dots<Code, rows - 1> rest;
+  typename Code::Acc last;
+  AO_INLINE void clear() { rest.clear(); last = Code::zero(); }
+  AO_INLINE void add(const typename Code::W& w, const typename Code::X* x, int64_t stride) {
+    rest.add(w, x, stride);
+    Code::dot(last, w, x + (rows - 1) * stride);
+  }
+  // Moves the sums into [rows][16] int32.
+  AO_INLINE void flush(int32_t* part) {
+    rest.flush(part);
+    vi_store(part + (rows - 1) * kPanelRows, vi_add(vi_load(part + (rows - 1) * kPanelRows), Code::finish(last)));
+    last = Code::zero();
+  }
+  // sums [rows][16] = fma(dot, sx * sw, sums), dot with what was flushed to part.
+  template <bool parts, bool int_zero>
+  AO_INLINE void finish(float* sums, const int32_t* part, const Segment& g) const {
+    rest.template finish<parts, int_zero>(sums, part, g);
+    constexpr int r = rows - 1;
+    VI dot = Code::finish(last);
+    if (parts) dot = vi_add(dot, vi_load(part + r * kPanelRows));
+    if (int_zero) dot = vi_sub(dot, vi_mul(g.zero, vi_set1(g.sum[r])));
+    else if (Code::kOffset != 0) dot = vi_sub(dot, vi_set1(g.offset[r]));
+    float* at = sums + r * kPanelRows;
+    v_store(at, v_fma(v_cvt(dot), v_mul(g.scale, v_set1(g.s[r])), v_load(at)));
+  }
+};
+template <class Code>
+struct Dots<Code, 0> {
+  AO_INLINE void clear() {}
+  AO_INLINE void add(const typename Code::W&, const typename Code::X*, int64_t) {}
+  AO_INLINE void flush(int32_t*) {}
+  template <bool parts, bool int_zero>
+  AO_INLINE void finish(float*, const int32_t*, const Segment&) const {}
+};
+
 template <class Code, bool wide, int rows>
-inline __attribute__((always_inline)) void dot_segment(const uint8_t* w, const typename Code::X* x, int64_t stride, int64_t count, VI* dot) {
+AO_INLINE void add8(Dots<Code, rows>& dots, const uint8_t* w, const typename Code::X* x, int64_t stride) {
+  dots.add(wide ? Code::template load_wide<0>(w) : Code::template load<0>(w), x, stride);
+  dots.add(wide ? Code::template load_wide<1>(w) : Code::template load<1>(w), x + 4, stride);
+}
+
+template <class Code, bool wide, int rows>
+AO_INLINE void add32(Dots<Code, rows>& dots, const uint8_t* w, const typename Code::X* x, int64_t stride) {
   constexpr int64_t kBytes = wide ? Code::kWide8 : Code::kPacked8;
-  int64_t begin = 0;
-  do {
-    const int64_t end = count - begin > Code::kSpan ? begin + Code::kSpan : count;
-    typename Code::Acc acc[rows];
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; r++) acc[r] = Code::zero();
-    for (int64_t k = begin; k < end; k += 8, w += kBytes) {
-      const typename Code::W first = wide ? Code::template load_wide<0>(w) : Code::template load<0>(w);
-#pragma GCC unroll 16
-      for (int r = 0; r < rows; r++) Code::dot(acc[r], first, x + r * stride + k);
-      const typename Code::W second = wide ? Code::template load_wide<1>(w) : Code::template load<1>(w);
-#pragma GCC unroll 16
-      for (int r = 0; r < rows; r++) Code::dot(acc[r], second, x + r * stride + k + 4);
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; r++) dot[r] = begin == 0 ? Code::finish(acc[r]) : vi_add(dot[r], Code::finish(acc[r]));
-    begin += Code::kSpan;
-  } while (begin < count);
+  add8<Code, wide>(dots, w, x, stride);
+  add8<Code, wide>(dots, w + kBytes, x + 8, stride);
+  add8<Code, wide>(dots, w + 2 * kBytes, x + 16, stride);
+  add8<Code, wide>(dots, w + 3 * kBytes, x + 24, stride);
+}
+
+// The compiler may not follow p back to a local array, which it would try to hold in registers that the tile needs.
+template <class T>
+AO_INLINE T* in_memory(T* p) {
+  asm("" : "+r"(p) : : "memory");
+  return p;
 }
 
 template <class Code, bool wide, int rows>
 void kernel(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows& x, int64_t row, const Store& store) {
   const uint8_t* base = panel_at(w, panel);
   if (!wide) codes = base;
+  constexpr int64_t kBytes = wide ? Code::kWide8 : Code::kPacked8;
   const typename Code::X* q = (const typename Code::X*)x.q + row * x.stride;
   const int64_t segments = x.segments, segment = x.segment, per_group = (w->group + segment - 1) / segment;
-  const int64_t k8 = (w->k + 7) / 8 * 8;
+  const int64_t k8 = (w->k + 7) / 8 * 8, stride = x.stride;
   const uint8_t* scale = base + w->scale_at;
   const uint8_t* zero = base + w->zero_at;
-  const int64_t scale_bytes = kPanelRows * (w->scale_dtype == AO_F32 ? 4 : 2);
-  const int64_t zero_bytes = kPanelRows * (w->zero_domain == AO_ZERO_INT ? 1 : w->zero_dtype == AO_F32 ? 4 : 2);
-  const float* s = x.s + row * segments;
-  const int32_t* sum = x.sum + row * segments;
-  const int32_t* offset = x.offset + row * segments;
-  VF acc[rows];
-  for (int r = 0; r < rows; r++) acc[r] = v_zero();
+  const int32_t domain = w->zero_domain, scale_dtype = w->scale_dtype;
+  const int64_t scale_bytes = kPanelRows * (scale_dtype == AO_F32 ? 4 : 2);
+  const int64_t zero_bytes = kPanelRows * (domain == AO_ZERO_INT ? 1 : w->zero_dtype == AO_F32 ? 4 : 2);
+  const int64_t prefetched = wide ? 0 : (w->panel_bytes / segments + 63) / 64;  // lines of the next panel per segment
+  const uint8_t* ahead = base + w->panel_bytes;
+  Segment g;
+  g.s = x.s + row;
+  g.sum = x.sum + row;
+  g.offset = x.offset + row;
+  const float* total = x.total + row;
+  alignas(64) float sum_memory[rows * kPanelRows] = {};
+  alignas(64) int32_t part_memory[rows * kPanelRows];
+  float* sums = in_memory(sum_memory);
+  int32_t* part = in_memory(part_memory);
   int64_t used = 0;  // segments of the current group
   for (int64_t i = 0; i < segments; i++) {
-    const int64_t k = i * segment, count = k8 - k < segment || segments == 1 ? k8 - k : segment;
-    VI dot[rows];
-    dot_segment<Code, wide, rows>(codes + k / 8 * (wide ? Code::kWide8 : Code::kPacked8), q + k, x.stride, count, dot);
-    const VF sw = v_load_as(w->scale_dtype, scale);
-    if (w->zero_domain == AO_ZERO_INT) {
-      const VI z = vi_add(vi_from_i8(zero), vi_set1(Code::kOffset));
-      for (int r = 0; r < rows; r++) dot[r] = vi_sub(dot[r], vi_mul(z, vi_set1(sum[r * segments + i])));
-    } else if (Code::kOffset != 0) {
-      for (int r = 0; r < rows; r++) dot[r] = vi_sub(dot[r], vi_set1(offset[r * segments + i]));
+    for (int64_t line = 0; line < prefetched; line++, ahead += 64) v_prefetch(ahead);
+    const int64_t left = k8 - i * segment;
+    int64_t count = left < segment || segments == 1 ? left : segment;
+    const bool parts = count > Code::kSpan;
+    Dots<Code, rows> dots;
+    dots.clear();
+    if (parts) memset(part, 0, rows * kPanelRows * 4);
+    for (; count > Code::kSpan; count -= Code::kSpan, codes += Code::kSpan / 8 * kBytes, q += Code::kSpan) {
+      add32<Code, wide>(dots, codes, q, stride);
+      dots.flush(part);
     }
-    for (int r = 0; r < rows; r++) acc[r] = v_fma(v_cvt(dot[r]), v_mul(sw, v_set1(s[r * segments + i])), acc[r]);
-    if (w->zero_domain == AO_ZERO_FLOAT) {
+    for (; count >= 32; count -= 32, codes += 4 * kBytes, q += 32) add32<Code, wide>(dots, codes, q, stride);
+    for (; count > 0; count -= 8, codes += kBytes, q += 8) add8<Code, wide>(dots, codes, q, stride);
+    g.scale = v_load_as(scale_dtype, scale);
+    if (domain == AO_ZERO_INT) {
+      g.zero = vi_add(vi_from_i8(zero), vi_set1(Code::kOffset));
+      if (parts) dots.template finish<true, true>(sums, part, g);
+      else dots.template finish<false, true>(sums, part, g);
+    } else {
+      if (parts) dots.template finish<true, false>(sums, part, g);
+      else dots.template finish<false, false>(sums, part, g);
+    }
+    if (domain == AO_ZERO_FLOAT) {
       const VF z = v_load_as(w->zero_dtype, zero);
-      for (int r = 0; r < rows; r++) acc[r] = v_fma(v_set1(s[r * segments + i] * (float)sum[r * segments + i]), z, acc[r]);
+#pragma GCC unroll 16
+      for (int r = 0; r < rows; r++) v_store(sums + r * kPanelRows, v_fma(v_set1(total[r]), z, v_load(sums + r * kPanelRows)));
     }
+    g.s += x.rows;
+    g.sum += x.rows;
+    g.offset += x.rows;
+    total += x.rows;
     if (++used == per_group) {
       used = 0;
       scale += scale_bytes;
@@ -71,8 +140,9 @@ void kernel(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows&
     }
   }
   for (int r = 0; r < rows; r++) {
-    if (x.shift) acc[r] = v_fma(v_set1(-x.shift[row + r]), v_load((const float*)(base + w->sum_at)), acc[r]);
-    store_row(acc[r], row + r, panel, store);
+    VF y = v_load(sums + r * kPanelRows);
+    if (x.shift) y = v_fma(v_set1(-x.shift[row + r]), v_load((const float*)(base + w->sum_at)), y);
+    store_row(y, row + r, panel, store);
   }
 }
 

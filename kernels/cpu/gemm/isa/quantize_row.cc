@@ -32,23 +32,23 @@ int64_t int_code_bytes(int32_t code) { return code == AO_INT4 ? sizeof(Int4::X) 
 void quantize_row(const Packed* w, int32_t dtype, float eps, const float* x, const IntRows& out, int64_t row, int8_t* codes) {
   const int64_t k = w->k, k8 = (k + 7) / 8 * 8, segments = out.segments, segment = out.segment;
   const int32_t offset = w->code == AO_INT4 ? Int4::kOffset : Int8::kOffset;
-  float* s = out.s + row * segments;
-  int32_t* sum = out.sum + row * segments;
-  int32_t* times_offset = out.offset + row * segments;
   memset(codes + k, 0, k8 - k);
-  if (w->activation != AO_ACT_INT8_GROUP) {
+  const bool grouped = w->activation == AO_ACT_INT8_GROUP;
+  float s = 0;
+  if (!grouped) {
     int32_t zero;
-    const float scale = quantize_token(dtype, w->activation == AO_ACT_INT8_TOKEN_ASYM, eps, x, k, codes, &zero);
-    for (int64_t i = 0; i < segments; i++) s[i] = scale;
-    if (out.shift) out.shift[row] = scale * (float)zero;
+    s = quantize_token(dtype, w->activation == AO_ACT_INT8_TOKEN_ASYM, eps, x, k, codes, &zero);
+    if (out.shift) out.shift[row] = s * (float)zero;
   }
   for (int64_t i = 0; i < segments; i++) {
-    const int64_t begin = i * segment, count = k - begin < segment ? k - begin : segment;
-    if (w->activation == AO_ACT_INT8_GROUP) s[i] = quantize_group(x + begin, count, codes + begin);
-    int32_t total = 0;
-    for (int64_t j = 0; j < count; j++) total += codes[begin + j];
-    sum[i] = total;
-    times_offset[i] = total * offset;
+    const int64_t begin = i * segment, count = k - begin < segment ? k - begin : segment, at = i * out.rows + row;
+    if (grouped) s = quantize_group(x + begin, count, codes + begin);
+    int32_t sum = 0;
+    for (int64_t j = 0; j < count; j++) sum += codes[begin + j];
+    out.s[at] = s;
+    out.sum[at] = sum;
+    out.offset[at] = sum * offset;
+    out.total[at] = s * (float)sum;
   }
   char* to = (char*)out.q;
   if (w->code == AO_INT4) lay_out<Int4>(codes, k8, to + row * out.stride * sizeof(Int4::X));

@@ -10,6 +10,8 @@
 
 #include "base/dtype.h"
 
+#define AO_INLINE inline __attribute__((always_inline))
+
 #if AO_ISA_LEVEL == 2
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12's own avx512 headers
 #include "gemm/isa/vec_avx512.h"

@@ -70,6 +70,9 @@ inline __m256i bytes4(const void* p) {
   return _mm256_set1_epi32(x);
 }
 
+// Keeps the compiler from reordering a chain of integer sums into a tree that does not fit the registers.
+AO_INLINE void in_order(__m256i& a, __m256i& b) { asm("" : "+x"(a), "+x"(b)); }
+
 // The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.
 //   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  X  the form of x
 
@@ -94,10 +97,11 @@ struct Int4 {
     _mm256_storeu_si256((__m256i*)(p + 32), w.b);
   }
   static Acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  static void dot(Acc& acc, const W& w, const X* x) {
+  static AO_INLINE void dot(Acc& acc, const W& w, const X* x) {
     const __m256i b = bytes4(x);
     acc.a = _mm256_add_epi16(acc.a, _mm256_maddubs_epi16(w.a, b));
     acc.b = _mm256_add_epi16(acc.b, _mm256_maddubs_epi16(w.b, b));
+    in_order(acc.a, acc.b);
   }
   static VI finish(const Acc& acc) {
     const __m256i one = _mm256_set1_epi16(1);
@@ -130,12 +134,14 @@ struct Int8 {
     _mm256_storeu_si256((__m256i*)(p + 96), w.odd_b);
   }
   static Acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  static void dot(Acc& acc, const W& w, const X* x) {
+  static AO_INLINE void dot(Acc& acc, const W& w, const X* x) {
     const __m256i even = bytes4(x), odd = bytes4(x + 2);
     acc.a = _mm256_add_epi32(acc.a, _mm256_madd_epi16(w.even_a, even));
     acc.b = _mm256_add_epi32(acc.b, _mm256_madd_epi16(w.even_b, even));
+    in_order(acc.a, acc.b);
     acc.a = _mm256_add_epi32(acc.a, _mm256_madd_epi16(w.odd_a, odd));
     acc.b = _mm256_add_epi32(acc.b, _mm256_madd_epi16(w.odd_b, odd));
+    in_order(acc.a, acc.b);
   }
   static VI finish(const Acc& acc) { return {acc.a, acc.b}; }
 };

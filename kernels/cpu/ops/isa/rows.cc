@@ -6,21 +6,29 @@
 namespace ao {
 namespace AO_ISA_NS {
 
+// Sums of exponentials add lanes in float32 within a block and blocks in double.
+static constexpr int64_t kBlock = 256;
+
 void softmax_row(int64_t dtype, void* out, const void* x, int64_t n, int log, float* row) {
   by_dtype(dtype, [&](auto tag) {
     constexpr int d = decltype(tag)::dtype;
-    vf m = set1(-INFINITY), total = set1(0.0f);
+    vf m = set1(-INFINITY);
     steps(n, [&](int64_t i, int count) {
       const vf v = load_as(d, x, i, count);
       m = max_(m, count == AO_W ? v : first_n(count) ? v : set1(-INFINITY));
     });
     const vf top = set1(max_lanes(m));
-    steps(n, [&](int64_t i, int count) {
-      const vf e = exp_(load_as(d, x, i, count) - top);
-      total += count == AO_W ? e : first_n(count) ? e : set1(0.0f);
-      if (!log) store_as(AO_F32, row, i, e, count);
-    });
-    const vf sum = set1(sum_lanes(total));
+    double total = 0;
+    for (int64_t at = 0; at < n; at += kBlock) {
+      vf part = set1(0.0f);
+      steps(n - at < kBlock ? n - at : kBlock, [&](int64_t i, int count) {
+        const vf e = exp_(load_as(d, x, at + i, count) - top);
+        part += count == AO_W ? e : first_n(count) ? e : set1(0.0f);
+        if (!log) store_as(AO_F32, row, at + i, e, count);
+      });
+      total += (double)sum_lanes(part);
+    }
+    const vf sum = set1((float)total);
     if (log) {
       const vf shift = log_(sum);
       steps(n, [&](int64_t i, int count) { store_as(d, out, i, (load_as(d, x, i, count) - top) - shift, count); });
@@ -34,7 +42,6 @@ double log_sum_exp_row(int64_t dtype, const void* x, int64_t n) {
   double result = 0;
   by_dtype(dtype, [&](auto tag) {
     constexpr int d = decltype(tag)::dtype;
-    constexpr int64_t kBlock = 4096;
     vf m = set1(-INFINITY);
     steps(n, [&](int64_t i, int count) {
       const vf v = load_as(d, x, i, count);

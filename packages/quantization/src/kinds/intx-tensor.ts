@@ -140,6 +140,7 @@ export const intxOverrides = (): OverrideEntry[] => [
     const span = spanFor((dim) => blockSize[dim] as number);
     const part = (p: Tensor): Tensor => contiguous(cut(p, span.dim, span, blockSize[span.dim] as number));
     const parts = { qdata: cut(w.qdata, span.dim, span, 1), scale: part(w.scale), zero_point: part(w.zero_point) };
-    return rebuild(w, parts, w.attrs, parts.qdata.shape);
+    const { shape } = parts.qdata;
+    return rebuild(w, parts, { ...w.attrs, blockSize: blockSize.map((size, i) => Math.min(size, shape[i] as number)) }, shape);
   }),
 ];

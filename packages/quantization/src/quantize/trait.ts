@@ -47,7 +47,7 @@ export function checkMatrix(info: WeightInfo, groupSize: number | null, fits: re
   const columns = info.shape[1] as number;
   if (columns === 0 || info.shape[0] === 0) return { problem: `the weight ${shape} is empty`, fix: 'leave it out by a rule with null' };
   if (groupSize === null || columns % groupSize === 0) return undefined;
-  const good = fits.filter((g) => columns % g === 0);
+  const good = fits.filter((g) => columns % g === 0).sort((a, b) => b - a);
   const fix = good.length > 0 ? `group size ${good.join(' or ')} fits` : instead;
   return { problem: `${columns} columns are no multiple of the group size ${groupSize}`, fix };
 }
