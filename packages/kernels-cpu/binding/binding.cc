@@ -184,7 +184,7 @@ napi_value init(napi_env env, napi_value exports) {
       {"createStream", create_stream}, {"wake", wake}, {"wait", wait}, {"reserve", reserve}, {"poke", poke}, {"peek", peek},
       {"stage", stage}, {"pin", pin}, {"setBusy", set_busy}, {"createPlan", create_plan}, {"takeFailures", take_failures},
       {"close", close}, {"reportMemory", report_memory},
-      {"close", close}, {"weightPackedSize", weight_packed_size},
+      {"weightPackedSize", weight_packed_size},
   };
   for (const auto& function : functions) {
     napi_value value;
