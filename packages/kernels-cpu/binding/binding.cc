@@ -4,6 +4,7 @@
 
 #include "ao/weights.h"
 #include "handle.h"
+#include "plugin.h"
 
 namespace ao {
 namespace {
@@ -152,6 +153,27 @@ napi_value close(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// openPlugin(path) -> [{ name, entry, length }], a kernel each
+napi_value open_plugin(napi_env env, napi_callback_info info) {
+  Arguments<1> a;
+  std::string path, why;
+  if (!a.read(env, info) || !to_text(env, a.at[0], &path)) return nullptr;
+  int count = 0;
+  const ao_entry* entries = ao::open_plugin(path.c_str(), &count, &why);
+  if (!entries) return throw_error(env, "ERR_AO_KERNEL", why.c_str());
+  napi_value list = nullptr;
+  napi_create_array(env, &list);
+  for (int i = 0; i < count; i++) {
+    napi_value kernel = nullptr;
+    napi_create_object(env, &kernel);
+    set(env, kernel, "name", text(env, entries[i].name));
+    set(env, kernel, "entry", number(env, to_number(&entries[i])));
+    set(env, kernel, "length", number(env, entries[i].record_length));
+    napi_set_element(env, list, static_cast<uint32_t>(i), kernel);
+  }
+  return list;
+}
+
 // weightPackedSize(code, n, k, groupSize, zeroDomain, scaleDtype, zeroDtype) -> bytes, -1 where no layout takes the weight
 napi_value weight_packed_size(napi_env env, napi_callback_info info) {
   Arguments<7> a;
@@ -184,7 +206,7 @@ napi_value init(napi_env env, napi_value exports) {
       {"createStream", create_stream}, {"wake", wake}, {"wait", wait}, {"reserve", reserve}, {"poke", poke}, {"peek", peek},
       {"stage", stage}, {"pin", pin}, {"setBusy", set_busy}, {"createPlan", create_plan}, {"takeFailures", take_failures},
       {"close", close}, {"reportMemory", report_memory},
-      {"weightPackedSize", weight_packed_size},
+      {"weightPackedSize", weight_packed_size}, {"openPlugin", open_plugin},
   };
   for (const auto& function : functions) {
     napi_value value;

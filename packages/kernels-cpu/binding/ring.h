@@ -40,13 +40,14 @@ enum Builtin : int {
   kReadFile = -9,     // [block, offset, nbytes, whole, fd, position, id] + pread into the block, then settle id
   kFence = -10,       // [id]                            + settle id
   kReplay = -11,      // [plan]                          + run the records of a plan
+  kForeign = -12,     // [entry, record...]              + run a kernel of a plugin
 };
 
 // What both sides must agree on besides the rows.
 inline std::string protocol_text() {
   char text[128];
-  snprintf(text, sizeof text, "ring-1 %u %u %d %d %d %d %d %d %d %d", kRingDoubles, kMaxQueued, kTail, kHead, kCompleted, kSleeping,
-           kErrors, kPoisoned, kControlWords, kReplay);
+  snprintf(text, sizeof text, "ring-2 %u %u %d %d %d %d %d %d %d %d", kRingDoubles, kMaxQueued, kTail, kHead, kCompleted, kSleeping,
+           kErrors, kPoisoned, kControlWords, kForeign);
   return text;
 }
 

@@ -189,6 +189,11 @@ size_t Stream::execute(const double* command) {
     case kReplay:
       replay(*reinterpret_cast<const Plan*>(static_cast<uintptr_t>(command[1])));
       return 2;
+    case kForeign: {
+      const ao_entry& entry = *reinterpret_cast<const ao_entry*>(static_cast<uintptr_t>(command[1]));
+      run_kernel(entry, command + 2);
+      return 2 + static_cast<size_t>(entry.record_length);
+    }
   }
   abort();  // the two sides disagree about the protocol, which load compares
 }

@@ -23,6 +23,13 @@ export interface NativeFailure {
   readonly message: string;
 }
 
+/** A kernel of a plugin: the address of its description, and the doubles of a record. */
+export interface PluginKernel {
+  readonly name: string;
+  readonly entry: number;
+  readonly length: number;
+}
+
 export interface Addon {
   readonly abiHash: string;
   readonly protocol: string;
@@ -42,6 +49,8 @@ export interface Addon {
   takeFailures(stream: StreamHandle): NativeFailure[];
   close(stream: StreamHandle): void;
   reportMemory(change: number): void;
+  /** Opens a library of kernels for the rest of the process; throws the reason. */
+  openPlugin(path: string): readonly PluginKernel[];
   /** Bytes of a packed weight, -1 where no layout takes it; codes of kernels/cpu/include/ao/weights.h. */
   weightPackedSize(code: number, n: number, k: number, groupSize: number, zeroDomain: number, scaleDtype: number, zeroDtype: number): number;
 }
@@ -62,4 +71,5 @@ export const ADDON_FUNCTIONS: readonly (keyof Addon)[] = [
   'close',
   'reportMemory',
   'weightPackedSize',
+  'openPlugin',
 ];

@@ -1,9 +1,9 @@
 // The cpu backend: core's Backend over one native stream. Kernels enqueue through `calls`, with addresses of buffers.
 import { AoError, type Backend, type Buffer, type Dense, type MemoryInfo, type PlanHandle } from '@ao/core';
 import { Calls } from './abi.ts';
-import type { Addon } from './addon.ts';
+import type { Addon, PluginKernel } from './addon.ts';
 import { Allocator, type CpuBuffer, type PlanArena } from './allocator.ts';
-import { COPY, MAX_QUEUED, READ, READ_FILE, WRITE_INLINE, WRITE_STAGED } from './protocol.ts';
+import { COPY, FOREIGN, MAX_QUEUED, READ, READ_FILE, WRITE_INLINE, WRITE_STAGED } from './protocol.ts';
 import { type NativePlan, Stream, type StreamOptions } from './stream.ts';
 
 /** Up to this many bytes travel in the ring, and a read of an idle stream is done at once. */
@@ -174,6 +174,21 @@ export class CpuBackend implements Backend {
       ...(module ? { module } : {}),
       fix: `call ${what} before the capture or after replay`,
     });
+  }
+
+  /** Enqueues a kernel of a plugin. */
+  runPlugin(kernel: PluginKernel, record: readonly number[]): void {
+    const s = this.#stream;
+    const length = 2 + kernel.length;
+    const at = s.reserve(length);
+    s.records[at] = FOREIGN;
+    s.records[at + 1] = kernel.entry;
+    s.records.set(record, at + 2);
+    s.commit(length);
+  }
+
+  openPlugin(path: string): readonly PluginKernel[] {
+    return this.#addon.openPlugin(path);
   }
 
   /** See Addon. */
