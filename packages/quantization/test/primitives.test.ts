@@ -16,8 +16,8 @@ import {
   dtypeByName,
   dtypeRange,
   fakeQuantizeAffine,
+  float32,
   fromBits,
-  int4RowQuantizeZp,
   int8,
   int32,
   intMm,
@@ -26,6 +26,7 @@ import {
   quantizeAffine,
   quantizeAffineNoZeroPoint,
   quantizeAffineTinygemm,
+  quantizeInt4,
   type Runtime,
   type Tensor,
   tensor,
@@ -125,8 +126,10 @@ describe.each([['float32'], ['bfloat16']] as const)('kernel equals decomposition
 
   it('int4 rows', () => {
     const x = make(4, 96);
-    same(int4RowQuantizeZp(x, 32), int4RowQuantizeZp.spec.decompose!(x, 32));
-    const [codes] = int4RowQuantizeZp(x, 32);
+    for (const dtype of [undefined, float32, bfloat16]) {
+      same(quantizeInt4(x, 32, dtype), quantizeInt4.spec.decompose!(x, 32, dtype));
+    }
+    const codes = unpackInt4(quantizeInt4(x, 32)[0]);
     same(packInt4(codes), packInt4.spec.decompose!(codes));
     const packed = packInt4(codes);
     same(unpackInt4(packed), unpackInt4.spec.decompose!(packed));
@@ -191,7 +194,7 @@ describe('arguments', () => {
     expect(() => quantizeAffine(x, [1, 16], scale, null, 'int8')).toThrow('zero point is missing');
     expect(() => quantizeAffineNoZeroPoint(x, [1, 16], scale, zero, 'int8')).toThrow('a zero point was given');
     expect(() => quantizeAffine(x, [1, 16], scale, zero, 'int8', { quantMax: 200 })).toThrow('does not fit int8');
-    expect(() => int4RowQuantizeZp(x, 24)).toThrow('does not divide 32');
+    expect(() => quantizeInt4(x, 24)).toThrow('does not divide 32');
     expect(() => packInt4(tensor(rt, [[1, 2, 3]], { dtype: int8 }))).toThrow('do not pair up');
   });
 });
