@@ -8,7 +8,6 @@ import {
   chooseQparamsAffineWithMinMax,
   chooseQparamsAndQuantizeAffineHqq,
   chooseQparamsAndQuantizeScaleOnlyHqq,
-  createRuntime,
   type Dense,
   dequantizeAffine,
   dequantizeAffineNoZeroPoint,
@@ -33,13 +32,10 @@ import {
   unpackInt4,
 } from '@ao/core';
 import { expectGolden, type GoldenCase, goldenCases, goldenInputs } from '@ao/testing';
-import { beforeAll, describe, expect, it } from 'vitest';
-import { quantization } from '../src/index.ts';
+import { describe, expect, it } from 'vitest';
+import { devices } from './devices.ts';
 
-let rt: Runtime;
-beforeAll(async () => {
-  rt = await createRuntime({ use: [quantization()] });
-});
+const { rt } = devices[0]!;
 
 const covered = goldenCases(
   (c) => c.family === 'primitives' && ['affine', 'tinygemm', 'hqq', 'hqq_scale_only', 'min_max'].includes(c.op),
@@ -47,7 +43,7 @@ const covered = goldenCases(
 
 type Inputs = Record<string, Dense>;
 
-async function inputs(c: GoldenCase): Promise<Inputs> {
+async function inputs(rt: Runtime, c: GoldenCase): Promise<Inputs> {
   const found = Object.entries(await goldenInputs(c));
   return Object.fromEntries(found.map(([role, t]) => [role, fromBits(rt, t.bits, t.shape, dtypeByName(t.dtype))]));
 }
@@ -98,13 +94,18 @@ const run: Record<string, (c: GoldenCase, t: Inputs, call: Call) => Record<strin
   },
 };
 
-describe.each([
-  ['kernel', byKernel],
-  ['decomposition', byDecomposition],
-])('goldens by %s', (_by, call) => {
+const ways = devices.flatMap(({ device, rt: on }) => [
+  { way: `kernels of ${device}`, on, call: byKernel },
+  { way: `decompositions on ${device}`, on, call: byDecomposition },
+]);
+
+describe('goldens', () => {
   it('are all there', () => expect(covered).toHaveLength(181));
+});
+
+describe.each(ways)('goldens by $way', ({ on, call }) => {
   it.each(covered.map((c) => [c.name, c] as const))('%s', async (_name, c) => {
-    const outputs = run[c.op]!(c, await inputs(c), call);
+    const outputs = run[c.op]!(c, await inputs(on, c), call);
     await expectGolden(c, Object.fromEntries(Object.entries(outputs).filter(([role]) => role in c.outputs)));
   });
 });

@@ -7,6 +7,10 @@ const MAPPINGS: readonly MappingName[] = ['SYMMETRIC', 'SYMMETRIC_NO_CLIPPING_ER
 const TINYGEMM = 3;
 const ZERO_DOMAINS = { none: 0, int: 1, float: 2 } as const;
 
+/** Zero points of the affine forms are integers there; floats decompose. */
+const fits = (domain: keyof typeof ZERO_DOMAINS, zero: Dense | null): boolean =>
+  domain !== 'int' || zero === null || zero.dtype.category === 'int';
+
 const inRuns = (x: Dense, blockSize: readonly number[]): boolean => ao.blockRun(x.shape, blockSize) > 0;
 
 function chooseKernel(op: typeof ao.chooseQparamsAffine, form: 'affine' | 'true-range' | 'tinygemm'): KernelEntry {
@@ -60,7 +64,10 @@ function quantizeKernel(op: typeof ao.quantizeAffine, domain: keyof typeof ZERO_
         quantMax,
       );
     },
-    { when: (x, blockSize) => isFloat(x.dtype) && inRuns(x, blockSize) },
+    {
+      when: (x, blockSize, _scale, zero) =>
+        isFloat(x.dtype) && inRuns(x, blockSize) && fits(domain, zero as Dense | null),
+    },
   );
 }
 
@@ -88,7 +95,10 @@ function dequantizeKernel(op: typeof ao.dequantizeAffine, domain: keyof typeof Z
         quantMax,
       );
     },
-    { when: (q, blockSize) => (q.dtype === ao.int8 || q.dtype === ao.uint8) && inRuns(q, blockSize) },
+    {
+      when: (q, blockSize, _scale, zero) =>
+        (q.dtype === ao.int8 || q.dtype === ao.uint8) && inRuns(q, blockSize) && fits(domain, zero as Dense | null),
+    },
   );
 }
 
