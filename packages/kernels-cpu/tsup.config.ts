@@ -7,4 +7,5 @@ export default defineConfig({
   target: 'node20',
   shims: true,
   clean: true,
+  shims: true,
 });

@@ -1,10 +1,25 @@
 // Every golden linear layer and embedding that the integer schemes cover, on the reference backend.
-import { cast, createRuntime, dequantize, type Dense, embedding, fromBits, int32, linear, dtypeByName, cat, reshape, type Runtime, type Tensor, type Wrapped } from '@ao/core';
+import {
+  cast,
+  cat,
+  createRuntime,
+  type Dense,
+  dequantize,
+  dtypeByName,
+  embedding,
+  fromBits,
+  int32,
+  linear,
+  type Runtime,
+  reshape,
+  type Tensor,
+  type Wrapped,
+} from '@ao/core';
 import { expectGolden, type GoldenCase, goldenCases, goldenInputs } from '@ao/testing';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { configFromDict } from '../src/config/codec.ts';
-import type { Int8Attrs } from '../src/kinds/int8-tensor.ts';
 import { quantizeActivation } from '../src/kinds/int8-linear.ts';
+import type { Int8Attrs } from '../src/kinds/int8-tensor.ts';
 import { int8AsymPerToken } from '../src/kinds/intx-tensor.ts';
 import { isProblem, planTrait } from '../src/quantize/trait.ts';
 import { quantization } from '../src/schemes/all.ts';
@@ -14,14 +29,24 @@ beforeAll(async () => {
   rt = await createRuntime({ use: [quantization()] });
 });
 
-const ours = new Set(['Int8WeightOnlyConfig', 'Int8DynamicActivationInt8WeightConfig', 'Int8StaticActivationInt8WeightConfig', 'Int4WeightOnlyConfig', 'PrototypeInt4WeightOnlyConfig', 'IntxWeightOnlyConfig', 'Int8DynamicActivationIntxWeightConfig']);
+const ours = new Set([
+  'Int8WeightOnlyConfig',
+  'Int8DynamicActivationInt8WeightConfig',
+  'Int8StaticActivationInt8WeightConfig',
+  'Int4WeightOnlyConfig',
+  'PrototypeInt4WeightOnlyConfig',
+  'IntxWeightOnlyConfig',
+  'Int8DynamicActivationIntxWeightConfig',
+]);
 const typeOf = (c: GoldenCase): string => (c.config as { _type?: string } | undefined)?._type ?? '';
 const linears = goldenCases((c) => c.family === 'linear' && c.op === 'quantized_linear' && ours.has(typeOf(c)));
 const embeddings = goldenCases((c) => c.op === 'quantized_embedding' && ours.has(typeOf(c)));
 
 async function inputs(c: GoldenCase): Promise<Record<string, Dense>> {
   const found = await goldenInputs(c);
-  return Object.fromEntries(Object.entries(found).map(([role, t]) => [role, fromBits(rt, t.bits, t.shape, dtypeByName(t.dtype))]));
+  return Object.fromEntries(
+    Object.entries(found).map(([role, t]) => [role, fromBits(rt, t.bits, t.shape, dtypeByName(t.dtype))]),
+  );
 }
 
 function quantized(c: GoldenCase, weight: Dense): Wrapped {
@@ -55,7 +80,7 @@ describe('linear', () => {
   it('covers the schemes', () => expect(linears).toHaveLength(122));
 
   it.each(linears.map((c) => [c.name, c] as const))('%s', async (_name, c) => {
-    const { weight, x, bias } = await inputs(c) as { weight: Dense; x: Dense; bias?: Dense };
+    const { weight, x, bias } = (await inputs(c)) as { weight: Dense; x: Dense; bias?: Dense };
     const w = quantized(c, weight);
     const outputs = { ...parts(c, w), ...activation(c, w, x), dequant: dequantize(w), y: linear(x, w, bias) };
     // torch's CPU kernel decodes tinygemm weights by fused multiply-add; the others round the product, as we do.
@@ -68,7 +93,7 @@ describe('embedding', () => {
   it('covers the schemes', () => expect(embeddings).toHaveLength(2));
 
   it.each(embeddings.map((c) => [c.name, c] as const))('%s', async (_name, c) => {
-    const { weight, idx } = await inputs(c) as { weight: Dense; idx: Dense };
+    const { weight, idx } = (await inputs(c)) as { weight: Dense; idx: Dense };
     const w = quantized(c, weight);
     await expectGolden(c, { ...parts(c, w), y: embedding(w, cast(idx, int32)) });
   });

@@ -1,5 +1,5 @@
 // int4 weights as torchao's Int4Tensor has them: quantization of groups of a row, and codes two to a byte.
-import { float32, int32, int8, uint8 } from '../../dtypes/index.ts';
+import { float32, int8, int32, uint8 } from '../../dtypes/index.ts';
 import { defineOp } from '../../op.ts';
 import type { Tensor } from '../../tensor.ts';
 import { add, div, ge, lt, maximum, mul, sub, where } from '../binary.ts';
@@ -10,32 +10,37 @@ import { clamp, floor, round } from '../unary.ts';
 import { reshape, slice } from '../views.ts';
 
 /** codes -8..7 int8 [N, K]; scale and zero point float32 [N, K / groupSize] with w = q * scale + zero. */
-export const int4RowQuantizeZp = /*@__PURE__*/ defineOp<[input: Tensor, groupSize: number], [codes: Tensor, scale: Tensor, zeroPoint: Tensor]>(
-  'int4_row_quantize_zp',
-  {
-    meta(x, groupSize) {
-      requireFloat('int4_row_quantize_zp', 'input', x);
-      requireNdim('int4_row_quantize_zp', 'input', x, 2);
-      const [n, k] = x.shape as [number, number];
-      if (k % groupSize !== 0) throw shapeError('int4_row_quantize_zp', `the group size ${groupSize} does not divide ${k} columns`, 'use a divisor');
-      const shape = [n, k / groupSize];
-      return [
-        { shape: x.shape, dtype: int8 },
-        { shape, dtype: float32 },
-        { shape, dtype: float32 },
-      ];
-    },
-    decompose(input, groupSize) {
-      const w = reshape(cast(input, float32), [-1, groupSize]);
-      const low = amin(w, 1, true);
-      const scale = div(maximum(sub(amax(w, 1, true), low), 1e-6), 15);
-      const zero = add(low, mul(scale, 8));
-      const codes = sub(clamp(round(div(sub(w, low), scale)), 0, 15), 8);
-      const shape = [input.shape[0] as number, -1];
-      return [reshape(cast(codes, int8), input.shape), reshape(scale, shape), reshape(zero, shape)];
-    },
+export const int4RowQuantizeZp = /*@__PURE__*/ defineOp<
+  [input: Tensor, groupSize: number],
+  [codes: Tensor, scale: Tensor, zeroPoint: Tensor]
+>('int4_row_quantize_zp', {
+  meta(x, groupSize) {
+    requireFloat('int4_row_quantize_zp', 'input', x);
+    requireNdim('int4_row_quantize_zp', 'input', x, 2);
+    const [n, k] = x.shape as [number, number];
+    if (k % groupSize !== 0)
+      throw shapeError(
+        'int4_row_quantize_zp',
+        `the group size ${groupSize} does not divide ${k} columns`,
+        'use a divisor',
+      );
+    const shape = [n, k / groupSize];
+    return [
+      { shape: x.shape, dtype: int8 },
+      { shape, dtype: float32 },
+      { shape, dtype: float32 },
+    ];
   },
-);
+  decompose(input, groupSize) {
+    const w = reshape(cast(input, float32), [-1, groupSize]);
+    const low = amin(w, 1, true);
+    const scale = div(maximum(sub(amax(w, 1, true), low), 1e-6), 15);
+    const zero = add(low, mul(scale, 8));
+    const codes = sub(clamp(round(div(sub(w, low), scale)), 0, 15), 8);
+    const shape = [input.shape[0] as number, -1];
+    return [reshape(cast(codes, int8), input.shape), reshape(scale, shape), reshape(zero, shape)];
+  },
+});
 
 const halves = (t: Tensor, dim: number): [even: Tensor, odd: Tensor] => [
   slice(t, dim, 0, Number.POSITIVE_INFINITY, 2),

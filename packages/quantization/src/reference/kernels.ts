@@ -1,22 +1,42 @@
-// The reference kernels of the quantization primitives: the plain arithmetic of the *-numerics.ts files on tensors.
-import { type DType, encodeArray } from '../../dtype.ts';
-import { float32 } from '../../dtypes/index.ts';
-import { type KernelEntry, kernel } from '../../extension.ts';
-import type { Op } from '../../op.ts';
-import { store, storeRaw, valuesOf } from '../../reference/memory.ts';
-import type { Dense, Tensor } from '../../tensor.ts';
-import * as affine from './affine-numerics.ts';
-import * as choose from './choose.ts';
-import * as dequantize from './dequantize.ts';
-import { chooseQparamsAndQuantizeAffineHqq, chooseQparamsAndQuantizeScaleOnlyHqq } from './hqq.ts';
-import { hqq, hqqScaleOnly } from './hqq-numerics.ts';
-import { int4RowQuantizeZp, packInt4, unpackInt4 } from './int4.ts';
-import { int4Row, packNibbles, unpackNibbles } from './int4-numerics.ts';
-import { intMm } from './int-mm.ts';
+// The reference kernels of the quantization primitives: the plain arithmetic of this folder on tensors. Without them the
+// reference backend runs the ops' decompositions, to the same bits.
+import {
+  checkedRange,
+  chooseQparamsAffine,
+  chooseQparamsAffineDontPreserveZero,
+  chooseQparamsAffineTinygemm,
+  chooseQparamsAffineWithMinMax,
+  chooseQparamsAndQuantizeAffineHqq,
+  chooseQparamsAndQuantizeScaleOnlyHqq,
+  type Dense,
+  type Dequantize,
+  type DType,
+  dequantizeAffine,
+  dequantizeAffineNoZeroPoint,
+  dequantizeAffineTinygemm,
+  encodeArray,
+  int4RowQuantizeZp,
+  intMm,
+  type KernelEntry,
+  kernel,
+  type Op,
+  packInt4,
+  promoteTypes,
+  type Quantize,
+  quantizeAffine,
+  quantizeAffineNoZeroPoint,
+  quantizeAffineTinygemm,
+  store,
+  storeRaw,
+  type Tensor,
+  unpackInt4,
+  valuesOf,
+  type ZeroPointForm,
+} from '@ao/core';
+import * as affine from './affine.ts';
+import { hqq, hqqScaleOnly } from './hqq.ts';
+import { int4Row, packNibbles, unpackNibbles } from './int4.ts';
 import { blockRange, blocksOf, roundingOf } from './numerics.ts';
-import { checkedRange } from './quant-range.ts';
-import * as quantize from './quantize.ts';
-import { promoted } from './storage.ts';
 
 const floats = (t: Dense): Float32Array => Float32Array.from(valuesOf(t));
 
@@ -25,18 +45,24 @@ function put(out: Dense, values: Float32Array, from: DType): void {
   store(out, from === out.dtype ? values : Float32Array.from(encodeArray(from, values), (raw) => from.decode(raw)));
 }
 
-function chooseKernel(op: typeof choose.chooseQparamsAffine, preserveZero: boolean): KernelEntry {
+function chooseKernel(op: typeof chooseQparamsAffine, preserveZero: boolean): KernelEntry {
   return kernel(op, 'reference', ([scale, zero], input, mapping, blockSize, target, o = {}) => {
     const range = checkedRange(op.id, target, o.quantMin, o.quantMax);
     const { min, max } = blockRange(valuesOf(input), blocksOf(op.id, input.shape, blockSize));
     const eps = o.eps ?? input.dtype.smallestNormal;
-    const q = affine.chooseFromRange(min, max, { ...range, mapping, eps, round: roundingOf(input.dtype), preserveZero });
+    const q = affine.chooseFromRange(min, max, {
+      ...range,
+      mapping,
+      eps,
+      round: roundingOf(input.dtype),
+      preserveZero,
+    });
     put(scale, q.scale, input.dtype);
     store(zero, q.zeroPoint);
   });
 }
 
-function quantizeKernel(op: Op<quantize.Quantize, Tensor>, form: quantize.ZeroPointForm): KernelEntry {
+function quantizeKernel(op: Op<Quantize, Tensor>, form: ZeroPointForm): KernelEntry {
   return kernel(op, 'reference', (out, input, blockSize, scale, zeroPoint, dtype, o = {}) => {
     const zero = zeroPoint === null ? null : floats(zeroPoint as Dense);
     const options = {
@@ -44,52 +70,72 @@ function quantizeKernel(op: Op<quantize.Quantize, Tensor>, form: quantize.ZeroPo
       scale: floats(scale),
       zeroPoint: zero,
       roundScale: roundingOf(scale.dtype),
-      round: roundingOf(promoted(input.dtype, scale.dtype)),
+      round: roundingOf(promoteTypes(input.dtype, scale.dtype)),
     };
     const blocks = blocksOf(op.id, input.shape, blockSize);
     const x = valuesOf(input);
-    const codes = form === 'float' && zero !== null ? affine.quantizeTinygemm(x, blocks, { ...options, zeroPoint: zero }) : affine.quantizeBlocks(x, blocks, options);
+    const codes =
+      form === 'float' && zero !== null
+        ? affine.quantizeTinygemm(x, blocks, { ...options, zeroPoint: zero })
+        : affine.quantizeBlocks(x, blocks, options);
     store(out, codes);
   });
 }
 
-function dequantizeKernel(op: Op<dequantize.Dequantize, Tensor>, form: quantize.ZeroPointForm): KernelEntry {
+function dequantizeKernel(op: Op<Dequantize, Tensor>, form: ZeroPointForm): KernelEntry {
   return kernel(op, 'reference', (out, input, blockSize, scale, zeroPoint, dtype, o = {}) => {
     const options = {
       scale: floats(scale),
       zeroPoint: zeroPoint === null ? null : floats(zeroPoint as Dense),
       roundOut: roundingOf(out.dtype),
-      round: roundingOf(promoted(out.dtype, scale.dtype)),
+      round: roundingOf(promoteTypes(out.dtype, scale.dtype)),
     };
     const blocks = blocksOf(op.id, input.shape, blockSize);
     const q = valuesOf(input);
     const range = checkedRange(op.id, dtype, o.quantMin, o.quantMax);
-    store(out, form === 'float' ? affine.dequantizeTinygemm(q, blocks, range, options) : affine.dequantizeBlocks(q, blocks, options));
+    store(
+      out,
+      form === 'float'
+        ? affine.dequantizeTinygemm(q, blocks, range, options)
+        : affine.dequantizeBlocks(q, blocks, options),
+    );
   });
 }
 
 const affineKernels = (): KernelEntry[] => [
-  chooseKernel(choose.chooseQparamsAffine, true),
-  chooseKernel(choose.chooseQparamsAffineDontPreserveZero, false),
-  kernel(choose.chooseQparamsAffineTinygemm, 'reference', ([scale, zero], input, _mapping, blockSize, target, o = {}) => {
+  chooseKernel(chooseQparamsAffine, true),
+  chooseKernel(chooseQparamsAffineDontPreserveZero, false),
+  kernel(chooseQparamsAffineTinygemm, 'reference', ([scale, zero], input, _mapping, blockSize, target, o = {}) => {
     const range = checkedRange('choose_qparams_affine_tinygemm', target, o.quantMin, o.quantMax);
-    const { min, max } = blockRange(valuesOf(input), blocksOf('choose_qparams_affine_tinygemm', input.shape, blockSize));
-    const q = affine.chooseTinygemm(min, max, { ...range, eps: o.eps ?? input.dtype.smallestNormal, round: roundingOf(input.dtype) });
+    const { min, max } = blockRange(
+      valuesOf(input),
+      blocksOf('choose_qparams_affine_tinygemm', input.shape, blockSize),
+    );
+    const q = affine.chooseTinygemm(min, max, {
+      ...range,
+      eps: o.eps ?? input.dtype.smallestNormal,
+      round: roundingOf(input.dtype),
+    });
     put(scale, q.scale, input.dtype);
     put(zero, q.zeroPoint, input.dtype);
   }),
-  kernel(choose.chooseQparamsAffineWithMinMax, 'reference', ([scale, zero], min, max, mapping, target, o = {}) => {
+  kernel(chooseQparamsAffineWithMinMax, 'reference', ([scale, zero], min, max, mapping, target, o = {}) => {
     const range = checkedRange('choose_qparams_affine_with_min_max', target, o.quantMin, o.quantMax);
-    const q = affine.chooseFromRange(floats(min), floats(max), { ...range, mapping, eps: o.eps ?? min.dtype.smallestNormal, round: roundingOf(min.dtype) });
+    const q = affine.chooseFromRange(floats(min), floats(max), {
+      ...range,
+      mapping,
+      eps: o.eps ?? min.dtype.smallestNormal,
+      round: roundingOf(min.dtype),
+    });
     put(scale, q.scale, min.dtype);
     store(zero, q.zeroPoint);
   }),
-  quantizeKernel(quantize.quantizeAffine, 'int'),
-  quantizeKernel(quantize.quantizeAffineTinygemm, 'float'),
-  quantizeKernel(quantize.quantizeAffineNoZeroPoint, 'none'),
-  dequantizeKernel(dequantize.dequantizeAffine, 'int'),
-  dequantizeKernel(dequantize.dequantizeAffineTinygemm, 'float'),
-  dequantizeKernel(dequantize.dequantizeAffineNoZeroPoint, 'none'),
+  quantizeKernel(quantizeAffine, 'int'),
+  quantizeKernel(quantizeAffineTinygemm, 'float'),
+  quantizeKernel(quantizeAffineNoZeroPoint, 'none'),
+  dequantizeKernel(dequantizeAffine, 'int'),
+  dequantizeKernel(dequantizeAffineTinygemm, 'float'),
+  dequantizeKernel(dequantizeAffineNoZeroPoint, 'none'),
 ];
 
 const groupKernels = (): KernelEntry[] => [
@@ -129,4 +175,9 @@ const groupKernels = (): KernelEntry[] => [
   }),
 ];
 
-export const quantKernels = (): KernelEntry[] => [...affineKernels(), ...groupKernels()];
+const entries: readonly KernelEntry[] = /*@__PURE__*/ Object.freeze([
+  .../*@__PURE__*/ affineKernels(),
+  .../*@__PURE__*/ groupKernels(),
+]);
+
+export const quantKernels = (): readonly KernelEntry[] => entries;
