@@ -29,20 +29,21 @@ typedef enum ao_isa { AO_ISA_PORTABLE = 0, AO_ISA_AVX2 = 1, AO_ISA_AVX512 = 2 } 
 // What a kernel may use while it runs: threads, scratch memory, the chosen ISA, and a place for its error.
 typedef struct ao_ctx ao_ctx;
 
-// threads 0 = min(affinity, cgroup quota, cores); isa NULL or "" = the best of this machine. On failure returns NULL and
-// writes the reason to err.
+// threads 0 = min(affinity, cgroup quota, cores); isa NULL or "" = the best of this machine. On failure returns NULL
+// and writes the reason to err.
 ao_ctx* ao_ctx_create(int threads, const char* isa, char* err, size_t err_size);
 void ao_ctx_destroy(ao_ctx* ctx);
 int ao_ctx_threads(const ao_ctx* ctx);
 ao_isa ao_ctx_isa(const ao_ctx* ctx);
 const char* ao_isa_name(ao_isa isa);
 
-// Runs fn(arg, begin, end, thread) over [0, n) in chunks of at most `chunk`, taken from one atomic counter; the caller is
-// thread 0. Runs inline where n <= chunk. fn must not fail or call ao_parallel_for.
+// Runs fn(arg, begin, end, thread) over [0, n) in chunks of at most `chunk`, taken from one atomic counter; the caller
+// is thread 0. Runs inline where n <= chunk. fn must not fail or call ao_parallel_for.
 typedef void (*ao_range_fn)(void* arg, int64_t begin, int64_t end, int thread);
 void ao_parallel_for(ao_ctx* ctx, int64_t n, int64_t chunk, ao_range_fn fn, void* arg);
 
-// 64-byte aligned memory that lives until ao_ctx_reset; several calls give separate blocks; NULL where there is none left.
+// 64-byte aligned memory that lives until ao_ctx_reset; several calls give separate blocks; NULL where there is none
+// left.
 // For the stream's own thread, not inside ao_parallel_for.
 void* ao_scratch(ao_ctx* ctx, size_t bytes);
 
@@ -59,10 +60,10 @@ void ao_ctx_reset(ao_ctx* ctx);
 #define I(n) int64_t n;
 #define F(n) double n;
 #define V(n, count) int64_t n[count];
-#define AO_FN(name, fields)                 \
-  typedef struct ao_##name##_args {         \
-    fields                                  \
-  } ao_##name##_args;                       \
+#define AO_FN(name, fields)                                                                                            \
+  typedef struct ao_##name##_args {                                                                                    \
+    fields                                                                                                             \
+  } ao_##name##_args;                                                                                                  \
   int ao_cpu_##name(const ao_##name##_args* a, ao_ctx* ctx);
 #include "../../exports.inc"
 #undef AO_FN
@@ -85,13 +86,13 @@ typedef struct ao_entry {
   const char* name;
   const ao_field* fields;
   int field_count;
-  int record_length;  // doubles in a record
+  int record_length; // doubles in a record
   int (*run)(const double* record, ao_ctx* ctx);
 } ao_entry;
 
 const ao_entry* ao_cpu_entries(int* count);
-// FNV-1a (64 bit) as 16 hex digits over the text "AO_FN(<name>, <fields>)\n" of all rows in order, white space between tokens as
-// one space; the TypeScript side was generated from rows with the same hash.
+// FNV-1a (64 bit) as 16 hex digits over the text "AO_FN(<name>, <fields>)\n" of all rows in order, white space between
+// tokens as one space; the TypeScript side was generated from rows with the same hash.
 const char* ao_cpu_abi_hash(void);
 
 #ifdef __cplusplus
