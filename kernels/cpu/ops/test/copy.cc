@@ -189,8 +189,14 @@ TEST(transposes_in_tiles) {
         const int64_t batch = 3, size = ao_dtype_size(dtype), total = batch * rows * columns;
         Buffer<unsigned char> x(total * size), out(total * size);
         for (int64_t i = 0; i < total * size; i++) x[i] = (unsigned char)(i * 31 + i / 255);
-        const ao_copy_strided_args args{out.data(), x.data(), dtype, dtype, 3, {rows, batch, columns},
-                                        {batch * columns, columns, 1}, {1, rows * columns, rows}};
+        const ao_copy_strided_args args{out.data(),
+                                        x.data(),
+                                        dtype,
+                                        dtype,
+                                        3,
+                                        {rows, batch, columns},
+                                        {batch * columns, columns, 1},
+                                        {1, rows * columns, rows}};
         CHECK_EQ(ao_cpu_copy_strided(&args, ctx), 0);
         CHECK(out.ok());
         int64_t wrong = 0;
