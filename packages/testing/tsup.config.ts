@@ -6,4 +6,5 @@ export default defineConfig({
   dts: { compilerOptions: { ignoreDeprecations: '6.0' } },
   target: 'node20',
   clean: true,
+  shims: true,
 });

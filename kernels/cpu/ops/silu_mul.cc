@@ -1,23 +1,19 @@
-// silu_mul: out[r, i] = gate[r, i] / (1 + exp(-gate[r, i])) * up[r, i], r < rows, i < n. Rows of gate and up are gate_stride and
-// up_stride elements apart (so both may lie in one fused projection); out is contiguous. float32 math, one rounding on store.
-#include <math.h>
-
-#include "base/ctx.h"
-#include "ops/convert.h"
+// silu_mul: out[r, i] = round(silu(gate[r, i])) * up[r, i], silu(x) = x / (1 + e^-x), r < rows, i < n; float32 math, rounded to the
+// dtype after silu and after the product, as the two ops one by one. Rows of gate and up are gate_stride and up_stride
+// elements apart, so that both may lie in one fused projection; out is contiguous and may be gate or up where that is too.
+#include "ops/check.h"
+#include "ops/rows.h"
 
 extern "C" int ao_cpu_silu_mul(const ao_silu_mul_args* a, ao_ctx* ctx) {
-  if (a->dtype > AO_BF16 || a->dtype < 0) return ao_fail(ctx, "silu_mul: dtype %s; it takes float32, float16 or bfloat16", ao_dtype_name(a->dtype));
-  const int64_t size = ao_dtype_size(a->dtype), n = a->n;
-  ao::parallel_for(ctx, a->rows, ao::rows_per_chunk(n), [&](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; r++) {
-      for (int64_t at = 0; at < n; at += 256) {
-        const int64_t count = n - at < 256 ? n - at : 256;
-        float gate[256], up[256];
-        ao::load_floats(a->dtype, static_cast<const char*>(a->gate) + (r * a->gate_stride + at) * size, 1, gate, count);
-        ao::load_floats(a->dtype, static_cast<const char*>(a->up) + (r * a->up_stride + at) * size, 1, up, count);
-        for (int64_t i = 0; i < count; i++) gate[i] = gate[i] / (1 + expf(-gate[i])) * up[i];
-        ao::store_floats(a->dtype, static_cast<char*>(a->out) + (r * n + at) * size, 1, gate, count);
-      }
+  if (ao::need_float(ctx, "silu_mul", a->dtype)) return 1;
+  const auto run = AO_ISA_PICK(ctx, silu_mul_row);
+  constexpr int64_t kPiece = 2048;
+  const int64_t pieces = (a->n + kPiece - 1) / kPiece;
+  ao::parallel_for(ctx, a->rows * pieces, ao::rows_per_chunk(a->n < kPiece ? a->n : kPiece, 4096), [&](int64_t begin, int64_t end, int) {
+    for (int64_t p = begin; p < end; p++) {
+      const int64_t r = p / pieces, i = p % pieces * kPiece, n = a->n - i < kPiece ? a->n - i : kPiece;
+      run(a->dtype, ao::element(a->out, a->dtype, r * a->n + i), ao::element(a->gate, a->dtype, r * a->gate_stride + i),
+          ao::element(a->up, a->dtype, r * a->up_stride + i), n);
     }
   });
   return 0;

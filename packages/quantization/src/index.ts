@@ -1,1 +1,107 @@
-export {};
+// @ao/quantization: quantize_, configs, tensor kinds and their files, with torchao's names and numbers.
+export {
+  configFromDict,
+  configFromJson,
+  configToDict,
+  configToJson,
+  configToJsonTree,
+  schemeName,
+} from './config/codec.ts';
+export {
+  type AnyConfigSpec,
+  type AoConfig,
+  type ConfigSpec,
+  configSpec,
+  field,
+  makeConfig,
+  type Renamed,
+} from './config/config.ts';
+export * as fields from './config/field.ts';
+export {
+  type FqnEntries,
+  type FqnToConfig,
+  type FqnToConfigInput,
+  fqnToConfig,
+  fqnToConfigSpec,
+} from './config/fqn-to-config.ts';
+export * from './config/granularity.ts';
+export * from './config/int4-weight-only.ts';
+export {
+  type Int8DynamicActivationInt8WeightConfig,
+  type Int8DynamicActivationInt8WeightOptions,
+  type Int8Granularity,
+  type Int8GranularityPair,
+  int8DynamicActivationInt8Weight,
+  int8DynamicActivationInt8WeightSpec,
+} from './config/int8-dynamic-activation-int8-weight.ts';
+export * from './config/int8-dynamic-activation-intx-weight.ts';
+export * from './config/int8-static-activation-int8-weight.ts';
+export * from './config/int8-weight-only.ts';
+export {
+  type IntxWeightOnlyConfig,
+  type IntxWeightOnlyOptions,
+  intxWeightOnly,
+  intxWeightOnlySpec,
+  type ScaleDType,
+} from './config/intx-weight-only.ts';
+export { type ForeignConfig, knownSpecs } from './config/known.ts';
+export {
+  type Activation,
+  type Int4ChooseQParamsAlgorithm,
+  type Int4PackingFormat,
+  type IntxChooseQParamsAlgorithm,
+  type IntxDType,
+  type IntxPackingFormat,
+  MappingType,
+  ZeroPointDomain,
+} from './config/names.ts';
+export { Float, type Json, type PythonJsonOptions, pythonFloat, pythonJson } from './config/python-json.ts';
+export { parseScheme, schemeHelp } from './config/scheme.ts';
+export type { QuantizeTensorToInt8Kwargs } from './kinds/attributes.ts';
+export { type Int4Attrs, type Int4Tensor, int4Kind } from './kinds/int4-tensor.ts';
+export { quantizeActivation } from './kinds/int8-linear.ts';
+export { type Int8Attrs, type Int8Tensor, int8Kind } from './kinds/int8-tensor.ts';
+export { type IntxAttrs, type IntxUnpackedToInt8Tensor, intxKind } from './kinds/intx-tensor.ts';
+export { modelBytes, tensorBytes } from './quantize/bytes.ts';
+export { computeError } from './quantize/compute-error.ts';
+export { type DequantizeModelOptions, dequantize_ } from './quantize/dequantize.ts';
+export { planTensor, quantizeTensor } from './quantize/preflight.ts';
+export { type QuantizeOptions, quantize_ } from './quantize/quantize.ts';
+export { formatReport, type QuantizeReport, type QuantizeRow } from './quantize/report.ts';
+export { type FilterFn, isLinear, selectWeights } from './quantize/select.ts';
+export {
+  isProblem,
+  planTrait,
+  schemeEntries,
+  specTrait,
+  type TensorPlan,
+  type TensorProblem,
+  type WeightInfo,
+} from './quantize/trait.ts';
+export { quantKernels } from './reference/kernels.ts';
+export {
+  fqnMatchesFqnConfig,
+  fqnRules,
+  matcher,
+  orderedRules,
+  parseRule,
+  type Rule,
+  type RuleSet,
+  type Rules,
+} from './rules/rules.ts';
+export { quantization } from './schemes/all.ts';
+export { int4, int4FromHp } from './schemes/int4.ts';
+export { int8, int8FromHp } from './schemes/int8.ts';
+export { int8Dynamic, int8Static } from './schemes/int8-dynamic.ts';
+export { int8DynamicIntx } from './schemes/int8-dynamic-intx.ts';
+export { intx, intxFromHp } from './schemes/intx.ts';
+export { readStateDict, writeStateDict } from './serialize/checkpoint.ts';
+export {
+  type FlatStateDict,
+  fileNamesOf,
+  flattenTensorStateDict,
+  isMetadataTorchao,
+  type UnflatStateDict,
+  unflattenTensor,
+  unflattenTensorStateDict,
+} from './serialize/state-dict.ts';

@@ -1,0 +1,17 @@
+// Median and spread of repeated measurements, and how busy the machine was besides.
+import { loadavg } from 'node:os';
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** (largest - smallest) / median. */
+export function spread(values: readonly number[]): number {
+  return (Math.max(...values) - Math.min(...values)) / median(values);
+}
+
+export function load(): number {
+  return loadavg()[0]!;
+}

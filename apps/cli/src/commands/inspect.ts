@@ -1,0 +1,16 @@
+// ao inspect: every weight with its scheme, shape and bytes, from the headers alone.
+import { inspect as inspectModel } from '@ao/hf-integration';
+import { modelFolder } from '../model-folder.ts';
+import { bytes, print, printJson, table } from '../output.ts';
+
+export async function inspect(name: string, options: { readonly json?: boolean }): Promise<void> {
+  const found = await inspectModel(modelFolder(name));
+  if (options.json) {
+    printJson(found);
+    return;
+  }
+  const rows = found.modules.map((m) => [m.name, m.scheme, m.shape.join(' x '), bytes(m.bytes)]);
+  print(table(['module', 'scheme', 'shape', 'bytes'], rows));
+  print();
+  print(`${found.architecture}, ${(found.parameters / 1e6).toFixed(1)} M parameters, ${bytes(found.bytes)}`);
+}

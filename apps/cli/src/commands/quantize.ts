@@ -1,0 +1,66 @@
+// ao quantize: disk to disk, one tensor at a time; prints the report.
+import { autoRuntime, dryRun, quantizeCheckpoint } from '@ao/hf-integration';
+import { type QuantizeReport, schemeHelp } from '@ao/quantization';
+import { interruptSignal, UsageError } from '../exit.ts';
+import { modelFolder } from '../model-folder.ts';
+import { log, setThreads } from '../open-model.ts';
+import { bytes, print, printJson, table } from '../output.ts';
+import { progress } from '../progress.ts';
+import { quantizationConfig, type SchemeOptions } from '../scheme.ts';
+
+interface Options extends SchemeOptions {
+  readonly output?: string;
+  readonly dryRun?: boolean;
+  readonly overwrite?: boolean;
+  readonly device: string;
+  readonly threads?: number;
+  readonly json?: boolean;
+}
+
+export async function quantize(name: string, options: Options): Promise<void> {
+  const { output, device } = options;
+  const folder = modelFolder(name);
+  if (output === undefined && !options.dryRun) throw new UsageError('quantize needs -o FOLDER, or --dry-run');
+  const config = await quantizationConfig(folder, options);
+  if (config === undefined)
+    throw new UsageError(`quantize needs --scheme or --rule. Schemes:\n  ${schemeHelp().join('\n  ')}`);
+  const signal = interruptSignal();
+  setThreads(options.threads);
+  const runtime = await autoRuntime({ device, log });
+  const bar = progress();
+  try {
+    const report = options.dryRun
+      ? await dryRun(folder, config, runtime)
+      : await quantizeCheckpoint(folder, output!, {
+          quantizationConfig: config,
+          runtime,
+          device,
+          overwrite: options.overwrite ?? false,
+          onProgress: bar.update,
+          signal,
+        });
+    bar.stop();
+    if (options.json) printJson(report);
+    else printReport(report, options.dryRun ? undefined : output);
+  } finally {
+    bar.stop();
+    await runtime.close();
+  }
+}
+
+function printReport({ rows, bytesBefore, bytesAfter }: QuantizeReport, output: string | undefined): void {
+  const cells = rows.map((r) => [
+    r.fqn.replace(/\.weight$/, ''),
+    r.scheme ?? '-',
+    r.activation,
+    r.shape.join(' x '),
+    bytes(r.bytesBefore),
+    bytes(r.bytesAfter),
+    r.sqnr === null ? '' : r.sqnr.toFixed(1),
+    [...(r.tied.length > 0 ? [`= ${r.tied.join(', ')}`] : []), r.skipped ?? r.rule ?? ''].join('; ').replace(/; $/, ''),
+  ]);
+  print(table(['module', 'scheme', 'activation', 'shape', 'before', 'after', 'SQNR dB', 'note'], cells));
+  print();
+  const share = `${bytes(bytesBefore)} -> ${bytes(bytesAfter)} (${((100 * bytesAfter) / bytesBefore).toFixed(1)}%)`;
+  print(`${share}${output === undefined ? ', nothing was written' : `, in ${output}`}`);
+}

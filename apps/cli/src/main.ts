@@ -1,0 +1,116 @@
+// ao: the program and its commands. A command's module, and with it the packages it needs, is loaded when it runs.
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import manifest from '../package.json' with { type: 'json' };
+import { EXIT, fail } from './exit.ts';
+
+const number = (least: number, whole: boolean) => (text: string) => {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isFinite(value) && value >= least && (!whole || Number.isInteger(value)))
+    return value;
+  throw new InvalidArgumentError(`It must be ${whole ? 'a whole number' : 'a number'} of at least ${least}.`);
+};
+const count = number(1, true);
+const ids = (text: string) => text.split(',').map((id) => number(0, true)(id));
+const collect = (value: string, all: readonly string[] = []) => [...all, value];
+
+const scheme = () =>
+  new Option('--scheme <name>', 'quantize every linear but lm_head, e.g. int8wo, int4wo-32, int8dq, 8da4w-32');
+const rule = () =>
+  new Option(
+    '--rule <name=scheme>',
+    'scheme of the modules that match: a name, glob or re:regex; none = leave; the first match wins; repeatable',
+  ).argParser(collect);
+const json = () => new Option('--json', 'one JSON object on stdout and nothing else');
+const threads = () => new Option('--threads <n>', 'CPU threads (default: what the machine grants)').argParser(count);
+const device = () =>
+  new Option('--device <name>', 'where to run').choices(['auto', 'cpu', 'reference']).default('auto');
+const dtype = () =>
+  new Option(
+    '--dtype <name>',
+    'what activations, and weights that are not quantized, compute in; auto = the checkpoint’s',
+  )
+    .choices(['auto', 'float32', 'bfloat16', 'float16'])
+    .default('float32');
+
+function command(program: Command, name: string, description: string): Command {
+  return program.command(name).description(description).exitOverride().showHelpAfterError('(ao --help shows how)');
+}
+
+function runtimeOptions(c: Command): Command {
+  return c
+    .addOption(scheme())
+    .addOption(rule())
+    .addOption(dtype())
+    .addOption(device())
+    .addOption(threads())
+    .addOption(json());
+}
+
+export function program(): Command {
+  const ao = new Command('ao').description('Quantize, run and measure Hugging Face models.').exitOverride();
+  ao.version(manifest.version);
+  ao.addHelpText('after', '\nMODEL is a folder in Hugging Face’s layout, or stories-7m (bundled).');
+
+  command(ao, 'quantize', 'quantize a model, disk to disk, one tensor at a time')
+    .argument('<model>')
+    .addOption(scheme())
+    .addOption(rule())
+    .option('-o, --output <folder>', 'where the quantized model goes')
+    .option('--dry-run', 'print what would be done and write nothing')
+    .option('--overwrite', 'replace the model that the output folder holds')
+    .addOption(device())
+    .addOption(threads())
+    .addOption(json())
+    .action(async (model: string, options) => (await import('./commands/quantize.ts')).quantize(model, options));
+
+  runtimeOptions(command(ao, 'generate', 'write text'))
+    .argument('<model>')
+    .option('--prompt <text>', 'text to continue')
+    .addOption(new Option('--prompt-ids <ids>', 'token ids to continue, e.g. 1,2,3').argParser(ids).conflicts('prompt'))
+    .option('--chat', 'put the prompt into the model’s chat template as a user’s turn')
+    .option('--max-tokens <n>', 'most new tokens', count, 128)
+    .option('--temperature <t>', '0 = greedy', number(0, false))
+    .option('--top-k <k>', 'sample among the k likeliest', count)
+    .option('--top-p <p>', 'sample among the likeliest that add up to p', number(0, false))
+    .option('--seed <n>', 'equal seeds give equal texts', number(0, true))
+    .option('--stop <text>', 'end before this text; repeatable', collect)
+    .option('--ignore-eos', 'run on to --max-tokens')
+    .action(async (model: string, options) => (await import('./commands/generate.ts')).generate(model, options));
+
+  runtimeOptions(command(ao, 'eval', 'cross entropy and perplexity on a text'))
+    .argument('<model>')
+    .requiredOption('--text <file>', 'the text, encoded as one string after the model’s BOS id')
+    .option('--window <n>', 'tokens a window', count, 512)
+    .option('--windows <n>', 'how many windows (default: all)', count)
+    .action(async (model: string, options) => (await import('./commands/eval.ts')).evaluate(model, options));
+
+  command(ao, 'inspect', 'what a model is made of')
+    .argument('<model>')
+    .addOption(json())
+    .action(async (model: string, options) => (await import('./commands/inspect.ts')).inspect(model, options));
+
+  runtimeOptions(command(ao, 'bench', 'tokens per second, bytes of weights, peak memory'))
+    .argument('<model>')
+    .option('--prompt-tokens <n>', 'tokens to read', count, 512)
+    .option('--new-tokens <n>', 'tokens to write', count, 64)
+    .option('--repeats <n>', 'runs; the median counts', count, 3)
+    .action(async (model: string, options) => (await import('./commands/bench.ts')).bench(model, options));
+
+  command(ao, 'doctor', 'what this machine can do, and why not more')
+    .addOption(json())
+    .action(async (options) => (await import('./commands/doctor.ts')).doctor(options));
+
+  command(ao, 'demo', 'stories-7m as float, int8 and int4: size, perplexity, speed, then a story')
+    .addOption(threads())
+    .addOption(json())
+    .action(async (options) => (await import('./commands/demo.ts')).demo(options));
+
+  return ao;
+}
+
+try {
+  await program().parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  else fail(error);
+}

@@ -1,0 +1,58 @@
+// openModel(name, options): the runtime, the model and its tokenizer that generate, eval and bench run on.
+import { AutoModelForCausalLM, AutoTokenizer, autoRuntime, type CausalLM, type Tokenizer } from '@ao/hf-integration';
+import { interruptSignal } from './exit.ts';
+import { modelFolder } from './model-folder.ts';
+import { progress } from './progress.ts';
+import { quantizationConfig, type SchemeOptions } from './scheme.ts';
+
+export interface ModelOptions extends SchemeOptions {
+  readonly dtype: string;
+  readonly device: string;
+  readonly threads?: number;
+}
+
+export interface Opened {
+  readonly folder: string;
+  readonly model: CausalLM;
+  readonly signal: AbortSignal;
+  tokenizer(): Promise<Tokenizer>;
+  close(): Promise<void>;
+}
+
+export function setThreads(threads: number | undefined): void {
+  if (threads !== undefined) process.env['AO_NUM_THREADS'] = String(threads);
+}
+
+/** Messages of the runtime go to stderr. */
+export function log({ message }: { readonly message: string }): void {
+  process.stderr.write(`ao: ${message}\n`);
+}
+
+export async function openModel(name: string, options: ModelOptions): Promise<Opened> {
+  const folder = modelFolder(name);
+  const signal = interruptSignal();
+  setThreads(options.threads);
+  const config = await quantizationConfig(folder, options);
+  const runtime = await autoRuntime({ device: options.device, log });
+  const bar = progress();
+  try {
+    const model = await AutoModelForCausalLM.fromPretrained(folder, {
+      runtime,
+      device: options.device,
+      dtype: options.dtype,
+      ...(config === undefined ? {} : { quantizationConfig: config }),
+      onProgress: bar.update,
+      signal,
+    });
+    const close = async (): Promise<void> => {
+      model.dispose();
+      await runtime.close();
+    };
+    return { folder, model, signal, tokenizer: () => AutoTokenizer.fromPretrained(folder), close };
+  } catch (error) {
+    await runtime.close();
+    throw error;
+  } finally {
+    bar.stop();
+  }
+}

@@ -1,0 +1,158 @@
+// sdpa: out[b, t, h] = sum_j softmax_j(scale q[b, t, h] . k[b, h / g, j] + mask[b, h, t, j]) v[b, h / g, j], g = q_heads / kv_heads.
+//   q [batch, tokens, q_heads, dim], strides (batch, token, head); k [batch, kv_heads, keys, dim] and v [.., v_dim], strides (batch, head,
+//   position); last dims contiguous; out [batch, tokens, q_heads, v_dim] contiguous; dtype float32, float16 or bfloat16.
+//   p = *pos (int32) where pos is given, else `past`: the position of query 0. Keys j that query t sees:
+//     causal      j <= p + t                                    (p + tokens > keys is an error)
+//     not causal  j < p + tokens where pos is given, else all `keys`
+//     window > 0  besides, j > p + t - window
+//   mask: float32 or absent, strides (batch, head, token, key), zero to broadcast. A query that sees nothing gives 0.
+// Keys are taken in splits of 256 counted from position 0, each split on its own, partial results merged in order; so one query
+// alone, a batch of them, and any number of threads agree bit for bit.
+#include "ops/sdpa.h"
+
+#include <math.h>
+
+#include "ops/check.h"
+#include "ops/elementwise.h"
+
+namespace {
+
+using ao::kRows;
+using ao::kSplit;
+
+struct Problem {
+  const ao_sdpa_args* a;
+  int64_t first, group, blocks, dim_padded, v_padded;
+};
+
+// Query rows of a head block are (token, head within the group), token first.
+void set_rows(const Problem& p, int64_t item, ao::SdpaRows* r, float* q, void** out, ao_ctx* ctx) {
+  const ao_sdpa_args* a = p.a;
+  const int64_t block = p.blocks - 1 - item % p.blocks;  // the longest first
+  const int64_t head = item / p.blocks % a->kv_heads, b = item / p.blocks / a->kv_heads;
+  const int64_t total = a->tokens * p.group, begin = block * kRows;
+  const auto load = AO_ISA_PICK(ctx, load_run);
+  r->q = q;
+  r->rows = static_cast<int>(total - begin < kRows ? total - begin : kRows);
+  r->dim = a->dim, r->v_dim = a->v_dim, r->dim_padded = p.dim_padded, r->v_padded = p.v_padded;
+  r->k = ao::element(a->k, a->dtype, b * a->k_strides[0] + head * a->k_strides[1]);
+  r->v = ao::element(a->v, a->dtype, b * a->v_strides[0] + head * a->v_strides[1]);
+  r->k_stride = a->k_strides[2], r->v_stride = a->v_strides[2], r->dtype = a->dtype;
+  r->scale = static_cast<float>(a->scale);
+  r->mask_stride = a->mask_strides[3];
+  for (int i = 0; i < r->rows; i++) {
+    const int64_t t = (begin + i) / p.group, h = head * p.group + (begin + i) % p.group, position = p.first + t;
+    float* row = q + i * p.dim_padded;
+    load(a->dtype, ao::element(a->q, a->dtype, b * a->q_strides[0] + t * a->q_strides[1] + h * a->q_strides[2]), row, a->dim);
+    for (int64_t d = a->dim; d < p.dim_padded; d++) row[d] = 0;
+    const int64_t end = p.first + a->tokens;
+    r->high[i] = a->causal ? position + 1 : a->pos && end < a->keys ? end : a->keys;
+    r->low[i] = a->window > 0 && position - a->window + 1 > 0 ? position - a->window + 1 : 0;
+    if (r->low[i] > r->high[i]) r->low[i] = r->high[i];
+    r->mask[i] = a->mask ? static_cast<const float*>(a->mask) + b * a->mask_strides[0] + h * a->mask_strides[1] + t * a->mask_strides[2] : nullptr;
+    out[i] = ao::element(a->out, a->dtype, ((b * a->tokens + t) * a->q_heads + h) * a->v_dim);
+  }
+}
+
+int64_t first_split(const ao::SdpaRows& r) {
+  int64_t low = r.low[0];
+  for (int i = 1; i < r.rows; i++) low = r.low[i] < low ? r.low[i] : low;
+  return low / kSplit;
+}
+
+int64_t end_split(const ao::SdpaRows& r) {
+  int64_t high = 0;
+  for (int i = 0; i < r.rows; i++) high = r.high[i] > high ? r.high[i] : high;
+  return (high + kSplit - 1) / kSplit;
+}
+
+// Where the parts of one partial result, or of a thread's work space, lie in a block of floats.
+int64_t partial_size(const Problem& p) { return kRows * (2 + p.v_padded); }
+ao::SdpaPartial partial_at(float* base) { return {base, base + kRows, base + 2 * kRows}; }
+int64_t work_size(const Problem& p) { return (kSplit + kRows) * p.dim_padded + kSplit * p.v_padded + kRows * kSplit; }
+ao::SdpaWork work_at(const Problem& p, float* base) {
+  float* k = base + kRows * p.dim_padded;  // the query rows come first
+  return {k, k + kSplit * p.dim_padded, k + kSplit * (p.dim_padded + p.v_padded)};
+}
+
+// Many query blocks: each goes through its splits.
+int run_blocks(const Problem& p, int64_t items, ao_ctx* ctx) {
+  const int64_t size = work_size(p) + 2 * partial_size(p);
+  float* room = ao::scratch<float>(ctx, size * ao_ctx_threads(ctx));
+  if (!room) return 1;
+  const auto split = AO_ISA_PICK(ctx, sdpa_split);
+  const auto merge = AO_ISA_PICK(ctx, sdpa_merge);
+  const auto finish = AO_ISA_PICK(ctx, sdpa_finish);
+  ao::parallel_for(ctx, items, 1, [&](int64_t begin, int64_t end, int thread) {
+    float* base = room + thread * size;
+    const ao::SdpaPartial total = partial_at(base + work_size(p)), next = partial_at(base + work_size(p) + partial_size(p));
+    for (int64_t item = begin; item < end; item++) {
+      ao::SdpaRows r;
+      void* out[kRows];
+      set_rows(p, item, &r, base, out, ctx);
+      for (int i = 0; i < r.rows; i++) total.m[i] = -INFINITY;
+      for (int64_t s = first_split(r); s < end_split(r); s++) {
+        split(r, s, work_at(p, base), next);
+        merge(r, total, next);
+      }
+      finish(r, total, out);
+    }
+  });
+  return 0;
+}
+
+// Few query blocks (decoding): their splits run in parallel, then merge in order.
+int run_splits(const Problem& p, int64_t items, int64_t splits, ao_ctx* ctx) {
+  float* rooms = ao::scratch<float>(ctx, work_size(p) * ao_ctx_threads(ctx));
+  float* partials = ao::scratch<float>(ctx, items * splits * partial_size(p));
+  if (!rooms || !partials) return 1;
+  const auto split = AO_ISA_PICK(ctx, sdpa_split);
+  const auto merge = AO_ISA_PICK(ctx, sdpa_merge);
+  const auto finish = AO_ISA_PICK(ctx, sdpa_finish);
+  ao::parallel_for(ctx, items * splits, 1, [&](int64_t begin, int64_t end, int thread) {
+    for (int64_t n = begin; n < end; n++) {
+      float* base = rooms + thread * work_size(p);
+      ao::SdpaRows r;
+      void* out[kRows];
+      set_rows(p, n / splits, &r, base, out, ctx);
+      const int64_t s = n % splits;
+      if (s >= first_split(r) && s < end_split(r)) split(r, s, work_at(p, base), partial_at(partials + n * partial_size(p)));
+    }
+  });
+  for (int64_t item = 0; item < items; item++) {
+    ao::SdpaRows r;
+    void* out[kRows];
+    set_rows(p, item, &r, rooms, out, ctx);
+    int64_t s = first_split(r);
+    float* base = partials + item * splits * partial_size(p);
+    if (s >= end_split(r)) {
+      for (int i = 0; i < r.rows; i++) partial_at(base).m[i] = -INFINITY;
+      s = 0;
+    }
+    const ao::SdpaPartial total = partial_at(base + s * partial_size(p));
+    for (s++; s < end_split(r); s++) merge(r, total, partial_at(base + s * partial_size(p)));
+    finish(r, total, out);
+  }
+  return 0;
+}
+
+}  // namespace
+
+extern "C" int ao_cpu_sdpa(const ao_sdpa_args* a, ao_ctx* ctx) {
+  if (ao::need_float(ctx, "sdpa", a->dtype)) return 1;
+  if (a->kv_heads < 1 || a->q_heads % a->kv_heads || a->dim < 1 || a->v_dim < 1)
+    return ao_fail(ctx, "sdpa: %lld query heads of %lld for %lld key heads; query heads are a multiple of key heads",
+                   static_cast<long long>(a->q_heads), static_cast<long long>(a->dim), static_cast<long long>(a->kv_heads));
+  const int64_t first = a->pos ? *static_cast<const int32_t*>(a->pos) : a->past;
+  if (first < 0 || (a->causal && first + a->tokens > a->keys))
+    return ao_fail(ctx, "sdpa: %lld queries at position %lld do not fit %lld keys; make a longer cache or start over",
+                   static_cast<long long>(a->tokens), static_cast<long long>(first), static_cast<long long>(a->keys));
+  const int64_t group = a->q_heads / a->kv_heads, rows = a->tokens * group;
+  if (rows == 0 || a->batch == 0) return 0;
+  const Problem p{a, first, group, (rows + kRows - 1) / kRows, (a->dim + 15) / 16 * 16, (a->v_dim + 15) / 16 * 16};
+  const int64_t items = a->batch * a->kv_heads * p.blocks;
+  const int64_t last = a->causal || a->pos ? first + a->tokens : a->keys;
+  const int64_t splits = ((last < a->keys ? last : a->keys) + kSplit - 1) / kSplit;
+  if (ao_ctx_threads(ctx) > 1 && splits > 1 && p.blocks == 1 && items < 4 * ao_ctx_threads(ctx)) return run_splits(p, items, splits, ctx);
+  return run_blocks(p, items, ctx);
+}

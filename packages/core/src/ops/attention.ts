@@ -1,0 +1,85 @@
+// Attention of a decoder: rotary positions, the key-value cache, and scaled dot products with grouped queries.
+import { float32, int32 } from '../dtypes/index.ts';
+import { defineOp } from '../op.ts';
+import { scope } from '../scope.ts';
+import type { Tensor } from '../tensor.ts';
+import { requireDtype, requireFloat, requireNdim, requireSameDtype, requireShape, shapeError } from './checks.ts';
+import { transpose } from './views.ts';
+
+/**
+ * Rotates the two halves of each head: out = x * cos + rotate_half(x) * sin at the row's position.
+ * x [B, T, H, D], cos and sin float32 [P, D/2], positions int32 [T].
+ */
+export const rope = /*@__PURE__*/ defineOp<[x: Tensor, cos: Tensor, sin: Tensor, positions: Tensor]>('rope', {
+  meta(x, cos, sin, positions) {
+    requireFloat('rope', 'x', x);
+    requireNdim('rope', 'x', x, 4);
+    const [, t, , d] = x.shape as [number, number, number, number];
+    for (const [name, table] of [['cos', cos], ['sin', sin]] as const) {
+      requireDtype('rope', name, table, [float32]);
+      requireShape('rope', name, table, [cos.shape[0]!, d / 2]);
+    }
+    requireDtype('rope', 'positions', positions, [int32]);
+    requireShape('rope', 'positions', positions, [t]);
+    return { shape: x.shape, dtype: x.dtype };
+  },
+});
+
+/** Writes x [B, T, H, D] into cache [B, H, P, D] at positions pos .. pos + T; pos is an int32 [1]. */
+export const kvAppend_ = /*@__PURE__*/ defineOp<[cache: Tensor, x: Tensor, pos: Tensor]>('kv_append_', {
+  mutates: 0,
+  meta(cache, x, pos) {
+    requireNdim('kv_append_', 'x', x, 4);
+    const [b, , h, d] = x.shape as [number, number, number, number];
+    requireShape('kv_append_', 'cache', cache, [b, h, cache.shape[2] ?? 0, d]);
+    requireSameDtype('kv_append_', ['x', x], ['cache', cache]);
+    requireDtype('kv_append_', 'pos', pos, [int32]);
+    requireShape('kv_append_', 'pos', pos, [1]);
+    return { shape: cache.shape, dtype: cache.dtype };
+  },
+});
+
+export interface AttentionOptions {
+  /** Default 1/sqrt(D). */
+  readonly scale?: number;
+  /** Query t sees keys up to past + t; past is `pos` where given, else S - T. */
+  readonly causal?: boolean;
+  /** int32 [1]: keys before the first query; keys beyond pos + T are not looked at. */
+  readonly pos?: Tensor;
+  /** Added to the scores: float32 [T, S]. */
+  readonly mask?: Tensor;
+  /** Query at position p sees keys above p - window only. */
+  readonly window?: number;
+}
+
+/** q [B, T, Hq, D], k and v [B, Hkv, S, D] with Hkv dividing Hq -> [B, T, Hq, D]. */
+export const attention = /*@__PURE__*/ defineOp<
+  [q: Tensor, k: Tensor, v: Tensor, pos: Tensor | undefined, mask: Tensor | undefined, options: AttentionOptions]
+>('attention', {
+  meta(q, k, v, pos, mask) {
+    requireFloat('attention', 'q', q);
+    requireNdim('attention', 'q', q, 4);
+    requireNdim('attention', 'k', k, 4);
+    requireSameDtype('attention', ['q', q], ['k', k]);
+    requireSameDtype('attention', ['k', k], ['v', v]);
+    const [b, t, hq, d] = q.shape as [number, number, number, number];
+    const [, hkv, s] = k.shape as [number, number, number, number];
+    requireShape('attention', 'k', k, [b, hkv, s, d]);
+    requireShape('attention', 'v', v, [b, hkv, s, v.shape[3]!]);
+    if (hq % hkv !== 0) throw shapeError('attention', `${hq} query heads for ${hkv} key heads`, 'use a multiple');
+    if (pos !== undefined) {
+      requireDtype('attention', 'pos', pos, [int32]);
+      requireShape('attention', 'pos', pos, [1]);
+    }
+    if (mask !== undefined) {
+      requireDtype('attention', 'mask', mask, [float32]);
+      requireShape('attention', 'mask', mask, [t, s]);
+    }
+    return { shape: [b, t, hq, v.shape[3]!], dtype: q.dtype };
+  },
+});
+
+/** torch's scaled_dot_product_attention with enable_gqa: q [B, Hq, T, D], k and v [B, Hkv, S, D] -> [B, Hq, T, D]. */
+export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
+  return scope(() => transpose(attention(transpose(q, 1, 2), k, v, options.pos, options.mask, options), 1, 2));
+}

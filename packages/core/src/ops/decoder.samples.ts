@@ -1,0 +1,136 @@
+import { bfloat16, float16, float32, int32 } from '../dtypes/index.ts';
+import { type Make, type OpSamples, samples } from '../sample.ts';
+import { attention, kvAppend_, rope } from './attention.ts';
+import { embedding, gather } from './embedding.ts';
+import { linear, linearAdd, linears, matmul } from './matmul.ts';
+import { layerNorm, rmsNorm, siluMul } from './norm.ts';
+import { sample_ } from './sample.ts';
+import { logSoftmax, negativeLogLikelihood, softmax } from './softmax.ts';
+import { permute } from './views.ts';
+
+const SUM = { ulps: 16, rtol: 2 ** -17, why: 'float32 sums in another order than the exact ones' };
+const EXP = { ulps: 16, rtol: 2 ** -18, why: 'exp of at most 2 ulp, sums in another order' };
+const FLOATS = [float32, bfloat16, float16];
+
+const index = (make: Make, shape: readonly number[], high: number) =>
+  make(shape, { dtype: int32, fill: 'integer', low: 0, high });
+
+export const decoderSamples = (): OpSamples[] => [
+  samples(linear, [
+    ...FLOATS.flatMap((dtype) => [
+      { name: `${dtype.name} one row`, args: (make: Make) => [make([1, 72], { dtype }), make([37, 72], { dtype })], tolerance: SUM },
+      {
+        name: `${dtype.name} ragged, bias`,
+        args: (make: Make) => [make([2, 5, 71], { dtype }), make([33, 71], { dtype }), make([33], { dtype })],
+        tolerance: SUM,
+      },
+    ]),
+    { name: 'many rows', args: (make) => [make([65, 128]), make([48, 128])], tolerance: SUM },
+  ]),
+  samples(linears, [
+    { name: 'three', args: (make) => [make([3, 40]), [make([16, 40]), make([8, 40]), make([8, 40])]], tolerance: SUM },
+  ]),
+  samples(linearAdd, [
+    { name: 'float32', args: (make) => [make([3, 40]), make([16, 40]), undefined, make([3, 16])], tolerance: SUM },
+    {
+      name: 'bfloat16',
+      args: (make) => [make([3, 40], { dtype: bfloat16 }), make([16, 40], { dtype: bfloat16 }), undefined, make([3, 16], { dtype: bfloat16 })],
+      tolerance: SUM,
+    },
+  ]),
+  samples(matmul, [
+    { name: 'batched', args: (make) => [make([2, 3, 17, 9]), make([3, 9, 21])], tolerance: SUM },
+    { name: 'transposed', args: (make) => [make([5, 33]), permute(make([7, 33]), [1, 0])], tolerance: SUM },
+    { name: 'bfloat16', args: (make) => [make([5, 33], { dtype: bfloat16 }), make([33, 7], { dtype: bfloat16 })], tolerance: SUM },
+  ]),
+  ...[softmax, logSoftmax].map((op) =>
+    samples(
+      op,
+      FLOATS.map((dtype) => ({ name: dtype.name, args: (make) => [make([5, 77], { dtype })], tolerance: EXP })),
+    ),
+  ),
+  samples(negativeLogLikelihood, [
+    { name: 'float32', args: (make) => [make([6, 100]), index(make, [6], 100), -100], tolerance: EXP },
+    { name: 'ignored', args: (make) => [make([3, 10]), make([3], { dtype: int32, fill: [1, -100, 9] }), -100], tolerance: EXP },
+  ]),
+  samples(
+    rmsNorm,
+    FLOATS.map((dtype) => ({ name: dtype.name, args: (make) => [make([4, 72], { dtype }), make([72], { dtype }), 1e-5], tolerance: SUM })),
+  ),
+  samples(
+    layerNorm,
+    FLOATS.map((dtype) => ({
+      name: dtype.name,
+      args: (make) => [make([4, 72], { dtype }), make([72], { dtype }), make([72], { dtype }), 1e-5],
+      tolerance: SUM,
+    })),
+  ),
+  samples(
+    siluMul,
+    FLOATS.map((dtype) => ({ name: dtype.name, args: (make) => [make([4, 73], { dtype }), make([4, 73], { dtype })], tolerance: EXP })),
+  ),
+  samples(
+    rope,
+    FLOATS.map((dtype) => ({
+      name: dtype.name,
+      args: (make) => [
+        make([2, 3, 4, 16], { dtype }),
+        make([10, 8], { fill: 'uniform', low: -1, high: 1 }),
+        make([10, 8], { fill: 'uniform', low: -1, high: 1 }),
+        make([3], { dtype: int32, fill: [4, 5, 9] }),
+      ],
+      tolerance: { ulps: 4, rtol: 2 ** -21, why: 'two products and a sum, each rounded' },
+    })),
+  ),
+  samples(kvAppend_, [
+    {
+      name: 'two positions',
+      args: (make) => [make([1, 2, 8, 16]), make([1, 2, 2, 16]), make([1], { dtype: int32, fill: [3] })],
+    },
+  ]),
+  samples(attention, [
+    {
+      name: 'decode with a cache',
+      args: (make) => [make([1, 1, 4, 16]), make([1, 2, 32, 16]), make([1, 2, 32, 16]), make([1], { dtype: int32, fill: [9] }), undefined, { causal: true }],
+      tolerance: SUM,
+    },
+    {
+      name: 'prefill over 300 keys',
+      args: (make) => [make([1, 300, 4, 16]), make([1, 2, 300, 16]), make([1, 2, 300, 16]), undefined, undefined, { causal: true }],
+      tolerance: SUM,
+    },
+    {
+      name: 'mask, batch, bfloat16',
+      args: (make) => [
+        make([2, 5, 2, 8], { dtype: bfloat16 }),
+        make([2, 2, 7, 8], { dtype: bfloat16 }),
+        make([2, 2, 7, 8], { dtype: bfloat16 }),
+        undefined,
+        make([5, 7]),
+        {},
+      ],
+      tolerance: SUM,
+    },
+    {
+      name: 'window',
+      args: (make) => [make([1, 20, 2, 8]), make([1, 1, 20, 8]), make([1, 1, 20, 8]), undefined, undefined, { causal: true, window: 6 }],
+      tolerance: SUM,
+    },
+  ]),
+  samples(
+    embedding,
+    FLOATS.map((dtype) => ({ name: dtype.name, args: (make) => [make([11, 24], { dtype }), index(make, [2, 3], 11)] })),
+  ),
+  samples(gather, [{ name: 'last', args: (make) => [make([3, 9]), 1, index(make, [3, 4], 9)] }]),
+  samples(sample_, [
+    ...[
+      { temperature: 0, topK: 0, topP: 1 },
+      { temperature: 0.8, topK: 0, topP: 1 },
+      { temperature: 1.2, topK: 20, topP: 0.9 },
+    ].map((options) => ({
+      refusesStrided: true as const,
+      name: `temperature ${options.temperature}, top-k ${options.topK}, top-p ${options.topP}`,
+      args: (make: Make) => [make([1], { dtype: int32, fill: [0] }), make([300]), make([2], { dtype: int32, fill: [42, 7] }), options],
+    })),
+  ]),
+];

@@ -1,0 +1,14 @@
+export * from './attention.ts';
+export * from './binary.ts';
+export { contiguous, contiguousOp } from './contiguous.ts';
+export * from './copy.ts';
+export * from './embedding.ts';
+export * from './linear-weight.ts';
+export * from './matmul.ts';
+export * from './norm.ts';
+export * from './reduce.ts';
+export * from './sample.ts';
+export * from './softmax.ts';
+export * from './unary.ts';
+export * from './views.ts';
+export * from './quant/index.ts';

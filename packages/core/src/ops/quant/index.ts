@@ -1,0 +1,25 @@
+// Quantization primitives with torchao's names and numbers.
+export { blockGrid, blockRun, type Grid } from './blocks.ts';
+export * from './choose.ts';
+export {
+  type Dequantize,
+  type DequantizeOptions,
+  dequantizeAffine,
+  dequantizeAffineNoZeroPoint,
+  dequantizeAffineTinygemm,
+  type FakeQuantize,
+  type FakeQuantizeOptions,
+  fakeQuantizeAffine,
+} from './dequantize.ts';
+export * from './hqq.ts';
+export { intMm } from './int-mm.ts';
+export * from './int4.ts';
+export { checkedRange, dtypeRange, midPoint, type QuantDType, type QuantRange } from './quant-range.ts';
+export {
+  type Quantize,
+  quantizeAffine,
+  quantizeAffineNoZeroPoint,
+  quantizeAffineTinygemm,
+  type RangeOptions,
+  type ZeroPointForm,
+} from './quantize.ts';

@@ -1,0 +1,45 @@
+// Packed weights: a backend's private layout of a frozen weight. `prepare` makes them, linear and embedding run on them,
+// everything else sees the plain bytes through `unpack`, bit for bit.
+import type { DType } from './dtype.ts';
+import type { Dense } from './tensor.ts';
+
+/** How activations meet an integer weight; plain data on the weight, never a run-time guess. */
+export type Activation = 'exact' | 'int8-group' | 'int8-token' | 'int8-token-asym';
+
+/** How linear and embedding read a weight of any kind: w[n,k] from codes, scales and zero points. */
+export interface WeightFormat {
+  /** int4: two's complement nibbles in int8 bytes [N, K/2], the low nibble is the even column. */
+  readonly code: 'float32' | 'bfloat16' | 'float16' | 'int8' | 'int4';
+  readonly N: number;
+  readonly K: number;
+  /** Values that share a scale along K; K itself = one scale a row. */
+  readonly groupSize: number;
+  /** none: w = q*s; int: w = (q - z)*s; float: w = q*s + z (torchao's Int4Tensor). */
+  readonly zeroDomain: 'none' | 'int' | 'float';
+  readonly activation: Activation;
+}
+
+/** The plain tensors of a weight: codes [N, K] row-major, scale and zero [N, K/groupSize]. */
+export interface WeightParts {
+  readonly format: WeightFormat;
+  readonly codes: Dense;
+  readonly scale?: Dense;
+  readonly zero?: Dense;
+}
+
+export interface PackedWeight {
+  readonly device: string;
+  readonly format: WeightFormat;
+  /** dtype of the decoded values and of the codes. */
+  readonly dtype: DType;
+  /** The packed bytes. */
+  readonly data: Dense;
+  unpack(): WeightParts;
+  guard(): void;
+  dispose(): void;
+}
+
+/** A backend's packing: null where it has no layout for the format, so that the plain path serves it. */
+export interface Packer {
+  pack(parts: WeightParts, dtype: DType): PackedWeight | null;
+}

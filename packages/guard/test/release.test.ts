@@ -1,0 +1,136 @@
+// The three release channels, dry-run on a copy of the manifests: latest (plain versions), next (pre-releases), snapshot.
+// Packages keep versions of their own; the family of the cpu kernels moves together.
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { publicPackages, repositoryFiles, root } from '../src/workspace.ts';
+
+const platform = '@ao/kernels-cpu-linux-x64';
+let copy: string;
+const at = (file: string): string => join(copy, file);
+const write = (file: string, text: string): void => {
+  mkdirSync(dirname(at(file)), { recursive: true });
+  writeFileSync(at(file), text);
+};
+const changeset = (...args: string[]): string =>
+  execFileSync(process.execPath, [join(root, 'node_modules/@changesets/cli/bin.js'), ...args], {
+    cwd: copy,
+    encoding: 'utf8',
+    stdio: 'pipe',
+  });
+
+/** Versions by package name, private packages left out. */
+function versions(): Record<string, string> {
+  const folders = readdirSync(at('packages'))
+    .map((name) => at(`packages/${name}/package.json`))
+    .filter((file) => existsSync(file));
+  const manifests = folders.map(
+    (file) => JSON.parse(readFileSync(file, 'utf8')) as { name: string; version: string; private?: boolean },
+  );
+  return Object.fromEntries(manifests.filter((m) => m.private !== true).map((m) => [m.name, m.version]));
+}
+
+/** `1.2.3` with its minor part one higher. */
+const minor = (version: string | undefined): string => {
+  const [major, middle] = String(version).split('.').map(Number);
+  return `${major}.${Number(middle) + 1}.0`;
+};
+
+/** `1.2.3` with its last part one higher. */
+const patch = (version: string | undefined): string => String(version).replace(/\d+$/, (n) => `${Number(n) + 1}`);
+
+beforeEach(() => {
+  copy = mkdtempSync(join(tmpdir(), 'ao-release-'));
+  for (const file of repositoryFiles(
+    'package.json',
+    'pnpm-workspace.yaml',
+    'pnpm-lock.yaml',
+    '*/package.json',
+    '.changeset/config.json',
+  )) {
+    mkdirSync(dirname(at(file)), { recursive: true });
+    cpSync(join(root, file), at(file));
+  }
+  symlinkSync(join(root, 'node_modules'), at('node_modules'));
+  write('.gitignore', 'node_modules\n');
+  const family = JSON.parse(readFileSync(at('packages/kernels-cpu/package.json'), 'utf8')) as { version: string };
+  if (!existsSync(at('packages/kernels-cpu-linux-x64/package.json')))
+    write('packages/kernels-cpu-linux-x64/package.json', JSON.stringify({ name: platform, version: family.version }));
+  for (const args of [
+    ['init', '-q', '-b', 'main'],
+    ['add', '-A'],
+    ['-c', 'user.name=a', '-c', 'user.email=a@b', 'commit', '-qm', 'copy'],
+  ])
+    execFileSync('git', args, { cwd: copy });
+});
+afterEach(() => rmSync(copy, { recursive: true, force: true }));
+
+describe('changesets', () => {
+  it('latest: only what changed gets a new version, the kernels family together', () => {
+    const before = versions();
+    write('.changeset/faster.md', "---\n'@ao/kernels-cpu': minor\n---\n\nA faster kernel.\n");
+    changeset('version');
+    const next = minor(before['@ao/kernels-cpu']);
+    const dependents = publicPackages().filter(
+      ({ manifest }) => '@ao/kernels-cpu' in (manifest.peerDependencies ?? {}),
+    );
+    const patched = dependents.map(({ manifest }) => [manifest.name, patch(before[manifest.name])]);
+    const family = { '@ao/kernels-cpu': next, [platform]: next };
+    expect(versions()).toEqual({ ...before, ...Object.fromEntries(patched), ...family });
+    expect(readFileSync(at('packages/kernels-cpu/CHANGELOG.md'), 'utf8')).toContain('A faster kernel.');
+  }, 60_000);
+
+  it('latest: a new core brings its dependents a patch, never a new major version', () => {
+    const before = versions();
+    write('.changeset/core.md', "---\n'@ao/core': minor\n---\n\nAn op.\n");
+    changeset('version');
+    const patched = Object.entries(before).map(([name, version]) => [name, patch(version)]);
+    expect(versions()).toEqual({ ...Object.fromEntries(patched), '@ao/core': minor(before['@ao/core']) });
+  }, 60_000);
+
+  it('next: pre-releases count up, and leaving the channel gives the plain version', () => {
+    const before = versions();
+    const next = minor(before['@ao/quantization']);
+    changeset('pre', 'enter', 'next');
+    for (const n of [0, 1]) {
+      write(`.changeset/change-${n}.md`, "---\n'@ao/quantization': minor\n---\n\nA scheme.\n");
+      changeset('version');
+      expect(versions()['@ao/quantization']).toBe(`${next}-next.${n}`);
+    }
+    expect(versions()['@ao/core']).toBe(before['@ao/core']);
+    changeset('pre', 'exit');
+    changeset('version');
+    expect(versions()['@ao/quantization']).toBe(next);
+  }, 60_000);
+
+  it('snapshot: a version by date that no range of a plain version takes', () => {
+    const before = versions();
+    write('.changeset/try.md', "---\n'@ao/core': minor\n---\n\nTry this.\n");
+    changeset('version', '--snapshot', 'snapshot');
+    expect(versions()['@ao/core']).toMatch(
+      new RegExp(`^${minor(before['@ao/core']).replaceAll('.', '\\.')}-snapshot-\\d{14}$`),
+    );
+  }, 60_000);
+
+  it('every public package can be versioned, none is forgotten', () => {
+    const front = publicPackages().map(({ manifest }) => `'${manifest.name}': minor`);
+    const before = versions();
+    write('.changeset/all.md', `---\n${front.join('\n')}\n---\n\nAll.\n`);
+    changeset('version');
+    const after = versions();
+    expect(Object.keys(after)).toEqual(Object.keys(before));
+    for (const name of Object.keys(after)) expect(after[name], name).toBe(minor(before[name]));
+  }, 60_000);
+});

@@ -1,0 +1,86 @@
+// Generation: one run of generate. Iterate it for pieces as they come, or await it for the whole; both may be done.
+
+export interface Piece {
+  readonly id: number;
+  /** What this id adds to the text; '' without a tokenizer and inside a character. */
+  readonly text: string;
+}
+
+export type FinishReason = 'stop' | 'length';
+
+export interface GenerationResult {
+  readonly promptIds: readonly number[];
+  /** The new ids; the one that ended the text is the last. */
+  readonly ids: readonly number[];
+  /** The new text, without stop strings and special tokens; '' without a tokenizer. */
+  readonly text: string;
+  readonly finishReason: FinishReason;
+  readonly prefillTokensPerSecond: number;
+  /** Over the tokens after the first; 0 where there is none. */
+  readonly decodeTokensPerSecond: number;
+}
+
+export class Generation implements AsyncIterable<Piece>, PromiseLike<GenerationResult> {
+  readonly #run: () => AsyncGenerator<Piece, GenerationResult>;
+  #started = false;
+  #result: Promise<GenerationResult> | undefined;
+  #settle: { resolve(r: GenerationResult): void; reject(e: unknown): void } | undefined;
+
+  constructor(run: () => AsyncGenerator<Piece, GenerationResult>) {
+    this.#run = run;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Piece, void> {
+    if (this.#started)
+      throw new Error('this generation runs already: iterate or await it once, or call generate again');
+    this.#started = true;
+    const pieces = this.#run();
+    let done = false;
+    try {
+      for (;;) {
+        const next = await pieces.next();
+        if (next.done) {
+          done = true;
+          this.#settle?.resolve(next.value);
+          this.#result ??= Promise.resolve(next.value);
+          return;
+        }
+        yield next.value;
+      }
+    } catch (error) {
+      done = true;
+      this.#settle?.reject(error);
+      throw error;
+    } finally {
+      if (!done) {
+        await pieces.return(undefined as never);
+        this.#settle?.reject(new Error('the generation was left before its end'));
+      }
+    }
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a generation is awaited like a promise
+  then<A = GenerationResult, B = never>(
+    onResult?: ((value: GenerationResult) => A | PromiseLike<A>) | null,
+    onError?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.result().then(onResult, onError);
+  }
+
+  private result(): Promise<GenerationResult> {
+    if (this.#result) return this.#result;
+    this.#result = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+    if (!this.#started) void this.#drain();
+    return this.#result;
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      for await (const _ of this);
+    } catch {
+      // the promise has it
+    }
+  }
+}

@@ -1,0 +1,92 @@
+// GenerateOptions -> Sampling: every option checked before any work, defaults from the model's generation config.
+import { AoError } from '@ao/core';
+import type { GenerationConfig } from '../config/generation-config.ts';
+
+export interface GenerateOptions {
+  /** Most new tokens. Default: what the context has room for. */
+  readonly maxNewTokens?: number;
+  /** false = greedy. Default: true when a temperature above 0, topK or topP is given, else the model's own setting. */
+  readonly doSample?: boolean;
+  /** 0 = greedy; else logits are divided by it. */
+  readonly temperature?: number;
+  /** Sample among the k likeliest only. */
+  readonly topK?: number;
+  /** Sample among the likeliest whose probabilities add up to p. */
+  readonly topP?: number;
+  /** Equal seeds give equal texts, on every backend. Default 0. */
+  readonly seed?: number;
+  /** The text ends before the first of these. */
+  readonly stopStrings?: readonly string[];
+  /** Ids that end the text. Default: the model's. */
+  readonly eosTokenId?: number | readonly number[];
+  /** Run on to maxNewTokens whatever the model says. */
+  readonly ignoreEos?: boolean;
+  /** 'static': one preallocated cache and one captured step (default). 'dynamic': eager steps over the same cache. */
+  readonly cacheImplementation?: 'static' | 'dynamic';
+  readonly signal?: AbortSignal;
+}
+
+export interface Sampling {
+  readonly maxNewTokens: number | undefined;
+  /** 0 = greedy. */
+  readonly temperature: number;
+  readonly topK: number | undefined;
+  readonly topP: number | undefined;
+  readonly seed: number;
+  readonly stopStrings: readonly string[];
+  readonly eosTokenIds: ReadonlySet<number>;
+  readonly cacheImplementation: 'static' | 'dynamic';
+}
+
+export function resolveSampling(options: GenerateOptions, defaults: GenerationConfig): Sampling {
+  const { maxNewTokens, temperature, topK, topP, seed = 0, stopStrings = [], eosTokenId } = options;
+  if (maxNewTokens !== undefined) check('maxNewTokens', maxNewTokens, isCount(maxNewTokens), 'a whole number from 1');
+  if (temperature !== undefined)
+    check('temperature', temperature, temperature >= 0 && temperature < Infinity, '0 or more');
+  if (topK !== undefined) check('topK', topK, isCount(topK), 'a whole number from 1');
+  if (topP !== undefined) check('topP', topP, topP > 0 && topP <= 1, 'above 0 and at most 1');
+  check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number from 0');
+  check(
+    'stopStrings',
+    stopStrings,
+    stopStrings.every((s) => typeof s === 'string' && s !== ''),
+    'strings of one character or more',
+  );
+  const eos = eosTokenId === undefined ? defaults.eosTokenIds : [eosTokenId].flat();
+  check(
+    'eosTokenId',
+    eos,
+    eos.every((id) => Number.isInteger(id) && id >= 0),
+    'token ids',
+  );
+  const cacheImplementation = options.cacheImplementation ?? 'static';
+  check(
+    'cacheImplementation',
+    cacheImplementation,
+    ['static', 'dynamic'].includes(cacheImplementation),
+    "'static' or 'dynamic'",
+  );
+  const asked = (temperature ?? 0) > 0 || topK !== undefined || topP !== undefined;
+  const doSample = options.doSample ?? (temperature === 0 ? false : asked || defaults.doSample);
+  return {
+    maxNewTokens,
+    temperature: doSample ? temperature || defaults.temperature : 0,
+    topK: doSample ? (topK ?? defaults.topK) : undefined,
+    topP: doSample ? (topP ?? defaults.topP) : undefined,
+    seed,
+    stopStrings,
+    eosTokenIds: new Set(options.ignoreEos ? [] : eos),
+    cacheImplementation,
+  };
+}
+
+function isCount(value: number): boolean {
+  return Number.isInteger(value) && value >= 1;
+}
+
+function check(name: string, value: unknown, ok: boolean, wanted: string): void {
+  if (ok) return;
+  throw new AoError('ERR_AO_CONFIG', `generate: ${name} is ${JSON.stringify(value)}; it must be ${wanted}`, {
+    op: 'generate',
+  });
+}

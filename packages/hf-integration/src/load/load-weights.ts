@@ -1,0 +1,105 @@
+// loadWeights: the tensors of a checkpoint as parameters on a device, one at a time, largest first: read, cast or quantize,
+// pack, free the plain bytes. So memory peaks while the largest is handled, when nearly nothing else is there yet.
+import {
+  AoError,
+  cast,
+  type Dense,
+  type DType,
+  isWrapped,
+  keep,
+  packWeight,
+  type Runtime,
+  scope,
+  type Tensor,
+  type TensorFile,
+  Wrapped,
+} from '@ao/core';
+import type { TensorPlan } from '@ao/quantization';
+import { readStored, type Stored } from '../files/stored.ts';
+import type { Outline, ParameterSpec } from '../models/family.ts';
+import type { OnProgress } from '../progress.ts';
+import { upcast, upcasts } from '../upcast.ts';
+
+export interface LoadWeightsOptions {
+  readonly device: string;
+  /** dtype of activations and of what is not quantized. */
+  readonly dtype: DType;
+  /** What to make of a weight; those that are not in it stay as they are. */
+  readonly plans: ReadonlyMap<string, TensorPlan>;
+  readonly onProgress?: OnProgress | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export async function loadWeights(
+  rt: Runtime,
+  outline: Outline,
+  file: TensorFile,
+  stored: ReadonlyMap<string, Stored>,
+  options: LoadWeightsOptions,
+): Promise<Map<string, Tensor>> {
+  const { device, onProgress, signal } = options;
+  const bytes = (spec: ParameterSpec): number => stored.get(spec.name)!.nbytes;
+  const order = [...outline.parameters].sort((a, b) => bytes(b) - bytes(a));
+  const total = order.reduce((n, spec) => n + bytes(spec), 0);
+  const backend = rt.backend(device);
+  const weights = new Map<string, Tensor>();
+  let loaded = 0;
+  try {
+    for (const spec of order) {
+      signal?.throwIfAborted();
+      weights.set(spec.name, await loadOne(rt, spec, file, stored.get(spec.name)!, options));
+      await backend.sync();
+      if (bytes(spec) > LARGE) backend.trim();
+      loaded += bytes(spec);
+      onProgress?.({ phase: 'load', name: spec.name, loaded, total });
+    }
+    backend.trim();
+    return weights;
+  } catch (error) {
+    for (const t of weights.values()) t.dispose();
+    throw error;
+  }
+}
+
+/** Above this, memory that a tensor needed for a moment goes back to the system before the next one. */
+const LARGE = 16 << 20;
+
+async function loadOne(
+  rt: Runtime,
+  spec: ParameterSpec,
+  file: TensorFile,
+  stored: Stored,
+  options: LoadWeightsOptions,
+): Promise<Tensor> {
+  const { device, dtype, signal, plans } = options;
+  const raw = keep(await readStored(rt, file, stored, { device, signal }));
+  const plan = plans.get(spec.name);
+  if (isWrapped(raw)) return packed(rt, spec, retyped(raw, spec, dtype));
+  if (plan === undefined && spec.role !== 'vector' && upcasts(raw.dtype, dtype)) {
+    const narrow = keep(upcast(raw, dtype));
+    // only a backend that reads the narrow codes directly gains by them
+    if (packWeight(rt, narrow)) return narrow;
+  }
+  const value = keep(cast(raw, dtype)) as Dense;
+  if (value !== raw) raw.dispose();
+  if (plan === undefined) return packed(rt, spec, value);
+  const quantized = keep(scope(() => plan.quantize(value)));
+  value.dispose();
+  return packed(rt, spec, quantized);
+}
+
+function packed(rt: Runtime, spec: ParameterSpec, t: Tensor): Tensor {
+  if (spec.role !== 'vector') packWeight(rt, t);
+  return t;
+}
+
+/** A stored kind under the model's dtype: codes and scales stay what they are. */
+function retyped(t: Wrapped, spec: ParameterSpec, dtype: DType): Tensor {
+  if (t.shape.length !== spec.shape.length || t.shape.some((d, i) => d !== spec.shape[i])) {
+    throw new AoError('ERR_AO_FORMAT', `the quantized shape is [${t.shape}], config.json means [${spec.shape}]`, {
+      tensor: spec.name,
+      fix: 'use the config.json that belongs to these weights',
+    });
+  }
+  return t.dtype === dtype ? t : keep(new Wrapped(t.rt, t.kind, { ...t.parts }, t.attrs, t.shape, dtype));
+}

@@ -1,0 +1,59 @@
+// A model family: what one architecture's config means, which tensors it has, and how they become a module tree.
+// One file per family; `families` is the one list of them.
+import { AoError, type Tensor } from '@ao/core';
+import type { ModelConfig } from '../config/model-config.ts';
+import type { CausalLM } from './causal-lm.ts';
+import { llama } from './llama.ts';
+
+/** What a tensor is used for; only the first two are quantized. */
+export type Role = 'linear' | 'embedding' | 'vector';
+
+export interface ParameterSpec {
+  /** Hugging Face's name. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly role: Role;
+  /** The head that turns hidden states into logits: quantized only where a rule names it. */
+  readonly output?: boolean;
+}
+
+export interface Outline {
+  readonly parameters: readonly ParameterSpec[];
+  /** Names that are other names of a parameter: { 'lm_head.weight': 'model.embed_tokens.weight' }. */
+  readonly tied: Readonly<Record<string, string>>;
+  build(weight: (name: string) => Tensor): CausalLM;
+}
+
+export interface ModelFamily {
+  readonly name: string;
+  readonly architectures: readonly string[];
+  readonly modelTypes: readonly string[];
+  /** Tensors that old checkpoints carry and nothing reads. */
+  readonly ignored?: RegExp;
+  /** Throws ERR_AO_CONFIG on a config that the family cannot run. */
+  outline(config: ModelConfig): Outline;
+}
+
+export const families: readonly ModelFamily[] = /*@__PURE__*/ Object.freeze([llama]);
+
+export function familyOf(config: ModelConfig): ModelFamily {
+  const found = families.find((f) =>
+    config.architecture === ''
+      ? f.modelTypes.includes(config.modelType)
+      : f.architectures.includes(config.architecture),
+  );
+  if (found) return found;
+  const known = families.flatMap((f) => f.architectures).join(', ');
+  throw new AoError(
+    'ERR_AO_CONFIG',
+    `${config.where}: architecture ${config.architecture || config.modelType} is not supported`,
+    {
+      fix: `supported: ${known}`,
+    },
+  );
+}
+
+/** 'model.layers.0.mlp.up_proj.weight' -> 'model.layers.0.mlp.up_proj'. */
+export function moduleOf(parameter: string): string {
+  return parameter.slice(0, Math.max(0, parameter.lastIndexOf('.')));
+}

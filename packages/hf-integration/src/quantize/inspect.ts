@@ -1,0 +1,65 @@
+// inspect(folder): what a model is made of, from its headers alone: every weight with its scheme, shape and bytes.
+
+import { schemeName } from '@ao/quantization';
+import { readModelConfig } from '../config/model-config.ts';
+import { openCheckpoint } from '../files/checkpoint.ts';
+import { PLAIN, type Stored, storedTensors } from '../files/stored.ts';
+import { familyOf, moduleOf } from '../models/family.ts';
+import { planQuantization } from './plan.ts';
+import { torchAoConfigFromJson } from './torchao-config.ts';
+
+export interface InspectedModule {
+  readonly name: string;
+  readonly parameter: string;
+  /** 'int4wo-32', or the dtype of what is not quantized. */
+  readonly scheme: string;
+  readonly shape: readonly number[];
+  readonly bytes: number;
+  /** torchao's class, where quantized. */
+  readonly type?: string;
+}
+
+export interface Inspection {
+  readonly architecture: string;
+  readonly parameters: number;
+  readonly bytes: number;
+  readonly modules: readonly InspectedModule[];
+}
+
+export async function inspect(folder: string): Promise<Inspection> {
+  const config = await readModelConfig(folder);
+  const outline = familyOf(config).outline(config);
+  await using checkpoint = await openCheckpoint(folder);
+  const stored = storedTensors(checkpoint.tensors);
+  const schemes = new Map<string, string>();
+  if (config.quantizationConfig) {
+    const plan = planQuantization(outline, torchAoConfigFromJson(config.quantizationConfig, config.where));
+    for (const p of plan.parameters) if (p.config) schemes.set(p.parameter.name, schemeName(p.config));
+  }
+  const shapes = new Map(outline.parameters.map((p) => [p.name, p.shape]));
+  const one = (s: Stored): InspectedModule => {
+    const quantized = s.type !== PLAIN;
+    return {
+      name: moduleOf(s.name),
+      parameter: s.name,
+      scheme: quantized
+        ? (schemes.get(s.name) ?? s.type)
+        : (DTYPES[checkpoint.tensors.entry(s.name).dtype] ?? checkpoint.tensors.entry(s.name).dtype),
+      shape: shapes.get(s.name) ?? (quantized ? [] : checkpoint.tensors.entry(s.name).shape),
+      bytes: s.nbytes,
+      ...(quantized ? { type: s.type } : {}),
+    };
+  };
+  const order = new Map(outline.parameters.map((p, i) => [p.name, i]));
+  const rank = (m: InspectedModule): number => order.get(m.parameter) ?? order.size;
+  const modules = [...stored.values()].map(one).sort((a, b) => rank(a) - rank(b));
+  const numel = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
+  return {
+    architecture: config.architecture || config.modelType,
+    parameters: modules.reduce((n, m) => n + numel(m.shape), 0),
+    bytes: modules.reduce((n, m) => n + m.bytes, 0),
+    modules,
+  };
+}
+
+const DTYPES: Readonly<Record<string, string>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };

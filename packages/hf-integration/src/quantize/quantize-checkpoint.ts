@@ -1,0 +1,191 @@
+// quantizeCheckpoint(folder, output): disk to disk, one tensor at a time: read, quantize, spool; then the files in their final
+// order. Memory: one tensor and its quantized form. The output appears whole: weights first, config.json last.
+
+import { join, resolve } from 'node:path';
+import {
+  AoError,
+  dtypeBySafetensors,
+  keep,
+  planShards,
+  type Runtime,
+  type SafetensorsItem,
+  safetensorsIndex,
+  scope,
+  type TensorFile,
+  writeSafetensors,
+} from '@ao/core';
+import { computeError, type QuantizeReport, type TensorPlan } from '@ao/quantization';
+import { autoRuntime } from '../auto-runtime.ts';
+import { readModelConfig } from '../config/model-config.ts';
+import { openCheckpoint } from '../files/checkpoint.ts';
+import { copyModelFiles, writeConfig } from '../files/model-files.ts';
+import { createFile, writeText } from '../files/node-file.ts';
+import { PIECE, readTensor } from '../files/read-tensor.ts';
+import { Spool } from '../files/spool.ts';
+import { stage } from '../files/stage.ts';
+import { fileMetadata, flattened, ownersOf, type Storing, storingPlain } from '../files/stored.ts';
+import { checkNames } from '../load/check-names.ts';
+import { familyOf, type ModelFamily, type Outline } from '../models/family.ts';
+import type { OnProgress } from '../progress.ts';
+import { planQuantization } from './plan.ts';
+import { type Outcome, report } from './report.ts';
+import { tensorPlans } from './tensor-plans.ts';
+import { type TorchAoConfig, torchAoConfigToJson } from './torchao-config.ts';
+
+export interface QuantizeCheckpointOptions {
+  readonly quantizationConfig: TorchAoConfig;
+  readonly runtime?: Runtime;
+  readonly device?: string;
+  /** Replace the model that the output folder holds. */
+  readonly overwrite?: boolean;
+  readonly maxShardSize?: number;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+const SHARD = 5_000_000_000;
+
+export async function quantizeCheckpoint(
+  folder: string,
+  output: string,
+  options: QuantizeCheckpointOptions,
+): Promise<QuantizeReport> {
+  const { quantizationConfig: quantization, device = 'auto', onProgress, signal, maxShardSize = SHARD } = options;
+  const { family, outline } = await readOutline(folder);
+  const plan = planQuantization(outline, quantization);
+  if (resolve(folder) === resolve(output)) {
+    throw new AoError('ERR_AO_CONFIG', 'the output folder is the model’s own', { fix: 'give another folder' });
+  }
+  await using checkpoint = await openCheckpoint(folder);
+  const { tensors } = checkpoint;
+  checkNames(family, outline, new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
+  const rt = options.runtime ?? (await autoRuntime({ device }));
+  const plans = tensorPlans(rt, plan, (name) => dtypeBySafetensors(tensors.entry(name).dtype).name);
+  const staged = await stage(output, { overwrite: options.overwrite ?? false });
+  const spool = await Spool.create(staged.folder);
+  try {
+    const work = new Work(rt, tensors, spool, device === 'auto' ? rt.device : device);
+    const total = outline.parameters.reduce((n, p) => n + sizeOf(tensors, p.name), 0);
+    let loaded = 0;
+    for (const { name } of outline.parameters) {
+      signal?.throwIfAborted();
+      await work.take(name, plans.get(name));
+      loaded += sizeOf(tensors, name);
+      onProgress?.({ phase: 'quantize', name, loaded, total });
+    }
+    await writeFiles(staged.folder, work, tensors, spool, maxShardSize, onProgress, signal);
+    await spool.remove();
+    await copyModelFiles(folder, staged.folder);
+    await writeConfig(folder, staged.folder, { quantization_config: torchAoConfigToJson(quantization) });
+    signal?.throwIfAborted();
+    await staged.commit();
+    return report(outline, plan, plans, work.outcomes, false);
+  } catch (error) {
+    await spool.remove();
+    await staged.abort();
+    throw error;
+  } finally {
+    if (!options.runtime) await rt.close();
+  }
+}
+
+async function readOutline(folder: string): Promise<{ family: ModelFamily; outline: Outline }> {
+  const config = await readModelConfig(folder);
+  if (config.quantizationConfig) {
+    throw new AoError('ERR_AO_CONFIG', `${folder} is quantized already`, {
+      fix: 'quantize the model that it was made from',
+    });
+  }
+  const family = familyOf(config);
+  return { family, outline: family.outline(config) };
+}
+
+/** The loop's state: what each tensor becomes. */
+class Work {
+  readonly stored = new Map<string, Storing>();
+  readonly outcomes = new Map<string, Outcome>();
+  readonly #rt: Runtime;
+  readonly #file: TensorFile;
+  readonly #spool: Spool;
+  readonly #device: string;
+
+  constructor(rt: Runtime, file: TensorFile, spool: Spool, device: string) {
+    this.#rt = rt;
+    this.#file = file;
+    this.#spool = spool;
+    this.#device = device;
+  }
+
+  async take(name: string, plan: TensorPlan | undefined): Promise<void> {
+    const { dtype: stored, shape } = this.#file.entry(name);
+    const dtype = dtypeBySafetensors(stored).name;
+    const bytesBefore = sizeOf(this.#file, name);
+    if (!plan) {
+      this.stored.set(name, storingPlain(name, stored, shape));
+      this.outcomes.set(name, { dtype, bytesBefore, bytesAfter: bytesBefore, sqnr: null });
+      return;
+    }
+    const weight = keep(await readTensor(this.#rt, this.#file, name, { device: this.#device }));
+    const quantized = keep(scope(() => plan.quantize(weight)));
+    const sqnr = await computeError(weight, quantized);
+    weight.dispose();
+    await flattened(name, quantized, async (tensors, metadata) => {
+      const items: SafetensorsItem[] = [];
+      let bytesAfter = 0;
+      for (const [key, part] of tensors) {
+        const { buffer, byteOffset, byteLength } = await part.bits();
+        await this.#spool.write(key, new Uint8Array(buffer, byteOffset, byteLength));
+        items.push({ name: key, dtype: part.dtype.safetensors, shape: part.shape });
+        bytesAfter += byteLength;
+      }
+      this.stored.set(name, { items, metadata });
+      this.outcomes.set(name, { dtype, bytesBefore, bytesAfter, sqnr });
+    });
+    quantized.dispose();
+  }
+}
+
+async function writeFiles(
+  output: string,
+  { stored }: Work,
+  tensors: TensorFile,
+  spool: Spool,
+  maxShardSize: number,
+  onProgress: OnProgress | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const owner = ownersOf(stored);
+  const shards = planShards<SafetensorsItem>(
+    [...stored.values()].flatMap((s) => s.items),
+    maxShardSize,
+  );
+  const total = shards.reduce((n, s) => n + s.nbytes, 0);
+  let loaded = 0;
+  for (const { file, items } of shards) {
+    const bytes = async function* (name: string): AsyncGenerator<Uint8Array> {
+      const pieces = spool.has(name) ? spool.read(name) : piecesOf(tensors, name);
+      for await (const piece of pieces) {
+        yield piece;
+        loaded += piece.byteLength;
+        onProgress?.({ phase: 'save', name: owner.get(name)!, loaded, total });
+      }
+    };
+    const metadata = fileMetadata(items, owner, stored);
+    await writeSafetensors(await createFile(join(output, file)), items, ({ name }) => bytes(name), {
+      metadata,
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+  if (shards.length > 1) await writeText(join(output, 'model.safetensors.index.json'), safetensorsIndex(shards));
+}
+
+async function* piecesOf(file: TensorFile, name: string): AsyncGenerator<Uint8Array> {
+  for (let at = 0, size = sizeOf(file, name); at < size; at += PIECE) {
+    yield await file.readRange(name, at, Math.min(at + PIECE, size));
+  }
+}
+
+function sizeOf(file: TensorFile, name: string): number {
+  const { begin, end } = file.entry(name);
+  return end - begin;
+}

@@ -1,0 +1,102 @@
+// savePretrained(model, folder): config.json, weights (in files of at most maxShardSize) and the small files beside them; the
+// folder appears, or changes, only when all is written.
+
+import { join } from 'node:path';
+import { AoError, castTo, planShards, safetensorsIndex, scope, type Tensor, writeSafetensors } from '@ao/core';
+import { copyModelFiles, writeConfig } from './files/model-files.ts';
+import { createFile, writeText } from './files/node-file.ts';
+import { stage } from './files/stage.ts';
+import { fileMetadata, flattened, ownersOf, PLAIN, type Storing, storing, storingPlain } from './files/stored.ts';
+import type { CausalLM } from './models/causal-lm.ts';
+import type { OnProgress } from './progress.ts';
+import { type TorchAoConfig, torchAoConfigToJson } from './quantize/torchao-config.ts';
+import { UpcastTensor } from './upcast.ts';
+
+export interface SaveOptions {
+  /** What the model is quantized with; known where fromPretrained quantized or loaded it. */
+  readonly quantizationConfig?: TorchAoConfig;
+  /** Bytes; default 5 GB, as in transformers. */
+  readonly maxShardSize?: number;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+const SHARD = 5_000_000_000;
+
+export async function savePretrained(model: CausalLM, folder: string, options: SaveOptions = {}): Promise<void> {
+  const { origin } = model;
+  if (!origin) {
+    throw new AoError('ERR_AO_CONFIG', 'this model has no config to save', { fix: 'load models by fromPretrained' });
+  }
+  const quantization = options.quantizationConfig ?? origin.quantization;
+  const parameters = new Map([...model.namedParameters()]);
+  const stored = new Map<string, Storing>();
+  for (const [name, t] of parameters) {
+    // a weight that only waits in a narrower dtype is stored in its own
+    const plain = UpcastTensor.is(t);
+    stored.set(name, plain ? storingPlain(name, t.dtype.safetensors, t.shape) : await storing(name, t));
+  }
+  const quantized = [...stored.values()].some((s) => !s.metadata.includes(`"${PLAIN}"`));
+  if (quantized && !quantization) {
+    throw new AoError('ERR_AO_CONFIG', 'the model is quantized, but its config is not known', {
+      fix: 'pass savePretrained(folder, { quantizationConfig: torchAoConfig(...) }) with what quantize_ was given',
+    });
+  }
+  const staged = await stage(folder, { overwrite: true });
+  try {
+    await writeWeights(staged.folder, parameters, stored, options);
+    await copyModelFiles(origin.folder, staged.folder);
+    await writeConfig(origin.folder, staged.folder, {
+      dtype: model.dtype.name,
+      quantization_config: quantized ? torchAoConfigToJson(quantization!) : (undefined as never),
+    });
+    options.signal?.throwIfAborted();
+    await staged.commit();
+  } catch (error) {
+    await staged.abort();
+    throw error;
+  }
+}
+
+async function writeWeights(
+  folder: string,
+  parameters: ReadonlyMap<string, Tensor>,
+  stored: ReadonlyMap<string, Storing>,
+  { maxShardSize = SHARD, onProgress, signal }: SaveOptions,
+): Promise<void> {
+  const owner = ownersOf(stored);
+  const items = [...stored.values()].flatMap((s) => s.items);
+  const shards = planShards(items, maxShardSize);
+  const total = shards.reduce((n, s) => n + s.nbytes, 0);
+  let loaded = 0;
+  for (const { file, items: part } of shards) {
+    const sink = await createFile(join(folder, file));
+    const metadata = fileMetadata(part, owner, stored);
+    await writeSafetensors(
+      sink,
+      part,
+      async ({ name: key, begin, end }) => {
+        const name = owner.get(key)!;
+        const bytes = await bytesOf(name, parameters.get(name)!, key);
+        loaded += end - begin;
+        onProgress?.({ phase: 'save', name, loaded, total });
+        return bytes;
+      },
+      { metadata, ...(signal === undefined ? {} : { signal }) },
+    );
+  }
+  if (shards.length > 1) await writeText(join(folder, 'model.safetensors.index.json'), safetensorsIndex(shards));
+}
+
+/** The bytes of the item `key` of a parameter. */
+async function bytesOf(name: string, t: Tensor, key: string): Promise<Uint8Array> {
+  const dense = UpcastTensor.is(t) ? scope(() => castTo(t.parts['code']!, t.dtype)) : t;
+  try {
+    return await flattened(name, dense, async (tensors) => {
+      const { buffer, byteOffset, byteLength } = await tensors.get(key)!.bits();
+      return new Uint8Array(buffer, byteOffset, byteLength);
+    });
+  } finally {
+    if (dense !== t) dense.dispose();
+  }
+}

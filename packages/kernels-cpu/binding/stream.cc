@@ -1,0 +1,218 @@
+#include "stream.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <chrono>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace ao {
+namespace {
+
+// Whether a command has a sequence number.
+bool counts(int code) { return code >= 0 || code <= kWriteInline; }
+
+constexpr auto kSpin = std::chrono::microseconds(50);
+
+void pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+// Signals belong to the threads of the process that had them before.
+template <class Fn>
+std::thread without_signals(Fn fn) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  try {
+    std::thread thread(fn);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return thread;
+  } catch (...) {
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    throw;
+  }
+}
+
+} // namespace
+
+Stream::Stream(uint32_t* control, double* ring, ao_ctx* ctx, bool check, Settle settle, void* owner)
+    : control_(control), ring_(ring), ctx_(ctx), check_(check), settle_(settle), owner_(owner) {
+  int count;
+  entries_ = ao_cpu_entries(&count);
+  thread_ = without_signals([this] { loop(); });
+  pthread_setname_np(thread_.native_handle(), "ao-stream");
+}
+
+Stream::~Stream() {
+  stopping_.store(true);
+  wake();
+  thread_.join();
+  for (void* bytes : staged_) free(bytes);
+  ao_ctx_destroy(ctx_);
+}
+
+void Stream::wake() {
+  {
+    std::lock_guard<std::mutex> hold(sleep_);
+    word(control_, kSleeping).store(0);
+  }
+  woken_.notify_one();
+}
+
+void Stream::wait(uint32_t tail, uint32_t room, uint32_t sequence, uint32_t queued) {
+  const auto ready = [&] {
+    return kRingDoubles - (tail - word(control_, kHead).load()) >= room &&
+           sequence - word(control_, kCompleted).load() <= queued;
+  };
+  if (ready()) return;
+  std::unique_lock<std::mutex> hold(done_lock_);
+  waiting_.store(true);
+  done_.wait(hold, ready);
+  waiting_.store(false);
+}
+
+void* Stream::stage(const void* bytes, size_t size) {
+  void* copy = malloc(size);
+  if (!copy) return nullptr;
+  memcpy(copy, bytes, size);
+  std::lock_guard<std::mutex> hold(shared_);
+  staged_.insert(copy);
+  return copy;
+}
+
+Plan* Stream::add_plan(double id, const double* records, size_t length) {
+  auto plan = std::make_unique<Plan>(Plan{id, {records, records + length}});
+  Plan* const key = plan.get();
+  std::lock_guard<std::mutex> hold(shared_);
+  plans_.emplace(key, std::move(plan));
+  return key;
+}
+
+std::vector<Failure> Stream::take_failures() {
+  std::lock_guard<std::mutex> hold(shared_);
+  return std::move(failures_);
+}
+
+void Stream::loop() {
+  uint32_t head = 0;
+  while (await(head)) {
+    const uint32_t tail = word(control_, kTail).load(std::memory_order_acquire);
+    while (head != tail && !stopping_.load(std::memory_order_relaxed)) {
+      const double* command = ring_ + (head & (kRingDoubles - 1));
+      const int code = static_cast<int>(command[0]);
+      if (counts(code)) sequence_++;
+      head += code == kWrap ? kRingDoubles - (head & (kRingDoubles - 1)) : static_cast<uint32_t>(execute(command));
+      if (counts(code)) completed_++;
+      finish(head);
+      if (answer_.id == 0) continue;
+      settle_(owner_, answer_);
+      answer_ = {};
+    }
+  }
+}
+
+// False when the stream has to end.
+bool Stream::await(uint32_t head) {
+  const auto ready = [&] { return word(control_, kTail).load() != head || stopping_.load(); };
+  if (ready()) return !stopping_.load();
+  const auto until = std::chrono::steady_clock::now() + kSpin;
+  while (!ready()) {
+    for (int i = 0; i < 64; i++) pause();
+    if (std::chrono::steady_clock::now() < until) continue;
+    std::unique_lock<std::mutex> hold(sleep_);
+    woken_.wait(hold, [&] {
+      word(control_, kSleeping).store(1); // each time: a late wake() for an earlier sleep clears it
+      return ready();
+    });
+    word(control_, kSleeping).store(0);
+  }
+  return !stopping_.load();
+}
+
+void Stream::finish(uint32_t head) {
+  word(control_, kCompleted).store(completed_, std::memory_order_release);
+  word(control_, kHead).store(head);
+  if (!waiting_.load()) return;
+  {
+    std::lock_guard<std::mutex> hold(done_lock_);
+  }
+  done_.notify_one();
+}
+
+// Runs one command and returns how many doubles it takes.
+size_t Stream::execute(const double* command) {
+  const int code = static_cast<int>(command[0]);
+  if (code >= 0) {
+    run_kernel(entries_[code], command + 1);
+    return 1 + static_cast<size_t>(entries_[code].record_length);
+  }
+  switch (code) {
+  case kDiscard:
+    heal(static_cast<uintptr_t>(command[1]));
+    return 2;
+  case kRelease:
+    heal(static_cast<uintptr_t>(command[1]));
+    arena_.release(reinterpret_cast<void*>(static_cast<uintptr_t>(command[1])));
+    return 2;
+  case kFreePlan: {
+    std::lock_guard<std::mutex> hold(shared_);
+    plans_.erase(reinterpret_cast<Plan*>(static_cast<uintptr_t>(command[1])));
+    return 2;
+  }
+  case kWriteInline:
+    run_write(command, command + 5);
+    return 5 + (static_cast<size_t>(command[3]) + 7) / 8;
+  case kWriteStaged: {
+    void* bytes = reinterpret_cast<void*>(static_cast<uintptr_t>(command[5]));
+    run_write(command, bytes);
+    free(bytes);
+    std::lock_guard<std::mutex> hold(shared_);
+    staged_.erase(bytes);
+    return 6;
+  }
+  case kCopy:
+    run_copy(command);
+    return 7;
+  case kRead:
+    run_read(command);
+    return 6;
+  case kReadFile:
+    run_read_file(command);
+    return 8;
+  case kFence:
+    answer_ = {command[1], 0, nullptr};
+    return 2;
+  case kReplay:
+    replay(*reinterpret_cast<const Plan*>(static_cast<uintptr_t>(command[1])));
+    return 2;
+  case kForeign: {
+    const ao_entry& entry = *reinterpret_cast<const ao_entry*>(static_cast<uintptr_t>(command[1]));
+    run_kernel(entry, command + 2);
+    return 2 + static_cast<size_t>(entry.record_length);
+  }
+  }
+  abort(); // the two sides disagree about the protocol, which load compares
+}
+
+void Stream::replay(const Plan& plan) {
+  plan_ = plan.id;
+  index_ = 0;
+  for (size_t at = 0; at < plan.records.size() && !stopping_.load(std::memory_order_relaxed);) {
+    const double* command = plan.records.data() + at;
+    at += execute(command);
+    if (counts(static_cast<int>(command[0]))) index_++;
+  }
+  plan_ = 0;
+}
+
+} // namespace ao

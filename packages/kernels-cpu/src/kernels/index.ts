@@ -1,0 +1,19 @@
+// All entries of the cpu backend.
+import { type Entry, packer } from '@ao/core';
+import { decoderKernels } from './attention.ts';
+import { elementwise } from './elementwise.ts';
+import { linearKernels } from './linear.ts';
+import { movement } from './movement.ts';
+import { cpuPacker } from './packer.ts';
+import { quantizeKernels } from './quantize.ts';
+import { rowKernels } from './rows.ts';
+
+export const cpuEntries = (): Entry[] => [
+  ...elementwise(),
+  ...movement(),
+  ...rowKernels(),
+  ...decoderKernels(),
+  ...linearKernels(),
+  ...quantizeKernels(),
+  packer('cpu', cpuPacker),
+];

@@ -1,0 +1,77 @@
+// Packing: canonical codes, scales and zero points to the panels of kernels/cpu/gemm/packed.h, and back bit for bit.
+import * as ao from '@ao/core';
+import { Dense, type DType, empty, type PackedWeight, type Packer, type WeightFormat, type WeightParts } from '@ao/core';
+import type { CpuBackend } from '../backend.ts';
+import { address, addressOr, calls } from './support.ts';
+
+/** AO_INT4 of include/ao/weights.h; the other codes are dtypes. */
+const INT4 = 16;
+const CODES: Readonly<Record<WeightFormat['code'], number>> = {
+  float32: ao.float32.code,
+  float16: ao.float16.code,
+  bfloat16: ao.bfloat16.code,
+  int8: ao.int8.code,
+  int4: INT4,
+};
+const ZERO_DOMAINS = ['none', 'int', 'float'] as const;
+const ACTIVATIONS = ['exact', 'int8-group', 'int8-token', 'int8-token-asym'] as const;
+
+export const codeOf = (f: WeightFormat): number => CODES[f.code];
+export const zeroDomainOf = (f: WeightFormat): number => ZERO_DOMAINS.indexOf(f.zeroDomain);
+export const activationOf = (f: WeightFormat): number => ACTIVATIONS.indexOf(f.activation);
+
+class CpuPackedWeight implements PackedWeight {
+  readonly device = 'cpu';
+  readonly format: WeightFormat;
+  readonly dtype: DType;
+  readonly data: Dense;
+  readonly #codes: DType;
+  readonly #scale: DType | undefined;
+  readonly #zero: DType | undefined;
+
+  constructor(parts: WeightParts, dtype: DType, data: Dense) {
+    this.format = parts.format;
+    this.dtype = dtype;
+    this.data = data;
+    this.#codes = parts.codes.dtype;
+    this.#scale = parts.scale?.dtype;
+    this.#zero = parts.zero?.dtype;
+  }
+
+  unpack(): WeightParts {
+    const { N, K, groupSize, code } = this.format;
+    const { rt } = this.data;
+    const make = (shape: number[], dtype: DType) => empty(rt, shape, { dtype, device: 'cpu' });
+    const codes = make([N, code === 'int4' ? Math.ceil(K / 2) : K], this.#codes);
+    const scale = this.#scale && make([N, K / groupSize], this.#scale);
+    const zero = this.#zero && make([N, K / groupSize], this.#zero);
+    calls(this.data).unpack_weight(address(codes), addressOr(scale), addressOr(zero), address(this.data), N, K, 0, N);
+    return { format: this.format, codes, ...(scale && { scale }), ...(zero && { zero }) };
+  }
+
+  guard(): void {
+    this.data.guard();
+  }
+
+  dispose(): void {
+    this.data.dispose();
+  }
+}
+
+export const cpuPacker: Packer = {
+  pack(parts, dtype) {
+    const { format: f, codes, scale, zero } = parts;
+    const backend = codes.storage.backend as CpuBackend;
+    backend.refuseWhileCapturing('prepare');
+    const [scaleType, zeroType] = [scale?.dtype.code ?? 0, zero?.dtype.code ?? 0];
+    const size = backend.weightPackedSize(codeOf(f), f.N, f.K, f.groupSize, zeroDomainOf(f), scaleType, zeroType);
+    if (size < 0) return null;
+    const data = empty(codes.rt, [size], { dtype: ao.uint8, device: 'cpu' });
+    const plain = [codes, scale, zero].map((t) => (t === undefined ? undefined : (ao.contiguous(t) as Dense)));
+    calls(codes).pack_weight(
+      address(data), address(plain[0] as Dense), addressOr(plain[1]), addressOr(plain[2]), codeOf(f), f.N, f.K, f.groupSize,
+      zeroDomainOf(f), scaleType, zeroType, activationOf(f), 0, f.N,
+    );
+    return new CpuPackedWeight(parts, dtype, data);
+  },
+};

@@ -1,0 +1,137 @@
+// Finds and opens the addon: the local build first, then the platform package. One error carries every reason and its fix.
+// AO_NATIVE=0 refuses native code, AO_NATIVE=<path of a .node> takes that file only.
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { AoError } from '@ao/core';
+import { ABI_HASH } from './abi.ts';
+import { ADDON_FUNCTIONS, type Addon } from './addon.ts';
+import { PROTOCOL } from './protocol.ts';
+
+export interface Loaded {
+  readonly addon: Addon;
+  readonly library: string;
+}
+
+interface Host {
+  readonly platform: string;
+  readonly arch: string;
+  readonly musl: boolean;
+}
+
+const ELF_MACHINES: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
+const REBUILD = 'build it here: pnpm --filter @ao/kernels-cpu build:native';
+
+export function host(): Host {
+  const { platform, arch } = process;
+  if (platform !== 'linux') return { platform, arch, musl: false };
+  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
+  return { platform, arch, musl: report !== undefined && report.header?.glibcVersionRuntime === undefined };
+}
+
+export function platformPackage({ platform, arch, musl }: Host): string {
+  return `@ao/kernels-cpu-${platform}-${arch}${musl ? '-musl' : ''}`;
+}
+
+/** Why a file is not a shared object of this machine, or undefined. dlopen of anything else could do harm. */
+export function refusal(file: string, { platform, arch }: Host): string | undefined {
+  if (platform !== 'linux') return undefined;
+  const header = Buffer.alloc(20);
+  const fd = openSync(file, 'r');
+  try {
+    const size = readSync(fd, header, 0, 20, 0);
+    if (size < 20 || header.readUInt32BE(0) !== 0x7f454c46) return 'is not a shared object';
+  } finally {
+    closeSync(fd);
+  }
+  const machine = header.readUInt16LE(18);
+  const name = Object.keys(ELF_MACHINES).find((key) => ELF_MACHINES[key] === machine) ?? `ELF machine ${machine}`;
+  return name === arch ? undefined : `is built for ${name}, this is ${arch}`;
+}
+
+/** The addon behind an opened module; throws where it was built from other sources. */
+export function accept(module: unknown, library: string): Addon {
+  const addon = module as Partial<Addon>;
+  const missing = ADDON_FUNCTIONS.filter((name) => typeof addon?.[name] !== 'function');
+  if (typeof addon?.abiHash !== 'string' || missing.length > 0) {
+    throw new AoError(
+      'ERR_AO_DEVICE',
+      `${library} is not this package's addon (${missing.join(', ') || 'abiHash'} missing)`,
+      {
+        fix: REBUILD,
+      },
+    );
+  }
+  for (const [what, ours, theirs] of [
+    ['kernels/cpu/exports.inc', ABI_HASH, addon.abiHash],
+    ['the ring', PROTOCOL, addon.protocol],
+  ]) {
+    if (ours === theirs) continue;
+    throw new AoError(
+      'ERR_AO_DEVICE',
+      `${library} was built from another ${what}: it has '${theirs}', src/abi.ts has '${ours}'`,
+      {
+        fix: `pnpm --filter @ao/kernels-cpu abi && pnpm --filter @ao/kernels-cpu build:native, or install equal versions of @ao/kernels-cpu and its platform package`,
+      },
+    );
+  }
+  return addon as Addon;
+}
+
+/** Opens a file, or returns the reason why it does not open. */
+function open(file: string, machine: Host, require: NodeJS.Require): Loaded | string {
+  if (!existsSync(file)) return 'is not there';
+  const wrong = refusal(file, machine);
+  if (wrong !== undefined) return wrong;
+  let module: unknown;
+  try {
+    module = require(file);
+  } catch (error) {
+    return `does not open: ${error instanceof Error ? error.message : String(error)}`;
+  }
+  return { addon: accept(module, file), library: file };
+}
+
+export function load(native = process.env['AO_NATIVE']): Loaded {
+  if (native === '0') {
+    throw new AoError('ERR_AO_DEVICE', 'AO_NATIVE=0 asks for no native code, so cpu() cannot open', {
+      fix: "unset AO_NATIVE, or leave cpu() out of createRuntime({ use }) and run on device 'reference'",
+    });
+  }
+  const require = createRequire(import.meta.url);
+  const machine = host();
+  const reasons: string[] = [];
+  const attempt = (file: string, fix: string): Loaded | undefined => {
+    const result = open(file, machine, require);
+    if (typeof result !== 'string') return result;
+    reasons.push(`${file} ${result} (${fix})`);
+    return undefined;
+  };
+  const failed = (): never => {
+    throw new AoError(
+      'ERR_AO_DEVICE',
+      `no addon for ${machine.platform}-${machine.arch}${machine.musl ? ' (musl)' : ''}:\n  ${reasons.join('\n  ')}`,
+      {
+        fix: 'one of the fixes in parentheses',
+      },
+    );
+  };
+  if (native !== undefined && native !== '')
+    return attempt(native, 'AO_NATIVE names it; give the path of an ao_cpu.node, or unset it') ?? failed();
+
+  const local = attempt(
+    require.resolve('../package.json').replace(/package\.json$/, 'build/Release/ao_cpu.node'),
+    REBUILD,
+  );
+  if (local !== undefined) return local;
+  const name = platformPackage(machine);
+  try {
+    const packaged = attempt(require.resolve(`${name}/ao_cpu.node`), `reinstall ${name}`);
+    if (packaged !== undefined) return packaged;
+  } catch (error) {
+    if (error instanceof AoError) throw error;
+    reasons.push(
+      `${name} is not installed (npm install ${name}; optional dependencies must not be omitted, and not every platform has one)`,
+    );
+  }
+  return failed();
+}

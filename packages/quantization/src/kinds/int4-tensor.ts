@@ -1,0 +1,152 @@
+// Int4Tensor: int4 codes two to a byte [N, K / 2] (low nibble = even column), scale and zero_point [K / g, N] in the weight's
+// dtype; w = q * scale + zero_point with q in -8..7, in float32 and rounded once.
+import {
+  AoError,
+  cast,
+  contiguous,
+  type Dense,
+  defineKind,
+  dequantizeAffineTinygemm,
+  type Entry,
+  embedding,
+  embeddingWeight,
+  type FileForm,
+  float32,
+  type KindOf,
+  kindEntry,
+  linear,
+  linearWeight,
+  mul,
+  override,
+  scope,
+  type Tensor,
+  transpose,
+  unpackInt4,
+  type WeightParts,
+  type WrappedOf,
+} from '@ao/core';
+import type { Activation } from '../config/names.ts';
+import {
+  decodeActivation,
+  decodeDtypeName,
+  decodeInts,
+  encodeDtype,
+  formatError,
+  withActivation,
+} from './attributes.ts';
+import { alias, copyOverrides, cut, mapParts, rebuild } from './blocks.ts';
+
+export interface Int4Attrs {
+  readonly blockSize: readonly number[];
+  /** torchao's: bfloat16, or float8_e4m3fn for kernels that quantize the activation to float8. */
+  readonly activationDtype: string;
+  readonly activation: Activation;
+}
+
+type Part = 'qdata' | 'scale' | 'zero_point';
+export type Int4Tensor = WrappedOf<Part, 'act_pre_scale', Int4Attrs>;
+
+const flip = (t: Tensor): Dense => contiguous(transpose(t, 0, 1)) as Dense;
+
+function weight(t: Int4Tensor): WeightParts | null {
+  if (t.ndim !== 2 || t.act_pre_scale !== undefined || t.attrs.activationDtype !== 'bfloat16') return null;
+  const [N, K] = t.shape as [number, number];
+  const groupSize = t.attrs.blockSize[1] as number;
+  const format = { code: 'int4', N, K, groupSize, zeroDomain: 'float', activation: t.attrs.activation } as const;
+  return { format, codes: t.qdata as Dense, scale: flip(t.scale), zero: flip(t.zero_point) };
+}
+
+const file: FileForm<Int4Tensor> = {
+  type: 'Int4Tensor',
+  names: (t) => [...(t.act_pre_scale === undefined ? [] : ['act_pre_scale']), 'qdata', 'scale', 'zero_point'],
+  encode: (t) => {
+    const data = {
+      activation_dtype: encodeDtype(t.attrs.activationDtype),
+      block_size: t.attrs.blockSize,
+      shape: t.shape,
+    };
+    return withActivation(data, t.attrs.activation);
+  },
+  decode: (json, parts) => ({
+    attrs: {
+      blockSize: decodeInts(json.block_size, 'block_size'),
+      activationDtype: json.activation_dtype === undefined ? 'bfloat16' : decodeDtypeName(json.activation_dtype),
+      activation: decodeActivation(json),
+    } satisfies Int4Attrs,
+    shape: decodeInts(json.shape, 'shape'),
+    dtype: (parts.scale as Tensor).dtype,
+  }),
+};
+
+export const int4Kind: KindOf<Part, 'act_pre_scale', Int4Attrs> = /*@__PURE__*/ defineKind('int4', {
+  parts: ['qdata', 'scale', 'zero_point'],
+  optional: ['act_pre_scale'],
+  attrs(value): Int4Attrs {
+    const attrs = value as Int4Attrs;
+    if (!Array.isArray(attrs.blockSize))
+      throw formatError('an int4 tensor needs a blockSize', attrs, 'give e.g. [1, 32]');
+    return Object.freeze({ ...attrs });
+  },
+  dequantize: (t: Int4Tensor) =>
+    scope(() => {
+      const [scale, zero] = [cast(flip(t.scale), float32), cast(flip(t.zero_point), float32)];
+      return cast(dequantizeAffineTinygemm(unpackInt4(t.qdata), t.attrs.blockSize, scale, zero, 'int4'), t.dtype);
+    }),
+  weight,
+  fromWeight: ({ codes, scale, zero }) => ({
+    qdata: codes,
+    scale: flip(scale as Tensor),
+    zero_point: flip(zero as Tensor),
+  }),
+  packs: ['qdata', 'scale', 'zero_point'],
+  file,
+});
+
+function int4Linear(input: Tensor, w: Int4Tensor, b: Tensor | undefined): Tensor {
+  if (w.attrs.activationDtype !== 'bfloat16') {
+    throw new AoError('ERR_AO_KERNEL', `this int4 weight wants its activation in ${w.attrs.activationDtype}`, {
+      op: 'linear',
+      fix: 'dequantize it, or quantize the model again with int4WeightOnly()',
+    });
+  }
+  const x = w.act_pre_scale === undefined ? input : cast(mul(input, w.act_pre_scale), input.dtype);
+  const parts = weight(w);
+  if (parts === null) return linear(x, x.rt.dequantize(w), b);
+  return linearWeight(x, parts.codes, parts.scale, parts.zero, b, parts.format);
+}
+
+function int4Embedding(w: Int4Tensor, indices: Tensor): Tensor {
+  const parts = weight(w);
+  if (parts === null) return embedding(w.rt.dequantize(w), indices);
+  return embeddingWeight(parts.codes, parts.scale, parts.zero, indices, parts.format, w.dtype);
+}
+
+const makeEntries = (): readonly Entry[] => [
+  kindEntry(int4Kind),
+  override(linear, 1, int4Kind, (x, w, b) => scope(() => int4Linear(x, w as Int4Tensor, b))),
+  override(embedding, 0, int4Kind, (w, indices) => scope(() => int4Embedding(w as Int4Tensor, indices))),
+  ...copyOverrides(int4Kind, (t, spanFor) => {
+    const w = t as Int4Tensor;
+    const group = w.attrs.blockSize[1] as number;
+    const span = spanFor((dim) => (dim === 1 ? group : 1));
+    const columns = span.dim === 1;
+    const part = (p: Tensor): Tensor => cut(p, 1 - span.dim, span, columns ? group : 1);
+    const parts = {
+      ...mapParts(w, alias),
+      qdata: cut(w.qdata, span.dim, span, columns ? 2 : 1),
+      scale: part(w.scale),
+      zero_point: part(w.zero_point),
+    };
+    return rebuild(
+      w,
+      parts,
+      w.attrs,
+      w.shape.map((size, i) => (i === span.dim ? span.end - span.start : size)),
+    );
+  }),
+];
+
+const entries = /*@__PURE__*/ makeEntries();
+
+/** Int4Tensor for an extension: always the same entries, so that several schemes may give them. */
+export const int4KindEntries = (): readonly Entry[] => entries;

@@ -1,0 +1,149 @@
+// quantize_: replaces a model's weights by quantized ones, in place. Everything that can be wrong is found before any work:
+// one error lists each weight that cannot have its scheme, and what would fit.
+import {
+  type Dense,
+  getParameter,
+  type Module,
+  packWeight,
+  prepare,
+  type Runtime,
+  replaceTensor,
+  scope,
+  type Tensor,
+  to,
+  unpackedOf,
+} from '@ao/core';
+import type { AoConfig } from '../config/config.ts';
+import { configError } from '../config/field.ts';
+import type { Rules } from '../rules/rules.ts';
+import { modelBytes, tensorBytes } from './bytes.ts';
+import { decibels, errorNorms } from './compute-error.ts';
+import { preflight } from './preflight.ts';
+import type { QuantizeReport, QuantizeRow } from './report.ts';
+import { type Decision, type FilterFn, selectWeights } from './select.ts';
+import { isProblem, type TensorPlan } from './trait.ts';
+
+export interface QuantizeOptions {
+  /** Which modules a plain config is for; every Linear unless given. */
+  readonly filterFn?: FilterFn;
+  /** Rules that come before the config: the first that matches decides, null leaves the module. */
+  readonly rules?: Rules;
+  /** Moves the model there first. */
+  readonly device?: string;
+  /** What to do with weights that cannot have their scheme: an error before any work (default), or leave them. */
+  readonly onUnsupported?: 'error' | 'skip';
+  /** Only report what would be done. */
+  readonly dryRun?: boolean;
+  /** Measure the SQNR of each weight (default). */
+  readonly sqnr?: boolean;
+  readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly fqn: string }) => void;
+  readonly signal?: AbortSignal;
+}
+
+function runtimeOf(model: Module): Runtime {
+  const [first] = model.parameters();
+  if (first === undefined) throw configError('the model has no parameters', 'give a model with weights');
+  return first.rt;
+}
+
+type RowBase = Pick<QuantizeRow, 'fqn' | 'tied' | 'shape' | 'dtype' | 'rule'>;
+
+function rowBase(d: Decision, weight: Tensor): RowBase {
+  const [fqn = '', ...tied] = d.names;
+  return { fqn, tied, shape: weight.shape, dtype: weight.dtype.name, ...(d.rule !== undefined && { rule: d.rule }) };
+}
+
+function leftRow(d: Decision, weight: Tensor, skipped: string): QuantizeRow {
+  const bytes = tensorBytes(weight);
+  const bits = weight.kind === null ? weight.dtype.bits : Math.round((8 * bytes) / weight.numel);
+  return {
+    ...rowBase(d, weight),
+    scheme: null,
+    bits,
+    activation: 'exact',
+    bytesBefore: bytes,
+    bytesAfter: bytes,
+    sqnr: null,
+    skipped,
+  };
+}
+
+function madeRow(
+  base: RowBase,
+  plan: TensorPlan,
+  bytesBefore: number,
+  bytesAfter: number,
+  sqnr: number | null,
+): QuantizeRow {
+  const { scheme, bits, activation } = plan;
+  return { ...base, scheme, bits, activation, bytesBefore, bytesAfter, sqnr };
+}
+
+async function moveTo(model: Module, device: string): Promise<void> {
+  for (const [, t] of [...model.namedParameters()]) {
+    if (t.device !== device) replaceTensor(model, t, await to(t, device));
+  }
+}
+
+/** Quantizes, measures and packs one weight; the old one is disposed. */
+async function replace(
+  model: Module,
+  d: Decision,
+  weight: Tensor,
+  plan: TensorPlan,
+  measure: boolean,
+): Promise<QuantizeRow> {
+  const base = rowBase(d, weight);
+  const before = tensorBytes(weight);
+  const quantized = scope(() => plan.quantize(unpackedOf(weight) as Dense));
+  const norms = measure ? errorNorms(weight, quantized) : null;
+  replaceTensor(model, weight, quantized);
+  packWeight(quantized.rt, quantized);
+  return madeRow(base, plan, before, tensorBytes(quantized), norms === null ? null : await decibels(norms));
+}
+
+/**
+ * Quantizes a model in place and packs it for its device. `config` is a config, ordered rules, or fqnToConfig.
+ * Rejects with ERR_AO_CONFIG, nothing changed, naming every weight that cannot have its scheme.
+ */
+export async function quantize_(
+  model: Module,
+  config: AoConfig | Rules | null,
+  options: QuantizeOptions = {},
+): Promise<QuantizeReport> {
+  const { dryRun = false, sqnr = true, onUnsupported = 'error', device, signal } = options;
+  if (typeof config === 'function' || typeof config === 'string') {
+    throw configError(
+      `quantize_ takes a config, not a ${typeof config}`,
+      'pass e.g. int8WeightOnly(), or parseScheme(name)',
+    );
+  }
+  const rt = runtimeOf(model.named());
+  const { decisions, unusedRules } = selectWeights(model, config, options.rules ?? [], options.filterFn);
+  for (const rule of unusedRules)
+    rt.say({ level: 'warn', code: 'unused-rule', message: `rule '${rule}' matches no weight` }, rule);
+  const plans = preflight(rt, decisions, onUnsupported === 'skip');
+  if (device !== undefined) rt.backend(device);
+  const bytesBefore = modelBytes(model);
+  if (device !== undefined && !dryRun) await moveTo(model, device);
+
+  const rows: QuantizeRow[] = [];
+  const total = [...plans.values()].filter((p) => !isProblem(p)).length;
+  let done = 0;
+  for (const d of decisions) {
+    const fqn = d.names[0] as string;
+    const weight = getParameter(model, fqn);
+    const plan = plans.get(d);
+    if (plan === undefined) rows.push(leftRow(d, weight, d.skipped ?? 'no rule matches'));
+    else if (isProblem(plan)) rows.push(leftRow(d, weight, `${plan.problem}; ${plan.fix}`));
+    else if (dryRun) rows.push(madeRow(rowBase(d, weight), plan, tensorBytes(weight), plan.bytes, null));
+    else {
+      signal?.throwIfAborted();
+      rows.push(await replace(model, d, weight, plan, sqnr));
+      options.onProgress?.({ done: ++done, total, fqn });
+    }
+  }
+  if (!dryRun) await prepare(model);
+  const change = rows.reduce((sum, r) => sum + r.bytesAfter - r.bytesBefore, 0);
+  return { rows, bytesBefore, bytesAfter: dryRun ? bytesBefore + change : modelBytes(model), unusedRules, dryRun };
+}

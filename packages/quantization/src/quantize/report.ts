@@ -1,0 +1,61 @@
+// What quantize_ did, or would do: one row per weight, each with what it became or why it was left.
+export interface QuantizeRow {
+  /** Fully qualified name of the parameter; the module's name is this without the last part. */
+  readonly fqn: string;
+  /** Other names of the same tensor. */
+  readonly tied: readonly string[];
+  readonly shape: readonly number[];
+  readonly dtype: string;
+  /** The scheme it has now, or null where it was left. */
+  readonly scheme: string | null;
+  /** Bits of one code, or of one value where it was left. */
+  readonly bits: number;
+  /** How the activation is read: 'exact', 'int8-group', 'int8-token', ... */
+  readonly activation: string;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  /** Of the weight, in decibels; null where it was left or not measured. */
+  readonly sqnr: number | null;
+  /** The rule that decided; absent for the default. */
+  readonly rule?: string;
+  /** Why it was left. */
+  readonly skipped?: string;
+}
+
+export interface QuantizeReport {
+  readonly rows: readonly QuantizeRow[];
+  /** All parameters of the model, ties counted once. */
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  /** Rules that matched nothing. */
+  readonly unusedRules: readonly string[];
+  /** True where nothing was changed. */
+  readonly dryRun: boolean;
+}
+
+const mega = (bytes: number): string => (bytes / 2 ** 20).toFixed(2);
+
+/** The report as a table of text, one line per weight and a line of sums. */
+export function formatReport(report: QuantizeReport): string {
+  const header = ['weight', 'shape', 'scheme', 'bits', 'activation', 'MiB before', 'after', 'SQNR dB', 'note'];
+  const lines = report.rows.map((r) => [
+    r.fqn + (r.tied.length > 0 ? ` (= ${r.tied.join(', ')})` : ''),
+    r.shape.join('x'),
+    r.scheme ?? '-',
+    String(r.bits),
+    r.activation,
+    mega(r.bytesBefore),
+    mega(r.bytesAfter),
+    r.sqnr === null ? '-' : r.sqnr.toFixed(2),
+    r.skipped ?? r.rule ?? '',
+  ]);
+  const widths = header.map((h, i) => Math.max(h.length, ...lines.map((l) => (l[i] as string).length)));
+  const text = (cells: string[]): string =>
+    cells
+      .map((c, i) => c.padEnd(widths[i] as number))
+      .join('  ')
+      .trimEnd();
+  const sum = `${report.dryRun ? 'would be' : 'now'} ${mega(report.bytesAfter)} MiB of ${mega(report.bytesBefore)} MiB`;
+  const unused = report.unusedRules.map((rule) => `rule '${rule}' matches nothing`);
+  return [text(header), ...lines.map(text), sum, ...unused].join('\n');
+}

@@ -1,0 +1,68 @@
+// The question that quantize_ asks of a config: what would you make of this weight? Schemes answer it in their extension.
+import { answer, type Dense, defineTrait, type Entry, type Tensor, type Trait } from '@ao/core';
+import type { AnyConfigSpec, AoConfig, ConfigSpec } from '../config/config.ts';
+
+export interface WeightInfo {
+  readonly shape: readonly number[];
+  /** Name of the weight's dtype. */
+  readonly dtype: string;
+}
+
+/** What a scheme will do to one weight. */
+export interface TensorPlan {
+  /** int4wo-32, ... */
+  readonly scheme: string;
+  /** Bits of one code. */
+  readonly bits: number;
+  /** Codes, scales and zero points together, as a packed weight holds them. */
+  readonly bytes: number;
+  /** How the activation is read: 'exact', 'int8-group', 'int8-token', 'int8-token-asym', or 'int8-static'. */
+  readonly activation: string;
+  /** Something the caller should know although it works. */
+  readonly warning?: string;
+  /** Makes the quantized tensor; the weight stays as it is. */
+  quantize(weight: Dense): Tensor;
+}
+
+/** Why a weight cannot have the scheme, and what it could have. */
+export interface TensorProblem {
+  readonly problem: string;
+  readonly fix: string;
+}
+
+export const planTrait: Trait<[info: WeightInfo], TensorPlan | TensorProblem> = /*@__PURE__*/ defineTrait('quantize');
+
+/** The spec of a config type, for the JSON codec of extensions that come from outside. */
+export const specTrait: Trait<[], AnyConfigSpec> = /*@__PURE__*/ defineTrait('config_spec');
+
+export const isProblem = (p: TensorPlan | TensorProblem): p is TensorProblem => 'problem' in p;
+
+/** Shared pre-flight of the integer schemes: a float matrix whose columns the group divides. */
+export function checkMatrix(
+  info: WeightInfo,
+  groupSize: number | null,
+  fits: readonly number[],
+  instead: string,
+): TensorProblem | undefined {
+  const shape = `[${info.shape}]`;
+  if (info.shape.length !== 2)
+    return { problem: `the weight ${shape} is no matrix`, fix: 'leave it out by a rule with null' };
+  if (!['float32', 'float16', 'bfloat16'].includes(info.dtype)) {
+    return { problem: `the weight is ${info.dtype}`, fix: 'quantize a float32, float16 or bfloat16 weight' };
+  }
+  const columns = info.shape[1] as number;
+  if (columns === 0 || info.shape[0] === 0)
+    return { problem: `the weight ${shape} is empty`, fix: 'leave it out by a rule with null' };
+  if (groupSize === null || columns % groupSize === 0) return undefined;
+  const good = fits.filter((g) => columns % g === 0).sort((a, b) => b - a);
+  const fix = good.length > 0 ? `group size ${good.join(' or ')} fits` : instead;
+  return { problem: `${columns} columns are no multiple of the group size ${groupSize}`, fix };
+}
+
+type Answer<C> = (config: C, info: WeightInfo) => TensorPlan | TensorProblem;
+
+/** What an extension says about one config type: its plan and its spec. */
+export const schemeEntries = <C extends AoConfig>(spec: ConfigSpec<C>, plan: Answer<C>): readonly Entry[] => [
+  answer(planTrait, spec, plan),
+  answer(specTrait, spec, () => spec),
+];

@@ -1,0 +1,120 @@
+// The int4 schemes with float zero points, on Int4Tensor: torchao's row formula (default), tinygemm's, or HQQ.
+import {
+  cast,
+  chooseQparamsAffineTinygemm,
+  chooseQparamsAndQuantizeAffineHqq,
+  contiguous,
+  type Dense,
+  type DType,
+  type Entry,
+  type Extension,
+  int8,
+  int32,
+  packInt4,
+  quantizeAffineTinygemm,
+  quantizeInt4,
+  sub,
+  type Tensor,
+  transpose,
+} from '@ao/core';
+import {
+  GROUP_SIZES,
+  type Int4WeightOnlyConfig,
+  int4WeightOnlySpec,
+  type PrototypeInt4WeightOnlyConfig,
+  prototypeInt4WeightOnlySpec,
+} from '../config/int4-weight-only.ts';
+import { type Activation, member } from '../config/names.ts';
+import { type Int4Tensor, int4Kind, int4KindEntries } from '../kinds/int4-tensor.ts';
+import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
+
+export type Int4Algorithm = 'row' | 'tinygemm' | 'hqq';
+
+interface Parts {
+  readonly qdata: Tensor;
+  readonly scale: Tensor;
+  readonly zero_point: Tensor;
+}
+
+/** From uint8 codes 0..15 [N, K] and parameters [N, K / g]. */
+function partsOf(codes: Tensor, scale: Tensor, zero: Tensor, dtype: DType): Parts {
+  const flip = (t: Tensor): Tensor => contiguous(transpose(cast(t, dtype), 0, 1));
+  return { qdata: packInt4(cast(sub(cast(codes, int32), 8), int8)), scale: flip(scale), zero_point: flip(zero) };
+}
+
+const algorithms: Record<Int4Algorithm, (w: Dense, group: number) => Parts> = {
+  row: (w, group) => {
+    const [qdata, scale, zero_point] = quantizeInt4(w, group);
+    return { qdata, scale, zero_point };
+  },
+  tinygemm: (w, group) => {
+    const options = { eps: 1e-6, keepdim: true };
+    const [scale, zero] = chooseQparamsAffineTinygemm(w, 'ASYMMETRIC', [1, group], 'uint4', options);
+    return partsOf(quantizeAffineTinygemm(w, [1, group], scale, zero, 'uint4'), scale, zero, w.dtype);
+  },
+  hqq: (w, group) => partsOf(...chooseQparamsAndQuantizeAffineHqq(w, 4, group), w.dtype),
+};
+
+/** An Int4Tensor [N, K] in groups of `groupSize` columns. */
+export function int4FromHp(
+  weight: Dense,
+  groupSize: number,
+  algorithm: Int4Algorithm = 'row',
+  activation: Activation = 'exact',
+): Int4Tensor {
+  const attrs = { blockSize: [1, groupSize], activationDtype: 'bfloat16', activation };
+  return int4Kind.make({ ...algorithms[algorithm](weight, groupSize) }, attrs, weight.shape, weight.dtype);
+}
+
+function planOf(
+  info: WeightInfo,
+  scheme: string,
+  groupSize: number,
+  algorithm: Int4Algorithm,
+  activation: Activation,
+): TensorPlan | TensorProblem {
+  const problem = checkMatrix(info, groupSize, GROUP_SIZES, 'use int8WeightOnly(), or intxWeightOnly with perAxis(0)');
+  if (problem !== undefined) return problem;
+  const [n, k] = info.shape as [number, number];
+  const itemsize = info.dtype === 'float32' ? 4 : 2;
+  return {
+    scheme,
+    bits: 4,
+    bytes: (n * k) / 2 + 2 * itemsize * n * (k / groupSize),
+    activation,
+    quantize: (weight) => int4FromHp(weight, groupSize, algorithm, activation),
+  };
+}
+
+function int4Plan(config: Int4WeightOnlyConfig, info: WeightInfo): TensorPlan | TensorProblem {
+  const { groupSize, activation, int4PackingFormat: format, int4ChooseQparamsAlgorithm: algorithm } = config;
+  if (member(format) !== 'PLAIN') {
+    return {
+      problem: `int4PackingFormat '${format}' is a layout of other hardware`,
+      fix: 'leave it out: the weight is kept as PLAIN, and prepare(model) packs it for this machine',
+    };
+  }
+  return planOf(
+    info,
+    int4WeightOnlySpec.scheme(config),
+    groupSize,
+    member(algorithm) === 'HQQ' ? 'hqq' : 'row',
+    activation,
+  );
+}
+
+function prototypePlan(config: PrototypeInt4WeightOnlyConfig, info: WeightInfo): TensorPlan | TensorProblem {
+  const algorithm = member(config.int4ChooseQparamsAlgorithm) === 'HQQ' ? 'hqq' : 'tinygemm';
+  return planOf(info, prototypeInt4WeightOnlySpec.scheme(config), config.groupSize, algorithm, config.activation);
+}
+
+const makeEntries = (): readonly Entry[] => [
+  ...int4KindEntries(),
+  ...schemeEntries(int4WeightOnlySpec, int4Plan),
+  ...schemeEntries(prototypeInt4WeightOnlySpec, prototypePlan),
+];
+
+const entries = /*@__PURE__*/ makeEntries();
+
+/** int4WeightOnly and prototypeInt4WeightOnly as an extension: `createRuntime({ use: [int4()] })`. */
+export const int4 = (): Extension => ({ name: '@ao/quantization/int4', entries });

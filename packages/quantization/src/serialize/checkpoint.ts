@@ -1,0 +1,45 @@
+// A state dict to one safetensors file and back, a tensor at a time.
+import {
+  type ByteSink,
+  type ByteSource,
+  type Dense,
+  dtypeBySafetensors,
+  fromBits,
+  openSafetensors,
+  type Runtime,
+  type SafetensorsLayout,
+  type Tensor,
+  writeSafetensors,
+} from '@ao/core';
+import { flattenTensorStateDict, isMetadataTorchao, unflattenTensorStateDict } from './state-dict.ts';
+
+/** Writes a state dict, quantized or not, as torchao does. */
+export function writeStateDict(
+  dict: ReadonlyMap<string, Tensor>,
+  sink: ByteSink,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<SafetensorsLayout> {
+  const { tensors, metadata } = flattenTensorStateDict(dict);
+  const items = [...tensors].map(([name, t]) => ({ name, dtype: t.dtype.safetensors, shape: t.shape }));
+  const read = async ({ name }: { readonly name: string }): Promise<Uint8Array> => {
+    const bits = await (tensors.get(name) as Dense).bits();
+    return new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength);
+  };
+  return writeSafetensors(sink, items, read, { metadata, ...options });
+}
+
+/** Reads a file of writeStateDict, of torchao, or of plain tensors. */
+export async function readStateDict(
+  rt: Runtime,
+  source: ByteSource,
+  options: { readonly device?: string } = {},
+): Promise<Map<string, Tensor>> {
+  const file = await openSafetensors(source);
+  const tensors = new Map<string, Dense>();
+  for (const name of file.names) {
+    const { dtype, shape } = file.entry(name);
+    tensors.set(name, fromBits(rt, await file.read(name), shape, dtypeBySafetensors(dtype), options));
+  }
+  if (!isMetadataTorchao(file.metadata)) return tensors;
+  return (await unflattenTensorStateDict(rt, tensors, file.metadata)).dict;
+}

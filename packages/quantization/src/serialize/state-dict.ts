@@ -1,0 +1,143 @@
+// State dicts in torchao's safetensors form: a quantized tensor "a.b.weight" becomes the tensors "a.b._weight_qdata", ... and
+// one JSON string of metadata under its name; "tensor_names" lists all. Names, order and text equal torchao's.
+import { AoError, type Dense, isWrapped, kindByFileType, type Runtime, type Tensor, Wrapped } from '@ao/core';
+import { type Json, pythonJson } from '../config/python-json.ts';
+
+export interface FlatStateDict {
+  readonly tensors: Map<string, Dense>;
+  readonly metadata: Record<string, string>;
+}
+
+export interface UnflatStateDict {
+  readonly dict: Map<string, Tensor>;
+  /** Tensors that no complete entry of the metadata uses: parts of tensors that other shards hold. */
+  readonly leftover: Map<string, Dense>;
+}
+
+/** "a.b.weight" -> "a.b._weight_"; torchao fails on a name without a dot, here it is "_weight_". */
+function prefixOf(name: string): string {
+  const dot = name.lastIndexOf('.');
+  return `${name.slice(0, dot + 1)}_${name.slice(dot + 1)}_`;
+}
+
+/** Plain tensors and metadata for a safetensors file; a packed weight gives its plain parts. */
+export function flattenTensorStateDict(dict: ReadonlyMap<string, Tensor>): FlatStateDict {
+  const tensors = new Map<string, Dense>();
+  const metadata: Record<string, string> = {};
+  for (const [name, t] of dict) {
+    metadata[name] = isWrapped(t) ? flattenWrapped(name, t, tensors) : pythonJson({ _type: 'Tensor' });
+    if (!isWrapped(t)) tensors.set(name, t as Dense);
+  }
+  metadata.tensor_names = pythonJson([...dict.keys()]);
+  return { tensors, metadata };
+}
+
+function flattenWrapped(name: string, t: Wrapped, tensors: Map<string, Dense>): string {
+  const { file } = t.kind.spec;
+  if (file === undefined) {
+    throw new AoError('ERR_AO_FORMAT', `a tensor of kind ${t.kind.name} has no form in a file`, {
+      tensor: name,
+      fix: 'dequantize it first',
+    });
+  }
+  const names = file.names(t as never);
+  const { parts } = t;
+  for (const part of names) tensors.set(prefixOf(name) + part, parts[part] as Dense);
+  const { ao, ...data } = file.encode(t as never) as Record<string, Json>;
+  const json = { _type: file.type, _data: data, _tensor_data_names: names };
+  return pythonJson(ao === undefined ? json : { ...json, ao });
+}
+
+interface Entry {
+  readonly _type?: string;
+  readonly _data?: Readonly<Record<string, unknown>>;
+  readonly _tensor_data_names?: readonly string[];
+  readonly ao?: unknown;
+}
+
+function parse(name: string, text: string | undefined): Entry {
+  try {
+    return JSON.parse(text ?? '') as Entry;
+  } catch (cause) {
+    throw new AoError('ERR_AO_FORMAT', 'its metadata is no JSON', {
+      tensor: name,
+      fix: 'the file is damaged: save the model again',
+      cause,
+    });
+  }
+}
+
+function tensorNames(metadata: Readonly<Record<string, string>>): string[] {
+  const names = parse('tensor_names', metadata.tensor_names) as unknown;
+  if (Array.isArray(names) && names.every((n) => typeof n === 'string')) return names as string[];
+  throw new AoError('ERR_AO_FORMAT', 'tensor_names is no list of names', {
+    fix: 'the file is damaged: save the model again',
+  });
+}
+
+/** True for the metadata of a file that torchao or this package wrote, whatever kinds it names. */
+export function isMetadataTorchao(metadata: Readonly<Record<string, string>> | undefined): boolean {
+  if (metadata?.tensor_names === undefined) return false;
+  try {
+    const names = tensorNames(metadata);
+    return names.length > 0 && names.every((name) => typeof parse(name, metadata[name])._type === 'string');
+  } catch {
+    return false;
+  }
+}
+
+/** Names in a file of the parts of one tensor, by its metadata; of a plain tensor its own name. */
+export function fileNamesOf(name: string, metadata: Readonly<Record<string, string>>): string[] {
+  const entry = parse(name, metadata[name]);
+  return entry._type === 'Tensor' ? [name] : (entry._tensor_data_names ?? []).map((part) => prefixOf(name) + part);
+}
+
+/** One tensor from its parts, by file name; undefined where one of them is missing. */
+export async function unflattenTensor(
+  rt: Runtime,
+  name: string,
+  metadata: Readonly<Record<string, string>>,
+  tensors: ReadonlyMap<string, Dense>,
+): Promise<Tensor | undefined> {
+  const entry = parse(name, metadata[name]);
+  if (entry._type === 'Tensor') return tensors.get(name);
+  const kind = kindByFileType(rt.kinds.values(), entry._type ?? '');
+  const file = kind?.spec.file;
+  if (kind === undefined || file === undefined) {
+    throw new AoError('ERR_AO_FORMAT', `no extension in use reads a ${entry._type}`, {
+      tensor: name,
+      fix: `add the extension that has it to createRuntime({ use }), e.g. quantization() from '@ao/quantization'; known: ${[...rt.kinds.keys()].join(', ') || 'none'}`,
+    });
+  }
+  const parts: Record<string, Tensor> = {};
+  for (const part of entry._tensor_data_names ?? []) {
+    const t = tensors.get(prefixOf(name) + part);
+    if (t === undefined) return undefined;
+    parts[part] = t;
+  }
+  const { attrs, shape, dtype } = file.decode(
+    { ...entry._data, ...(entry.ao !== undefined && { ao: entry.ao }) },
+    parts,
+  );
+  const { zero_point: zero } = parts;
+  const symmetric = zero !== undefined && zero.dtype.category === 'int' && (await zero.data()).every((z) => z === 0);
+  const known = symmetric && 'symmetric' in (attrs as object) ? { ...(attrs as object), symmetric } : attrs;
+  return new Wrapped(rt, kind, parts, kind.spec.attrs(known), shape, dtype);
+}
+
+/** The inverse of flattenTensorStateDict; parts whose tensor is not complete stay in `leftover`, so shards work. */
+export async function unflattenTensorStateDict(
+  rt: Runtime,
+  tensors: ReadonlyMap<string, Dense>,
+  metadata: Readonly<Record<string, string>>,
+): Promise<UnflatStateDict> {
+  const dict = new Map<string, Tensor>();
+  const leftover = new Map(tensors);
+  for (const name of tensorNames(metadata)) {
+    const t = await unflattenTensor(rt, name, metadata, tensors);
+    if (t === undefined) continue;
+    dict.set(name, t);
+    for (const used of fileNamesOf(name, metadata)) leftover.delete(used);
+  }
+  return { dict, leftover };
+}

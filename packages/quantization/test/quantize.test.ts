@@ -1,0 +1,405 @@
+import {
+  bfloat16,
+  cast,
+  clone,
+  createRuntime,
+  type Dense,
+  dequantize,
+  int32,
+  isAoError,
+  keep,
+  type LogMessage,
+  linear,
+  prepare,
+  type Runtime,
+  scope,
+  slice,
+  stateDict,
+  type Tensor,
+  tensor,
+} from '@ao/core';
+import { beforeEach, describe, expect, it } from 'vitest';
+import {
+  type AoConfig,
+  computeError,
+  dequantize_,
+  formatReport,
+  fqnToConfig,
+  int4,
+  int4Kind,
+  int4WeightOnly,
+  int8,
+  int8DynamicActivationInt8Weight,
+  int8Kind,
+  int8StaticActivationInt8Weight,
+  int8WeightOnly,
+  intxKind,
+  intxWeightOnly,
+  isProblem,
+  parseScheme,
+  perGroup,
+  planTensor,
+  quantization,
+  quantize_,
+  quantizeTensor,
+} from '../src/index.ts';
+import { Model, matrix, wave } from './model.ts';
+
+let rt: Runtime;
+let log: LogMessage[];
+beforeEach(async () => {
+  log = [];
+  rt = await createRuntime({ use: [quantization()], log: (m) => log.push(m) });
+});
+
+async function failure(run: Promise<unknown>): Promise<string> {
+  try {
+    await run;
+  } catch (error) {
+    if (isAoError(error, 'ERR_AO_CONFIG')) return error.message;
+    throw error;
+  }
+  return 'nothing was thrown';
+}
+
+const ids = (): Dense => tensor(rt, [[1, 5, 39]], { dtype: int32 });
+const forward = (model: Model): Float32Array => scope(() => model.call(ids()).dataSync() as Float32Array);
+
+describe('quantize_', () => {
+  it('replaces every Linear, ties counted once, and reports', async () => {
+    const model = new Model(rt);
+    const before = forward(model);
+    const report = await quantize_(model, int8WeightOnly());
+    expect(report.rows.map((r) => [r.fqn, r.tied, r.scheme])).toEqual([
+      ['embed_tokens.weight', ['lm_head.weight'], 'int8wo'],
+      ['layers.0.up_proj.weight', [], 'int8wo'],
+      ['layers.0.down_proj.weight', [], 'int8wo'],
+      ['layers.1.up_proj.weight', [], 'int8wo'],
+      ['layers.1.down_proj.weight', [], 'int8wo'],
+    ]);
+    expect(model.embed_tokens.weight).toBe(model.lm_head.weight);
+    expect(int8Kind.is(model.layers[1]?.down_proj.weight)).toBe(true);
+    for (const row of report.rows) {
+      expect(row).toMatchObject({ bits: 8, activation: 'exact', dtype: 'float32' });
+      expect(row.sqnr).toBeGreaterThan(38);
+      const [n, k] = row.shape as [number, number];
+      expect(row.bytesBefore).toBe(4 * n * k);
+      expect(row.bytesAfter).toBe(n * k + 4 * n + n);
+    }
+    const left = [...stateDict(model).values()].reduce((sum, t) => sum + (t.kind === null ? 4 * t.numel : 0), 0);
+    expect(report.bytesAfter).toBe(left + report.rows.reduce((sum, r) => sum + r.bytesAfter, 0));
+    const after = forward(model);
+    expect(await computeError(tensor(rt, before), tensor(rt, after))).toBeGreaterThan(30);
+    expect(formatReport(report)).toContain('embed_tokens.weight (= lm_head.weight)');
+  });
+
+  it.each([
+    'int8dq',
+    'int4wo-32',
+    'int4wo-hqq-32',
+    'intx4-sym-32',
+    'intx4-asym-32',
+    'intx2-asym-32',
+    '8da4w-32',
+    'int8wo-32',
+    'int8wo-tensor',
+    'int4wo-32:int8-group',
+    'int8wo:int8-token',
+  ])('runs with %s, and dequantize_ goes back', async (name) => {
+    const model = new Model(rt);
+    const before = forward(model);
+    const report = await quantize_(model, parseScheme(name), { filterFn: (_m, fqn) => fqn.startsWith('layers') });
+    expect(report.rows.filter((r) => r.scheme !== null)).toHaveLength(4);
+    expect(report.rows[0]).toMatchObject({
+      fqn: 'embed_tokens.weight',
+      skipped: 'not selected by filterFn',
+      scheme: null,
+    });
+    const quantized = forward(model);
+    const bits = report.rows[1]?.bits as number;
+    expect(await computeError(tensor(rt, before), tensor(rt, quantized))).toBeGreaterThan(
+      bits === 8 ? 30 : bits === 4 ? 10 : 0,
+    );
+    const weights = model.layers.map((l) => dequantize(l.up_proj.weight).dataSync());
+    expect(await dequantize_(model)).toHaveLength(4);
+    expect(model.layers.map((l) => l.up_proj.weight.kind)).toEqual([null, null]);
+    expect(model.layers.map((l) => l.up_proj.weight.dataSync())).toEqual(weights);
+  });
+
+  it('does nothing in a dry run but says what it would do', async () => {
+    const model = new Model(rt);
+    const report = await quantize_(model, int4WeightOnly({ groupSize: 32 }), { dryRun: true });
+    expect(report).toMatchObject({ dryRun: true });
+    expect(report.rows[1]).toMatchObject({
+      scheme: 'int4wo-32',
+      bits: 4,
+      sqnr: null,
+      bytesBefore: 4 * 96 * 64,
+      bytesAfter: (96 * 64) / 2 + 8 * 96 * 2,
+    });
+    expect([...stateDict(model).values()].every((t) => t.kind === null)).toBe(true);
+    const done = await quantize_(model, int4WeightOnly({ groupSize: 32 }));
+    expect(done.rows.map((r) => r.bytesAfter)).toEqual(report.rows.map((r) => r.bytesAfter));
+    expect(done.bytesAfter).toBe(report.bytesAfter);
+  });
+
+  it('names every weight that does not fit, and a size that does, before any work', async () => {
+    const model = new Model(rt);
+    const message = await failure(quantize_(model, int4WeightOnly({ groupSize: 64 })));
+    expect(message).toContain('2 weights cannot have their scheme; nothing was changed');
+    expect(message).toContain(
+      'layers.0.down_proj.weight: 96 columns are no multiple of the group size 64; group size 32 fits',
+    );
+    expect(message).toContain('layers.1.down_proj.weight');
+    expect([...stateDict(model).values()].every((t) => t.kind === null)).toBe(true);
+    const report = await quantize_(model, int4WeightOnly({ groupSize: 64 }), { onUnsupported: 'skip' });
+    expect(report.rows[2]?.skipped).toContain('group size 32 fits');
+    expect(report.rows[1]?.scheme).toBe('int4wo-64');
+  });
+
+  it('says which extension is missing', async () => {
+    const bare = await createRuntime({ use: [int4()] });
+    expect(await failure(quantize_(new Model(bare), int8WeightOnly()))).toContain(
+      "quantization() from '@ao/quantization'",
+    );
+    expect(await failure(quantize_(new Model(rt), 'int8wo' as never))).toContain('not a string');
+    const float8 = { type: 'Float8WeightOnlyConfig' } as AoConfig;
+    expect(await failure(quantize_(new Model(rt), float8))).toContain('Float8WeightOnlyConfig');
+  });
+
+  it('skips what is quantized already', async () => {
+    const model = new Model(rt);
+    await quantize_(model, int8WeightOnly());
+    const again = await quantize_(model, int4WeightOnly({ groupSize: 32 }));
+    expect(again.rows.every((r) => r.skipped === 'already quantized (int8)' && r.bits >= 8)).toBe(true);
+  });
+
+  it('stops at an abort and reports progress', async () => {
+    const stop = new AbortController();
+    const seen: string[] = [];
+    const onProgress = (p: { done: number; total: number; fqn: string }): void => {
+      seen.push(`${p.done}/${p.total} ${p.fqn}`);
+      if (p.done === 2) stop.abort();
+    };
+    await expect(quantize_(new Model(rt), int8WeightOnly(), { onProgress, signal: stop.signal })).rejects.toThrow(
+      'aborted',
+    );
+    expect(seen).toEqual(['1/5 embed_tokens.weight', '2/5 layers.0.up_proj.weight']);
+  });
+
+  it('warns of symmetric int1, which loses every weight', async () => {
+    await quantize_(new Model(rt), intxWeightOnly({ weightDtype: 'int1' }), { dryRun: true });
+    expect(log.filter((m) => m.message.includes('int1'))).toHaveLength(1);
+  });
+
+  it('frees what it replaces', async () => {
+    const model = new Model(rt);
+    const old = model.layers[0]?.up_proj.weight as Tensor;
+    const live = rt.backend('reference').memory().live;
+    await quantize_(model, int8WeightOnly());
+    expect(old.disposed).toBe(true);
+    expect(rt.backend('reference').memory().live).toBeLessThan(0.4 * live);
+    model.dispose();
+    expect(rt.backend('reference').memory().live).toBe(0);
+  });
+});
+
+describe('rules', () => {
+  it('come before the config; null leaves; unused ones are named', async () => {
+    const model = new Model(rt);
+    const rules = [
+      ['re:.*down_proj', int8WeightOnly()],
+      ['layers.1.*', null],
+      ['nothing.here', null],
+    ] as const;
+    const report = await quantize_(model, int4WeightOnly({ groupSize: 32 }), { rules });
+    expect(report.rows.map((r) => [r.fqn, r.scheme, r.rule ?? null])).toEqual([
+      ['embed_tokens.weight', 'int4wo-32', null],
+      ['layers.0.up_proj.weight', 'int4wo-32', null],
+      ['layers.0.down_proj.weight', 'int8wo', 're:.*down_proj'],
+      ['layers.1.up_proj.weight', null, 'layers.1.*'],
+      ['layers.1.down_proj.weight', 'int8wo', 're:.*down_proj'],
+    ]);
+    expect(report.unusedRules).toEqual(['nothing.here']);
+    expect(log).toContainEqual({
+      level: 'warn',
+      code: 'unused-rule',
+      message: "rule 'nothing.here' matches no weight",
+    });
+  });
+
+  it('alone touch only what they match, embeddings too', async () => {
+    const model = new Model(rt);
+    const report = await quantize_(model, [['embed_tokens', int8WeightOnly()]]);
+    expect(report.rows.filter((r) => r.scheme !== null).map((r) => r.fqn)).toEqual(['embed_tokens.weight']);
+    expect(model.lm_head.weight).toBe(model.embed_tokens.weight);
+    expect(report.rows[1]?.skipped).toBe('no rule matches');
+    expect(forward(model).every(Number.isFinite)).toBe(true);
+  });
+
+  it('must agree about one tensor', async () => {
+    const rules = [
+      ['lm_head', null],
+      ['embed_tokens', int8WeightOnly()],
+    ] as const;
+    expect(await failure(quantize_(new Model(rt), rules))).toContain(
+      'embed_tokens.weight and lm_head.weight are one tensor',
+    );
+  });
+
+  it('read fqnToConfig, whose _default means every Linear', async () => {
+    const model = new Model(rt);
+    const config = fqnToConfig({
+      lm_head: null,
+      're:layers\\.0\\..*': int8WeightOnly(),
+      _default: int4WeightOnly({ groupSize: 32 }),
+    });
+    const report = await quantize_(model, config);
+    expect(report.rows.map((r) => r.scheme)).toEqual([null, 'int8wo', 'int8wo', 'int4wo-32', 'int4wo-32']);
+    expect(await failure(quantize_(model, config, { filterFn: () => true }))).toContain('must be left out');
+  });
+});
+
+describe('kinds', () => {
+  const configs: [string, AoConfig][] = [
+    'int8wo',
+    'int8wo-32',
+    'int8wo-tensor',
+    'int8dq',
+    'int4wo-32',
+    'intx4-asym-32',
+    'intx3-sym',
+    '8da4w-32',
+  ].map((name) => [name, parseScheme(name)]);
+
+  it.each(configs)('%s: clone and slices equal slices of the values', (_name, config) => {
+    const w = quantizeTensor(matrix(rt, 12, 96, 1), config);
+    const values = (t: Tensor): number[] => Array.from(t.dataSync());
+    const copy = clone(w);
+    expect(values(copy)).toEqual(values(w));
+    const dense = dequantize(w);
+    expect(values(slice(w, 0, 4, 9))).toEqual(values(slice(dense, 0, 4, 9)));
+    expect(values(slice(w, 1, 32, 96))).toEqual(values(slice(dense, 1, 32, 96)));
+    const part = slice(w, 0, -3);
+    w.dispose();
+    expect(part.dataSync()).toHaveLength(3 * 96);
+    const x = tensor(rt, wave(96, 7), { shape: [1, 96] });
+    expect(linear(x, part).dataSync()).toHaveLength(3);
+    expect(copy.dataSync()).toHaveLength(12 * 96);
+  });
+
+  it('refuse slices that cut groups', () => {
+    const w = quantizeTensor(matrix(rt, 4, 96, 1), parseScheme('int4wo-32'));
+    expect(() => slice(w, 1, 0, 40)).toThrow('cuts through blocks of 32');
+    expect(() => slice(w, 0, 0, 4, 2)).toThrow('step 1');
+  });
+
+  it.each(configs)('%s: the packed form gives the plain bytes back', (_name, config) => {
+    const w = quantizeTensor(matrix(rt, 6, 64, 2), config);
+    const kind = w.kind as NonNullable<Tensor['kind']>;
+    const parts = kind.spec.weight?.(w as never);
+    expect(parts).not.toBeNull();
+    const back = kind.fromWeight(parts as NonNullable<typeof parts>, w);
+    const before = (w as unknown as { parts: Record<string, Tensor> }).parts;
+    for (const [name, t] of Object.entries(back)) {
+      expect([name, t.shape, Array.from(t.bitsSync())]).toEqual([
+        name,
+        before[name]?.shape,
+        Array.from(before[name]?.bitsSync() ?? []),
+      ]);
+    }
+    expect(parts?.format).toMatchObject({ N: 6, K: 64 });
+  });
+
+  it('say how the activation is read', () => {
+    const formatOf = (config: AoConfig): string | undefined => {
+      const w = quantizeTensor(matrix(rt, 4, 64, 1), config);
+      return w.kind?.spec.weight?.(w as never)?.format.activation;
+    };
+    expect(formatOf(parseScheme('int8dq'))).toBe('int8-token');
+    expect(formatOf(parseScheme('int8dq-asym'))).toBe('int8-token-asym');
+    expect(formatOf(parseScheme('8da4w-32'))).toBe('int8-token-asym');
+    expect(formatOf(parseScheme('int4wo-32:int8-group'))).toBe('int8-group');
+    expect(formatOf(parseScheme('intx4-32'))).toBe('exact');
+    expect(formatOf(parseScheme('int8dq-act_tensor'))).toBeUndefined();
+    expect(formatOf(parseScheme('int8dq-reduce_range'))).toBeUndefined();
+    expect(formatOf(int8StaticActivationInt8Weight({ actQuantScale: [[0.02]] }))).toBeUndefined();
+  });
+
+  it('keep act_pre_scale: the activation is multiplied first', () => {
+    const w = matrix(rt, 4, 64, 1);
+    const pre = tensor(
+      rt,
+      wave(64, 9).map((v) => v + 1),
+    );
+    const x = tensor(rt, wave(128, 3), { shape: [2, 64] });
+    const scaled = tensor(
+      rt,
+      Float32Array.from(x.dataSync(), (v, i) => v * (pre.dataSync()[i % 64] as number)),
+      { shape: [2, 64] },
+    );
+    for (const scheme of ['int8wo', 'int8dq', 'int4wo-32']) {
+      const q = quantizeTensor(w, parseScheme(scheme)) as ReturnType<typeof int8Kind.make>;
+      const kind = scheme === 'int4wo-32' ? int4Kind : int8Kind;
+      const smooth = kind.make({ ...q.parts, act_pre_scale: pre } as never, q.attrs as never, q.shape, q.dtype);
+      const error = linear(x, smooth)
+        .dataSync()
+        .map((v, i) => Math.abs(v - (linear(scaled, q).dataSync()[i] as number)));
+      expect(Math.max(...error)).toBeLessThan(2e-5);
+      expect(kind.spec.weight?.(smooth as never)).toBeNull();
+    }
+  });
+
+  it('take bfloat16 weights and answers of any rank', async () => {
+    const w = cast(matrix(rt, 8, 64, 1), bfloat16);
+    const x = cast(tensor(rt, wave(2 * 3 * 64, 2), { shape: [2, 3, 64] }), bfloat16);
+    for (const scheme of ['int8wo', 'int8dq-asym', 'int4wo-64', '8da4w-32', 'int8dq-tensor']) {
+      const y = linear(x, quantizeTensor(w, parseScheme(scheme)));
+      expect([y.shape, y.dtype.name]).toEqual([[2, 3, 8], 'bfloat16']);
+      expect(await computeError(cast(linear(x, w), bfloat16), y), scheme).toBeGreaterThan(12);
+    }
+  });
+});
+
+describe('planTensor and quantizeTensor', () => {
+  it('answer from shapes alone', () => {
+    const plan = planTensor(rt, int4WeightOnly({ groupSize: 128 }), { shape: [8, 576], dtype: 'bfloat16' });
+    expect(isProblem(plan) && plan.fix).toBe('group size 64 or 32 fits');
+    expect(planTensor(rt, int4WeightOnly({ groupSize: 32 }), { shape: [8, 576], dtype: 'int8' })).toMatchObject({
+      problem: 'the weight is int8',
+    });
+    expect(planTensor(rt, int8WeightOnly(), { shape: [8], dtype: 'float32' })).toMatchObject({
+      problem: 'the weight [8] is no matrix',
+    });
+    expect(
+      planTensor(rt, int4WeightOnly({ int4PackingFormat: 'TILE_PACKED_TO_4D' }), { shape: [8, 128], dtype: 'float32' }),
+    ).toMatchObject({ fix: expect.stringContaining('PLAIN') });
+    expect(planTensor(rt, int8StaticActivationInt8Weight(), { shape: [8, 128], dtype: 'float32' })).toMatchObject({
+      fix: expect.stringContaining('actQuantScale'),
+    });
+    expect(
+      planTensor(rt, intxWeightOnly({ granularity: perGroup(48) }), { shape: [8, 100], dtype: 'float32' }),
+    ).toMatchObject({ fix: 'use perAxis(0), one scale per row' });
+  });
+
+  it('throw what quantize_ would report', () => {
+    expect(() => quantizeTensor(matrix(rt, 2, 48, 1), int4WeightOnly({ groupSize: 32 }), 'a.weight')).toThrow(
+      'tensor a.weight',
+    );
+  });
+
+  it('make the kinds of torchao', () => {
+    const w = matrix(rt, 4, 64, 1);
+    expect(int4Kind.is(quantizeTensor(w, int4WeightOnly({ groupSize: 32 })))).toBe(true);
+    expect(intxKind.is(quantizeTensor(w, intxWeightOnly()))).toBe(true);
+    expect(int8Kind.is(quantizeTensor(w, int8DynamicActivationInt8Weight()))).toBe(true);
+  });
+
+  it('single schemes serve alone', async () => {
+    const only = await createRuntime({ use: [int8()] });
+    const w = quantizeTensor(keep(matrix(only, 4, 64, 1)), int8WeightOnly());
+    expect(int8Kind.is(w)).toBe(true);
+    expect([...only.kinds.keys()]).toEqual(['int8']);
+    await prepare(new Model(only));
+  });
+});

@@ -1,0 +1,28 @@
+// The packages that carry one compiled addon each, and where the addon of this machine comes from.
+import { copyFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { at } from './checkout.mjs';
+
+/** @typedef {{ folder: string, manifest: { name: string, version: string, main: string, os: string[], cpu: string[] } }} PlatformPackage */
+
+/** @returns {PlatformPackage[]} */
+export const platformPackages = () =>
+  readdirSync(at('packages'))
+    .map((name) => at('packages', name))
+    .filter((folder) => existsSync(`${folder}/package.json`))
+    .map((folder) => ({ folder, manifest: JSON.parse(readFileSync(`${folder}/package.json`, 'utf8')) }))
+    .filter(({ manifest }) => manifest.os !== undefined);
+
+/** Those that this machine's own build fits. */
+export const ownPlatformPackages = () =>
+  platformPackages().filter(
+    ({ manifest }) => manifest.os.includes(process.platform) && manifest.cpu.includes(process.arch),
+  );
+
+/** Copies the addon built here into a folder that holds (a copy of) its platform package.
+ * @param {PlatformPackage} platform @param {string} folder */
+export function placeAddon({ manifest }, folder) {
+  const family = manifest.name.slice('@ao/'.length).replace(/-[a-z0-9]+-[a-z0-9]+$/, '');
+  const built = at('packages', family, 'build/Release', manifest.main);
+  if (!existsSync(built)) throw new Error(`${manifest.name} needs ${built}: run npm run setup`);
+  copyFileSync(built, `${folder}/${manifest.main}`);
+}

@@ -1,0 +1,6 @@
+// All packages and apps in one run, on their sources: their own configs resolve the condition @ao/source, so nothing is built.
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: { projects: ['packages/*/vitest.config.ts', 'apps/*/vitest.config.ts'] },
+});
