@@ -19,7 +19,10 @@ export async function job({ '@ao/core': core, '@ao/quantization': quantization }
   const x = tensor(rt, wave(128, 0.11), { shape: [1, 128] });
   const float = model.call(x);
   const report = await quantize_(model, int4WeightOnly({ groupSize: 32 }));
-  assert.deepEqual(report.rows.map(({ fqn, bits }) => [fqn, bits]), [['proj.weight', 4]]);
+  assert.deepEqual(
+    report.rows.map(({ fqn, bits }) => [fqn, bits]),
+    [['proj.weight', 4]],
+  );
   assert.ok(report.rows[0].bytesAfter < report.rows[0].bytesBefore / 5);
   const decibels = await computeError(float, model.call(x));
   assert.ok(decibels > 20, `${decibels} dB`);

@@ -11,7 +11,11 @@ const families = {
   intx: ['IntxWeightOnlyConfig', 'Int8DynamicActivationIntxWeightConfig'],
 };
 type Family = keyof typeof families;
-const tensors: Readonly<Record<Family, string>> = { int4: 'Int4Tensor', int8: 'Int8Tensor', intx: 'IntxUnpackedToInt8Tensor' };
+const tensors: Readonly<Record<Family, string>> = {
+  int4: 'Int4Tensor',
+  int8: 'Int8Tensor',
+  intx: 'IntxUnpackedToInt8Tensor',
+};
 
 const application = (family: Family): string => `
 import { createRuntime } from '@ao/core';
@@ -22,10 +26,12 @@ export const main = async (model) => {
   return rt;
 };`;
 
-const present = (code: string, names: readonly string[]): string[] => names.filter((name) => code.includes(`"${name}"`));
+const present = (code: string, names: readonly string[]): string[] =>
+  names.filter((name) => code.includes(`"${name}"`));
 
 /** Quantization's primitives are ops of core, so that backends can have kernels for them; they count with the scheme. */
-const isCore = (path: string): boolean => path.startsWith('packages/core/') && !path.startsWith('packages/core/src/ops/quant/');
+const isCore = (path: string): boolean =>
+  path.startsWith('packages/core/') && !path.startsWith('packages/core/src/ops/quant/');
 
 describe.each(Object.keys(families) as Family[])('a browser application with quantize_ and %sWeightOnly', (family) => {
   it('contains that scheme and no other', async () => {
@@ -41,19 +47,19 @@ describe.each(Object.keys(families) as Family[])('a browser application with qua
     expect(nativeLoader.filter((name) => code.includes(name))).toEqual([]);
   });
 
-  it('carries less than 60 kB of core and is under 90 kB itself, minified', async () => {
+  it('carries less than 60 kB of core and is under 95 kB itself, minified', async () => {
     const { bytes, inputs } = await bundle(application(family));
     const core = [...inputs].filter(([path]) => isCore(path)).reduce((sum, [, n]) => sum + n, 0);
     expect(core).toBeGreaterThan(10_000);
     expect(core).toBeLessThan(60_000);
-    expect(bytes).toBeLessThan(90_000);
+    expect(bytes).toBeLessThan(95_000);
   });
 });
 
 describe('core', () => {
-  it('is under 90 kB minified with every name that it exports', async () => {
+  it('is under 95 kB minified with every name that it exports', async () => {
     const { bytes, externals } = await bundle(`export * from '@ao/core';`);
     expect(externals).toEqual([]);
-    expect(bytes).toBeLessThan(90_000);
+    expect(bytes).toBeLessThan(95_000);
   });
 });
