@@ -40,7 +40,7 @@ function hashFiles(files) {
 function filesBelow(folder) {
   if (!existsSync(at(folder))) return [];
   return readdirSync(at(folder), { withFileTypes: true })
-    .filter((entry) => entry.name !== 'build' && entry.name !== 'node_modules')
+    .filter((entry) => !/^(build|build-.*|node_modules)$/.test(entry.name))
     .flatMap((entry) => (entry.isDirectory() ? filesBelow(`${folder}/${entry.name}`) : [`${folder}/${entry.name}`]))
     .sort();
 }

@@ -3,6 +3,7 @@
 // fma_ is fused on AVX2 and AVX-512 and two roundings on portable. Comparisons give a vi of 0 and -1.
 // A partial vector (load_n, store_n) has the same lanes as a whole one, so a tail computes what the body would.
 #pragma once
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -107,11 +108,13 @@ static inline vf min_(vf a, vf b) { return a < b ? a : b; }
 static inline vf max_(vf a, vf b) { return a > b ? a : b; }
 #endif
 
-static inline vh narrow_bf16(vf v) {
+// v rounded to bfloat16, as float32.
+static inline vf round_bf16(vf v) {
   const vu u = (vu)v;
-  const vu rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
-  return low16((vi)(v != v ? (u >> 16) | 0x40u : rounded));
+  const vu rounded = (u + 0x7fffu + ((u >> 16) & 1u)) & 0xffff0000u;
+  return (vf)((v != v) ? (u | 0x400000u) & 0xffff0000u : rounded);
 }
+static inline vh narrow_bf16(vf v) { return low16((vi)((vu)round_bf16(v) >> 16)); }
 
 static inline vf abs_(vf a) { return (vf)((vi)a & set1i(INT32_MAX)); }
 static inline vf sign_of(vf magnitude, vf sign) { return (vf)((vi)magnitude | ((vi)sign & set1i(INT32_MIN))); }
@@ -139,11 +142,25 @@ static inline float sum_lanes(vf v) {
     for (int i = 0; i < step; i++) t[i] = t[i] + t[i + step];
   return t[0];
 }
-static inline float max_lanes(vf v) {  // a NaN in any lane gives NaN
-  float m = v[0];
-  for (int i = 1; i < AO_W; i++) m = m != m || v[i] < m ? m : v[i];
-  return m;
-}
+// The largest value of a row, NaN where there is one.
+struct Largest {
+  vf most = set1(-INFINITY);
+  vi nan = set1i(0);
+  void take(vf v) {
+    most = v > most ? v : most;
+    nan |= (vi)(v != v);
+  }
+  float value() const {
+    float t[AO_W];
+    int32_t bad[AO_W], any = 0;
+    store(t, most);
+    *(vi_any*)bad = nan;
+    for (int i = 0; i < AO_W; i++) any |= bad[i];
+    for (int step = AO_W / 2; step > 0; step /= 2)
+      for (int i = 0; i < step; i++) t[i] = t[i] > t[i + step] ? t[i] : t[i + step];
+    return any ? NAN : t[0];
+  }
+};
 
 // --- 16-bit floats ---
 static inline vh load_half_n(const uint16_t* p, int n) {
@@ -176,5 +193,5 @@ static inline void store_as(int dtype, void* p, int64_t i, vf v, int n) {
 
 // What storing in the dtype and loading again does to a value.
 static inline vf round_as(int dtype, vf v) {
-  return dtype == AO_F32 ? v : dtype == AO_BF16 ? widen_bf16(narrow_bf16(v)) : widen_f16(narrow_f16(v));
+  return dtype == AO_F32 ? v : dtype == AO_BF16 ? round_bf16(v) : widen_f16(narrow_f16(v));
 }

@@ -40,6 +40,10 @@ static inline int64_t segment_of(const Packed* w) {
   return w->activation == AO_ACT_INT8_GROUP && w->group > 32 ? 32 : w->group;
 }
 
+// How far ahead of its use a weight is fetched in the GEMV skeleton: the next panel, so that its scales are there too, unless
+// that would not fit the first cache.
+static inline int64_t fetch_distance(const Packed* w) { return w->panel_bytes < 16384 ? w->panel_bytes : 16384; }
+
 // Fills the header; false with the reason written to err.
 bool describe_packed(Packed* w, int64_t code, int64_t n, int64_t k, int64_t group, int64_t zero_domain, int64_t scale_dtype,
                      int64_t zero_dtype, int64_t activation, char* err, int err_size);

@@ -24,17 +24,20 @@ describe.each(publicPackages())('$manifest.name', ({ short, manifest }) => {
     using app = application(names, packageTarballs());
     app.copy(job, 'job.mjs');
     const list = JSON.stringify(names);
+    const resources = `const resources = ${JSON.stringify({ model: join(root, 'apps/stories-7m') })};`;
     app.write(
       'esm.mjs',
       `import { job } from './job.mjs';
+       ${resources}
        const packages = Object.fromEntries(await Promise.all(${list}.map(async (name) => [name, await import(name)])));
-       console.log(JSON.stringify({ exports: Object.keys(packages['${manifest.name}']).sort(), result: await job(packages) }));`,
+       console.log(JSON.stringify({ exports: Object.keys(packages['${manifest.name}']).sort(), result: await job(packages, resources) }));`,
     );
     app.write(
       'cjs.cjs',
-      `const packages = Object.fromEntries(${list}.map((name) => [name, require(name)]));
+      `${resources}
+       const packages = Object.fromEntries(${list}.map((name) => [name, require(name)]));
        import('./job.mjs').then(async ({ job }) =>
-         console.log(JSON.stringify({ exports: Object.keys(packages['${manifest.name}']).sort(), result: await job(packages) })));`,
+         console.log(JSON.stringify({ exports: Object.keys(packages['${manifest.name}']).sort(), result: await job(packages, resources) })));`,
     );
     for (const node of nodes) {
       const [esm, cjs] = ['esm.mjs', 'cjs.cjs'].map(

@@ -15,10 +15,14 @@ export interface Application {
 }
 
 /**
- * Installs `names` (tarballs) plus nothing. pnpm keeps every package to what it declares: no hoisting, no automatic peers.
+ * Installs `names` from their tarballs, and `others` by their ranges. pnpm keeps every package to what it declares: no hoisting, no automatic peers.
  * Other packages of ours that they depend on come from their tarballs too, third-party ones from the registry.
  */
-export function application(names: readonly string[], tarballs: ReadonlyMap<string, string>): Application {
+export function application(
+  names: readonly string[],
+  tarballs: ReadonlyMap<string, string>,
+  others: Readonly<Record<string, string>> = {},
+): Application {
   const folder = mkdtempSync(join(tmpdir(), 'ao-application-'));
   const app: Application = {
     folder,
@@ -38,7 +42,10 @@ export function application(names: readonly string[], tarballs: ReadonlyMap<stri
   };
   app.write(
     'package.json',
-    JSON.stringify({ private: true, dependencies: Object.fromEntries(names.map((n) => [n, file(n)])) }),
+    JSON.stringify({
+      private: true,
+      dependencies: { ...others, ...Object.fromEntries(names.map((name) => [name, file(name)])) },
+    }),
   );
   app.write(
     'pnpm-workspace.yaml',

@@ -8,10 +8,10 @@ import { type Manifest, root } from './workspace.ts';
 
 const example = join(root, 'apps/examples/out-of-tree');
 const manifest = JSON.parse(readFileSync(join(example, 'package.json'), 'utf8')) as Manifest;
-const ours = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }).filter((name) =>
-  name.startsWith('@ao/'),
-);
+const wanted = Object.entries({ ...manifest.dependencies, ...manifest.peerDependencies, ...manifest.devDependencies });
+const ours = wanted.map(([name]) => name).filter((name) => name.startsWith('@ao/'));
+const others = Object.fromEntries(wanted.filter(([name]) => !ours.includes(name)));
 
-using app = application(ours, packageTarballs());
+using app = application(ours, packageTarballs(), others);
 app.copy(example, 'example');
 process.stdout.write(app.run('npm', ['test', '--silent', '--prefix', 'example']));

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isAoError } from '@ao/core';
+import { goldenCases, goldenPath } from '@ao/testing';
 import { describe, expect, it } from 'vitest';
 import { configFromDict, configToDict, configToJson } from '../src/config/codec.ts';
 import { fqnToConfig } from '../src/config/fqn-to-config.ts';
@@ -10,7 +11,6 @@ import { int8DynamicActivationIntxWeight } from '../src/config/int8-dynamic-acti
 import { int8WeightOnly } from '../src/config/int8-weight-only.ts';
 import { intxWeightOnly } from '../src/config/intx-weight-only.ts';
 import { type Json, pythonFloat, pythonJson } from '../src/config/python-json.ts';
-import { goldenCases, goldenDir } from './golden.ts';
 
 /** JSON text with the numbers exactly as they stand in the source. */
 function canonical(text: string): string {
@@ -29,7 +29,7 @@ function thrown(run: () => unknown): string {
 
 const configs = goldenCases((c) => c.config !== undefined).map((c) => [c.name, c.config] as const);
 
-describe('config JSON is torchao\'s', () => {
+describe("config JSON is torchao's", () => {
   it('covers every config of the goldens', () => {
     expect(configs.length).toBeGreaterThan(200);
     for (const [name, json] of configs) {
@@ -39,12 +39,17 @@ describe('config JSON is torchao\'s', () => {
     }
   });
 
-  it.each(['8da4w', 'float8wo', 'int8dq', 'int8wo', 'intx4'])('round-trips checkpoint_%s.config.json to the same text', (name) => {
-    const text = readFileSync(new URL(`checkpoint_${name}.config.json`, goldenDir), 'utf8');
-    const file = JSON.parse(text) as { quantization_config: { quant_type: { default: unknown } } };
-    file.quantization_config.quant_type.default = configToDict(configFromDict(file.quantization_config.quant_type.default));
-    expect(pythonJson(file as unknown as Json, { indent: 1 })).toBe(text.trimEnd());
-  });
+  it.each(['8da4w', 'float8wo', 'int8dq', 'int8wo', 'intx4'])(
+    'round-trips checkpoint_%s.config.json to the same text',
+    (name) => {
+      const text = readFileSync(goldenPath(`checkpoint_${name}.config.json`), 'utf8');
+      const file = JSON.parse(text) as { quantization_config: { quant_type: { default: unknown } } };
+      file.quantization_config.quant_type.default = configToDict(
+        configFromDict(file.quantization_config.quant_type.default),
+      );
+      expect(pythonJson(file as unknown as Json, { indent: 1 })).toBe(text.trimEnd());
+    },
+  );
 
   it('writes the defaults of each factory as torchao does', () => {
     expect(configToJson(int8WeightOnly())).toBe(
@@ -59,7 +64,7 @@ describe('config JSON is torchao\'s', () => {
     expect(canonical(configToJson(int8DynamicActivationInt8Weight()))).toContain('"weight_only_decode": false');
   });
 
-  it('keeps our own fields beside torchao\'s, and only where they differ from the default', () => {
+  it("keeps our own fields beside torchao's, and only where they differ from the default", () => {
     const fast = int4WeightOnly({ groupSize: 32, activation: 'int8-group' });
     const dict = configToDict(fast);
     expect(dict.ao).toEqual({ activation: 'int8-group' });
@@ -81,8 +86,17 @@ describe('config JSON is torchao\'s', () => {
     expect(thrown(() => configFromDict({ ...good, ao: { speed: 9 } }))).toContain('no ao field speed');
     expect(thrown(() => configFromDict({ ...good, extra: 1 }))).toContain('unknown entry extra');
     expect(thrown(() => configFromDict({ ...good, _version: 1 }))).toContain('version 1');
-    expect(thrown(() => configFromDict({ _type: 'NoSuchConfig', _data: {} }))).toContain('unknown config type NoSuchConfig');
-    expect(thrown(() => configFromDict({ ...good, _data: { ...data, granularity: { _type: 'PerAxis', _version: 1, _data: { axis: 0 } } } }))).toContain('PerTensor or PerRow or PerGroup');
+    expect(thrown(() => configFromDict({ _type: 'NoSuchConfig', _data: {} }))).toContain(
+      'unknown config type NoSuchConfig',
+    );
+    expect(
+      thrown(() =>
+        configFromDict({
+          ...good,
+          _data: { ...data, granularity: { _type: 'PerAxis', _version: 1, _data: { axis: 0 } } },
+        }),
+      ),
+    ).toContain('PerTensor or PerRow or PerGroup');
     expect(thrown(() => configFromDict('int8'))).toContain('_type');
   });
 
@@ -94,14 +108,26 @@ describe('config JSON is torchao\'s', () => {
     expect(Object.keys(data.fqn_to_config ?? {})).toEqual(['re:.*down_proj', 'lm_head']);
     expect(configFromDict({ ...dict, _data: { module_fqn_to_config: data.module_fqn_to_config } })).toEqual(config);
     expect(configFromDict({ ...dict, _type: 'ModuleFqnToConfig' })).toEqual(config);
-    expect(thrown(() => configFromDict({ ...dict, _data: { ...data, module_fqn_to_config: { a: null } } }))).toContain('differ');
+    expect(thrown(() => configFromDict({ ...dict, _data: { ...data, module_fqn_to_config: { a: null } } }))).toContain(
+      'differ',
+    );
   });
 });
 
 describe('python floats', () => {
   it.each([
-    [1, '1.0'], [-0, '-0.0'], [0.1, '0.1'], [1e-4, '0.0001'], [1e-5, '1e-05'], [1.5e-7, '1.5e-07'], [1e15, '1000000000000000.0'],
-    [1e16, '1e+16'], [123456789012345680000, '1.2345678901234568e+20'], [0.02500000037252903, '0.02500000037252903'], [1e300, '1e+300'], [Infinity, 'Infinity'],
+    [1, '1.0'],
+    [-0, '-0.0'],
+    [0.1, '0.1'],
+    [1e-4, '0.0001'],
+    [1e-5, '1e-05'],
+    [1.5e-7, '1.5e-07'],
+    [1e15, '1000000000000000.0'],
+    [1e16, '1e+16'],
+    [123456789012345680000, '1.2345678901234568e+20'],
+    [0.02500000037252903, '0.02500000037252903'],
+    [1e300, '1e+300'],
+    [Infinity, 'Infinity'],
   ])('%d prints as %s', (x, text) => expect(pythonFloat(x)).toBe(text));
 
   it('escapes as json.dumps does', () => {
@@ -113,14 +139,34 @@ describe('python floats', () => {
 
 describe('options of torchao and transformers over time', () => {
   const table: [string, () => unknown, unknown][] = [
-    ['Int8WeightOnlyConfig(group_size=128)', () => int8WeightOnly({ groupSize: 128 }), int8WeightOnly({ granularity: perGroup(128) })],
+    [
+      'Int8WeightOnlyConfig(group_size=128)',
+      () => int8WeightOnly({ groupSize: 128 }),
+      int8WeightOnly({ granularity: perGroup(128) }),
+    ],
     ['Int8WeightOnlyConfig(group_size=None)', () => int8WeightOnly({ groupSize: null }), int8WeightOnly()],
     ['Int8WeightOnlyConfig(version=2)', () => int8WeightOnly({ version: 2 }), int8WeightOnly()],
-    ['Int4WeightOnlyConfig(use_hqq=True)', () => int4WeightOnly({ useHqq: true }), int4WeightOnly({ int4ChooseQparamsAlgorithm: 'HQQ' })],
+    [
+      'Int4WeightOnlyConfig(use_hqq=True)',
+      () => int4WeightOnly({ useHqq: true }),
+      int4WeightOnly({ int4ChooseQparamsAlgorithm: 'HQQ' }),
+    ],
     ['Int4WeightOnlyConfig(use_hqq=False)', () => int4WeightOnly({ useHqq: false }), int4WeightOnly()],
-    ['packing_format', () => int4WeightOnly({ packingFormat: 'plain' } as never), int4WeightOnly({ int4PackingFormat: 'plain' })],
-    ['layout=PlainLayout()', () => int8DynamicActivationInt8Weight({ layout: { type: 'PlainLayout' } } as never), int8DynamicActivationInt8Weight()],
-    ['Int8DynamicActivationInt4Weight(group_size)', () => int8DynamicActivationIntxWeight({ weightDtype: 'int4', groupSize: 64 }), int8DynamicActivationIntxWeight({ weightDtype: 'int4', weightGranularity: perGroup(64) })],
+    [
+      'packing_format',
+      () => int4WeightOnly({ packingFormat: 'plain' } as never),
+      int4WeightOnly({ int4PackingFormat: 'plain' }),
+    ],
+    [
+      'layout=PlainLayout()',
+      () => int8DynamicActivationInt8Weight({ layout: { type: 'PlainLayout' } } as never),
+      int8DynamicActivationInt8Weight(),
+    ],
+    [
+      'Int8DynamicActivationInt4Weight(group_size)',
+      () => int8DynamicActivationIntxWeight({ weightDtype: 'int4', groupSize: 64 }),
+      int8DynamicActivationIntxWeight({ weightDtype: 'int4', weightGranularity: perGroup(64) }),
+    ],
   ];
   it.each(table)('%s maps to what it means today', (_name, make, today) => expect(make()).toEqual(today));
 
@@ -129,20 +175,42 @@ describe('options of torchao and transformers over time', () => {
     ['scheme', () => int8WeightOnly({ scheme: 'int8wo' } as never), "parseScheme('int4wo-32')"],
     ['version=1', () => int4WeightOnly({ version: 1 }), 'set it to 2'],
     ['groupSize with granularity', () => int8WeightOnly({ groupSize: 32, granularity: perRow() }), 'perGroup(32)'],
-    ['useHqq against the algorithm', () => int4WeightOnly({ useHqq: true, int4ChooseQparamsAlgorithm: 'TINYGEMM' }), 'leave useHqq out'],
+    [
+      'useHqq against the algorithm',
+      () => int4WeightOnly({ useHqq: true, int4ChooseQparamsAlgorithm: 'TINYGEMM' }),
+      'leave useHqq out',
+    ],
     ['zero_point_domain', () => int4WeightOnly({ zeroPointDomain: 'INT' } as never), 'intxWeightOnly'],
     ['preserve_zero', () => int4WeightOnly({ preserveZero: true } as never), 'intxWeightOnly'],
     ['an unknown option', () => int4WeightOnly({ bits: 4 } as never), 'use one of: groupSize'],
     ['an odd group size', () => int4WeightOnly({ groupSize: 48 }), '32, 64, 128, 256'],
     ['perAxis(1)', () => intxWeightOnly({ granularity: perAxis(1) }), 'perAxis(0)'],
-    ['a packed ARM format', () => intxWeightOnly({ intxPackingFormat: 'OPAQUE_TORCHAO_AUTO' as never }), 'UNPACKED_TO_INT8'],
-    ['symmetric 8da4w activations', () => int8DynamicActivationIntxWeight({ actMappingType: 'SYMMETRIC' as never }), 'int8DynamicActivationInt8Weight'],
+    [
+      'a packed ARM format',
+      () => intxWeightOnly({ intxPackingFormat: 'OPAQUE_TORCHAO_AUTO' as never }),
+      'UNPACKED_TO_INT8',
+    ],
+    [
+      'symmetric 8da4w activations',
+      () => int8DynamicActivationIntxWeight({ actMappingType: 'SYMMETRIC' as never }),
+      'int8DynamicActivationInt8Weight',
+    ],
     ['weight_only_decode', () => int8DynamicActivationInt8Weight({ weightOnlyDecode: true }), 'int8WeightOnly()'],
-    ['int1 without clipping error', () => intxWeightOnly({ weightDtype: 'int1', mappingType: 'SYMMETRIC_NO_CLIPPING_ERR' }), 'ASYMMETRIC'],
+    [
+      'int1 without clipping error',
+      () => intxWeightOnly({ weightDtype: 'int1', mappingType: 'SYMMETRIC_NO_CLIPPING_ERR' }),
+      'ASYMMETRIC',
+    ],
     ['perGroup(0)', () => perGroup(0), 'use 32'],
-    ['granularity of the wrong type', () => int8WeightOnly({ granularity: perAxis(0) as never }), 'PerTensor or PerRow or PerGroup'],
+    [
+      'granularity of the wrong type',
+      () => int8WeightOnly({ granularity: perAxis(0) as never }),
+      'PerTensor or PerRow or PerGroup',
+    ],
   ];
-  it.each(refused)('%s is an error that names the replacement', (_name, make, fix) => expect(thrown(make)).toContain(fix));
+  it.each(refused)('%s is an error that names the replacement', (_name, make, fix) =>
+    expect(thrown(make)).toContain(fix),
+  );
 
   it('configs are frozen plain data', () => {
     const config = int8WeightOnly({ granularity: perTensor() });

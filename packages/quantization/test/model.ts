@@ -1,8 +1,21 @@
 // A small decoder-like model for tests: an embedding tied to lm_head, two linears, a norm.
-import { Embedding, embedding, keep, Linear, linear, Module, RMSNorm, type Runtime, type Tensor, tensor } from '@ao/core';
+import {
+  Embedding,
+  embedding,
+  keep,
+  Linear,
+  linear,
+  Module,
+  RMSNorm,
+  type Runtime,
+  type Tensor,
+  tensor,
+} from '@ao/core';
 
 export const wave = (n: number, seed: number): Float32Array =>
-  Float32Array.from({ length: n }, (_, i) => Math.fround(Math.sin(i * 1.618 + seed) * 0.2 + Math.cos(i * i * 0.37 + seed) * 0.1));
+  Float32Array.from({ length: n }, (_, i) =>
+    Math.fround(Math.sin(i * 1.618 + seed) * 0.2 + Math.cos(i * i * 0.37 + seed) * 0.1),
+  );
 
 export function matrix(rt: Runtime, rows: number, columns: number, seed: number): Tensor {
   return keep(tensor(rt, wave(rows * columns, seed), { shape: [rows, columns] }));

@@ -1,53 +1,51 @@
 // Every affine, tinygemm, HQQ and min-max golden, by the reference kernel and by the decomposition that other backends use.
 import {
+  bfloat16,
+  cast,
   chooseQparamsAffine,
   chooseQparamsAffineDontPreserveZero,
   chooseQparamsAffineTinygemm,
   chooseQparamsAffineWithMinMax,
   chooseQparamsAndQuantizeAffineHqq,
   chooseQparamsAndQuantizeScaleOnlyHqq,
-  createRuntime,
   type Dense,
   dequantizeAffine,
   dequantizeAffineNoZeroPoint,
   dequantizeAffineTinygemm,
-  encodeArray,
+  dtypeByName,
+  dtypeRange,
   fakeQuantizeAffine,
+  float32,
   fromBits,
-  int4RowQuantizeZp,
+  int8,
+  int32,
   intMm,
   type Op,
   packInt4,
   quantizeAffine,
   quantizeAffineNoZeroPoint,
   quantizeAffineTinygemm,
+  quantizeInt4,
   type Runtime,
   type Tensor,
   tensor,
-  bfloat16,
-  dtypeRange,
-  int8,
   unpackInt4,
 } from '@ao/core';
-import { beforeAll, describe, expect, it } from 'vitest';
-import { disagreement, type GoldenCase, goldenCases, load, outputDtype, sqnr, values } from './golden.ts';
+import { expectGolden, type GoldenCase, goldenCases, goldenInputs } from '@ao/testing';
+import { describe, expect, it } from 'vitest';
+import { devices } from './devices.ts';
 
-let rt: Runtime;
-beforeAll(async () => {
-  rt = await createRuntime();
-});
+const { rt } = devices[0]!;
 
-const covered = goldenCases((c) => c.family === 'primitives' && ['affine', 'tinygemm', 'hqq', 'hqq_scale_only', 'min_max'].includes(c.op));
+const covered = goldenCases(
+  (c) => c.family === 'primitives' && ['affine', 'tinygemm', 'hqq', 'hqq_scale_only', 'min_max'].includes(c.op),
+);
 
-function input(c: GoldenCase, role: string): Dense {
-  const { raw, shape, dtype } = load(c, role);
-  return fromBits(rt, raw, shape, dtype);
-}
+type Inputs = Record<string, Dense>;
 
-function check(c: GoldenCase, role: string, t: Tensor): void {
-  const got = t.dtype === outputDtype(c, role) ? t.bitsSync() : encodeArray(outputDtype(c, role), t.dataSync());
-  expect([...t.shape], `${c.name} ${role}`).toEqual(c.outputs[role]?.shape);
-  expect(disagreement(c, role, got as never), c.name).toBeUndefined();
+async function inputs(rt: Runtime, c: GoldenCase): Promise<Inputs> {
+  const found = Object.entries(await goldenInputs(c));
+  return Object.fromEntries(found.map(([role, t]) => [role, fromBits(rt, t.bits, t.shape, dtypeByName(t.dtype))]));
 }
 
 /** The op itself, or what other backends run. */
@@ -55,63 +53,65 @@ type Call = <A extends readonly unknown[], R>(op: Op<A, R>) => (...args: A) => R
 const byKernel: Call = (op) => op as never;
 const byDecomposition: Call = (op) => (op.spec.decompose ?? op) as never;
 
-const run: Record<string, (c: GoldenCase, call: Call) => void> = {
-  affine(c, call) {
-    const x = input(c, 'x');
+const run: Record<string, (c: GoldenCase, t: Inputs, call: Call) => Record<string, Tensor>> = {
+  affine(c, { x }, call) {
     const { mapping, block_size: blockSize, quant, ...rest } = c.params;
     expect(Object.keys(rest), c.name).toEqual([]);
-    const [scale, zero] = call(chooseQparamsAffine)(x, mapping, blockSize, quant);
-    check(c, 'scale', scale);
-    check(c, 'zero_point', zero);
-    const q = call(quantizeAffine)(x, blockSize, scale, zero, quant);
-    check(c, 'q', q);
-    check(c, 'dequant', call(dequantizeAffine)(q, blockSize, scale, zero, quant, { outputDtype: x.dtype }));
-    check(c, 'fake', call(fakeQuantizeAffine)(x, blockSize, scale, zero, quant));
+    const [scale, zero_point] = call(chooseQparamsAffine)(x!, mapping, blockSize, quant);
+    const q = call(quantizeAffine)(x!, blockSize, scale, zero_point, quant);
+    const dequant = call(dequantizeAffine)(q, blockSize, scale, zero_point, quant, { outputDtype: x!.dtype });
+    return { scale, zero_point, q, dequant, fake: call(fakeQuantizeAffine)(x!, blockSize, scale, zero_point, quant) };
   },
-  tinygemm(c, call) {
-    const x = input(c, 'x');
+  tinygemm(c, { x }, call) {
     const blockSize = c.params.block_size;
-    const [scale, zero] = call(chooseQparamsAffineTinygemm)(x, 'ASYMMETRIC', blockSize, 'uint4');
-    check(c, 'scale', scale);
-    check(c, 'zero_point', zero);
-    const q = call(quantizeAffineTinygemm)(x, blockSize, scale, zero, 'uint4');
-    check(c, 'q', q);
-    check(c, 'dequant', call(dequantizeAffineTinygemm)(q, blockSize, scale, zero, 'uint4', { outputDtype: x.dtype }));
+    const [scale, zero_point] = call(chooseQparamsAffineTinygemm)(x!, 'ASYMMETRIC', blockSize, 'uint4');
+    const q = call(quantizeAffineTinygemm)(x!, blockSize, scale, zero_point, 'uint4');
+    const options = { outputDtype: x!.dtype };
+    return {
+      scale,
+      zero_point,
+      q,
+      dequant: call(dequantizeAffineTinygemm)(q, blockSize, scale, zero_point, 'uint4', options),
+    };
   },
-  hqq(c, call) {
-    const x = input(c, 'x');
+  hqq(c, { x }, call) {
     const { nbits, group_size: groupSize, raw_output: rawOutput } = c.params;
-    const [q, scale, zero] = call(chooseQparamsAndQuantizeAffineHqq)(x, nbits, groupSize, { rawOutput });
-    check(c, 'q', q);
-    check(c, 'scale', scale);
-    check(c, 'zero_point', zero);
-    const block = [1, groupSize];
-    const dequant = rawOutput ? dequantizeAffine(q, block, scale, zero, 'uint8') : dequantizeAffineTinygemm(q, block, scale, zero, `uint${nbits}`);
-    const want = c.sqnr_db?.dequant;
-    if (want !== undefined) expect(sqnr(values(load(c, 'x')), dequant.dataSync()), c.name).toBeGreaterThan(want - 0.1);
+    const [q, scale, zero_point] = call(chooseQparamsAndQuantizeAffineHqq)(x!, nbits, groupSize, { rawOutput });
+    const options = { outputDtype: dtypeByName(c.outputs.dequant!.dtype) };
+    const dequant = rawOutput
+      ? dequantizeAffine(q, [1, groupSize], scale, zero_point, 'uint8', options)
+      : dequantizeAffineTinygemm(q, [1, groupSize], scale, zero_point, `uint${nbits}`, options);
+    return { q, scale, zero_point, dequant };
   },
-  hqq_scale_only(c, call) {
-    const x = input(c, 'x');
-    const [q, scale] = call(chooseQparamsAndQuantizeScaleOnlyHqq)(x, c.params.group_size, dtypeRange('test', c.params.quant));
-    check(c, 'q', q);
-    check(c, 'scale', scale);
+  hqq_scale_only(c, { x }, call) {
+    const range = dtypeRange('test', c.params.quant);
+    const [q, scale] = call(chooseQparamsAndQuantizeScaleOnlyHqq)(x!, c.params.group_size, range);
+    return { q: cast(q, int32), scale };
   },
-  min_max(c, call) {
-    const [scale, zero] = call(chooseQparamsAffineWithMinMax)(input(c, 'mn'), input(c, 'mx'), c.params.mapping, 'int8');
-    check(c, 'scale', scale);
-    check(c, 'zero_point', zero);
+  min_max(c, { mn, mx }, call) {
+    const [scale, zero_point] = call(chooseQparamsAffineWithMinMax)(mn!, mx!, c.params.mapping, 'int8');
+    return { scale, zero_point };
   },
 };
 
-describe.each([
-  ['kernel', byKernel],
-  ['decomposition', byDecomposition],
-])('goldens by %s', (_by, call) => {
+const ways = devices.flatMap(({ device, rt: on }) => [
+  { way: `kernels of ${device}`, on, call: byKernel },
+  { way: `decompositions on ${device}`, on, call: byDecomposition },
+]);
+
+describe('goldens', () => {
   it('are all there', () => expect(covered).toHaveLength(181));
-  it.each(covered.map((c) => [c.name, c] as const))('%s', (_name, c) => run[c.op]?.(c, call));
 });
 
-const near = (rows: number, columns: number): Float32Array => Float32Array.from({ length: rows * columns }, (_, i) => Math.fround(Math.sin(i * 12.9898) * 3 + Math.cos(i)));
+describe.each(ways)('goldens by $way', ({ on, call }) => {
+  it.each(covered.map((c) => [c.name, c] as const))('%s', async (_name, c) => {
+    const outputs = run[c.op]!(c, await inputs(on, c), call);
+    await expectGolden(c, Object.fromEntries(Object.entries(outputs).filter(([role]) => role in c.outputs)));
+  });
+});
+
+const near = (rows: number, columns: number): Float32Array =>
+  Float32Array.from({ length: rows * columns }, (_, i) => Math.fround(Math.sin(i * 12.9898) * 3 + Math.cos(i)));
 
 describe.each([['float32'], ['bfloat16']] as const)('kernel equals decomposition beyond the goldens (%s)', (name) => {
   const make = (rows: number, columns: number): Dense => {
@@ -120,13 +120,17 @@ describe.each([['float32'], ['bfloat16']] as const)('kernel equals decomposition
   };
   const same = (a: readonly Tensor[] | Tensor, b: readonly Tensor[] | Tensor): void => {
     const [x, y] = [[a].flat(), [b].flat()] as [Tensor[], Tensor[]];
-    expect(x.map((t) => [t.dtype.name, t.shape, [...t.bitsSync()]])).toEqual(y.map((t) => [t.dtype.name, t.shape, [...t.bitsSync()]]));
+    expect(x.map((t) => [t.dtype.name, t.shape, [...t.bitsSync()]])).toEqual(
+      y.map((t) => [t.dtype.name, t.shape, [...t.bitsSync()]]),
+    );
   };
 
   it('int4 rows', () => {
     const x = make(4, 96);
-    same(int4RowQuantizeZp(x, 32), int4RowQuantizeZp.spec.decompose!(x, 32));
-    const [codes] = int4RowQuantizeZp(x, 32);
+    for (const dtype of [undefined, float32, bfloat16]) {
+      same(quantizeInt4(x, 32, dtype), quantizeInt4.spec.decompose!(x, 32, dtype));
+    }
+    const codes = unpackInt4(quantizeInt4(x, 32)[0]);
     same(packInt4(codes), packInt4.spec.decompose!(codes));
     const packed = packInt4(codes);
     same(unpackInt4(packed), unpackInt4.spec.decompose!(packed));
@@ -134,23 +138,42 @@ describe.each([['float32'], ['bfloat16']] as const)('kernel equals decomposition
   });
 
   it('ranges that do not hold zero, no zero point, and options', () => {
-    const x = tensor(rt, near(4, 64).map((v) => v + 9), { shape: [4, 64], dtype: make(1, 1).dtype });
-    const args = [x, 'ASYMMETRIC', [1, 16], 'int8', { scaleDtype: bfloat16, zeroPointDtype: int8, keepdim: true, eps: 2 ** -9, quantMin: -64, quantMax: 63 }] as const;
+    const x = tensor(
+      rt,
+      near(4, 64).map((v) => v + 9),
+      { shape: [4, 64], dtype: make(1, 1).dtype },
+    );
+    const args = [
+      x,
+      'ASYMMETRIC',
+      [1, 16],
+      'int8',
+      { scaleDtype: bfloat16, zeroPointDtype: int8, keepdim: true, eps: 2 ** -9, quantMin: -64, quantMax: 63 },
+    ] as const;
     same(chooseQparamsAffine(...args), chooseQparamsAffine.spec.decompose!(...args));
     same(chooseQparamsAffineDontPreserveZero(...args), chooseQparamsAffineDontPreserveZero.spec.decompose!(...args));
     const [scale] = chooseQparamsAffine(x, 'SYMMETRIC', [1, 16], 'int6');
     const q = quantizeAffineNoZeroPoint(x, [1, 16], scale, null, 'int6');
     same(q, quantizeAffineNoZeroPoint.spec.decompose!(x, [1, 16], scale, null, 'int6'));
     const o = { outputDtype: x.dtype };
-    same(dequantizeAffineNoZeroPoint(q, [1, 16], scale, null, 'int6', o), dequantizeAffineNoZeroPoint.spec.decompose!(q, [1, 16], scale, null, 'int6', o));
+    same(
+      dequantizeAffineNoZeroPoint(q, [1, 16], scale, null, 'int6', o),
+      dequantizeAffineNoZeroPoint.spec.decompose!(q, [1, 16], scale, null, 'int6', o),
+    );
   });
 });
 
 describe('arguments', () => {
   it('sums int8 products exactly, whatever the length', () => {
     const k = 2500;
-    const a = tensor(rt, Int8Array.from({ length: 2 * k }, (_, i) => (i % 2 === 0 ? -128 : 127)), { shape: [2, k], dtype: int8 });
-    const want = Array.from(a.dataSync()).slice(0, k).reduce((s, v) => s + v * v, 0);
+    const a = tensor(
+      rt,
+      Int8Array.from({ length: 2 * k }, (_, i) => (i % 2 === 0 ? -128 : 127)),
+      { shape: [2, k], dtype: int8 },
+    );
+    const want = Array.from(a.dataSync())
+      .slice(0, k)
+      .reduce((s, v) => s + v * v, 0);
     expect([...intMm(a, a).dataSync()]).toEqual([want, want, want, want]);
     expect([...intMm.spec.decompose!(a, a).dataSync()]).toEqual([want, want, want, want]);
   });
@@ -172,7 +195,7 @@ describe('arguments', () => {
     expect(() => quantizeAffine(x, [1, 16], scale, null, 'int8')).toThrow('zero point is missing');
     expect(() => quantizeAffineNoZeroPoint(x, [1, 16], scale, zero, 'int8')).toThrow('a zero point was given');
     expect(() => quantizeAffine(x, [1, 16], scale, zero, 'int8', { quantMax: 200 })).toThrow('does not fit int8');
-    expect(() => int4RowQuantizeZp(x, 24)).toThrow('does not divide 32');
+    expect(() => quantizeInt4(x, 24)).toThrow('does not divide 32');
     expect(() => packInt4(tensor(rt, [[1, 2, 3]], { dtype: int8 }))).toThrow('do not pair up');
   });
 });

@@ -1,6 +1,6 @@
 import {
-  cast,
   bfloat16,
+  cast,
   clone,
   createRuntime,
   type Dense,
@@ -8,8 +8,8 @@ import {
   int32,
   isAoError,
   keep,
-  linear,
   type LogMessage,
+  linear,
   prepare,
   type Runtime,
   scope,
@@ -43,7 +43,7 @@ import {
   quantize_,
   quantizeTensor,
 } from '../src/index.ts';
-import { matrix, Model, wave } from './model.ts';
+import { Model, matrix, wave } from './model.ts';
 
 let rt: Runtime;
 let log: LogMessage[];
@@ -93,29 +93,50 @@ describe('quantize_', () => {
     expect(formatReport(report)).toContain('embed_tokens.weight (= lm_head.weight)');
   });
 
-  it.each(['int8dq', 'int4wo-32', 'int4wo-hqq-32', 'intx4-sym-32', 'intx4-asym-32', 'intx2-asym-32', '8da4w-32', 'int8wo-32', 'int8wo-tensor', 'int4wo-32:int8-group', 'int8wo:int8-token'])(
-    'runs with %s, and dequantize_ goes back',
-    async (name) => {
-      const model = new Model(rt);
-      const before = forward(model);
-      const report = await quantize_(model, parseScheme(name), { filterFn: (_m, fqn) => fqn.startsWith('layers') });
-      expect(report.rows.filter((r) => r.scheme !== null)).toHaveLength(4);
-      expect(report.rows[0]).toMatchObject({ fqn: 'embed_tokens.weight', skipped: 'not selected by filterFn', scheme: null });
-      const quantized = forward(model);
-      const bits = report.rows[1]?.bits as number;
-      expect(await computeError(tensor(rt, before), tensor(rt, quantized))).toBeGreaterThan(bits === 8 ? 30 : bits === 4 ? 10 : 0);
-      const weights = model.layers.map((l) => dequantize(l.up_proj.weight).dataSync());
-      expect(await dequantize_(model)).toHaveLength(4);
-      expect(model.layers.map((l) => l.up_proj.weight.kind)).toEqual([null, null]);
-      expect(model.layers.map((l) => l.up_proj.weight.dataSync())).toEqual(weights);
-    },
-  );
+  it.each([
+    'int8dq',
+    'int4wo-32',
+    'int4wo-hqq-32',
+    'intx4-sym-32',
+    'intx4-asym-32',
+    'intx2-asym-32',
+    '8da4w-32',
+    'int8wo-32',
+    'int8wo-tensor',
+    'int4wo-32:int8-group',
+    'int8wo:int8-token',
+  ])('runs with %s, and dequantize_ goes back', async (name) => {
+    const model = new Model(rt);
+    const before = forward(model);
+    const report = await quantize_(model, parseScheme(name), { filterFn: (_m, fqn) => fqn.startsWith('layers') });
+    expect(report.rows.filter((r) => r.scheme !== null)).toHaveLength(4);
+    expect(report.rows[0]).toMatchObject({
+      fqn: 'embed_tokens.weight',
+      skipped: 'not selected by filterFn',
+      scheme: null,
+    });
+    const quantized = forward(model);
+    const bits = report.rows[1]?.bits as number;
+    expect(await computeError(tensor(rt, before), tensor(rt, quantized))).toBeGreaterThan(
+      bits === 8 ? 30 : bits === 4 ? 10 : 0,
+    );
+    const weights = model.layers.map((l) => dequantize(l.up_proj.weight).dataSync());
+    expect(await dequantize_(model)).toHaveLength(4);
+    expect(model.layers.map((l) => l.up_proj.weight.kind)).toEqual([null, null]);
+    expect(model.layers.map((l) => l.up_proj.weight.dataSync())).toEqual(weights);
+  });
 
   it('does nothing in a dry run but says what it would do', async () => {
     const model = new Model(rt);
     const report = await quantize_(model, int4WeightOnly({ groupSize: 32 }), { dryRun: true });
     expect(report).toMatchObject({ dryRun: true });
-    expect(report.rows[1]).toMatchObject({ scheme: 'int4wo-32', bits: 4, sqnr: null, bytesBefore: 4 * 96 * 64, bytesAfter: (96 * 64) / 2 + 8 * 96 * 2 });
+    expect(report.rows[1]).toMatchObject({
+      scheme: 'int4wo-32',
+      bits: 4,
+      sqnr: null,
+      bytesBefore: 4 * 96 * 64,
+      bytesAfter: (96 * 64) / 2 + 8 * 96 * 2,
+    });
     expect([...stateDict(model).values()].every((t) => t.kind === null)).toBe(true);
     const done = await quantize_(model, int4WeightOnly({ groupSize: 32 }));
     expect(done.rows.map((r) => r.bytesAfter)).toEqual(report.rows.map((r) => r.bytesAfter));
@@ -126,7 +147,9 @@ describe('quantize_', () => {
     const model = new Model(rt);
     const message = await failure(quantize_(model, int4WeightOnly({ groupSize: 64 })));
     expect(message).toContain('2 weights cannot have their scheme; nothing was changed');
-    expect(message).toContain('layers.0.down_proj.weight: 96 columns are no multiple of the group size 64; group size 32 fits');
+    expect(message).toContain(
+      'layers.0.down_proj.weight: 96 columns are no multiple of the group size 64; group size 32 fits',
+    );
     expect(message).toContain('layers.1.down_proj.weight');
     expect([...stateDict(model).values()].every((t) => t.kind === null)).toBe(true);
     const report = await quantize_(model, int4WeightOnly({ groupSize: 64 }), { onUnsupported: 'skip' });
@@ -136,7 +159,9 @@ describe('quantize_', () => {
 
   it('says which extension is missing', async () => {
     const bare = await createRuntime({ use: [int4()] });
-    expect(await failure(quantize_(new Model(bare), int8WeightOnly()))).toContain("quantization() from '@ao/quantization'");
+    expect(await failure(quantize_(new Model(bare), int8WeightOnly()))).toContain(
+      "quantization() from '@ao/quantization'",
+    );
     expect(await failure(quantize_(new Model(rt), 'int8wo' as never))).toContain('not a string');
     const float8 = { type: 'Float8WeightOnlyConfig' } as AoConfig;
     expect(await failure(quantize_(new Model(rt), float8))).toContain('Float8WeightOnlyConfig');
@@ -156,7 +181,9 @@ describe('quantize_', () => {
       seen.push(`${p.done}/${p.total} ${p.fqn}`);
       if (p.done === 2) stop.abort();
     };
-    await expect(quantize_(new Model(rt), int8WeightOnly(), { onProgress, signal: stop.signal })).rejects.toThrow('aborted');
+    await expect(quantize_(new Model(rt), int8WeightOnly(), { onProgress, signal: stop.signal })).rejects.toThrow(
+      'aborted',
+    );
     expect(seen).toEqual(['1/5 embed_tokens.weight', '2/5 layers.0.up_proj.weight']);
   });
 
@@ -180,7 +207,11 @@ describe('quantize_', () => {
 describe('rules', () => {
   it('come before the config; null leaves; unused ones are named', async () => {
     const model = new Model(rt);
-    const rules = [['re:.*down_proj', int8WeightOnly()], ['layers.1.*', null], ['nothing.here', null]] as const;
+    const rules = [
+      ['re:.*down_proj', int8WeightOnly()],
+      ['layers.1.*', null],
+      ['nothing.here', null],
+    ] as const;
     const report = await quantize_(model, int4WeightOnly({ groupSize: 32 }), { rules });
     expect(report.rows.map((r) => [r.fqn, r.scheme, r.rule ?? null])).toEqual([
       ['embed_tokens.weight', 'int4wo-32', null],
@@ -190,7 +221,11 @@ describe('rules', () => {
       ['layers.1.down_proj.weight', 'int8wo', 're:.*down_proj'],
     ]);
     expect(report.unusedRules).toEqual(['nothing.here']);
-    expect(log).toContainEqual({ level: 'warn', code: 'unused-rule', message: "rule 'nothing.here' matches no weight" });
+    expect(log).toContainEqual({
+      level: 'warn',
+      code: 'unused-rule',
+      message: "rule 'nothing.here' matches no weight",
+    });
   });
 
   it('alone touch only what they match, embeddings too', async () => {
@@ -203,13 +238,22 @@ describe('rules', () => {
   });
 
   it('must agree about one tensor', async () => {
-    const rules = [['lm_head', null], ['embed_tokens', int8WeightOnly()]] as const;
-    expect(await failure(quantize_(new Model(rt), rules))).toContain('embed_tokens.weight and lm_head.weight are one tensor');
+    const rules = [
+      ['lm_head', null],
+      ['embed_tokens', int8WeightOnly()],
+    ] as const;
+    expect(await failure(quantize_(new Model(rt), rules))).toContain(
+      'embed_tokens.weight and lm_head.weight are one tensor',
+    );
   });
 
   it('read fqnToConfig, whose _default means every Linear', async () => {
     const model = new Model(rt);
-    const config = fqnToConfig({ lm_head: null, 're:layers\\.0\\..*': int8WeightOnly(), _default: int4WeightOnly({ groupSize: 32 }) });
+    const config = fqnToConfig({
+      lm_head: null,
+      're:layers\\.0\\..*': int8WeightOnly(),
+      _default: int4WeightOnly({ groupSize: 32 }),
+    });
     const report = await quantize_(model, config);
     expect(report.rows.map((r) => r.scheme)).toEqual([null, 'int8wo', 'int8wo', 'int4wo-32', 'int4wo-32']);
     expect(await failure(quantize_(model, config, { filterFn: () => true }))).toContain('must be left out');
@@ -217,7 +261,16 @@ describe('rules', () => {
 });
 
 describe('kinds', () => {
-  const configs: [string, AoConfig][] = ['int8wo', 'int8wo-32', 'int8wo-tensor', 'int8dq', 'int4wo-32', 'intx4-asym-32', 'intx3-sym', '8da4w-32'].map((name) => [name, parseScheme(name)]);
+  const configs: [string, AoConfig][] = [
+    'int8wo',
+    'int8wo-32',
+    'int8wo-tensor',
+    'int8dq',
+    'int4wo-32',
+    'intx4-asym-32',
+    'intx3-sym',
+    '8da4w-32',
+  ].map((name) => [name, parseScheme(name)]);
 
   it.each(configs)('%s: clone and slices equal slices of the values', (_name, config) => {
     const w = quantizeTensor(matrix(rt, 12, 96, 1), config);
@@ -249,7 +302,11 @@ describe('kinds', () => {
     const back = kind.fromWeight(parts as NonNullable<typeof parts>, w);
     const before = (w as unknown as { parts: Record<string, Tensor> }).parts;
     for (const [name, t] of Object.entries(back)) {
-      expect([name, t.shape, Array.from(t.bitsSync())]).toEqual([name, before[name]?.shape, Array.from(before[name]?.bitsSync() ?? [])]);
+      expect([name, t.shape, Array.from(t.bitsSync())]).toEqual([
+        name,
+        before[name]?.shape,
+        Array.from(before[name]?.bitsSync() ?? []),
+      ]);
     }
     expect(parts?.format).toMatchObject({ N: 6, K: 64 });
   });
@@ -271,14 +328,23 @@ describe('kinds', () => {
 
   it('keep act_pre_scale: the activation is multiplied first', () => {
     const w = matrix(rt, 4, 64, 1);
-    const pre = tensor(rt, wave(64, 9).map((v) => v + 1));
+    const pre = tensor(
+      rt,
+      wave(64, 9).map((v) => v + 1),
+    );
     const x = tensor(rt, wave(128, 3), { shape: [2, 64] });
-    const scaled = tensor(rt, Float32Array.from(x.dataSync(), (v, i) => v * (pre.dataSync()[i % 64] as number)), { shape: [2, 64] });
+    const scaled = tensor(
+      rt,
+      Float32Array.from(x.dataSync(), (v, i) => v * (pre.dataSync()[i % 64] as number)),
+      { shape: [2, 64] },
+    );
     for (const scheme of ['int8wo', 'int8dq', 'int4wo-32']) {
       const q = quantizeTensor(w, parseScheme(scheme)) as ReturnType<typeof int8Kind.make>;
       const kind = scheme === 'int4wo-32' ? int4Kind : int8Kind;
       const smooth = kind.make({ ...q.parts, act_pre_scale: pre } as never, q.attrs as never, q.shape, q.dtype);
-      const error = linear(x, smooth).dataSync().map((v, i) => Math.abs(v - (linear(scaled, q).dataSync()[i] as number)));
+      const error = linear(x, smooth)
+        .dataSync()
+        .map((v, i) => Math.abs(v - (linear(scaled, q).dataSync()[i] as number)));
       expect(Math.max(...error)).toBeLessThan(2e-5);
       expect(kind.spec.weight?.(smooth as never)).toBeNull();
     }
@@ -299,15 +365,27 @@ describe('planTensor and quantizeTensor', () => {
   it('answer from shapes alone', () => {
     const plan = planTensor(rt, int4WeightOnly({ groupSize: 128 }), { shape: [8, 576], dtype: 'bfloat16' });
     expect(isProblem(plan) && plan.fix).toBe('group size 64 or 32 fits');
-    expect(planTensor(rt, int4WeightOnly({ groupSize: 32 }), { shape: [8, 576], dtype: 'int8' })).toMatchObject({ problem: 'the weight is int8' });
-    expect(planTensor(rt, int8WeightOnly(), { shape: [8], dtype: 'float32' })).toMatchObject({ problem: 'the weight [8] is no matrix' });
-    expect(planTensor(rt, int4WeightOnly({ int4PackingFormat: 'TILE_PACKED_TO_4D' }), { shape: [8, 128], dtype: 'float32' })).toMatchObject({ fix: expect.stringContaining('PLAIN') });
-    expect(planTensor(rt, int8StaticActivationInt8Weight(), { shape: [8, 128], dtype: 'float32' })).toMatchObject({ fix: expect.stringContaining('actQuantScale') });
-    expect(planTensor(rt, intxWeightOnly({ granularity: perGroup(48) }), { shape: [8, 100], dtype: 'float32' })).toMatchObject({ fix: 'use perAxis(0), one scale per row' });
+    expect(planTensor(rt, int4WeightOnly({ groupSize: 32 }), { shape: [8, 576], dtype: 'int8' })).toMatchObject({
+      problem: 'the weight is int8',
+    });
+    expect(planTensor(rt, int8WeightOnly(), { shape: [8], dtype: 'float32' })).toMatchObject({
+      problem: 'the weight [8] is no matrix',
+    });
+    expect(
+      planTensor(rt, int4WeightOnly({ int4PackingFormat: 'TILE_PACKED_TO_4D' }), { shape: [8, 128], dtype: 'float32' }),
+    ).toMatchObject({ fix: expect.stringContaining('PLAIN') });
+    expect(planTensor(rt, int8StaticActivationInt8Weight(), { shape: [8, 128], dtype: 'float32' })).toMatchObject({
+      fix: expect.stringContaining('actQuantScale'),
+    });
+    expect(
+      planTensor(rt, intxWeightOnly({ granularity: perGroup(48) }), { shape: [8, 100], dtype: 'float32' }),
+    ).toMatchObject({ fix: 'use perAxis(0), one scale per row' });
   });
 
   it('throw what quantize_ would report', () => {
-    expect(() => quantizeTensor(matrix(rt, 2, 48, 1), int4WeightOnly({ groupSize: 32 }), 'a.weight')).toThrow('tensor a.weight');
+    expect(() => quantizeTensor(matrix(rt, 2, 48, 1), int4WeightOnly({ groupSize: 32 }), 'a.weight')).toThrow(
+      'tensor a.weight',
+    );
   });
 
   it('make the kinds of torchao', () => {

@@ -1,4 +1,5 @@
 import { isAoError } from '@ao/core';
+import { goldenCase } from '@ao/testing';
 import { describe, expect, it } from 'vitest';
 import { configFromDict, schemeName } from '../src/config/codec.ts';
 import { type FqnToConfig, fqnToConfig } from '../src/config/fqn-to-config.ts';
@@ -10,7 +11,6 @@ import { int8WeightOnly } from '../src/config/int8-weight-only.ts';
 import { intxWeightOnly } from '../src/config/intx-weight-only.ts';
 import { parseScheme, schemeHelp } from '../src/config/scheme.ts';
 import { fqnMatchesFqnConfig, fqnRules, orderedRules, parseRule } from '../src/rules/rules.ts';
-import { goldenCases } from './golden.ts';
 
 const int8 = int8WeightOnly();
 const int4 = int4WeightOnly({ groupSize: 32 });
@@ -41,24 +41,34 @@ describe('scheme names', () => {
     ['8da4w-32', int8DynamicActivationIntxWeight({ weightDtype: 'int4' })],
     ['8da4w_g32', int8DynamicActivationIntxWeight({ weightDtype: 'int4' })],
     ['8da4w', int8DynamicActivationIntxWeight({ weightDtype: 'int4' })],
-    ['8da4w-asym-64', int8DynamicActivationIntxWeight({ weightDtype: 'int4', weightGranularity: perGroup(64), weightMappingType: 'ASYMMETRIC' })],
+    [
+      '8da4w-asym-64',
+      int8DynamicActivationIntxWeight({
+        weightDtype: 'int4',
+        weightGranularity: perGroup(64),
+        weightMappingType: 'ASYMMETRIC',
+      }),
+    ],
     ['8da8w-axis', int8DynamicActivationIntxWeight({ weightDtype: 'int8', weightGranularity: perAxis(0) })],
   ])('%s', (text, config) => {
     expect(parseScheme(text)).toEqual(config);
     if (!text.includes('8da8w')) expect(parseScheme(schemeName(config))).toEqual(config);
   });
 
-  it.each(['int5wo-32', 'int4wo-32:fast', '8da4w-32:int8-group', 'gptq', '', 'intx9'])('%s is refused with a list', (text) => {
-    let message = '';
-    try {
-      parseScheme(text);
-    } catch (error) {
-      expect(isAoError(error, 'ERR_AO_CONFIG')).toBe(true);
-      message = (error as Error).message;
-    }
-    expect(message).toContain(`'${text}'`);
-    if (!text.includes(':')) for (const line of schemeHelp()) expect(message).toContain(line);
-  });
+  it.each(['int5wo-32', 'int4wo-32:fast', '8da4w-32:int8-group', 'gptq', '', 'intx9'])(
+    '%s is refused with a list',
+    (text) => {
+      let message = '';
+      try {
+        parseScheme(text);
+      } catch (error) {
+        expect(isAoError(error, 'ERR_AO_CONFIG')).toBe(true);
+        message = (error as Error).message;
+      }
+      expect(message).toContain(`'${text}'`);
+      if (!text.includes(':')) for (const line of schemeHelp()) expect(message).toContain(line);
+    },
+  );
 });
 
 describe('ordered rules', () => {
@@ -96,12 +106,16 @@ describe('ordered rules', () => {
 });
 
 describe('FqnToConfig', () => {
-  const kinds: Record<string, string> = { Int8WeightOnlyConfig: 'Int8Tensor', Float8WeightOnlyConfig: 'Float8Tensor', IntxWeightOnlyConfig: 'IntxUnpackedToInt8Tensor' };
+  const kinds: Record<string, string> = {
+    Int8WeightOnlyConfig: 'Int8Tensor',
+    Float8WeightOnlyConfig: 'Float8Tensor',
+    IntxWeightOnlyConfig: 'IntxUnpackedToInt8Tensor',
+  };
 
   it('decides the golden as torchao does', () => {
-    const [golden] = goldenCases((c) => c.name === 'linear/fqn_to_config');
-    const rules = fqnRules(configFromDict(golden?.config) as FqnToConfig);
-    const facts = golden?.facts ?? {};
+    const golden = goldenCase('linear/fqn_to_config');
+    const rules = fqnRules(configFromDict(golden.config) as FqnToConfig);
+    const facts = golden.facts ?? {};
     expect(Object.keys(facts)).toHaveLength(5);
     for (const [fqn, kind] of Object.entries(facts)) {
       const config = rules.resolve(fqn.replace('.weight', ''), 'weight')?.config ?? null;
@@ -112,14 +126,32 @@ describe('FqnToConfig', () => {
   // torchao applies every matching parameter pattern, and an exact parameter name together with patterns; its
   // documentation says that the first match is taken. One match is applied here.
   it('applies one match where torchao applies several', () => {
-    const twice = fqnRules(fqnToConfig([['re:a\\.weight', int8], ['re:.*weight', int4]]));
+    const twice = fqnRules(
+      fqnToConfig([
+        ['re:a\\.weight', int8],
+        ['re:.*weight', int4],
+      ]),
+    );
     expect(twice.resolve('a', 'weight')).toMatchObject({ config: int8, index: 0 });
-    const exact = fqnRules(fqnToConfig([['re:a\\.weight', int4], ['a.weight', int8]]));
+    const exact = fqnRules(
+      fqnToConfig([
+        ['re:a\\.weight', int4],
+        ['a.weight', int8],
+      ]),
+    );
     expect(exact.resolve('a', 'weight')).toMatchObject({ config: int8, index: 1 });
   });
 
   it('orders parameter before module and exact before pattern', () => {
-    const rules = fqnRules(fqnToConfig([['_default', int4], ['re:m', int4], ['re:m\\.weight', int8], ['n', null], ['n.weight', int8]]));
+    const rules = fqnRules(
+      fqnToConfig([
+        ['_default', int4],
+        ['re:m', int4],
+        ['re:m\\.weight', int8],
+        ['n', null],
+        ['n.weight', int8],
+      ]),
+    );
     expect(rules.resolve('m', 'weight')?.pattern).toBe('re:m\\.weight');
     expect(rules.resolve('m', 'bias')?.pattern).toBe('re:m');
     expect(rules.resolve('n', 'weight')?.pattern).toBe('n.weight');
@@ -127,12 +159,20 @@ describe('FqnToConfig', () => {
   });
 
   it('answers fqn_matches_fqn_config', () => {
-    const config = fqnToConfig([['a', int8], ['re:b.*', int8]]);
+    const config = fqnToConfig([
+      ['a', int8],
+      ['re:b.*', int8],
+    ]);
     expect(['a', 'bc', 'cb'].map((fqn) => fqnMatchesFqnConfig(fqn, config))).toEqual([true, true, false]);
   });
 
   it('refuses duplicates and nesting', () => {
-    expect(() => fqnToConfig([['a', int8], ['a', null]])).toThrow('given twice');
+    expect(() =>
+      fqnToConfig([
+        ['a', int8],
+        ['a', null],
+      ]),
+    ).toThrow('given twice');
     expect(() => fqnToConfig({ a: fqnToConfig({}) })).toThrow('another FqnToConfig');
   });
 });

@@ -1,21 +1,22 @@
 // torchao's checkpoints load, give its outputs, and are written back to the same names, bytes and metadata.
+
+import { readFileSync } from 'node:fs';
 import {
   bytesSink,
   bytesSource,
   createRuntime,
-  dequantize,
   type Dense,
+  dequantize,
+  dtypeByName,
   fromBits,
   linear,
-  dtypeByName,
   openSafetensors,
-  relu,
   type Runtime,
+  relu,
   type Tensor,
   tensor,
 } from '@ao/core';
 import { expectGolden, fileSource, goldenCase, goldenInputs, goldenPath } from '@ao/testing';
-import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   configFromDict,
@@ -66,7 +67,10 @@ describe.each(schemes)('checkpoint_%s', (name) => {
 
   it('is written with the same names, order, bytes and metadata', async () => {
     const dict = await readStateDict(rt, fileSource(path));
-    const [ours, theirs] = [await openSafetensors(bytesSource(await written(dict))), await openSafetensors(fileSource(path))];
+    const [ours, theirs] = [
+      await openSafetensors(bytesSource(await written(dict))),
+      await openSafetensors(fileSource(path)),
+    ];
     expect(ours.names).toEqual(theirs.names);
     expect(ours.metadata).toEqual(theirs.metadata);
     for (const entry of theirs.names) {
@@ -79,11 +83,17 @@ describe.each(schemes)('checkpoint_%s', (name) => {
 
   it('is what quantizing the dequantized weights again gives, but for rounding of codes at ties', async () => {
     const dict = await readStateDict(rt, fileSource(path));
-    const config = configFromDict((JSON.parse(readFileSync(goldenPath(`checkpoint_${name}.config.json`), 'utf8'))).quantization_config.quant_type.default);
+    const config = configFromDict(
+      JSON.parse(readFileSync(goldenPath(`checkpoint_${name}.config.json`), 'utf8')).quantization_config.quant_type
+        .default,
+    );
     const w = get(dict, 'fc1.weight');
     const again = quantizeTensor(dequantize(w), config);
     expect(again.kind).toBe(w.kind);
-    const [a, b] = [flattenTensorStateDict(new Map([['fc1.weight', w]])), flattenTensorStateDict(new Map([['fc1.weight', again]]))];
+    const [a, b] = [
+      flattenTensorStateDict(new Map([['fc1.weight', w]])),
+      flattenTensorStateDict(new Map([['fc1.weight', again]])),
+    ];
     expect(b.metadata).toEqual(a.metadata);
     expect([...b.tensors.keys()]).toEqual([...a.tensors.keys()]);
   });
@@ -98,7 +108,7 @@ describe('state dicts', () => {
       ['b.weight', quantizeTensor(matrix(rt, 4, 64, 3), parseScheme('intx4-asym-32'))],
     ]);
 
-  it('survive a file for every kind, with our own fields beside torchao\'s', async () => {
+  it("survive a file for every kind, with our own fields beside torchao's", async () => {
     const dict = make();
     const back = await readStateDict(rt, bytesSource(await written(dict)));
     expect([...back.keys()]).toEqual([...dict.keys()]);
@@ -111,7 +121,9 @@ describe('state dicts', () => {
   });
 
   it('have the text of torchao for int4', () => {
-    const { tensors, metadata } = flattenTensorStateDict(new Map([['m.weight', quantizeTensor(matrix(rt, 4, 64, 1), parseScheme('int4wo-32'))]]));
+    const { tensors, metadata } = flattenTensorStateDict(
+      new Map([['m.weight', quantizeTensor(matrix(rt, 4, 64, 1), parseScheme('int4wo-32'))]]),
+    );
     expect(metadata['m.weight']).toBe(
       '{"_type": "Int4Tensor", "_data": {"activation_dtype": {"_type": "torch.dtype", "_data": "bfloat16"}, "block_size": [1, 32], "shape": [4, 64]}, "_tensor_data_names": ["qdata", "scale", "zero_point"]}',
     );
@@ -131,15 +143,23 @@ describe('state dicts', () => {
     const first = await unflattenTensorStateDict(rt, tensors, metadata);
     expect([...first.dict.keys()]).toEqual(['a.bias', 'weight', 'b.weight']);
     expect([...first.leftover.keys()]).toEqual(['a._weight_qdata', 'a._weight_zero_point']);
-    const second = await unflattenTensorStateDict(rt, new Map([...first.leftover, ['a._weight_scale', late]]), metadata);
+    const second = await unflattenTensorStateDict(
+      rt,
+      new Map([...first.leftover, ['a._weight_scale', late]]),
+      metadata,
+    );
     expect([...second.dict.keys()]).toEqual(['a.weight']);
     expect(second.leftover.size).toBe(0);
   });
 
   it('name the extension that a file needs', async () => {
     const bare = await createRuntime();
-    await expect(readStateDict(bare, fileSource(goldenPath('checkpoint_int8wo.safetensors')))).rejects.toThrow("quantization() from '@ao/quantization'");
-    await expect(readStateDict(rt, fileSource(goldenPath('checkpoint_float8wo.safetensors')))).rejects.toThrow('no extension in use reads a Float8Tensor');
+    await expect(readStateDict(bare, fileSource(goldenPath('checkpoint_int8wo.safetensors')))).rejects.toThrow(
+      "quantization() from '@ao/quantization'",
+    );
+    await expect(readStateDict(rt, fileSource(goldenPath('checkpoint_float8wo.safetensors')))).rejects.toThrow(
+      'no extension in use reads a Float8Tensor',
+    );
   });
 
   it('are recognized by their metadata, and damaged ones refused', async () => {
@@ -149,8 +169,12 @@ describe('state dicts', () => {
     expect(isMetadataTorchao({ ...metadata, 'a.weight': '{' })).toBe(false);
     expect(isMetadataTorchao({ tensor_names: '[]' })).toBe(false);
     await expect(unflattenTensorStateDict(rt, tensors, { ...metadata, 'a.weight': '{' })).rejects.toThrow('no JSON');
-    await expect(unflattenTensorStateDict(rt, tensors, { ...metadata, tensor_names: '{}' })).rejects.toThrow('no list of names');
+    await expect(unflattenTensorStateDict(rt, tensors, { ...metadata, tensor_names: '{}' })).rejects.toThrow(
+      'no list of names',
+    );
     const wrong = metadata.weight?.replace('"PerRow"', '"PerMoon"') as string;
-    await expect(unflattenTensorStateDict(rt, tensors, { ...metadata, weight: wrong })).rejects.toThrow('PerRow or PerTensor');
+    await expect(unflattenTensorStateDict(rt, tensors, { ...metadata, weight: wrong })).rejects.toThrow(
+      'PerRow or PerTensor',
+    );
   });
 });

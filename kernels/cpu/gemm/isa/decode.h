@@ -10,23 +10,34 @@ namespace {
 
 struct DecodeF32 {
   template <class Take>
-  static AO_INLINE void run(const Packed*, const uint8_t* panel, int64_t k0, int64_t k1, Take& take) {
-    for (int64_t k = k0; k < k1; k++) take(k, v_load((const float*)panel + k * kPanelRows));
+  static AO_INLINE void run(const Packed* w, const uint8_t* panel, int64_t k0, int64_t k1, Take& take) {
+    const uint8_t* ahead = panel + fetch_distance(w);
+    for (int64_t k = k0; k < k1; k++) {
+      v_prefetch(ahead + k * 64);
+      take(k, v_load((const float*)panel + k * kPanelRows));
+    }
   }
 };
 
 struct DecodeF16 {
   template <class Take>
-  static AO_INLINE void run(const Packed*, const uint8_t* panel, int64_t k0, int64_t k1, Take& take) {
-    for (int64_t k = k0; k < k1; k++) take(k, v_load_f16(panel + k * 2 * kPanelRows));
+  static AO_INLINE void run(const Packed* w, const uint8_t* panel, int64_t k0, int64_t k1, Take& take) {
+    const uint8_t* ahead = panel + fetch_distance(w);
+    for (int64_t k = k0; k < k1; k += 2) {
+      v_prefetch(ahead + k * 32);
+      take(k, v_load_f16(panel + k * 2 * kPanelRows));
+      if (k + 1 < k1) take(k + 1, v_load_f16(panel + (k + 1) * 2 * kPanelRows));
+    }
   }
 };
 
 struct DecodeBF16 {
   template <class Take>
-  static AO_INLINE void run(const Packed*, const uint8_t* panel, int64_t k0, int64_t k1, Take& take) {
+  static AO_INLINE void run(const Packed* w, const uint8_t* panel, int64_t k0, int64_t k1, Take& take) {
     const VI high = vi_set1((int32_t)0xffff0000);
+    const uint8_t* ahead = panel + fetch_distance(w);
     for (int64_t k = k0; k < k1; k += 2) {
+      v_prefetch(ahead + k * 32);
       const VI pair = vi_load(panel + k * 2 * kPanelRows);
       take(k, v_bits(vi_shl(pair, 16)));
       if (k + 1 < k1) take(k + 1, v_bits(vi_and(pair, high)));
@@ -39,36 +50,62 @@ template <int kCode, int kDomain>
 struct DecodeInt {
   static constexpr int64_t kBytes8 = kCode == AO_INT4 ? 64 : 128;
 
-  static AO_INLINE VI code(const VI& first, const VI& second, int j) {
-    if (kCode == AO_INT4) return vi_and(vi_shr(first, 8 * (j & 3) + 4 * (j >> 2)), vi_set1(15));
-    return vi_sar(vi_shl(j < 4 ? first : second, 24 - 8 * (j & 3)), 24);
+  // Eight columns as loaded, int4 turned from q + 8 to two's complement.
+  struct Block { VI first, second; };
+  static AO_INLINE Block load(const uint8_t* p) {
+    const VI v = vi_load(p);
+    if (kCode == AO_INT4) return {vi_xor(v, vi_set1((int32_t)0x88888888)), v};
+    return {v, vi_load(p + 64)};
+  }
+  static AO_INLINE VI code(const Block& b, int j) {
+    if (kCode == AO_INT4) return vi_sar(vi_shl(b.first, 28 - 8 * (j & 3) - 4 * (j >> 2)), 28);
+    return vi_sar(vi_shl(j < 4 ? b.first : b.second, 24 - 8 * (j & 3)), 24);
+  }
+
+  struct Group { VF scale, zero; VI offset; };
+  static AO_INLINE VF value(const Block& b, int j, const Group& g) {
+    VI q = code(b, j);
+    if (kDomain == AO_ZERO_INT) q = vi_sub(q, g.offset);
+    const VF product = v_mul(v_cvt(q), g.scale);
+    return kDomain == AO_ZERO_FLOAT ? v_add(product, g.zero) : product;
   }
 
   template <class Take>
   static AO_INLINE void run(const Packed* w, const uint8_t* panel, int64_t k0, int64_t k1, Take& take) {
     const int zero_size = kDomain == AO_ZERO_INT ? 1 : w->zero_dtype == AO_F32 ? 4 : 2, scale_size = w->scale_dtype == AO_F32 ? 4 : 2;
-    for (int64_t k = k0; k < k1;) {
-      const int64_t group = k / w->group, end = (group + 1) * w->group < k1 ? (group + 1) * w->group : k1;
-      const VF s = v_load_as(w->scale_dtype, panel + w->scale_at + group * kPanelRows * scale_size);
-      const uint8_t* zero = panel + w->zero_at + group * kPanelRows * zero_size;
-      VI offset = vi_set1(kCode == AO_INT4 ? 8 : 0);
-      VF z = v_zero();
-      if (kDomain == AO_ZERO_INT) offset = vi_add(offset, vi_from_i8(zero));
-      if (kDomain == AO_ZERO_FLOAT) z = v_load_as(w->zero_dtype, zero);
-      const auto value = [&](const VI& first, const VI& second, int j) {
-        const VI q = code(first, second, j);
-        const bool plain = kCode == AO_I8 && kDomain != AO_ZERO_INT;
-        const VF product = v_mul(v_cvt(plain ? q : vi_sub(q, offset)), s);
-        return kDomain == AO_ZERO_FLOAT ? v_add(product, z) : product;
-      };
-      for (; k + 8 <= end; k += 8) {
-        const VI first = vi_load(panel + k / 8 * kBytes8), second = kCode == AO_I8 ? vi_load(panel + k / 8 * kBytes8 + 64) : first;
-#pragma GCC unroll 8
-        for (int j = 0; j < 8; j++) take(k + j, value(first, second, j));
+    const int64_t distance = fetch_distance(w), size = w->group;
+    const uint8_t* scale = panel + w->scale_at + k0 / size * kPanelRows * scale_size;
+    const uint8_t* zero = panel + w->zero_at + k0 / size * kPanelRows * zero_size;
+    const uint8_t* at = panel + k0 / 8 * kBytes8;
+    int64_t end = (k0 / size + 1) * size;
+    for (int64_t k = k0; k < k1; end += size, scale += kPanelRows * scale_size, zero += kPanelRows * zero_size) {
+      const int64_t stop = end < k1 ? end : k1;
+      Group g;
+      g.scale = v_load_as(w->scale_dtype, scale);
+      g.zero = v_zero();
+      g.offset = vi_zero();
+      v_prefetch(scale + distance);
+      if (kDomain == AO_ZERO_INT) g.offset = vi_from_i8(zero);
+      if (kDomain == AO_ZERO_FLOAT) {
+        g.zero = v_load_as(w->zero_dtype, zero);
+        v_prefetch(zero + distance);
       }
-      if (k < end) {
-        const VI first = vi_load(panel + k / 8 * kBytes8), second = kCode == AO_I8 ? vi_load(panel + k / 8 * kBytes8 + 64) : first;
-        for (int j = 0; k < end; j++, k++) take(k, value(first, second, j));
+      for (; k + 8 <= stop; k += 8, at += kBytes8) {
+        const Block b = load(at);
+        v_prefetch(at + distance);
+        if (kCode == AO_I8) v_prefetch(at + distance + 64);
+        take(k, value(b, 0, g));
+        take(k + 1, value(b, 1, g));
+        take(k + 2, value(b, 2, g));
+        take(k + 3, value(b, 3, g));
+        take(k + 4, value(b, 4, g));
+        take(k + 5, value(b, 5, g));
+        take(k + 6, value(b, 6, g));
+        take(k + 7, value(b, 7, g));
+      }
+      if (k < stop) {
+        const Block b = load(at);
+        for (int j = 0; k < stop; j++, k++) take(k, value(b, j, g));
       }
     }
   }

@@ -89,8 +89,8 @@ void kernel(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows&
   const int32_t domain = w->zero_domain, scale_dtype = w->scale_dtype;
   const int64_t scale_bytes = kPanelRows * (scale_dtype == AO_F32 ? 4 : 2);
   const int64_t zero_bytes = kPanelRows * (domain == AO_ZERO_INT ? 1 : w->zero_dtype == AO_F32 ? 4 : 2);
-  const int64_t prefetched = wide ? 0 : (w->panel_bytes / segments + 63) / 64;  // lines of the next panel per segment
-  const uint8_t* ahead = base + w->panel_bytes;
+  const int64_t lines = wide ? 0 : (w->panel_bytes * 32 / k8 + 63) / 64;  // to fetch per 32 columns
+  const uint8_t* ahead = base + fetch_distance(w);
   Segment g;
   g.s = x.s + row;
   g.sum = x.sum + row;
@@ -102,7 +102,6 @@ void kernel(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows&
   int32_t* part = in_memory(part_memory);
   int64_t used = 0;  // segments of the current group
   for (int64_t i = 0; i < segments; i++) {
-    for (int64_t line = 0; line < prefetched; line++, ahead += 64) v_prefetch(ahead);
     const int64_t left = k8 - i * segment;
     int64_t count = left < segment || segments == 1 ? left : segment;
     const bool parts = count > Code::kSpan;
@@ -110,10 +109,14 @@ void kernel(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows&
     dots.clear();
     if (parts) memset(part, 0, rows * kPanelRows * 4);
     for (; count > Code::kSpan; count -= Code::kSpan, codes += Code::kSpan / 8 * kBytes, q += Code::kSpan) {
+      for (int64_t line = 0; line < lines; line++, ahead += 64) v_prefetch(ahead);
       add32<Code, wide>(dots, codes, q, stride);
       dots.flush(part);
     }
-    for (; count >= 32; count -= 32, codes += 4 * kBytes, q += 32) add32<Code, wide>(dots, codes, q, stride);
+    for (; count >= 32; count -= 32, codes += 4 * kBytes, q += 32) {
+      for (int64_t line = 0; line < lines; line++, ahead += 64) v_prefetch(ahead);
+      add32<Code, wide>(dots, codes, q, stride);
+    }
     for (; count > 0; count -= 8, codes += kBytes, q += 8) add8<Code, wide>(dots, codes, q, stride);
     g.scale = v_load_as(scale_dtype, scale);
     if (domain == AO_ZERO_INT) {

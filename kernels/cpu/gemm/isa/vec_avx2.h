@@ -52,6 +52,7 @@ inline VI vi_add(VI a, VI b) { return {_mm256_add_epi32(a.a, b.a), _mm256_add_ep
 inline VI vi_sub(VI a, VI b) { return {_mm256_sub_epi32(a.a, b.a), _mm256_sub_epi32(a.b, b.b)}; }
 inline VI vi_mul(VI a, VI b) { return {_mm256_mullo_epi32(a.a, b.a), _mm256_mullo_epi32(a.b, b.b)}; }
 inline VI vi_and(VI a, VI b) { return {_mm256_and_si256(a.a, b.a), _mm256_and_si256(a.b, b.b)}; }
+inline VI vi_xor(VI a, VI b) { return {_mm256_xor_si256(a.a, b.a), _mm256_xor_si256(a.b, b.b)}; }
 inline VI vi_shl(VI v, int n) { return {_mm256_slli_epi32(v.a, n), _mm256_slli_epi32(v.b, n)}; }
 inline VI vi_shr(VI v, int n) { return {_mm256_srli_epi32(v.a, n), _mm256_srli_epi32(v.b, n)}; }
 inline VI vi_sar(VI v, int n) { return {_mm256_srai_epi32(v.a, n), _mm256_srai_epi32(v.b, n)}; }

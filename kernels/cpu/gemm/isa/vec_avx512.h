@@ -40,6 +40,7 @@ inline VI vi_add(VI a, VI b) { return _mm512_add_epi32(a, b); }
 inline VI vi_sub(VI a, VI b) { return _mm512_sub_epi32(a, b); }
 inline VI vi_mul(VI a, VI b) { return _mm512_mullo_epi32(a, b); }
 inline VI vi_and(VI a, VI b) { return _mm512_and_si512(a, b); }
+inline VI vi_xor(VI a, VI b) { return _mm512_xor_si512(a, b); }
 inline VI vi_shl(VI v, int n) { return _mm512_sll_epi32(v, _mm_cvtsi32_si128(n)); }
 inline VI vi_shr(VI v, int n) { return _mm512_srl_epi32(v, _mm_cvtsi32_si128(n)); }
 inline VI vi_sar(VI v, int n) { return _mm512_sra_epi32(v, _mm_cvtsi32_si128(n)); }

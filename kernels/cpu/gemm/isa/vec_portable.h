@@ -55,6 +55,7 @@ inline VI vi_add(VI a, VI b) { return (VI)((VU)a + (VU)b); }
 inline VI vi_sub(VI a, VI b) { return (VI)((VU)a - (VU)b); }
 inline VI vi_mul(VI a, VI b) { return (VI)((VU)a * (VU)b); }
 inline VI vi_and(VI a, VI b) { return a & b; }
+inline VI vi_xor(VI a, VI b) { return a ^ b; }
 inline VI vi_shl(VI v, int n) { return (VI)((VU)v << (uint32_t)n); }
 inline VI vi_shr(VI v, int n) { return (VI)((VU)v >> (uint32_t)n); }
 inline VI vi_sar(VI v, int n) { return v >> n; }

@@ -41,15 +41,14 @@ static inline vi load_codes(int64_t q_dtype, const void* q, int64_t i, int n) {
 void min_max_block(int64_t dtype, const void* x, int64_t n, float* low, float* high) {
   by_dtype(dtype, [&](auto tag) {
     constexpr int d = decltype(tag)::dtype;
-    vf least = set1(INFINITY), most = set1(-INFINITY);
+    Largest largest, negated;
     steps(n, [&](int64_t i, int count) {
       const vf v = load_as(d, x, i, count);
-      const vi in = first_n(count);
-      least = min_nan(least, in ? v : set1(INFINITY));
-      most = max_nan(most, in ? v : set1(-INFINITY));
+      largest.take(count == AO_W ? v : first_n(count) ? v : set1(-INFINITY));
+      negated.take(count == AO_W ? -v : first_n(count) ? -v : set1(-INFINITY));
     });
-    *low = -max_lanes(-least);
-    *high = max_lanes(most);
+    *low = -negated.value();
+    *high = largest.value();
   });
 }
 

@@ -12,12 +12,12 @@ static constexpr int64_t kBlock = 256;
 void softmax_row(int64_t dtype, void* out, const void* x, int64_t n, int log, float* row) {
   by_dtype(dtype, [&](auto tag) {
     constexpr int d = decltype(tag)::dtype;
-    vf m = set1(-INFINITY);
+    Largest largest;
     steps(n, [&](int64_t i, int count) {
       const vf v = load_as(d, x, i, count);
-      m = max_(m, count == AO_W ? v : first_n(count) ? v : set1(-INFINITY));
+      largest.take(count == AO_W ? v : first_n(count) ? v : set1(-INFINITY));
     });
-    const vf top = set1(max_lanes(m));
+    const vf top = set1(largest.value());
     double total = 0;
     for (int64_t at = 0; at < n; at += kBlock) {
       vf part = set1(0.0f);
@@ -42,12 +42,12 @@ double log_sum_exp_row(int64_t dtype, const void* x, int64_t n) {
   double result = 0;
   by_dtype(dtype, [&](auto tag) {
     constexpr int d = decltype(tag)::dtype;
-    vf m = set1(-INFINITY);
+    Largest largest;
     steps(n, [&](int64_t i, int count) {
       const vf v = load_as(d, x, i, count);
-      m = max_(m, count == AO_W ? v : first_n(count) ? v : set1(-INFINITY));
+      largest.take(count == AO_W ? v : first_n(count) ? v : set1(-INFINITY));
     });
-    const float top = max_lanes(m);
+    const float top = largest.value();
     double sum = 0;
     for (int64_t at = 0; at < n; at += kBlock) {
       vf total = set1(0.0f);
@@ -128,13 +128,13 @@ double reduce_row(int op, int64_t dtype, const void* x, int64_t n) {
         result += (double)sum_steps(n - at < 1024 ? n - at : 1024, [&](int64_t i, int count) { return load_as(d, x, at + i, count); });
       return;
     }
-    const vf worst = set1(op == AMAX ? -INFINITY : INFINITY);
-    vf m = worst;
+    Largest largest;  // the least is the largest of the negated
+    const vi flip = set1i(op == AMAX ? 0 : INT32_MIN);
     steps(n, [&](int64_t i, int count) {
-      const vf v = load_as(d, x, i, count), w = count == AO_W ? v : first_n(count) ? v : worst;
-      m = op == AMAX ? max_nan(m, w) : min_nan(m, w);
+      const vf v = (vf)((vi)load_as(d, x, i, count) ^ flip);
+      largest.take(count == AO_W ? v : first_n(count) ? v : set1(-INFINITY));
     });
-    result = op == AMAX ? max_lanes(m) : -(double)max_lanes(-m);
+    result = op == AMAX ? largest.value() : -(double)largest.value();
   });
   return result;
 }

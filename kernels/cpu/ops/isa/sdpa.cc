@@ -27,65 +27,63 @@ static inline void sum_eight(const vf a[8], float* out) {
 #endif
 }
 
-// scores[row][j] = q[row] . k[j] for `rows` rows and keys from <= j < to; a dot product sums lanes over dim in one chain.
-template <int rows, int keys>
-static void dots(const float* q, int64_t q_stride, const float* k, int64_t k_stride, int64_t dim, int from, int to, float* scores) {
+// scores[row][j] = q[row] . k[j] for `rows` rows (the last of them repeat where there are fewer) and keys from <= j < to; a dot
+// product sums lanes over dim in one chain. d is the dtype of the keys.
+template <int d, int rows, int keys>
+static void dots(const float* q, int64_t q_stride, int valid, const void* k, int64_t k_stride, int64_t dim, int from, int to, float* scores) {
   static_assert(rows * keys == 8);
+  const float* row[rows];
+  for (int r = 0; r < rows; r++) row[r] = q + (r < valid ? r : valid - 1) * q_stride;
   for (int j = from; j < to; j += keys) {
-    const float* key[keys];
-    for (int c = 0; c < keys; c++) key[c] = k + (j + c < to ? j + c : to - 1) * k_stride;
+    int64_t key[keys];
+    for (int c = 0; c < keys; c++) key[c] = (j + c < to ? j + c : to - 1) * k_stride;
     vf a[8];
     for (int i = 0; i < 8; i++) a[i] = set1(0.0f);
-    for (int64_t d = 0; d < dim; d += AO_W) {
+    for (int64_t i = 0; i < dim; i += AO_W) {
       vf y[keys];
-      for (int c = 0; c < keys; c++) y[c] = load(key[c] + d);
+      for (int c = 0; c < keys; c++) y[c] = load_as(d, k, key[c] + i, AO_W);
       for (int r = 0; r < rows; r++) {
-        const vf x = load(q + r * q_stride + d);
+        const vf x = load(row[r] + i);
         for (int c = 0; c < keys; c++) a[r * keys + c] = fma_(x, y[c], a[r * keys + c]);
       }
     }
     float sums[8];
     sum_eight(a, sums);
-    for (int r = 0; r < rows; r++)
-      for (int c = 0; c < keys; c++) if (j + c < to) scores[r * kSplit + j + c] = sums[r * keys + c];
+    for (int r = 0; r < valid; r++)
+      for (int c = 0; c < keys; c++)
+        if (j + c < to) scores[r * kSplit + j + c] = sums[r * keys + c];
   }
 }
 
-// sum[row] += p[row][j] v[j] over from <= j < to, j ascending, for `rows` rows and `vectors` vectors of columns.
-template <int rows, int vectors>
-static inline void weigh_tile(const float* p, const float* v, int64_t v_stride, int from, int to, float* sum, int64_t sum_stride) {
+// sum[row] += p[row][j] v[j] over from <= j < to, j ascending, for `rows` rows and `vectors` vectors of columns from `column`.
+template <int d, int rows, int vectors>
+static inline void weigh_tile(const float* p, const void* v, int64_t v_stride, int from, int to, float* sum, int64_t sum_stride, int64_t column) {
   vf a[rows][vectors];
   for (int r = 0; r < rows; r++)
-    for (int c = 0; c < vectors; c++) a[r][c] = load(sum + r * sum_stride + c * AO_W);
+    for (int c = 0; c < vectors; c++) a[r][c] = load(sum + r * sum_stride + column + c * AO_W);
   for (int j = from; j < to; j++) {
     vf y[vectors];
-    for (int c = 0; c < vectors; c++) y[c] = load(v + j * v_stride + c * AO_W);
+    for (int c = 0; c < vectors; c++) y[c] = load_as(d, v, j * v_stride + column + c * AO_W, AO_W);
     for (int r = 0; r < rows; r++) {
       const vf x = set1(p[r * kSplit + j]);
       for (int c = 0; c < vectors; c++) a[r][c] = fma_(x, y[c], a[r][c]);
     }
   }
   for (int r = 0; r < rows; r++)
-    for (int c = 0; c < vectors; c++) store(sum + r * sum_stride + c * AO_W, a[r][c]);
+    for (int c = 0; c < vectors; c++) store(sum + r * sum_stride + column + c * AO_W, a[r][c]);
 }
 
-template <int rows>
-static void weigh(const float* p, const float* v, int64_t v_stride, int from, int to, float* sum, int64_t sum_stride, int64_t columns) {
+template <int d, int rows>
+static void weigh(const float* p, const void* v, int64_t v_stride, int from, int to, float* sum, int64_t sum_stride, int64_t columns) {
   if (from >= to) return;
-  constexpr int wide = rows == 1 ? 8 : 2;
+  constexpr int wide = rows == 1 ? 8 : rows == 2 ? 4 : 2;
   int64_t c = 0;
-  for (; c + wide * AO_W <= columns; c += wide * AO_W) weigh_tile<rows, wide>(p, v + c, v_stride, from, to, sum + c, sum_stride);
-  for (; c < columns; c += AO_W) weigh_tile<rows, 1>(p, v + c, v_stride, from, to, sum + c, sum_stride);
+  for (; c + wide * AO_W <= columns; c += wide * AO_W) weigh_tile<d, rows, wide>(p, v, v_stride, from, to, sum, sum_stride, c);
+  for (; c < columns; c += AO_W) weigh_tile<d, rows, 1>(p, v, v_stride, from, to, sum, sum_stride, c);
 }
 
-// Rows [from, to) of x as float32, `padded` apart with zeros behind `dim`; x itself where it already is that.
-static const float* as_floats(int64_t dtype, const void* x, int64_t stride, int64_t dim, int64_t padded, int from, int to, float* room,
-                              int64_t* out_stride) {
-  if (dtype == AO_F32 && dim % AO_W == 0) {
-    *out_stride = stride;
-    return (const float*)x;
-  }
-  *out_stride = padded;
+// Rows [from, to) of x as float32, `padded` apart with zeros behind `dim`.
+static void widen_rows(int64_t dtype, const void* x, int64_t stride, int64_t dim, int64_t padded, int from, int to, float* room) {
   by_dtype(dtype, [&](auto tag) {
     constexpr int d = decltype(tag)::dtype;
     for (int j = from; j < to; j++) {
@@ -94,7 +92,6 @@ static const float* as_floats(int64_t dtype, const void* x, int64_t stride, int6
       for (int64_t i = (dim + AO_W - 1) / AO_W * AO_W; i < padded; i += AO_W) store(row + i, set1(0.0f));
     }
   });
-  return room;
 }
 
 static inline vf mask_values(const float* mask, int64_t stride, int64_t first, int from, int to) {
@@ -107,16 +104,16 @@ static inline vf mask_values(const float* mask, int64_t stride, int64_t first, i
 // scores -> e^(scale * score + mask - m) in place over [from, to), 0 in the rest of the vectors touched.
 static void softmax_part(float* s, int from, int to, float scale, const float* mask, int64_t mask_stride, int64_t base, float* m, float* l) {
   const vf none = set1(-INFINITY), factor = set1(scale);
-  vf top = none;
+  Largest largest;
   for (int i = from / AO_W * AO_W; i < to; i += AO_W) {
     const int begin = from > i ? from - i : 0, end = to - i < AO_W ? to - i : AO_W;
     vf v = load(s + i) * factor;
     if (mask) v += mask_values(mask, mask_stride, base + i, begin, end);
     if (begin > 0 || end < AO_W) v = (first_n(end) & ~first_n(begin)) != 0 ? v : none;
     store(s + i, v);
-    top = max_nan(top, v);
+    largest.take(v);
   }
-  *m = max_lanes(top);
+  *m = largest.value();
   vf total = set1(0.0f);
   const vf shift = set1(*m == -INFINITY ? 0.0f : *m);
   for (int i = from / AO_W * AO_W; i < to; i += AO_W) {
@@ -127,52 +124,73 @@ static void softmax_part(float* s, int from, int to, float scale, const float* m
   *l = sum_lanes(total);
 }
 
-void sdpa_split(const SdpaRows& r, int64_t split, const SdpaWork& work, const SdpaPartial& out) {
-  const int64_t base = split * kSplit;
-  int from[kRows], to[kRows], first = kSplit, last = 0;
-  for (int i = 0; i < r.rows; i++) {
-    const int64_t a = r.low[i] - base, b = r.high[i] - base;
-    from[i] = a < 0 ? 0 : a > kSplit ? kSplit : (int)a;
-    to[i] = b < 0 ? 0 : b > kSplit ? kSplit : (int)b;
-    if (from[i] >= to[i]) from[i] = to[i] = 0;
-    if (from[i] < to[i]) first = from[i] < first ? from[i] : first, last = to[i] > last ? to[i] : last;
-  }
-  const int64_t size = r.dtype == AO_F32 ? 4 : 2, columns = (r.v_dim + AO_W - 1) / AO_W * AO_W;
-  int64_t ks, vs;
-  const float* k = as_floats(r.dtype, (const char*)r.k + base * r.k_stride * size, r.k_stride, r.dim, r.dim_padded, first, last, work.k, &ks);
-  const float* v = as_floats(r.dtype, (const char*)r.v + base * r.v_stride * size, r.v_stride, r.v_dim, r.v_padded, first, last, work.v, &vs);
-  const int64_t dim = (r.dim + AO_W - 1) / AO_W * AO_W;
-  memset(out.sum, 0, (size_t)(r.rows * r.v_padded) * sizeof(float));
-  for (int i = 0; i < r.rows;) {
-    const int n = r.rows - i >= 4 ? 4 : r.rows - i >= 2 ? 2 : 1;
+struct Ranges {  // the keys of a split that each row sees, counted from its start; 0, 0 = none
+  int from[kRows], to[kRows];
+};
+
+// d is the dtype in which keys and values are read: the stored one, or float32 after widening.
+template <int d>
+static void split_rows(const SdpaRows& r, const Ranges& see, const void* k, int64_t ks, const void* v, int64_t vs, int64_t base, float* all_scores,
+                       const SdpaPartial& out) {
+  const int64_t dim = (r.dim + AO_W - 1) / AO_W * AO_W, columns = (r.v_dim + AO_W - 1) / AO_W * AO_W;
+  for (int i = 0, n; i < r.rows; i += n) {
+    n = r.rows - i < 4 ? r.rows - i : 4;
     int least = kSplit, most = 0;
     for (int j = i; j < i + n; j++) {
-      if (from[j] == to[j]) continue;
-      least = from[j] < least ? from[j] : least;
-      most = to[j] > most ? to[j] : most;
+      if (see.from[j] == see.to[j]) continue;
+      least = see.from[j] < least ? see.from[j] : least;
+      most = see.to[j] > most ? see.to[j] : most;
     }
-    float* scores = work.scores + i * kSplit;
+    float* scores = all_scores + i * kSplit;
     const float* q = r.q + i * r.dim_padded;
-    if (n == 4) dots<4, 2>(q, r.dim_padded, k, ks, dim, least, most, scores);
-    else if (n == 2) dots<2, 4>(q, r.dim_padded, k, ks, dim, least, most, scores);
-    else dots<1, 8>(q, r.dim_padded, k, ks, dim, least, most, scores);
+    if (n > 2) dots<d, 4, 2>(q, r.dim_padded, n, k, ks, dim, least, most, scores);
+    else if (n == 2) dots<d, 2, 4>(q, r.dim_padded, n, k, ks, dim, least, most, scores);
+    else dots<d, 1, 8>(q, r.dim_padded, n, k, ks, dim, least, most, scores);
     int inner = 0, outer = kSplit;  // the keys that all rows of the tile see
     for (int j = i; j < i + n; j++) {
-      softmax_part(work.scores + j * kSplit, from[j], to[j], r.scale, r.mask[j], r.mask_stride, base, out.m + j, out.l + j);
-      inner = from[j] > inner ? from[j] : inner;
-      outer = to[j] < outer ? to[j] : outer;
+      softmax_part(all_scores + j * kSplit, see.from[j], see.to[j], r.scale, r.mask[j], r.mask_stride, base, out.m + j, out.l + j);
+      inner = see.from[j] > inner ? see.from[j] : inner;
+      outer = see.to[j] < outer ? see.to[j] : outer;
     }
     float* sum = out.sum + i * r.v_padded;
-    if (n != 4 || inner >= outer) {
-      for (int j = 0; j < n; j++)
-        weigh<1>(scores + j * kSplit, v, vs, from[i + j], to[i + j], sum + j * r.v_padded, r.v_padded, columns);
-    } else {
-      for (int j = 0; j < n; j++) weigh<1>(scores + j * kSplit, v, vs, from[i + j], inner, sum + j * r.v_padded, r.v_padded, columns);
-      weigh<4>(scores, v, vs, inner, outer, sum, r.v_padded, columns);
-      for (int j = 0; j < n; j++) weigh<1>(scores + j * kSplit, v, vs, outer, to[i + j], sum + j * r.v_padded, r.v_padded, columns);
+    const auto alone = [&](int j, int from, int to) {
+      weigh<d, 1>(scores + j * kSplit, v, vs, from, to, sum + j * r.v_padded, r.v_padded, columns);
+    };
+    if (inner >= outer) {
+      for (int j = 0; j < n; j++) alone(j, see.from[i + j], see.to[i + j]);
+      continue;
     }
-    i += n;
+    for (int j = 0; j < n; j++) alone(j, see.from[i + j], inner);
+    if (n == 4) weigh<d, 4>(scores, v, vs, inner, outer, sum, r.v_padded, columns);
+    else if (n == 3) weigh<d, 3>(scores, v, vs, inner, outer, sum, r.v_padded, columns);
+    else if (n == 2) weigh<d, 2>(scores, v, vs, inner, outer, sum, r.v_padded, columns);
+    else alone(0, inner, outer);
+    for (int j = 0; j < n; j++) alone(j, outer, see.to[i + j]);
   }
+}
+
+void sdpa_split(const SdpaRows& r, int64_t split, const SdpaWork& work, const SdpaPartial& out) {
+  const int64_t base = split * kSplit;
+  Ranges see;
+  int first = kSplit, last = 0;
+  for (int i = 0; i < r.rows; i++) {
+    const int64_t a = r.low[i] - base, b = r.high[i] - base;
+    int from = a < 0 ? 0 : a > kSplit ? kSplit : (int)a, to = b < 0 ? 0 : b > kSplit ? kSplit : (int)b;
+    if (from >= to) from = to = 0;
+    see.from[i] = from, see.to[i] = to;
+    if (from < to) first = from < first ? from : first, last = to > last ? to : last;
+  }
+  const int64_t size = r.dtype == AO_F32 ? 4 : 2;
+  const char *k = (const char*)r.k + base * r.k_stride * size, *v = (const char*)r.v + base * r.v_stride * size;
+  memset(out.sum, 0, (size_t)(r.rows * r.v_padded) * sizeof(float));
+  // few rows read the stored keys; many share a widened copy
+  if (r.dim % AO_W == 0 && r.v_dim % AO_W == 0 && (r.dtype == AO_F32 || r.rows <= 8)) {
+    by_dtype(r.dtype, [&](auto tag) { split_rows<decltype(tag)::dtype>(r, see, k, r.k_stride, v, r.v_stride, base, work.scores, out); });
+    return;
+  }
+  widen_rows(r.dtype, k, r.k_stride, r.dim, r.dim_padded, first, last, work.k);
+  widen_rows(r.dtype, v, r.v_stride, r.v_dim, r.v_padded, first, last, work.v);
+  split_rows<AO_F32>(r, see, work.k, r.dim_padded, work.v, r.v_padded, base, work.scores, out);
 }
 
 void sdpa_merge(const SdpaRows& r, const SdpaPartial& total, const SdpaPartial& next) {

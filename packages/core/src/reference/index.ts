@@ -1,7 +1,6 @@
 // The reference backend as an extension; every runtime has it.
 import type { Extension } from '../extension.ts';
 import { ReferenceBackend } from './backend.ts';
-import { quantKernels } from '../ops/quant/kernels.ts';
 import { decoder } from './decoder.ts';
 import { elementwise } from './elementwise.ts';
 import { weightKernels } from './linear-weight.ts';
@@ -20,7 +19,6 @@ export const reference = (): Extension => ({
     ...movement(),
     ...weightKernels(),
     ...sampling(),
-    ...quantKernels(),
   ],
   open: async () => new ReferenceBackend(),
 });

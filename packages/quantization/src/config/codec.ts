@@ -12,23 +12,25 @@ import { int8StaticActivationInt8WeightSpec } from './int8-static-activation-int
 import { int8WeightOnlySpec } from './int8-weight-only.ts';
 import { intxWeightOnlySpec } from './intx-weight-only.ts';
 import { knownSpecs } from './known.ts';
-import { type Json, plainJson, pythonJson, type PythonJsonOptions } from './python-json.ts';
+import { type Json, type PythonJsonOptions, plainJson, pythonJson } from './python-json.ts';
 
 /** Names torchao gave to the same class over time. */
-const aliases: Readonly<Record<string, string>> = { ModuleFqnToConfig: 'FqnToConfig', AOPerModuleConfig: 'FqnToConfig' };
+const aliases: Readonly<Record<string, string>> = {
+  ModuleFqnToConfig: 'FqnToConfig',
+  AOPerModuleConfig: 'FqnToConfig',
+};
 
-const builtin = (): AnyConfigSpec[] =>
-  [
-    int8WeightOnlySpec,
-    int8DynamicActivationInt8WeightSpec,
-    int8StaticActivationInt8WeightSpec,
-    int4WeightOnlySpec,
-    prototypeInt4WeightOnlySpec,
-    intxWeightOnlySpec,
-    int8DynamicActivationIntxWeightSpec,
-    fqnToConfigSpec,
-    ...knownSpecs,
-  ];
+const builtin = (): AnyConfigSpec[] => [
+  int8WeightOnlySpec,
+  int8DynamicActivationInt8WeightSpec,
+  int8StaticActivationInt8WeightSpec,
+  int4WeightOnlySpec,
+  prototypeInt4WeightOnlySpec,
+  intxWeightOnlySpec,
+  int8DynamicActivationIntxWeightSpec,
+  fqnToConfigSpec,
+  ...knownSpecs,
+];
 
 /** Where config types beyond the built-in ones come from. */
 export type MoreConfigs = Runtime | readonly AnyConfigSpec[];
@@ -39,7 +41,9 @@ function finder(more: MoreConfigs): (type: string) => AnyConfigSpec | undefined 
   const specs = new Map([...builtin(), ...(isRuntime(more) ? [] : more)].map((s) => [s.type as string, s]));
   return (type) => {
     const known = specs.get(aliases[type] ?? type);
-    return known === undefined && isRuntime(more) && more.answers(specTrait, { type }) ? more.ask(specTrait, { type }) : known;
+    return known === undefined && isRuntime(more) && more.answers(specTrait, { type })
+      ? more.ask(specTrait, { type })
+      : known;
   };
 }
 
@@ -47,7 +51,13 @@ function codec(more: MoreConfigs): Nested {
   const lookUp = finder(more);
   const find = (type: string): AnyConfigSpec => {
     const spec = lookUp(type);
-    if (spec === undefined) throw configError(`unknown config type ${type}`, `known: ${builtin().map((s) => s.type).join(', ')}; for others put their extension into createRuntime({ use }) and pass the runtime`);
+    if (spec === undefined)
+      throw configError(
+        `unknown config type ${type}`,
+        `known: ${builtin()
+          .map((s) => s.type)
+          .join(', ')}; for others put their extension into createRuntime({ use }) and pass the runtime`,
+      );
     return spec;
   };
   const nested: Nested = {

@@ -38,7 +38,10 @@ export function configSpec<C extends AoConfig>(spec: ConfigSpec<C>): ConfigSpec<
 export const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
 
 /** `[codec, default]` of one field. */
-export const field = <T>(codec: Field<T>, fallback: NoInfer<T>): readonly [Field<never>, unknown] => [codec as Field<never>, fallback];
+export const field = <T>(codec: Field<T>, fallback: NoInfer<T>): readonly [Field<never>, unknown] => [
+  codec as Field<never>,
+  fallback,
+];
 
 function finish<C extends AoConfig>(spec: ConfigSpec<C>, values: Record<string, unknown>): C {
   spec.complete?.(values);
@@ -82,7 +85,8 @@ function versionError(spec: AnyConfigSpec, version: unknown): Error {
 export function encodeConfig(spec: AnyConfigSpec, config: AoConfig, nested: Nested): Json {
   const values = config as unknown as Record<string, never>;
   const data: Record<string, Json> = {};
-  for (const [name, [codec]] of Object.entries(spec.fields)) data[snakeCase(name)] = codec.encode(values[name] as never, nested);
+  for (const [name, [codec]] of Object.entries(spec.fields))
+    data[snakeCase(name)] = codec.encode(values[name] as never, nested);
   const ao: Record<string, Json> = {};
   for (const [name, [codec, fallback]] of Object.entries(spec.ao ?? {})) {
     if (values[name] !== fallback) ao[snakeCase(name)] = codec.encode(values[name] as never, nested);
@@ -99,7 +103,8 @@ export function decodeConfig(spec: AnyConfigSpec, json: unknown, where: string, 
   if (version !== spec.version) throw versionError(spec, version);
   const ao = (json as { ao?: Record<string, unknown> }).ao ?? {};
   for (const name of Object.keys(json)) {
-    if (!['_type', '_version', '_data', 'ao'].includes(name)) throw configError(`${where}: ${spec.type} has an unknown entry ${name}`);
+    if (!['_type', '_version', '_data', 'ao'].includes(name))
+      throw configError(`${where}: ${spec.type} has an unknown entry ${name}`);
   }
   const values: Record<string, unknown> = { type: spec.type };
   const read = (fields: ConfigSpec['fields'], data: Readonly<Record<string, unknown>>, what: string): void => {
@@ -109,7 +114,10 @@ export function decodeConfig(spec: AnyConfigSpec, json: unknown, where: string, 
       values[name] = left.delete(key) ? codec.decode(data[key], `${where}.${key}`, nested) : fallback;
     }
     for (const key of left) {
-      throw configError(`${where}: ${spec.type} has no ${what} ${key}`, `known: ${Object.keys(fields).map(snakeCase).join(', ')}`);
+      throw configError(
+        `${where}: ${spec.type} has no ${what} ${key}`,
+        `known: ${Object.keys(fields).map(snakeCase).join(', ')}`,
+      );
     }
   };
   read(spec.fields, json._data as Record<string, unknown>, 'field');

@@ -2,7 +2,7 @@
 import { AoError } from '@ao/core';
 import type { AoConfig } from './config.ts';
 import type { Granularity } from './granularity.ts';
-import { type EnumSpec } from './names.ts';
+import type { EnumSpec } from './names.ts';
 import { Float, type Json } from './python-json.ts';
 
 /** Encodes and decodes nested configs; carries the set of known types. */
@@ -32,7 +32,11 @@ function expected(where: string, what: string, got: unknown): AoError {
   return configError(`${where}: expected ${what}, got ${JSON.stringify(got)}`);
 }
 
-function simple<T extends Json>(what: string, test: (v: unknown) => boolean, encode: (v: T) => Json = (v) => v): Field<T> {
+function simple<T extends Json>(
+  what: string,
+  test: (v: unknown) => boolean,
+  encode: (v: T) => Json = (v) => v,
+): Field<T> {
   const accept = (value: unknown, where: string): T => {
     if (!test(value)) throw expected(where, what, value);
     return value as T;
@@ -42,9 +46,16 @@ function simple<T extends Json>(what: string, test: (v: unknown) => boolean, enc
 
 export const bool = /*@__PURE__*/ simple<boolean>('true or false', (v) => typeof v === 'boolean');
 export const int = /*@__PURE__*/ simple<number>('an integer', (v) => Number.isInteger(v));
-export const float = /*@__PURE__*/ simple<number>('a number', (v) => typeof v === 'number', (v) => new Float(v));
+export const float = /*@__PURE__*/ simple<number>(
+  'a number',
+  (v) => typeof v === 'number',
+  (v) => new Float(v),
+);
 export const text = /*@__PURE__*/ simple<string>('a string', (v) => typeof v === 'string');
-export const ints = /*@__PURE__*/ simple<readonly number[]>('a list of integers', (v) => Array.isArray(v) && v.every(Number.isInteger));
+export const ints = /*@__PURE__*/ simple<readonly number[]>(
+  'a list of integers',
+  (v) => Array.isArray(v) && v.every(Number.isInteger),
+);
 
 /** One of a fixed set of strings. */
 export const oneOf = <T extends string>(...values: T[]): Field<T> =>
@@ -53,7 +64,8 @@ export const oneOf = <T extends string>(...values: T[]): Field<T> =>
 /** Nested lists of numbers: a tensor inside a static config. */
 export const numbers = (isFloat: boolean): Field<Json> => {
   const test = (v: unknown): boolean => typeof v === 'number' || (Array.isArray(v) && v.every(test));
-  const encode = (v: Json): Json => (Array.isArray(v) ? v.map(encode) : isFloat && typeof v === 'number' ? new Float(v) : v);
+  const encode = (v: Json): Json =>
+    Array.isArray(v) ? v.map(encode) : isFloat && typeof v === 'number' ? new Float(v) : v;
   return simple<Json>('nested lists of numbers', test, encode);
 };
 
@@ -71,7 +83,8 @@ export const enumeration = <T extends string>(spec: EnumSpec): Field<T> => {
   return {
     encode: (v) => (spec.members.includes(v) ? { _type: spec.name, _data: v } : v),
     decode: (json, where) => {
-      if (isTagged(json) && json._type === spec.name && spec.members.includes(json._data as string)) return json._data as T;
+      if (isTagged(json) && json._type === spec.name && spec.members.includes(json._data as string))
+        return json._data as T;
       if (spec.strings && typeof json === 'string' && values.includes(json)) return json as T;
       throw expected(where, `a ${spec.name} (${list})`, json);
     },
@@ -116,7 +129,8 @@ function granularityJson(g: Granularity): Json {
 
 export function granularityFromJson(json: unknown, where: string, allowed: readonly string[]): Granularity {
   const fields = isTagged(json) ? granularityFields[json._type] : undefined;
-  if (!isTagged(json) || fields === undefined || !allowed.includes(json._type)) throw expected(where, allowed.join(' or '), json);
+  if (!isTagged(json) || fields === undefined || !allowed.includes(json._type))
+    throw expected(where, allowed.join(' or '), json);
   const out: Record<string, unknown> = { type: json._type };
   const data = json._data as Record<string, unknown>;
   for (const name of Object.keys(data)) {
@@ -128,7 +142,8 @@ export function granularityFromJson(json: unknown, where: string, allowed: reado
 
 /** A granularity, or with `pair` also a list of two: activation, weight. */
 export const granularity = <T>(allowed: readonly Granularity['type'][], pair = false): Field<T> => {
-  const isOne = (v: unknown): v is Granularity => allowed.includes((v as Granularity | null)?.type as Granularity['type']);
+  const isOne = (v: unknown): v is Granularity =>
+    allowed.includes((v as Granularity | null)?.type as Granularity['type']);
   return {
     encode: (v) => (Array.isArray(v) ? v.map(granularityJson) : granularityJson(v as unknown as Granularity)),
     decode: (json, where) =>

@@ -13,13 +13,20 @@ export interface FqnToConfig {
   readonly moduleFqnToConfig: FqnEntries;
 }
 
-export type FqnToConfigInput = FqnEntries | ReadonlyMap<string, AoConfig | null> | Readonly<Record<string, AoConfig | null>>;
+export type FqnToConfigInput =
+  | FqnEntries
+  | ReadonlyMap<string, AoConfig | null>
+  | Readonly<Record<string, AoConfig | null>>;
 
 const entries: Field<FqnEntries> = {
-  encode: (value, nested) => new Map<string, Json>(value.map(([fqn, config]) => [fqn, config === null ? null : nested.encode(config)])),
+  encode: (value, nested) =>
+    new Map<string, Json>(value.map(([fqn, config]) => [fqn, config === null ? null : nested.encode(config)])),
   decode: (json, where, nested) => {
-    if (typeof json !== 'object' || json === null) throw configError(`${where}: expected an object of names and configs`);
-    return Object.entries(json).map(([fqn, value]) => [fqn, value === null ? null : nested.decode(value, `${where}["${fqn}"]`)] as const);
+    if (typeof json !== 'object' || json === null)
+      throw configError(`${where}: expected an object of names and configs`);
+    return Object.entries(json).map(
+      ([fqn, value]) => [fqn, value === null ? null : nested.decode(value, `${where}["${fqn}"]`)] as const,
+    );
   },
   accept: (value) => value as FqnEntries,
 };
@@ -29,7 +36,10 @@ const same = (a: FqnEntries, b: FqnEntries): boolean => JSON.stringify(a) === JS
 export const fqnToConfigSpec: ConfigSpec<FqnToConfig> = /*@__PURE__*/ configSpec({
   type: 'FqnToConfig',
   version: 1,
-  fields: { fqnToConfig: /*@__PURE__*/ field<FqnEntries>(entries, []), moduleFqnToConfig: /*@__PURE__*/ field<FqnEntries>(entries, []) },
+  fields: {
+    fqnToConfig: /*@__PURE__*/ field<FqnEntries>(entries, []),
+    moduleFqnToConfig: /*@__PURE__*/ field<FqnEntries>(entries, []),
+  },
   complete: (values) => {
     const table = values.fqnToConfig as FqnEntries;
     const old = values.moduleFqnToConfig as FqnEntries;
@@ -38,7 +48,10 @@ export const fqnToConfigSpec: ConfigSpec<FqnToConfig> = /*@__PURE__*/ configSpec
   },
   check: ({ fqnToConfig, moduleFqnToConfig }) => {
     if (!same(fqnToConfig, moduleFqnToConfig)) {
-      throw configError('FqnToConfig: fqn_to_config and module_fqn_to_config are both given and differ', 'keep fqn_to_config only');
+      throw configError(
+        'FqnToConfig: fqn_to_config and module_fqn_to_config are both given and differ',
+        'keep fqn_to_config only',
+      );
     }
   },
   scheme: (config) => `fqn(${config.fqnToConfig.length})`,
@@ -46,12 +59,17 @@ export const fqnToConfigSpec: ConfigSpec<FqnToConfig> = /*@__PURE__*/ configSpec
 
 /** `quantize_(model, fqnToConfig({ 're:.*down_proj': int8WeightOnly(), lm_head: null }))`. */
 export function fqnToConfig(table: FqnToConfigInput): FqnToConfig {
-  const list = Array.isArray(table) ? (table as FqnEntries) : table instanceof Map ? [...table] : Object.entries(table as Record<string, AoConfig | null>);
+  const list = Array.isArray(table)
+    ? (table as FqnEntries)
+    : table instanceof Map
+      ? [...table]
+      : Object.entries(table as Record<string, AoConfig | null>);
   const seen = new Set<string>();
   for (const [fqn, config] of list) {
     if (seen.has(fqn)) throw configError(`FqnToConfig: ${fqn} is given twice`, 'keep one of the two');
     seen.add(fqn);
-    if (config?.type === 'FqnToConfig') throw configError(`FqnToConfig: ${fqn} maps to another FqnToConfig`, 'put its entries into this one');
+    if (config?.type === 'FqnToConfig')
+      throw configError(`FqnToConfig: ${fqn} maps to another FqnToConfig`, 'put its entries into this one');
   }
   const frozen = Object.freeze(list.map(([fqn, config]) => Object.freeze([fqn, config] as const)));
   return Object.freeze({ type: 'FqnToConfig', fqnToConfig: frozen, moduleFqnToConfig: frozen });

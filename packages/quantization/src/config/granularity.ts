@@ -34,7 +34,9 @@ export const perRow = (dim = -1): PerRow => Object.freeze({ type: 'PerRow', dim 
 /** One scale for each `groupSize` values of the last dimension. */
 export function perGroup(groupSize: number): PerGroup {
   if (!Number.isInteger(groupSize) || groupSize < 1) {
-    throw new AoError('ERR_AO_CONFIG', `perGroup: group size ${groupSize} is not a positive integer`, { fix: 'use 32, 64, 128 or 256' });
+    throw new AoError('ERR_AO_CONFIG', `perGroup: group size ${groupSize} is not a positive integer`, {
+      fix: 'use 32, 64, 128 or 256',
+    });
   }
   return Object.freeze({ type: 'PerGroup', groupSize });
 }

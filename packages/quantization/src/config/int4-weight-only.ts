@@ -2,7 +2,7 @@
 // variant PrototypeInt4WeightOnlyConfig, whose parameters are chosen as tinygemm does.
 import { type ConfigSpec, configSpec, field, makeConfig } from './config.ts';
 import { bool, configError, enumeration, int, oneOf } from './field.ts';
-import { enums, type Activation, type Int4ChooseQParamsAlgorithm, type Int4PackingFormat, member } from './names.ts';
+import { type Activation, enums, type Int4ChooseQParamsAlgorithm, type Int4PackingFormat, member } from './names.ts';
 import { layoutMoved, removed, schemeMoved } from './renamed.ts';
 
 export interface Int4WeightOnlyConfig {
@@ -33,7 +33,10 @@ export const GROUP_SIZES: readonly number[] = /*@__PURE__*/ Object.freeze([32, 6
 
 function checkGroupSize(type: string, groupSize: number): void {
   if (!GROUP_SIZES.includes(groupSize)) {
-    throw configError(`${type}: group size ${groupSize} is not supported`, `use one of ${GROUP_SIZES.join(', ')}, or intxWeightOnly for other sizes`);
+    throw configError(
+      `${type}: group size ${groupSize} is not supported`,
+      `use one of ${GROUP_SIZES.join(', ')}, or intxWeightOnly for other sizes`,
+    );
   }
 }
 
@@ -47,8 +50,14 @@ export const int4WeightOnlySpec: ConfigSpec<Int4WeightOnlyConfig> = /*@__PURE__*
   fields: {
     groupSize: /*@__PURE__*/ field(int, 128),
     setInductorConfig: /*@__PURE__*/ field(bool, true),
-    int4PackingFormat: /*@__PURE__*/ field<Int4PackingFormat>(/*@__PURE__*/ enumeration(enums.int4PackingFormat), 'PLAIN'),
-    int4ChooseQparamsAlgorithm: /*@__PURE__*/ field<Int4ChooseQParamsAlgorithm>(/*@__PURE__*/ enumeration(enums.int4ChooseQParamsAlgorithm), 'TINYGEMM'),
+    int4PackingFormat: /*@__PURE__*/ field<Int4PackingFormat>(
+      /*@__PURE__*/ enumeration(enums.int4PackingFormat),
+      'PLAIN',
+    ),
+    int4ChooseQparamsAlgorithm: /*@__PURE__*/ field<Int4ChooseQParamsAlgorithm>(
+      /*@__PURE__*/ enumeration(enums.int4ChooseQParamsAlgorithm),
+      'TINYGEMM',
+    ),
     int4TilePackedNtile: /*@__PURE__*/ field(int, 8),
   },
   ao: { activation },
@@ -57,20 +66,27 @@ export const int4WeightOnlySpec: ConfigSpec<Int4WeightOnlyConfig> = /*@__PURE__*
       const algorithm = options.int4ChooseQparamsAlgorithm as string | undefined;
       if (value === false) return {};
       if (algorithm !== undefined && member(algorithm) !== 'HQQ') {
-        throw configError(`Int4WeightOnlyConfig: useHqq and int4ChooseQparamsAlgorithm '${algorithm}' disagree`, 'leave useHqq out');
+        throw configError(
+          `Int4WeightOnlyConfig: useHqq and int4ChooseQparamsAlgorithm '${algorithm}' disagree`,
+          'leave useHqq out',
+        );
       }
       return { int4ChooseQparamsAlgorithm: algorithm ?? 'HQQ' };
     },
     packingFormat: (value) => ({ int4PackingFormat: value }),
     layout: layoutMoved,
     scheme: schemeMoved,
-    zeroPointDomain: /*@__PURE__*/ removed('zeroPointDomain', 'leave it out: zero points are floating point here; for integer ones use intxWeightOnly({ mappingType: "ASYMMETRIC" })'),
+    zeroPointDomain: /*@__PURE__*/ removed(
+      'zeroPointDomain',
+      'leave it out: zero points are floating point here; for integer ones use intxWeightOnly({ mappingType: "ASYMMETRIC" })',
+    ),
     preserveZero: /*@__PURE__*/ removed('preserveZero', 'leave it out; to represent zero exactly use intxWeightOnly'),
   },
   check: (config) => {
     checkGroupSize(config.type, config.groupSize);
   },
-  scheme: (c) => `int4wo${member(c.int4ChooseQparamsAlgorithm) === 'HQQ' ? '-hqq' : ''}-${c.groupSize}${suffix(c.activation)}`,
+  scheme: (c) =>
+    `int4wo${member(c.int4ChooseQparamsAlgorithm) === 'HQQ' ? '-hqq' : ''}-${c.groupSize}${suffix(c.activation)}`,
 });
 
 /** `quantize_(model, int4WeightOnly({ groupSize: 32 }))`. */
@@ -99,7 +115,10 @@ export const prototypeInt4WeightOnlySpec: ConfigSpec<PrototypeInt4WeightOnlyConf
   version: 1,
   fields: {
     groupSize: /*@__PURE__*/ field(int, 128),
-    int4ChooseQparamsAlgorithm: /*@__PURE__*/ field<Int4ChooseQParamsAlgorithm>(/*@__PURE__*/ enumeration(enums.int4ChooseQParamsAlgorithm), 'TINYGEMM'),
+    int4ChooseQparamsAlgorithm: /*@__PURE__*/ field<Int4ChooseQParamsAlgorithm>(
+      /*@__PURE__*/ enumeration(enums.int4ChooseQParamsAlgorithm),
+      'TINYGEMM',
+    ),
     setInductorConfig: /*@__PURE__*/ field(bool, true),
   },
   ao: { activation },

@@ -1,7 +1,7 @@
 // Int8DynamicActivationInt8WeightConfig: int8 weights per row, int8 activations whose scale is found at run time.
 import { type ConfigSpec, configSpec, field, makeConfig } from './config.ts';
 import { bool, configError, enumeration, granularity } from './field.ts';
-import { perRow, type PerRow, type PerTensor } from './granularity.ts';
+import { type PerRow, type PerTensor, perRow } from './granularity.ts';
 import { enums, type MappingType } from './names.ts';
 import { layoutMoved, schemeMoved } from './renamed.ts';
 
@@ -29,43 +29,67 @@ export interface Int8DynamicActivationInt8WeightOptions {
 
 /** [activation, weight]. */
 export function granularityPair(g: Int8GranularityPair): readonly [Int8Granularity, Int8Granularity] {
-  return Array.isArray(g) ? (g as readonly [Int8Granularity, Int8Granularity]) : [g as Int8Granularity, g as Int8Granularity];
+  return Array.isArray(g)
+    ? (g as readonly [Int8Granularity, Int8Granularity])
+    : [g as Int8Granularity, g as Int8Granularity];
 }
 
-export function checkInt8(type: string, config: { readonly actMappingType: MappingType; readonly granularity: Int8GranularityPair }): void {
+export function checkInt8(
+  type: string,
+  config: { readonly actMappingType: MappingType; readonly granularity: Int8GranularityPair },
+): void {
   if (config.actMappingType === 'SYMMETRIC_NO_CLIPPING_ERR') {
     throw configError(`${type}: actMappingType must be SYMMETRIC or ASYMMETRIC`, "use actMappingType: 'SYMMETRIC'");
   }
   const [act] = granularityPair(config.granularity);
   if (act.type === 'PerRow' && act.dim !== -1) {
-    throw configError(`${type}: activations take perRow(-1) or perTensor(), got perRow(${act.dim})`, 'use granularity: perRow()');
+    throw configError(
+      `${type}: activations take perRow(-1) or perTensor(), got perRow(${act.dim})`,
+      'use granularity: perRow()',
+    );
   }
 }
 
-export const int8DynamicActivationInt8WeightSpec: ConfigSpec<Int8DynamicActivationInt8WeightConfig> = /*@__PURE__*/ configSpec({
-  type: 'Int8DynamicActivationInt8WeightConfig',
-  version: 2,
-  fields: {
-    actMappingType: /*@__PURE__*/ field<MappingType>(/*@__PURE__*/ enumeration(enums.mappingType), 'SYMMETRIC'),
-    weightOnlyDecode: /*@__PURE__*/ field(bool, false),
-    granularity: /*@__PURE__*/ field<Int8GranularityPair>(/*@__PURE__*/ granularity(['PerTensor', 'PerRow'], true), /*@__PURE__*/ perRow()),
-    setInductorConfig: /*@__PURE__*/ field(bool, true),
-    reduceRange: /*@__PURE__*/ field(bool, false),
-  },
-  renamed: { layout: layoutMoved, scheme: schemeMoved },
-  check: (config) => {
-    checkInt8(config.type, config);
-    if (config.weightOnlyDecode) {
-      throw configError(`${config.type}: weightOnlyDecode is not supported`, 'use int8WeightOnly() for a model that only decodes');
-    }
-  },
-  scheme: ({ actMappingType, granularity, reduceRange }) => {
-    const [act, weight] = granularityPair(granularity);
-    const tensor = act.type === 'PerTensor' && weight.type === 'PerTensor' ? '-tensor' : act.type === 'PerTensor' ? '-act_tensor' : weight.type === 'PerTensor' ? '-weight_tensor' : '';
-    return `int8dq${actMappingType === 'ASYMMETRIC' ? '-asym' : ''}${tensor}${reduceRange ? '-reduce_range' : ''}`;
-  },
-});
+export const int8DynamicActivationInt8WeightSpec: ConfigSpec<Int8DynamicActivationInt8WeightConfig> =
+  /*@__PURE__*/ configSpec({
+    type: 'Int8DynamicActivationInt8WeightConfig',
+    version: 2,
+    fields: {
+      actMappingType: /*@__PURE__*/ field<MappingType>(/*@__PURE__*/ enumeration(enums.mappingType), 'SYMMETRIC'),
+      weightOnlyDecode: /*@__PURE__*/ field(bool, false),
+      granularity: /*@__PURE__*/ field<Int8GranularityPair>(
+        /*@__PURE__*/ granularity(['PerTensor', 'PerRow'], true),
+        /*@__PURE__*/ perRow(),
+      ),
+      setInductorConfig: /*@__PURE__*/ field(bool, true),
+      reduceRange: /*@__PURE__*/ field(bool, false),
+    },
+    renamed: { layout: layoutMoved, scheme: schemeMoved },
+    check: (config) => {
+      checkInt8(config.type, config);
+      if (config.weightOnlyDecode) {
+        throw configError(
+          `${config.type}: weightOnlyDecode is not supported`,
+          'use int8WeightOnly() for a model that only decodes',
+        );
+      }
+    },
+    scheme: ({ actMappingType, granularity, reduceRange }) => {
+      const [act, weight] = granularityPair(granularity);
+      const tensor =
+        act.type === 'PerTensor' && weight.type === 'PerTensor'
+          ? '-tensor'
+          : act.type === 'PerTensor'
+            ? '-act_tensor'
+            : weight.type === 'PerTensor'
+              ? '-weight_tensor'
+              : '';
+      return `int8dq${actMappingType === 'ASYMMETRIC' ? '-asym' : ''}${tensor}${reduceRange ? '-reduce_range' : ''}`;
+    },
+  });
 
-export function int8DynamicActivationInt8Weight(options: Int8DynamicActivationInt8WeightOptions = {}): Int8DynamicActivationInt8WeightConfig {
+export function int8DynamicActivationInt8Weight(
+  options: Int8DynamicActivationInt8WeightOptions = {},
+): Int8DynamicActivationInt8WeightConfig {
   return makeConfig(int8DynamicActivationInt8WeightSpec, { ...options });
 }

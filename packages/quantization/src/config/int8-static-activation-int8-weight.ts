@@ -30,26 +30,39 @@ export interface Int8StaticActivationInt8WeightOptions {
   version?: number;
 }
 
-export const int8StaticActivationInt8WeightSpec: ConfigSpec<Int8StaticActivationInt8WeightConfig> = /*@__PURE__*/ configSpec({
-  type: 'Int8StaticActivationInt8WeightConfig',
-  version: 1,
-  fields: {
-    actQuantScale: /*@__PURE__*/ field<Json>(/*@__PURE__*/ optional(/*@__PURE__*/ numbers(true)), null),
-    actQuantZeroPoint: /*@__PURE__*/ field<Json>(/*@__PURE__*/ optional(/*@__PURE__*/ numbers(false)), null),
-    granularity: /*@__PURE__*/ field<Int8GranularityPair>(/*@__PURE__*/ granularity(['PerTensor', 'PerRow'], true), /*@__PURE__*/ perRow()),
-    actMappingType: /*@__PURE__*/ field<MappingType>(/*@__PURE__*/ enumeration(enums.mappingType), 'SYMMETRIC'),
-    setInductorConfig: /*@__PURE__*/ field(bool, true),
-    reduceRange: /*@__PURE__*/ field(bool, false),
-  },
-  check: (config) => {
-    checkInt8(config.type, config);
-    if (config.actMappingType === 'ASYMMETRIC' && config.actQuantScale !== null && config.actQuantZeroPoint === null) {
-      throw configError(`${config.type}: an asymmetric activation needs actQuantZeroPoint beside actQuantScale`, 'give actQuantZeroPoint, e.g. [[0]]');
-    }
-  },
-  scheme: ({ actMappingType }) => `int8static${actMappingType === 'ASYMMETRIC' ? '-asym' : ''}`,
-});
+export const int8StaticActivationInt8WeightSpec: ConfigSpec<Int8StaticActivationInt8WeightConfig> =
+  /*@__PURE__*/ configSpec({
+    type: 'Int8StaticActivationInt8WeightConfig',
+    version: 1,
+    fields: {
+      actQuantScale: /*@__PURE__*/ field<Json>(/*@__PURE__*/ optional(/*@__PURE__*/ numbers(true)), null),
+      actQuantZeroPoint: /*@__PURE__*/ field<Json>(/*@__PURE__*/ optional(/*@__PURE__*/ numbers(false)), null),
+      granularity: /*@__PURE__*/ field<Int8GranularityPair>(
+        /*@__PURE__*/ granularity(['PerTensor', 'PerRow'], true),
+        /*@__PURE__*/ perRow(),
+      ),
+      actMappingType: /*@__PURE__*/ field<MappingType>(/*@__PURE__*/ enumeration(enums.mappingType), 'SYMMETRIC'),
+      setInductorConfig: /*@__PURE__*/ field(bool, true),
+      reduceRange: /*@__PURE__*/ field(bool, false),
+    },
+    check: (config) => {
+      checkInt8(config.type, config);
+      if (
+        config.actMappingType === 'ASYMMETRIC' &&
+        config.actQuantScale !== null &&
+        config.actQuantZeroPoint === null
+      ) {
+        throw configError(
+          `${config.type}: an asymmetric activation needs actQuantZeroPoint beside actQuantScale`,
+          'give actQuantZeroPoint, e.g. [[0]]',
+        );
+      }
+    },
+    scheme: ({ actMappingType }) => `int8static${actMappingType === 'ASYMMETRIC' ? '-asym' : ''}`,
+  });
 
-export function int8StaticActivationInt8Weight(options: Int8StaticActivationInt8WeightOptions = {}): Int8StaticActivationInt8WeightConfig {
+export function int8StaticActivationInt8Weight(
+  options: Int8StaticActivationInt8WeightOptions = {},
+): Int8StaticActivationInt8WeightConfig {
   return makeConfig(int8StaticActivationInt8WeightSpec, { ...options });
 }

@@ -1,7 +1,19 @@
 // torchao configs whose schemes live elsewhere: the codec can read and write them, so that a foreign config.json survives
 // a round trip and quantize_ can name the extension that would handle it.
 import { type AoConfig, type ConfigSpec, field } from './config.ts';
-import { bool, configError, dtypeName, enumeration, type Field, float, granularity, int, isTagged, numbers, optional } from './field.ts';
+import {
+  bool,
+  configError,
+  dtypeName,
+  enumeration,
+  type Field,
+  float,
+  granularity,
+  int,
+  isTagged,
+  numbers,
+  optional,
+} from './field.ts';
 import type { Granularity } from './granularity.ts';
 import type { EnumSpec } from './names.ts';
 import type { Json } from './python-json.ts';
@@ -13,18 +25,47 @@ export interface ForeignConfig extends AoConfig {
 
 const enumSpec = (name: string, strings: boolean, ...members: string[]): EnumSpec => ({ name, members, strings });
 
-const kernelPreference = /*@__PURE__*/ enumeration(/*@__PURE__*/ enumSpec('KernelPreference', true, 'AUTO', 'TORCH', 'MSLK', 'EMULATED', 'DEEPGEMM', 'TRITON', 'CUTEDSL'));
-const step = /*@__PURE__*/ optional(
-  /*@__PURE__*/ enumeration(/*@__PURE__*/ enumSpec('QuantizationStep', true, 'PREPARE', 'CONVERT', 'PREPARE_FOR_LOADING')),
+const kernelPreference = /*@__PURE__*/ enumeration(
+  /*@__PURE__*/ enumSpec(
+    'KernelPreference',
+    true,
+    'AUTO',
+    'TORCH',
+    'MSLK',
+    'EMULATED',
+    'DEEPGEMM',
+    'TRITON',
+    'CUTEDSL',
+  ),
 );
-const scalingMode = /*@__PURE__*/ enumeration(/*@__PURE__*/ enumSpec('ScaleCalculationMode', true, 'FLOOR', 'CEIL', 'EVEN', 'RCEIL'));
+const step = /*@__PURE__*/ optional(
+  /*@__PURE__*/ enumeration(
+    /*@__PURE__*/ enumSpec('QuantizationStep', true, 'PREPARE', 'CONVERT', 'PREPARE_FOR_LOADING'),
+  ),
+);
+const scalingMode = /*@__PURE__*/ enumeration(
+  /*@__PURE__*/ enumSpec('ScaleCalculationMode', true, 'FLOOR', 'CEIL', 'EVEN', 'RCEIL'),
+);
 const float8 = /*@__PURE__*/ dtypeName(['float8_e4m3fn', 'float8_e5m2', 'float8_e4m3fnuz', 'float8_e5m2fnuz']);
 const mxDtype = /*@__PURE__*/ dtypeName(['float8_e4m3fn', 'float8_e5m2', 'float4_e2m1fn_x2'], ['fp6_e2m3', 'fp6_e3m2']);
 const float8Packing = /*@__PURE__*/ enumeration(
-  /*@__PURE__*/ enumSpec('Float8PackingFormat', true, 'PLAIN', 'SPARSE_2D_DATA_2D_METADATA', 'SPARSE_1D_DATA_1D_METADATA'),
+  /*@__PURE__*/ enumSpec(
+    'Float8PackingFormat',
+    true,
+    'PLAIN',
+    'SPARSE_2D_DATA_2D_METADATA',
+    'SPARSE_1D_DATA_1D_METADATA',
+  ),
 );
-const float8Granularity = /*@__PURE__*/ optional(/*@__PURE__*/ granularity<Granularity | readonly Granularity[]>(['PerTensor', 'PerRow', 'PerGroup', 'PerBlock'], true));
-const int4Packing = /*@__PURE__*/ enumeration(/*@__PURE__*/ enumSpec('Int4PackingFormat', true, 'PLAIN', 'PRESHUFFLED', 'PLAIN_INT32', 'TILE_PACKED_TO_4D'));
+const float8Granularity = /*@__PURE__*/ optional(
+  /*@__PURE__*/ granularity<Granularity | readonly Granularity[]>(
+    ['PerTensor', 'PerRow', 'PerGroup', 'PerBlock'],
+    true,
+  ),
+);
+const int4Packing = /*@__PURE__*/ enumeration(
+  /*@__PURE__*/ enumSpec('Int4PackingFormat', true, 'PLAIN', 'PRESHUFFLED', 'PLAIN_INT32', 'TILE_PACKED_TO_4D'),
+);
 
 interface Float8MMConfig {
   readonly emulate: boolean;
@@ -42,7 +83,11 @@ const mmConfig: Field<Float8MMConfig> = {
     if (!isTagged(json) || json._type !== 'Float8MMConfig') throw configError(`${where}: expected a Float8MMConfig`);
     const data = json._data as Record<string, unknown>;
     const get = (name: string): boolean => bool.accept(data[name] ?? false, `${where}.${name}`);
-    return Object.freeze({ emulate: get('emulate'), useFastAccum: get('use_fast_accum'), padInnerDim: get('pad_inner_dim') });
+    return Object.freeze({
+      emulate: get('emulate'),
+      useFastAccum: get('use_fast_accum'),
+      padInnerDim: get('pad_inner_dim'),
+    });
   },
   accept: (v) => v as Float8MMConfig,
 };

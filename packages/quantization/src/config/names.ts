@@ -14,7 +14,12 @@ export type ZeroPointDomain = keyof typeof ZeroPointDomain;
 /** Integer weight types of torchao; only int8 is a storage type, the others live in int8. */
 export type IntxDType = 'int1' | 'int2' | 'int3' | 'int4' | 'int5' | 'int6' | 'int7' | 'int8';
 
-export type Int4PackingFormat = 'PLAIN' | 'PRESHUFFLED' | 'PLAIN_INT32' | 'TILE_PACKED_TO_4D' | Lowercase<'PLAIN' | 'PRESHUFFLED' | 'PLAIN_INT32' | 'TILE_PACKED_TO_4D'>;
+export type Int4PackingFormat =
+  | 'PLAIN'
+  | 'PRESHUFFLED'
+  | 'PLAIN_INT32'
+  | 'TILE_PACKED_TO_4D'
+  | Lowercase<'PLAIN' | 'PRESHUFFLED' | 'PLAIN_INT32' | 'TILE_PACKED_TO_4D'>;
 export type Int4ChooseQParamsAlgorithm = 'TINYGEMM' | 'HQQ' | 'tinygemm' | 'hqq';
 export type IntxPackingFormat = 'UNPACKED_TO_INT8' | 'unpacked_to_int8';
 export type IntxChooseQParamsAlgorithm = 'AFFINE' | 'HQQ_SCALE_ONLY' | 'affine' | 'hqq_scale_only';
@@ -33,7 +38,14 @@ const spec = (name: string, strings: boolean, ...members: string[]): EnumSpec =>
 
 export const enums = /*@__PURE__*/ Object.freeze({
   mappingType: /*@__PURE__*/ spec('MappingType', false, 'SYMMETRIC', 'SYMMETRIC_NO_CLIPPING_ERR', 'ASYMMETRIC'),
-  int4PackingFormat: /*@__PURE__*/ spec('Int4PackingFormat', true, 'PLAIN', 'PRESHUFFLED', 'PLAIN_INT32', 'TILE_PACKED_TO_4D'),
+  int4PackingFormat: /*@__PURE__*/ spec(
+    'Int4PackingFormat',
+    true,
+    'PLAIN',
+    'PRESHUFFLED',
+    'PLAIN_INT32',
+    'TILE_PACKED_TO_4D',
+  ),
   int4ChooseQParamsAlgorithm: /*@__PURE__*/ spec('Int4ChooseQParamsAlgorithm', true, 'TINYGEMM', 'HQQ'),
   intxPackingFormat: /*@__PURE__*/ spec(
     'IntxPackingFormat',

@@ -50,10 +50,21 @@ export function pythonJson(value: Json, options: PythonJsonOptions = {}): string
     if (v instanceof Float) return pythonFloat(v.value);
     if (typeof v === 'number') return Number.isInteger(v) ? BigInt(v).toString() : pythonFloat(v);
     if (typeof v === 'string') return pythonString(v);
-    if (Array.isArray(v)) return list(v.map((item: Json) => write(item, depth + 1)), '[', ']', depth);
+    if (Array.isArray(v))
+      return list(
+        v.map((item: Json) => write(item, depth + 1)),
+        '[',
+        ']',
+        depth,
+      );
     const entries: [string, Json][] = v instanceof Map ? [...v] : Object.entries(v as JsonObject);
     if (sortKeys) entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-    return list(entries.map(([key, item]) => `${pythonString(key)}: ${write(item, depth + 1)}`), '{', '}', depth);
+    return list(
+      entries.map(([key, item]) => `${pythonString(key)}: ${write(item, depth + 1)}`),
+      '{',
+      '}',
+      depth,
+    );
   };
   return write(value, 0);
 }

@@ -4,7 +4,10 @@ import type { Granularity } from './granularity.ts';
 
 /** torchao's Layout objects: packing is now private to a backend. A plain layout means what we do anyway. */
 export function layoutMoved(value: unknown): Record<string, unknown> {
-  const name = typeof value === 'string' ? value : ((value as { type?: string; _type?: string } | null)?.type ?? (value as { _type?: string } | null)?._type);
+  const name =
+    typeof value === 'string'
+      ? value
+      : ((value as { type?: string; _type?: string } | null)?.type ?? (value as { _type?: string } | null)?._type);
   if (value === null || name === 'PlainLayout' || name === 'plain') return {};
   throw configError(
     `layout ${JSON.stringify(name ?? value)} is not an option: every weight is kept in one plain layout and prepare(model) packs it for the machine`,

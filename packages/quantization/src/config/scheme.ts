@@ -20,18 +20,25 @@ interface Scheme {
 
 const mapping = { sym: 'SYMMETRIC', asym: 'ASYMMETRIC', noclip: 'SYMMETRIC_NO_CLIPPING_ERR' } as const;
 
-const algorithmAndMapping = (variant: string | undefined): { mapping: MappingType; algorithm: 'AFFINE' | 'HQQ_SCALE_ONLY' } =>
+const algorithmAndMapping = (
+  variant: string | undefined,
+): { mapping: MappingType; algorithm: 'AFFINE' | 'HQQ_SCALE_ONLY' } =>
   variant === 'hqq'
     ? { mapping: 'SYMMETRIC', algorithm: 'HQQ_SCALE_ONLY' }
     : { mapping: mapping[(variant ?? 'sym') as keyof typeof mapping], algorithm: 'AFFINE' };
 
-const given = (activation: Activation | undefined): { activation?: Activation } => (activation === undefined ? {} : { activation });
+const given = (activation: Activation | undefined): { activation?: Activation } =>
+  activation === undefined ? {} : { activation };
 
 const schemes: readonly Scheme[] = [
   {
     pattern: /^int8wo(-tensor)?$/,
     help: 'int8wo[-GROUP], int8wo-tensor: int8 weights',
-    make: (m, group, a) => int8WeightOnly({ granularity: m[1] !== undefined ? perTensor() : group > 0 ? perGroup(group) : perRow(), ...given(a) }),
+    make: (m, group, a) =>
+      int8WeightOnly({
+        granularity: m[1] !== undefined ? perTensor() : group > 0 ? perGroup(group) : perRow(),
+        ...given(a),
+      }),
   },
   {
     pattern: /^int8dq(-asym)?(-tensor|-act_tensor|-weight_tensor)?(-reduce_range)?$/,
@@ -40,14 +47,29 @@ const schemes: readonly Scheme[] = [
     make: (m) => {
       const tensor = perTensor();
       const granularity =
-        m[2] === '-tensor' ? tensor : m[2] === '-act_tensor' ? ([tensor, perRow()] as const) : m[2] === '-weight_tensor' ? ([perRow(), tensor] as const) : perRow();
-      return int8DynamicActivationInt8Weight({ actMappingType: m[1] === undefined ? 'SYMMETRIC' : 'ASYMMETRIC', granularity, reduceRange: m[3] !== undefined });
+        m[2] === '-tensor'
+          ? tensor
+          : m[2] === '-act_tensor'
+            ? ([tensor, perRow()] as const)
+            : m[2] === '-weight_tensor'
+              ? ([perRow(), tensor] as const)
+              : perRow();
+      return int8DynamicActivationInt8Weight({
+        actMappingType: m[1] === undefined ? 'SYMMETRIC' : 'ASYMMETRIC',
+        granularity,
+        reduceRange: m[3] !== undefined,
+      });
     },
   },
   {
     pattern: /^int4wo(-plain|-hqq)?$/,
     help: 'int4wo[-hqq][-GROUP]: int4 weights in groups (128 unless given) with float zero points',
-    make: (m, group, a) => int4WeightOnly({ groupSize: group || 128, int4ChooseQparamsAlgorithm: m[1] === '-hqq' ? 'HQQ' : 'TINYGEMM', ...given(a) }),
+    make: (m, group, a) =>
+      int4WeightOnly({
+        groupSize: group || 128,
+        int4ChooseQparamsAlgorithm: m[1] === '-hqq' ? 'HQQ' : 'TINYGEMM',
+        ...given(a),
+      }),
   },
   {
     pattern: /^int4wo-tinygemm$/,
@@ -60,7 +82,13 @@ const schemes: readonly Scheme[] = [
     make: (m, group, a) => {
       const { mapping: mappingType, algorithm } = algorithmAndMapping(m[2] ?? m[4]);
       const granularity = group > 0 ? perGroup(group) : perAxis(0);
-      return intxWeightOnly({ weightDtype: `int${m[1] ?? m[3]}` as IntxDType, granularity, mappingType, intxChooseQparamsAlgorithm: algorithm, ...given(a) });
+      return intxWeightOnly({
+        weightDtype: `int${m[1] ?? m[3]}` as IntxDType,
+        granularity,
+        mappingType,
+        intxChooseQparamsAlgorithm: algorithm,
+        ...given(a),
+      });
     },
   },
   {
@@ -70,7 +98,12 @@ const schemes: readonly Scheme[] = [
     make: (m, group) => {
       const { mapping: weightMappingType, algorithm } = algorithmAndMapping(m[2] === 'axis' ? undefined : m[2]);
       const weightGranularity = m[2] === 'axis' ? perAxis(0) : perGroup(group || 32);
-      return int8DynamicActivationIntxWeight({ weightDtype: `int${m[1]}` as IntxDType, weightGranularity, weightMappingType, intxChooseQparamsAlgorithm: algorithm });
+      return int8DynamicActivationIntxWeight({
+        weightDtype: `int${m[1]}` as IntxDType,
+        weightGranularity,
+        weightMappingType,
+        intxChooseQparamsAlgorithm: algorithm,
+      });
     },
   },
 ];
@@ -98,9 +131,15 @@ export function parseScheme(text: string): AoConfig {
     const match = scheme.pattern.exec(base);
     if (match === null) continue;
     if (scheme.fixedActivation === true && options.length > 0) {
-      throw configError(`scheme '${text}': ${base} quantizes activations by itself`, `leave ':${options.join(':')}' out`);
+      throw configError(
+        `scheme '${text}': ${base} quantizes activations by itself`,
+        `leave ':${options.join(':')}' out`,
+      );
     }
     return scheme.make(match, group, options[0] as Activation | undefined);
   }
-  throw configError(`unknown scheme '${text}'`, `schemes:\n  ${schemeHelp().join('\n  ')}\nwith :int8-group or :int8-token for integer activations`);
+  throw configError(
+    `unknown scheme '${text}'`,
+    `schemes:\n  ${schemeHelp().join('\n  ')}\nwith :int8-group or :int8-token for integer activations`,
+  );
 }

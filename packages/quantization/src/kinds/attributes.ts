@@ -11,7 +11,8 @@ export function formatError(what: string, got: unknown, fix: string): AoError {
 
 const tagged = (json: unknown, type: string): unknown => {
   const t = json as { _type?: unknown; _data?: unknown } | null;
-  if (t?._type !== type) throw formatError(`expected a ${type}`, json, 'the file was written by something else, or is damaged');
+  if (t?._type !== type)
+    throw formatError(`expected a ${type}`, json, 'the file was written by something else, or is damaged');
   return t._data;
 };
 
@@ -48,7 +49,8 @@ export function decodeInt8Kwargs(json: unknown): QuantizeTensorToInt8Kwargs | nu
   if (json === null || json === undefined) return null;
   const data = tagged(json, 'QuantizeTensorToInt8Kwargs') as Record<string, unknown>;
   const g = data.granularity as { _type?: string; _data?: { dim?: number } };
-  if (g?._type !== 'PerRow' && g?._type !== 'PerTensor') throw formatError('activations are quantized PerRow or PerTensor', g, 'quantize the model again');
+  if (g?._type !== 'PerRow' && g?._type !== 'PerTensor')
+    throw formatError('activations are quantized PerRow or PerTensor', g, 'quantize the model again');
   const mappingType = tagged(data.mapping_type, 'MappingType') as MappingType;
   return {
     granularity: g._type === 'PerRow' ? { type: 'PerRow', dim: g._data?.dim ?? -1 } : { type: 'PerTensor' },

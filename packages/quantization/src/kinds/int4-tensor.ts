@@ -4,19 +4,20 @@ import {
   AoError,
   cast,
   contiguous,
-  defineKind,
   type Dense,
+  defineKind,
   dequantizeAffineTinygemm,
+  type Entry,
   embedding,
   embeddingWeight,
   type FileForm,
   float32,
   type KindOf,
+  kindEntry,
   linear,
   linearWeight,
   mul,
   override,
-  type OverrideEntry,
   scope,
   type Tensor,
   transpose,
@@ -25,7 +26,14 @@ import {
   type WrappedOf,
 } from '@ao/core';
 import type { Activation } from '../config/names.ts';
-import { decodeActivation, decodeDtypeName, decodeInts, encodeDtype, formatError, withActivation } from './attributes.ts';
+import {
+  decodeActivation,
+  decodeDtypeName,
+  decodeInts,
+  encodeDtype,
+  formatError,
+  withActivation,
+} from './attributes.ts';
 import { alias, copyOverrides, cut, mapParts, rebuild } from './blocks.ts';
 
 export interface Int4Attrs {
@@ -52,7 +60,11 @@ const file: FileForm<Int4Tensor> = {
   type: 'Int4Tensor',
   names: (t) => [...(t.act_pre_scale === undefined ? [] : ['act_pre_scale']), 'qdata', 'scale', 'zero_point'],
   encode: (t) => {
-    const data = { activation_dtype: encodeDtype(t.attrs.activationDtype), block_size: t.attrs.blockSize, shape: t.shape };
+    const data = {
+      activation_dtype: encodeDtype(t.attrs.activationDtype),
+      block_size: t.attrs.blockSize,
+      shape: t.shape,
+    };
     return withActivation(data, t.attrs.activation);
   },
   decode: (json, parts) => ({
@@ -71,7 +83,8 @@ export const int4Kind: KindOf<Part, 'act_pre_scale', Int4Attrs> = /*@__PURE__*/ 
   optional: ['act_pre_scale'],
   attrs(value): Int4Attrs {
     const attrs = value as Int4Attrs;
-    if (!Array.isArray(attrs.blockSize)) throw formatError('an int4 tensor needs a blockSize', attrs, 'give e.g. [1, 32]');
+    if (!Array.isArray(attrs.blockSize))
+      throw formatError('an int4 tensor needs a blockSize', attrs, 'give e.g. [1, 32]');
     return Object.freeze({ ...attrs });
   },
   dequantize: (t: Int4Tensor) =>
@@ -80,7 +93,11 @@ export const int4Kind: KindOf<Part, 'act_pre_scale', Int4Attrs> = /*@__PURE__*/ 
       return cast(dequantizeAffineTinygemm(unpackInt4(t.qdata), t.attrs.blockSize, scale, zero, 'int4'), t.dtype);
     }),
   weight,
-  fromWeight: ({ codes, scale, zero }) => ({ qdata: codes, scale: flip(scale as Tensor), zero_point: flip(zero as Tensor) }),
+  fromWeight: ({ codes, scale, zero }) => ({
+    qdata: codes,
+    scale: flip(scale as Tensor),
+    zero_point: flip(zero as Tensor),
+  }),
   packs: ['qdata', 'scale', 'zero_point'],
   file,
 });
@@ -104,7 +121,8 @@ function int4Embedding(w: Int4Tensor, indices: Tensor): Tensor {
   return embeddingWeight(parts.codes, parts.scale, parts.zero, indices, parts.format, w.dtype);
 }
 
-export const int4Overrides = (): OverrideEntry[] => [
+const makeEntries = (): readonly Entry[] => [
+  kindEntry(int4Kind),
   override(linear, 1, int4Kind, (x, w, b) => scope(() => int4Linear(x, w as Int4Tensor, b))),
   override(embedding, 0, int4Kind, (w, indices) => scope(() => int4Embedding(w as Int4Tensor, indices))),
   ...copyOverrides(int4Kind, (t, spanFor) => {
@@ -113,7 +131,22 @@ export const int4Overrides = (): OverrideEntry[] => [
     const span = spanFor((dim) => (dim === 1 ? group : 1));
     const columns = span.dim === 1;
     const part = (p: Tensor): Tensor => cut(p, 1 - span.dim, span, columns ? group : 1);
-    const parts = { ...mapParts(w, alias), qdata: cut(w.qdata, span.dim, span, columns ? 2 : 1), scale: part(w.scale), zero_point: part(w.zero_point) };
-    return rebuild(w, parts, w.attrs, w.shape.map((size, i) => (i === span.dim ? span.end - span.start : size)));
+    const parts = {
+      ...mapParts(w, alias),
+      qdata: cut(w.qdata, span.dim, span, columns ? 2 : 1),
+      scale: part(w.scale),
+      zero_point: part(w.zero_point),
+    };
+    return rebuild(
+      w,
+      parts,
+      w.attrs,
+      w.shape.map((size, i) => (i === span.dim ? span.end - span.start : size)),
+    );
   }),
 ];
+
+const entries = /*@__PURE__*/ makeEntries();
+
+/** Int4Tensor for an extension: always the same entries, so that several schemes may give them. */
+export const int4KindEntries = (): readonly Entry[] => entries;

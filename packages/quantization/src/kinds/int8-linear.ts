@@ -4,16 +4,17 @@ import {
   add,
   cast,
   chooseQparamsAffine,
+  type Entry,
   embedding,
   embeddingWeight,
   float32,
   int8,
   intMm,
+  kindEntry,
   linear,
   linearWeight,
   mul,
   override,
-  type OverrideEntry,
   quantizeAffine,
   reshape,
   scope,
@@ -36,7 +37,12 @@ export interface Int8Activation {
 const EPS = 2 ** -23;
 
 /** x in int8 as torchao's Int8Tensor.from_hp makes it; a given scale is a static one. */
-export function quantizeActivation(x: Tensor, kwargs: QuantizeTensorToInt8Kwargs, scale?: Tensor, zeroPoint?: Tensor): Int8Activation {
+export function quantizeActivation(
+  x: Tensor,
+  kwargs: QuantizeTensorToInt8Kwargs,
+  scale?: Tensor,
+  zeroPoint?: Tensor,
+): Int8Activation {
   const blockSize = blockSizeOf(x.shape, kwargs.granularity);
   const range = kwargs.reduceRange ? { quantMin: -64, quantMax: 63 } : { quantMin: -128, quantMax: 127 };
   let s = scale;
@@ -78,7 +84,8 @@ function int8Embedding(w: Int8Tensor, indices: Tensor): Tensor {
   return embeddingWeight(parts.codes, parts.scale, parts.zero, indices, parts.format, w.dtype);
 }
 
-export const int8Overrides = (): OverrideEntry[] => [
+const makeEntries = (): readonly Entry[] => [
+  kindEntry(int8Kind),
   override(linear, 1, int8Kind, (x, w, b) => scope(() => int8Linear(x, w as Int8Tensor, b))),
   override(embedding, 0, int8Kind, (w, indices) => scope(() => int8Embedding(w as Int8Tensor, indices))),
   ...copyOverrides(int8Kind, (t, spanFor) => {
@@ -92,6 +99,16 @@ export const int8Overrides = (): OverrideEntry[] => [
     }
     const qdata = cut(w.qdata, span.dim, span, 1);
     const { shape } = qdata;
-    return rebuild(w, { ...parts, qdata }, { ...w.attrs, blockSize: blockSize.map((size, i) => Math.min(size, shape[i] as number)) }, shape);
+    return rebuild(
+      w,
+      { ...parts, qdata },
+      { ...w.attrs, blockSize: blockSize.map((size, i) => Math.min(size, shape[i] as number)) },
+      shape,
+    );
   }),
 ];
+
+const entries = /*@__PURE__*/ makeEntries();
+
+/** Int8Tensor for an extension: always the same entries, so that several schemes may give them. */
+export const int8KindEntries = (): readonly Entry[] => entries;

@@ -2,12 +2,12 @@
 // points are those torchao stores: zeros, since its int8 weights are symmetric. The activation scheme is data on the weight.
 import {
   contiguous,
-  defineKind,
   type Dense,
+  defineKind,
   dequantizeAffine,
   dequantizeAffineNoZeroPoint,
-  type FileForm,
   expand,
+  type FileForm,
   type KindOf,
   slice,
   type Tensor,
@@ -58,7 +58,11 @@ export function int8Weight(t: Int8Tensor): WeightParts | null {
   const perTensor = rows === N && groupSize === K;
   if (t.ndim !== 2 || activation === null || (rows !== 1 && !perTensor)) return null;
   const scale = perTensor && N > 1 ? contiguous(expand(t.scale, [N, 1])) : t.scale;
-  return { format: { code: 'int8', N, K, groupSize, zeroDomain: 'none', activation }, codes: t.qdata as Dense, scale: scale as Dense };
+  return {
+    format: { code: 'int8', N, K, groupSize, zeroDomain: 'none', activation },
+    codes: t.qdata as Dense,
+    scale: scale as Dense,
+  };
 }
 
 const file: FileForm<Int8Tensor> = {
@@ -66,7 +70,12 @@ const file: FileForm<Int8Tensor> = {
   names: (t) => [...OPTIONAL.filter((name) => t[name] !== undefined), 'qdata', 'scale'],
   encode: (t) => {
     const { actQuantKwargs, reduceRange, blockSize, activation } = t.attrs;
-    const data = { act_quant_kwargs: encodeInt8Kwargs(actQuantKwargs), reduce_range: reduceRange, block_size: blockSize, dtype: encodeDtype(t.dtype.name) };
+    const data = {
+      act_quant_kwargs: encodeInt8Kwargs(actQuantKwargs),
+      reduce_range: reduceRange,
+      block_size: blockSize,
+      dtype: encodeDtype(t.dtype.name),
+    };
     return withActivation(data, activation);
   },
   decode: (json, parts) => ({
@@ -86,7 +95,8 @@ export const int8Kind: KindOf<Part, Optional, Int8Attrs> = /*@__PURE__*/ defineK
   optional: ['zero_point', 'act_quant_scale', 'act_quant_zero_point', 'act_pre_scale'],
   attrs(value): Int8Attrs {
     const attrs = value as Int8Attrs;
-    if (!Array.isArray(attrs.blockSize)) throw formatError('an int8 tensor needs a blockSize', attrs, 'give e.g. [1, K]');
+    if (!Array.isArray(attrs.blockSize))
+      throw formatError('an int8 tensor needs a blockSize', attrs, 'give e.g. [1, K]');
     return Object.freeze({ ...attrs });
   },
   dequantize: (t: Int8Tensor) => {

@@ -3,19 +3,20 @@
 import {
   chooseQparamsAffine,
   contiguous,
-  defineKind,
   type Dense,
+  defineKind,
   dequantizeAffine,
   dtypeRange,
+  type Entry,
   embedding,
   embeddingWeight,
   type FileForm,
   int8,
   type KindOf,
+  kindEntry,
   linear,
   linearWeight,
   override,
-  type OverrideEntry,
   packInt4,
   quantizeAffine,
   scope,
@@ -26,7 +27,15 @@ import {
   zeros,
 } from '@ao/core';
 import type { Activation, IntxDType } from '../config/names.ts';
-import { decodeActivation, decodeDtype, decodeDtypeName, decodeInts, encodeDtype, formatError, withActivation } from './attributes.ts';
+import {
+  decodeActivation,
+  decodeDtype,
+  decodeDtypeName,
+  decodeInts,
+  encodeDtype,
+  formatError,
+  withActivation,
+} from './attributes.ts';
 import { copyOverrides, cut, rebuild } from './blocks.ts';
 
 export interface IntxAttrs {
@@ -93,12 +102,19 @@ export const intxKind: KindOf<Part, never, IntxAttrs> = /*@__PURE__*/ defineKind
     const attrs = value as IntxAttrs;
     dtypeRange('intx', attrs.targetDtype);
     if (attrs.activationQuantization !== null && attrs.activationQuantization !== 'int8_asym_per_token') {
-      throw formatError('activation_quantization is int8_asym_per_token or null', attrs.activationQuantization, 'quantize the model again');
+      throw formatError(
+        'activation_quantization is int8_asym_per_token or null',
+        attrs.activationQuantization,
+        'quantize the model again',
+      );
     }
     return Object.freeze({ ...attrs });
   },
   dequantize: (t: IntxUnpackedToInt8Tensor) =>
-    dequantizeAffine(t.qdata, t.attrs.blockSize, t.scale, t.zero_point, 'int8', { ...dtypeRange('intx', t.attrs.targetDtype), outputDtype: t.dtype }),
+    dequantizeAffine(t.qdata, t.attrs.blockSize, t.scale, t.zero_point, 'int8', {
+      ...dtypeRange('intx', t.attrs.targetDtype),
+      outputDtype: t.dtype,
+    }),
   weight,
   fromWeight: ({ format, codes, scale, zero }, t) => ({
     qdata: format.code === 'int4' ? unpackInt4(codes) : codes,
@@ -131,7 +147,8 @@ function intxEmbedding(w: IntxUnpackedToInt8Tensor, indices: Tensor): Tensor {
   return embeddingWeight(parts.codes, parts.scale, parts.zero, indices, parts.format, w.dtype);
 }
 
-export const intxOverrides = (): OverrideEntry[] => [
+const makeEntries = (): readonly Entry[] => [
+  kindEntry(intxKind),
   override(linear, 1, intxKind, (x, w, b) => scope(() => intxLinear(x, w as IntxUnpackedToInt8Tensor, b))),
   override(embedding, 0, intxKind, (w, indices) => scope(() => intxEmbedding(w as IntxUnpackedToInt8Tensor, indices))),
   ...copyOverrides(intxKind, (t, spanFor) => {
@@ -141,6 +158,16 @@ export const intxOverrides = (): OverrideEntry[] => [
     const part = (p: Tensor): Tensor => contiguous(cut(p, span.dim, span, blockSize[span.dim] as number));
     const parts = { qdata: cut(w.qdata, span.dim, span, 1), scale: part(w.scale), zero_point: part(w.zero_point) };
     const { shape } = parts.qdata;
-    return rebuild(w, parts, { ...w.attrs, blockSize: blockSize.map((size, i) => Math.min(size, shape[i] as number)) }, shape);
+    return rebuild(
+      w,
+      parts,
+      { ...w.attrs, blockSize: blockSize.map((size, i) => Math.min(size, shape[i] as number)) },
+      shape,
+    );
   }),
 ];
+
+const entries = /*@__PURE__*/ makeEntries();
+
+/** IntxUnpackedToInt8Tensor for an extension: always the same entries, so that several schemes may give them. */
+export const intxKindEntries = (): readonly Entry[] => entries;

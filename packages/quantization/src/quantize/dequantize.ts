@@ -16,4 +16,3 @@ export async function dequantize_(model: Module, options: DequantizeModelOptions
   }
   return done;
 }
-

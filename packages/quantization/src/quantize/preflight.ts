@@ -37,7 +37,8 @@ export function preflight(rt: Runtime, decisions: readonly Decision[], skip: boo
     }
   }
   if (failed.length === 0 || skip) return plans;
-  const what = failed.length === 1 ? 'a weight cannot have its scheme' : `${failed.length} weights cannot have their scheme`;
+  const what =
+    failed.length === 1 ? 'a weight cannot have its scheme' : `${failed.length} weights cannot have their scheme`;
   throw new AoError('ERR_AO_CONFIG', `${what}; nothing was changed:\n  ${lines.join('\n  ')}\n`, {
     op: 'quantize_',
     module: moduleOf(failed[0]),

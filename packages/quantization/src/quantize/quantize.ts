@@ -6,8 +6,8 @@ import {
   type Module,
   packWeight,
   prepare,
-  replaceTensor,
   type Runtime,
+  replaceTensor,
   scope,
   type Tensor,
   to,
@@ -56,10 +56,25 @@ function rowBase(d: Decision, weight: Tensor): RowBase {
 function leftRow(d: Decision, weight: Tensor, skipped: string): QuantizeRow {
   const bytes = tensorBytes(weight);
   const bits = weight.kind === null ? weight.dtype.bits : Math.round((8 * bytes) / weight.numel);
-  return { ...rowBase(d, weight), scheme: null, bits, activation: 'exact', bytesBefore: bytes, bytesAfter: bytes, sqnr: null, skipped };
+  return {
+    ...rowBase(d, weight),
+    scheme: null,
+    bits,
+    activation: 'exact',
+    bytesBefore: bytes,
+    bytesAfter: bytes,
+    sqnr: null,
+    skipped,
+  };
 }
 
-function madeRow(base: RowBase, plan: TensorPlan, bytesBefore: number, bytesAfter: number, sqnr: number | null): QuantizeRow {
+function madeRow(
+  base: RowBase,
+  plan: TensorPlan,
+  bytesBefore: number,
+  bytesAfter: number,
+  sqnr: number | null,
+): QuantizeRow {
   const { scheme, bits, activation } = plan;
   return { ...base, scheme, bits, activation, bytesBefore, bytesAfter, sqnr };
 }
@@ -71,7 +86,13 @@ async function moveTo(model: Module, device: string): Promise<void> {
 }
 
 /** Quantizes, measures and packs one weight; the old one is disposed. */
-async function replace(model: Module, d: Decision, weight: Tensor, plan: TensorPlan, measure: boolean): Promise<QuantizeRow> {
+async function replace(
+  model: Module,
+  d: Decision,
+  weight: Tensor,
+  plan: TensorPlan,
+  measure: boolean,
+): Promise<QuantizeRow> {
   const base = rowBase(d, weight);
   const before = tensorBytes(weight);
   const quantized = scope(() => plan.quantize(unpackedOf(weight) as Dense));
@@ -85,14 +106,22 @@ async function replace(model: Module, d: Decision, weight: Tensor, plan: TensorP
  * Quantizes a model in place and packs it for its device. `config` is a config, ordered rules, or fqnToConfig.
  * Rejects with ERR_AO_CONFIG, nothing changed, naming every weight that cannot have its scheme.
  */
-export async function quantize_(model: Module, config: AoConfig | Rules | null, options: QuantizeOptions = {}): Promise<QuantizeReport> {
+export async function quantize_(
+  model: Module,
+  config: AoConfig | Rules | null,
+  options: QuantizeOptions = {},
+): Promise<QuantizeReport> {
   const { dryRun = false, sqnr = true, onUnsupported = 'error', device, signal } = options;
   if (typeof config === 'function' || typeof config === 'string') {
-    throw configError(`quantize_ takes a config, not a ${typeof config}`, 'pass e.g. int8WeightOnly(), or parseScheme(name)');
+    throw configError(
+      `quantize_ takes a config, not a ${typeof config}`,
+      'pass e.g. int8WeightOnly(), or parseScheme(name)',
+    );
   }
   const rt = runtimeOf(model.named());
   const { decisions, unusedRules } = selectWeights(model, config, options.rules ?? [], options.filterFn);
-  for (const rule of unusedRules) rt.say({ level: 'warn', code: 'unused-rule', message: `rule '${rule}' matches no weight` }, rule);
+  for (const rule of unusedRules)
+    rt.say({ level: 'warn', code: 'unused-rule', message: `rule '${rule}' matches no weight` }, rule);
   const plans = preflight(rt, decisions, onUnsupported === 'skip');
   if (device !== undefined) rt.backend(device);
   const bytesBefore = modelBytes(model);

@@ -50,7 +50,11 @@ export function formatReport(report: QuantizeReport): string {
     r.skipped ?? r.rule ?? '',
   ]);
   const widths = header.map((h, i) => Math.max(h.length, ...lines.map((l) => (l[i] as string).length)));
-  const text = (cells: string[]): string => cells.map((c, i) => c.padEnd(widths[i] as number)).join('  ').trimEnd();
+  const text = (cells: string[]): string =>
+    cells
+      .map((c, i) => c.padEnd(widths[i] as number))
+      .join('  ')
+      .trimEnd();
   const sum = `${report.dryRun ? 'would be' : 'now'} ${mega(report.bytesAfter)} MiB of ${mega(report.bytesBefore)} MiB`;
   const unused = report.unusedRules.map((rule) => `rule '${rule}' matches nothing`);
   return [text(header), ...lines.map(text), sum, ...unused].join('\n');

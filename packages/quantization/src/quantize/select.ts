@@ -3,7 +3,7 @@ import { Embedding, isTensor, Linear, type Module, type Tensor } from '@ao/core'
 import type { AoConfig } from '../config/config.ts';
 import { configError } from '../config/field.ts';
 import type { FqnToConfig } from '../config/fqn-to-config.ts';
-import { fqnRules, orderedRules, type Resolved, type Rules, type RuleSet } from '../rules/rules.ts';
+import { fqnRules, orderedRules, type Resolved, type RuleSet, type Rules } from '../rules/rules.ts';
 
 export type FilterFn = (module: Module, fqn: string) => boolean;
 
@@ -39,7 +39,13 @@ function candidates(model: Module): Candidate[] {
     for (const parameter of module.packableNames()) {
       const weight = (module as unknown as Record<string, unknown>)[parameter];
       if (!isTensor(weight)) continue;
-      found.push({ fqn: moduleFqn === '' ? parameter : `${moduleFqn}.${parameter}`, moduleFqn, parameter, module, weight });
+      found.push({
+        fqn: moduleFqn === '' ? parameter : `${moduleFqn}.${parameter}`,
+        moduleFqn,
+        parameter,
+        module,
+        weight,
+      });
     }
   }
   return found;
@@ -55,12 +61,21 @@ interface Vote {
 }
 
 function defaultVote(c: Candidate, config: AoConfig | null, filter: FilterFn): Vote {
-  if (c.weight.kind !== null) return { fqn: c.fqn, config: null, skipped: `already quantized (${c.weight.kind.name})`, explicit: false };
+  if (c.weight.kind !== null)
+    return { fqn: c.fqn, config: null, skipped: `already quantized (${c.weight.kind.name})`, explicit: false };
   if (!filter(c.module, c.moduleFqn)) {
-    const why = c.module instanceof Embedding ? 'an embedding, which only a rule selects' : 'not selected by the filter';
-    return { fqn: c.fqn, config: null, skipped: filter === isLinear ? why : 'not selected by filterFn', explicit: false };
+    const why =
+      c.module instanceof Embedding ? 'an embedding, which only a rule selects' : 'not selected by the filter';
+    return {
+      fqn: c.fqn,
+      config: null,
+      skipped: filter === isLinear ? why : 'not selected by filterFn',
+      explicit: false,
+    };
   }
-  return config === null ? { fqn: c.fqn, config, skipped: 'no rule matches', explicit: false } : { fqn: c.fqn, config, explicit: false };
+  return config === null
+    ? { fqn: c.fqn, config, skipped: 'no rule matches', explicit: false }
+    : { fqn: c.fqn, config, explicit: false };
 }
 
 function ruleVote(c: Candidate, found: Resolved): Vote {
@@ -113,13 +128,22 @@ function select(model: Module, set: RuleSet | null, fallback: AoConfig | null, f
 const isFqnToConfig = (config: unknown): config is FqnToConfig => (config as AoConfig | null)?.type === 'FqnToConfig';
 
 /** Resolves what quantize_ was given. Rules come first; `config` serves the Linear modules that no rule names. */
-export function selectWeights(model: Module, config: AoConfig | Rules | null, rules: Rules, filterFn: FilterFn | undefined): Selection {
+export function selectWeights(
+  model: Module,
+  config: AoConfig | Rules | null,
+  rules: Rules,
+  filterFn: FilterFn | undefined,
+): Selection {
   if (isFqnToConfig(config)) {
     if (filterFn !== undefined || rules.length > 0) {
-      throw configError('fqnToConfig selects by itself: filterFn and rules must be left out', 'put null for what should stay as it is');
+      throw configError(
+        'fqnToConfig selects by itself: filterFn and rules must be left out',
+        'put null for what should stay as it is',
+      );
     }
     return select(model, fqnRules(config), null, isLinear);
   }
-  if (Array.isArray(config)) return select(model, orderedRules([...rules, ...(config as Rules)]), null, filterFn ?? isLinear);
+  if (Array.isArray(config))
+    return select(model, orderedRules([...rules, ...(config as Rules)]), null, filterFn ?? isLinear);
   return select(model, rules.length > 0 ? orderedRules(rules) : null, config as AoConfig | null, filterFn ?? isLinear);
 }

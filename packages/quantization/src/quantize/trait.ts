@@ -1,6 +1,6 @@
 // The question that quantize_ asks of a config: what would you make of this weight? Schemes answer it in their extension.
-import { type Dense, defineTrait, type Tensor, type Trait } from '@ao/core';
-import type { AnyConfigSpec } from '../config/config.ts';
+import { answer, type Dense, defineTrait, type Entry, type Tensor, type Trait } from '@ao/core';
+import type { AnyConfigSpec, AoConfig, ConfigSpec } from '../config/config.ts';
 
 export interface WeightInfo {
   readonly shape: readonly number[];
@@ -38,16 +38,31 @@ export const specTrait: Trait<[], AnyConfigSpec> = /*@__PURE__*/ defineTrait('co
 export const isProblem = (p: TensorPlan | TensorProblem): p is TensorProblem => 'problem' in p;
 
 /** Shared pre-flight of the integer schemes: a float matrix whose columns the group divides. */
-export function checkMatrix(info: WeightInfo, groupSize: number | null, fits: readonly number[], instead: string): TensorProblem | undefined {
+export function checkMatrix(
+  info: WeightInfo,
+  groupSize: number | null,
+  fits: readonly number[],
+  instead: string,
+): TensorProblem | undefined {
   const shape = `[${info.shape}]`;
-  if (info.shape.length !== 2) return { problem: `the weight ${shape} is no matrix`, fix: 'leave it out by a rule with null' };
+  if (info.shape.length !== 2)
+    return { problem: `the weight ${shape} is no matrix`, fix: 'leave it out by a rule with null' };
   if (!['float32', 'float16', 'bfloat16'].includes(info.dtype)) {
     return { problem: `the weight is ${info.dtype}`, fix: 'quantize a float32, float16 or bfloat16 weight' };
   }
   const columns = info.shape[1] as number;
-  if (columns === 0 || info.shape[0] === 0) return { problem: `the weight ${shape} is empty`, fix: 'leave it out by a rule with null' };
+  if (columns === 0 || info.shape[0] === 0)
+    return { problem: `the weight ${shape} is empty`, fix: 'leave it out by a rule with null' };
   if (groupSize === null || columns % groupSize === 0) return undefined;
   const good = fits.filter((g) => columns % g === 0).sort((a, b) => b - a);
   const fix = good.length > 0 ? `group size ${good.join(' or ')} fits` : instead;
   return { problem: `${columns} columns are no multiple of the group size ${groupSize}`, fix };
 }
+
+type Answer<C> = (config: C, info: WeightInfo) => TensorPlan | TensorProblem;
+
+/** What an extension says about one config type: its plan and its spec. */
+export const schemeEntries = <C extends AoConfig>(spec: ConfigSpec<C>, plan: Answer<C>): readonly Entry[] => [
+  answer(planTrait, spec, plan),
+  answer(specTrait, spec, () => spec),
+];

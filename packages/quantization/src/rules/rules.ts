@@ -17,15 +17,22 @@ export interface Resolved {
   readonly index: number;
 }
 
-const escape = (c: string): string => c.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+const literal = (c: string): string => c.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 /** A Python regular expression as JavaScript's, to be matched in full. */
 export function pythonRegExp(source: string): RegExp {
-  const js = source.replace(/\(\?P<(\w+)>/g, '(?<$1>').replace(/\(\?P=(\w+)\)/g, '\\k<$1>').replace(/\\A/g, '^').replace(/\\Z/g, '$');
+  const js = source
+    .replace(/\(\?P<(\w+)>/g, '(?<$1>')
+    .replace(/\(\?P=(\w+)\)/g, '\\k<$1>')
+    .replace(/\\A/g, '^')
+    .replace(/\\Z/g, '$');
   try {
     return new RegExp(`^(?:${js})$`);
   } catch (cause) {
-    throw configError(`rule 're:${source}': ${(cause as Error).message}`, 'check the expression; inline flags such as (?i) are not supported');
+    throw configError(
+      `rule 're:${source}': ${(cause as Error).message}`,
+      'check the expression; inline flags such as (?i) are not supported',
+    );
   }
 }
 
@@ -37,12 +44,19 @@ function globRegExp(glob: string): RegExp {
     if (c === '*') out += '.*';
     else if (c === '?') out += '.';
     else if (c === '[' && close > 0) {
-      out += `[${glob.slice(i + 1, close).replace(/^!/, '^').replace(/\\/g, '\\\\')}]`;
+      out += `[${glob
+        .slice(i + 1, close)
+        .replace(/^!/, '^')
+        .replace(/\\/g, '\\\\')}]`;
       i = close;
     } else if (c === '{' && close > 0) {
-      out += `(?:${glob.slice(i + 1, close).split(',').map(escape).join('|')})`;
+      out += `(?:${glob
+        .slice(i + 1, close)
+        .split(',')
+        .map(literal)
+        .join('|')})`;
       i = close;
-    } else out += escape(c);
+    } else out += literal(c);
   }
   return new RegExp(`^${out}$`);
 }
@@ -66,7 +80,8 @@ export interface RuleSet {
   resolve(moduleFqn: string, parameter: string): Resolved | undefined;
 }
 
-const parameterFqn = (moduleFqn: string, parameter: string): string => (moduleFqn === '' ? parameter : `${moduleFqn}.${parameter}`);
+const parameterFqn = (moduleFqn: string, parameter: string): string =>
+  moduleFqn === '' ? parameter : `${moduleFqn}.${parameter}`;
 
 /** Ordered rules: the first match, by module or by parameter name, decides. */
 export function orderedRules(rules: Rules): RuleSet {
@@ -117,7 +132,9 @@ export function fqnMatchesFqnConfig(fqn: string, config: FqnToConfig): boolean {
 export function parseRule(text: string, parse: (scheme: string) => AoConfig): Rule {
   const cut = text.lastIndexOf('=');
   if (cut <= 0) {
-    throw new AoError('ERR_AO_CONFIG', `rule '${text}' is not PATTERN=SCHEME`, { fix: "write e.g. 're:.*down_proj=int8wo' or 'lm_head=none'" });
+    throw new AoError('ERR_AO_CONFIG', `rule '${text}' is not PATTERN=SCHEME`, {
+      fix: "write e.g. 're:.*down_proj=int8wo' or 'lm_head=none'",
+    });
   }
   const scheme = text.slice(cut + 1);
   return [text.slice(0, cut), scheme === 'none' ? null : parse(scheme)];

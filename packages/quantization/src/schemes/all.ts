@@ -1,11 +1,21 @@
 // Every scheme of this package in one extension.
-import type { Extension } from '@ao/core';
+import type { Entry, Extension } from '@ao/core';
+import { quantKernels } from '../reference/kernels.ts';
 import { int4 } from './int4.ts';
 import { int8 } from './int8.ts';
+import { int8Dynamic, int8Static } from './int8-dynamic.ts';
+import { int8DynamicIntx } from './int8-dynamic-intx.ts';
 import { intx } from './intx.ts';
 
-/** `createRuntime({ use: [quantization()] })`. Bundles that need one scheme use int8(), int4() or intx() instead. */
-export const quantization = (): Extension => ({
-  name: '@ao/quantization',
-  entries: [int8(), int4(), intx()].flatMap((extension) => extension.entries),
-});
+const makeEntries = (): readonly Entry[] => [
+  ...new Set([int8(), int8Dynamic(), int8Static(), int4(), intx(), int8DynamicIntx()].flatMap((e) => e.entries)),
+  ...quantKernels(),
+];
+
+const entries = /*@__PURE__*/ makeEntries();
+
+/**
+ * `createRuntime({ use: [quantization()] })`: all schemes, and fast reference kernels of the primitives. Bundles that need
+ * one scheme use int8(), int8Dynamic(), int8Static(), int4(), intx() or int8DynamicIntx() instead.
+ */
+export const quantization = (): Extension => ({ name: '@ao/quantization', entries });

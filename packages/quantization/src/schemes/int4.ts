@@ -1,18 +1,18 @@
 // The int4 schemes with float zero points, on Int4Tensor: torchao's row formula (default), tinygemm's, or HQQ.
 import {
-  answer,
   cast,
   chooseQparamsAffineTinygemm,
   chooseQparamsAndQuantizeAffineHqq,
   contiguous,
   type Dense,
+  type DType,
+  type Entry,
   type Extension,
-  int32,
-  int4RowQuantizeZp,
   int8,
-  kindEntry,
+  int32,
   packInt4,
   quantizeAffineTinygemm,
+  quantizeInt4,
   sub,
   type Tensor,
   transpose,
@@ -25,35 +25,54 @@ import {
   prototypeInt4WeightOnlySpec,
 } from '../config/int4-weight-only.ts';
 import { type Activation, member } from '../config/names.ts';
-import { int4Kind, int4Overrides, type Int4Tensor } from '../kinds/int4-tensor.ts';
-import { checkMatrix, planTrait, specTrait, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
+import { type Int4Tensor, int4Kind, int4KindEntries } from '../kinds/int4-tensor.ts';
+import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
 
 export type Int4Algorithm = 'row' | 'tinygemm' | 'hqq';
 
-/** uint8 codes 0..15 as signed ones. */
-const centered = (codes: Tensor): Tensor => cast(sub(cast(codes, int32), 8), int8);
+interface Parts {
+  readonly qdata: Tensor;
+  readonly scale: Tensor;
+  readonly zero_point: Tensor;
+}
 
-const algorithms: Record<Int4Algorithm, (w: Dense, group: number) => [codes: Tensor, scale: Tensor, zero: Tensor]> = {
-  row: int4RowQuantizeZp,
+/** From uint8 codes 0..15 [N, K] and parameters [N, K / g]. */
+function partsOf(codes: Tensor, scale: Tensor, zero: Tensor, dtype: DType): Parts {
+  const flip = (t: Tensor): Tensor => contiguous(transpose(cast(t, dtype), 0, 1));
+  return { qdata: packInt4(cast(sub(cast(codes, int32), 8), int8)), scale: flip(scale), zero_point: flip(zero) };
+}
+
+const algorithms: Record<Int4Algorithm, (w: Dense, group: number) => Parts> = {
+  row: (w, group) => {
+    const [qdata, scale, zero_point] = quantizeInt4(w, group);
+    return { qdata, scale, zero_point };
+  },
   tinygemm: (w, group) => {
-    const [scale, zero] = chooseQparamsAffineTinygemm(w, 'ASYMMETRIC', [1, group], 'uint4', { eps: 1e-6, keepdim: true });
-    return [centered(quantizeAffineTinygemm(w, [1, group], scale, zero, 'uint4')), scale, zero];
+    const options = { eps: 1e-6, keepdim: true };
+    const [scale, zero] = chooseQparamsAffineTinygemm(w, 'ASYMMETRIC', [1, group], 'uint4', options);
+    return partsOf(quantizeAffineTinygemm(w, [1, group], scale, zero, 'uint4'), scale, zero, w.dtype);
   },
-  hqq: (w, group) => {
-    const [codes, scale, zero] = chooseQparamsAndQuantizeAffineHqq(w, 4, group);
-    return [centered(codes), scale, zero];
-  },
+  hqq: (w, group) => partsOf(...chooseQparamsAndQuantizeAffineHqq(w, 4, group), w.dtype),
 };
 
 /** An Int4Tensor [N, K] in groups of `groupSize` columns. */
-export function int4FromHp(weight: Dense, groupSize: number, algorithm: Int4Algorithm = 'row', activation: Activation = 'exact'): Int4Tensor {
-  const [codes, scale, zero] = algorithms[algorithm](weight, groupSize);
-  const flip = (t: Tensor): Tensor => contiguous(transpose(cast(t, weight.dtype), 0, 1));
-  const parts = { qdata: packInt4(codes), scale: flip(scale), zero_point: flip(zero) };
-  return int4Kind.make(parts, { blockSize: [1, groupSize], activationDtype: 'bfloat16', activation }, weight.shape, weight.dtype);
+export function int4FromHp(
+  weight: Dense,
+  groupSize: number,
+  algorithm: Int4Algorithm = 'row',
+  activation: Activation = 'exact',
+): Int4Tensor {
+  const attrs = { blockSize: [1, groupSize], activationDtype: 'bfloat16', activation };
+  return int4Kind.make({ ...algorithms[algorithm](weight, groupSize) }, attrs, weight.shape, weight.dtype);
 }
 
-function planOf(info: WeightInfo, scheme: string, groupSize: number, algorithm: Int4Algorithm, activation: Activation): TensorPlan | TensorProblem {
+function planOf(
+  info: WeightInfo,
+  scheme: string,
+  groupSize: number,
+  algorithm: Int4Algorithm,
+  activation: Activation,
+): TensorPlan | TensorProblem {
   const problem = checkMatrix(info, groupSize, GROUP_SIZES, 'use int8WeightOnly(), or intxWeightOnly with perAxis(0)');
   if (problem !== undefined) return problem;
   const [n, k] = info.shape as [number, number];
@@ -72,10 +91,16 @@ function int4Plan(config: Int4WeightOnlyConfig, info: WeightInfo): TensorPlan | 
   if (member(format) !== 'PLAIN') {
     return {
       problem: `int4PackingFormat '${format}' is a layout of other hardware`,
-      fix: "leave it out: the weight is kept as PLAIN, and prepare(model) packs it for this machine",
+      fix: 'leave it out: the weight is kept as PLAIN, and prepare(model) packs it for this machine',
     };
   }
-  return planOf(info, int4WeightOnlySpec.scheme(config), groupSize, member(algorithm) === 'HQQ' ? 'hqq' : 'row', activation);
+  return planOf(
+    info,
+    int4WeightOnlySpec.scheme(config),
+    groupSize,
+    member(algorithm) === 'HQQ' ? 'hqq' : 'row',
+    activation,
+  );
 }
 
 function prototypePlan(config: PrototypeInt4WeightOnlyConfig, info: WeightInfo): TensorPlan | TensorProblem {
@@ -83,15 +108,13 @@ function prototypePlan(config: PrototypeInt4WeightOnlyConfig, info: WeightInfo):
   return planOf(info, prototypeInt4WeightOnlySpec.scheme(config), config.groupSize, algorithm, config.activation);
 }
 
-/** The int4 schemes as an extension: `createRuntime({ use: [int4()] })`. */
-export const int4 = (): Extension => ({
-  name: '@ao/quantization/int4',
-  entries: [
-    kindEntry(int4Kind),
-    ...int4Overrides(),
-    answer(planTrait, int4WeightOnlySpec, int4Plan),
-    answer(planTrait, prototypeInt4WeightOnlySpec, prototypePlan),
-    answer(specTrait, int4WeightOnlySpec, () => int4WeightOnlySpec),
-    answer(specTrait, prototypeInt4WeightOnlySpec, () => prototypeInt4WeightOnlySpec),
-  ],
-});
+const makeEntries = (): readonly Entry[] => [
+  ...int4KindEntries(),
+  ...schemeEntries(int4WeightOnlySpec, int4Plan),
+  ...schemeEntries(prototypeInt4WeightOnlySpec, prototypePlan),
+];
+
+const entries = /*@__PURE__*/ makeEntries();
+
+/** int4WeightOnly and prototypeInt4WeightOnly as an extension: `createRuntime({ use: [int4()] })`. */
+export const int4 = (): Extension => ({ name: '@ao/quantization/int4', entries });

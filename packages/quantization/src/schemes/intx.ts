@@ -1,29 +1,23 @@
-// The schemes of 1 to 8 bit weights with integer zero points, on IntxUnpackedToInt8Tensor; with int8 activations per
-// token ("8da4w") or without.
+// Weights of 1 to 8 bits with integer zero points on IntxUnpackedToInt8Tensor, and the weight-only scheme.
 import {
-  answer,
   cast,
   chooseQparamsAffine,
   chooseQparamsAndQuantizeScaleOnlyHqq,
   type Dense,
   dtypeByName,
   dtypeRange,
+  type Entry,
   type Extension,
   int8,
-  kindEntry,
   quantizeAffine,
   type Tensor,
   zeros,
 } from '@ao/core';
 import type { PerAxis, PerGroup } from '../config/granularity.ts';
-import {
-  type Int8DynamicActivationIntxWeightConfig,
-  int8DynamicActivationIntxWeightSpec,
-} from '../config/int8-dynamic-activation-intx-weight.ts';
 import { type IntxWeightOnlyConfig, intxWeightOnlySpec, type ScaleDType } from '../config/intx-weight-only.ts';
 import { type Activation, type IntxDType, type MappingType, member } from '../config/names.ts';
-import { intxKind, intxOverrides, type IntxUnpackedToInt8Tensor } from '../kinds/intx-tensor.ts';
-import { checkMatrix, planTrait, specTrait, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
+import { type IntxUnpackedToInt8Tensor, intxKind, intxKindEntries } from '../kinds/intx-tensor.ts';
+import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
 
 export interface IntxFromHpOptions {
   readonly targetDtype: IntxDType;
@@ -47,7 +41,11 @@ export function intxFromHp(weight: Dense, o: IntxFromHpOptions): IntxUnpackedToI
     [qdata, scale] = chooseQparamsAndQuantizeScaleOnlyHqq(weight, o.groupSize, range);
     zeroPoint = zeros(weight.rt, scale.shape, { dtype: int8, device: weight.device });
   } else {
-    [scale, zeroPoint] = chooseQparamsAffine(weight, o.mappingType, blockSize, 'int8', { ...range, zeroPointDtype: int8, keepdim: true });
+    [scale, zeroPoint] = chooseQparamsAffine(weight, o.mappingType, blockSize, 'int8', {
+      ...range,
+      zeroPointDtype: int8,
+      keepdim: true,
+    });
     qdata = quantizeAffine(weight, blockSize, scale, zeroPoint, 'int8', range);
   }
   if (o.scaleDtype != null && o.scaleDtype !== weight.dtype.name) {
@@ -64,7 +62,8 @@ export function intxFromHp(weight: Dense, o: IntxFromHpOptions): IntxUnpackedToI
   return intxKind.make({ qdata, scale, zero_point: zeroPoint }, attrs, weight.shape, weight.dtype);
 }
 
-interface Scheme {
+/** What both intx configs come down to. */
+export interface IntxScheme {
   readonly scheme: string;
   readonly dtype: IntxDType;
   readonly granularity: PerAxis | PerGroup;
@@ -75,7 +74,7 @@ interface Scheme {
   readonly activationQuantization: 'int8_asym_per_token' | null;
 }
 
-function planOf(s: Scheme, info: WeightInfo): TensorPlan | TensorProblem {
+export function intxPlan(s: IntxScheme, info: WeightInfo): TensorPlan | TensorProblem {
   const grouped = s.granularity.type === 'PerGroup' ? s.granularity.groupSize : null;
   const problem = checkMatrix(info, grouped, [256, 128, 64, 32, 16], 'use perAxis(0), one scale per row');
   if (problem !== undefined) return problem;
@@ -106,7 +105,7 @@ function planOf(s: Scheme, info: WeightInfo): TensorPlan | TensorProblem {
 }
 
 const weightOnly = (config: IntxWeightOnlyConfig, info: WeightInfo): TensorPlan | TensorProblem =>
-  planOf(
+  intxPlan(
     {
       scheme: intxWeightOnlySpec.scheme(config),
       dtype: config.weightDtype,
@@ -120,30 +119,9 @@ const weightOnly = (config: IntxWeightOnlyConfig, info: WeightInfo): TensorPlan 
     info,
   );
 
-const dynamic = (config: Int8DynamicActivationIntxWeightConfig, info: WeightInfo): TensorPlan | TensorProblem =>
-  planOf(
-    {
-      scheme: int8DynamicActivationIntxWeightSpec.scheme(config),
-      dtype: config.weightDtype,
-      granularity: config.weightGranularity,
-      mapping: config.weightMappingType,
-      algorithm: config.intxChooseQparamsAlgorithm,
-      scaleDtype: config.weightScaleDtype,
-      activation: 'exact',
-      activationQuantization: 'int8_asym_per_token',
-    },
-    info,
-  );
+const makeEntries = (): readonly Entry[] => [...intxKindEntries(), ...schemeEntries(intxWeightOnlySpec, weightOnly)];
 
-/** The intx schemes as an extension: `createRuntime({ use: [intx()] })`. */
-export const intx = (): Extension => ({
-  name: '@ao/quantization/intx',
-  entries: [
-    kindEntry(intxKind),
-    ...intxOverrides(),
-    answer(planTrait, intxWeightOnlySpec, weightOnly),
-    answer(planTrait, int8DynamicActivationIntxWeightSpec, dynamic),
-    answer(specTrait, intxWeightOnlySpec, () => intxWeightOnlySpec),
-    answer(specTrait, int8DynamicActivationIntxWeightSpec, () => int8DynamicActivationIntxWeightSpec),
-  ],
-});
+const entries = /*@__PURE__*/ makeEntries();
+
+/** intxWeightOnly as an extension: `createRuntime({ use: [intx()] })`. */
+export const intx = (): Extension => ({ name: '@ao/quantization/intx', entries });

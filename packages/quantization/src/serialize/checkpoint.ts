@@ -14,7 +14,11 @@ import {
 import { flattenTensorStateDict, isMetadataTorchao, unflattenTensorStateDict } from './state-dict.ts';
 
 /** Writes a state dict, quantized or not, as torchao does. */
-export function writeStateDict(dict: ReadonlyMap<string, Tensor>, sink: ByteSink, options: { readonly signal?: AbortSignal } = {}): Promise<SafetensorsLayout> {
+export function writeStateDict(
+  dict: ReadonlyMap<string, Tensor>,
+  sink: ByteSink,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<SafetensorsLayout> {
   const { tensors, metadata } = flattenTensorStateDict(dict);
   const items = [...tensors].map(([name, t]) => ({ name, dtype: t.dtype.safetensors, shape: t.shape }));
   const read = async ({ name }: { readonly name: string }): Promise<Uint8Array> => {
@@ -25,7 +29,11 @@ export function writeStateDict(dict: ReadonlyMap<string, Tensor>, sink: ByteSink
 }
 
 /** Reads a file of writeStateDict, of torchao, or of plain tensors. */
-export async function readStateDict(rt: Runtime, source: ByteSource, options: { readonly device?: string } = {}): Promise<Map<string, Tensor>> {
+export async function readStateDict(
+  rt: Runtime,
+  source: ByteSource,
+  options: { readonly device?: string } = {},
+): Promise<Map<string, Tensor>> {
   const file = await openSafetensors(source);
   const tensors = new Map<string, Dense>();
   for (const name of file.names) {

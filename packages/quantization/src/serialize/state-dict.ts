@@ -1,6 +1,6 @@
 // State dicts in torchao's safetensors form: a quantized tensor "a.b.weight" becomes the tensors "a.b._weight_qdata", ... and
 // one JSON string of metadata under its name; "tensor_names" lists all. Names, order and text equal torchao's.
-import { AoError, type Dense, isWrapped, type Runtime, type Tensor, Wrapped, kindByFileType } from '@ao/core';
+import { AoError, type Dense, isWrapped, kindByFileType, type Runtime, type Tensor, Wrapped } from '@ao/core';
 import { type Json, pythonJson } from '../config/python-json.ts';
 
 export interface FlatStateDict {
@@ -35,7 +35,10 @@ export function flattenTensorStateDict(dict: ReadonlyMap<string, Tensor>): FlatS
 function flattenWrapped(name: string, t: Wrapped, tensors: Map<string, Dense>): string {
   const { file } = t.kind.spec;
   if (file === undefined) {
-    throw new AoError('ERR_AO_FORMAT', `a tensor of kind ${t.kind.name} has no form in a file`, { tensor: name, fix: 'dequantize it first' });
+    throw new AoError('ERR_AO_FORMAT', `a tensor of kind ${t.kind.name} has no form in a file`, {
+      tensor: name,
+      fix: 'dequantize it first',
+    });
   }
   const names = file.names(t as never);
   const { parts } = t;
@@ -56,14 +59,20 @@ function parse(name: string, text: string | undefined): Entry {
   try {
     return JSON.parse(text ?? '') as Entry;
   } catch (cause) {
-    throw new AoError('ERR_AO_FORMAT', 'its metadata is no JSON', { tensor: name, fix: 'the file is damaged: save the model again', cause });
+    throw new AoError('ERR_AO_FORMAT', 'its metadata is no JSON', {
+      tensor: name,
+      fix: 'the file is damaged: save the model again',
+      cause,
+    });
   }
 }
 
 function tensorNames(metadata: Readonly<Record<string, string>>): string[] {
   const names = parse('tensor_names', metadata.tensor_names) as unknown;
   if (Array.isArray(names) && names.every((n) => typeof n === 'string')) return names as string[];
-  throw new AoError('ERR_AO_FORMAT', 'tensor_names is no list of names', { fix: 'the file is damaged: save the model again' });
+  throw new AoError('ERR_AO_FORMAT', 'tensor_names is no list of names', {
+    fix: 'the file is damaged: save the model again',
+  });
 }
 
 /** True for the metadata of a file that torchao or this package wrote, whatever kinds it names. */
@@ -106,7 +115,10 @@ export async function unflattenTensor(
     if (t === undefined) return undefined;
     parts[part] = t;
   }
-  const { attrs, shape, dtype } = file.decode({ ...entry._data, ...(entry.ao !== undefined && { ao: entry.ao }) }, parts);
+  const { attrs, shape, dtype } = file.decode(
+    { ...entry._data, ...(entry.ao !== undefined && { ao: entry.ao }) },
+    parts,
+  );
   const { zero_point: zero } = parts;
   const symmetric = zero !== undefined && zero.dtype.category === 'int' && (await zero.data()).every((z) => z === 0);
   const known = symmetric && 'symmetric' in (attrs as object) ? { ...(attrs as object), symmetric } : attrs;

@@ -2,7 +2,7 @@
 import type { Tensor } from '../../tensor.ts';
 import { amax, amin } from '../reduce.ts';
 import { reshape } from '../views.ts';
-import { blocksOf } from './numerics.ts';
+import { blockGrid } from './blocks.ts';
 
 export interface Blocked {
   /** Splits a tensor of the original shape. */
@@ -16,7 +16,7 @@ export interface Blocked {
 }
 
 export function blocked(op: string, shape: readonly number[], blockSize: readonly number[]): Blocked {
-  const { grid, reduced } = blocksOf(op, shape, blockSize);
+  const { grid, reduced } = blockGrid(op, shape, blockSize);
   const inner = grid.flatMap((g, i) => [g, blockSize[i] as number]);
   const outer = grid.flatMap((g) => [g, 1]);
   return {

@@ -1,19 +1,24 @@
-// choose_qparams: scale and zero point per block. Formulas in affine-numerics.ts.
+// choose_qparams: scale and zero point per block of values, as torchao's quant_primitives.
+//   SYMMETRIC                 scale = max(-min, max) / ((qmax - qmin) / 2), zero point = middle of the range
+//   SYMMETRIC_NO_CLIPPING_ERR scale = max(min / qmin, max / qmax)
+//   ASYMMETRIC                scale = (max - min) / (qmax - qmin), zero point = clamp(qmin - round(min / scale))
+
+import { full } from '../../create.ts';
 import type { DType } from '../../dtype.ts';
 import { int32 } from '../../dtypes/index.ts';
 import { AoError } from '../../errors.ts';
-import { defineOp, type Meta } from '../../op.ts';
+import { defineOp, type Op } from '../../op.ts';
 import type { Tensor } from '../../tensor.ts';
-import { full } from '../../create.ts';
 import { add, div, gt, maximum, minimum, mul, sub, where } from '../binary.ts';
 import { requireFloat, requireSameDtype, requireShape } from '../checks.ts';
 import { cast } from '../copy.ts';
 import { clamp, neg, round } from '../unary.ts';
 import { reshape } from '../views.ts';
-import type { MappingName } from './affine-numerics.ts';
 import { blocked, rangeOf } from './blocked.ts';
-import { blocksOf } from './numerics.ts';
+import { blockGrid } from './blocks.ts';
 import { checkedRange, midPoint, type QuantDType, type QuantRange } from './quant-range.ts';
+
+export type MappingName = 'SYMMETRIC' | 'SYMMETRIC_NO_CLIPPING_ERR' | 'ASYMMETRIC';
 
 export interface ChooseQParamsOptions {
   readonly quantMin?: number | undefined;
@@ -28,27 +33,24 @@ export interface ChooseQParamsOptions {
   readonly keepdim?: boolean | undefined;
 }
 
-type Choose = [input: Tensor, mappingType: MappingName, blockSize: readonly number[], targetDtype: QuantDType, options?: ChooseQParamsOptions];
+type Choose = [
+  input: Tensor,
+  mappingType: MappingName,
+  blockSize: readonly number[],
+  targetDtype: QuantDType,
+  options?: ChooseQParamsOptions,
+];
 type Pair = [scale: Tensor, zeroPoint: Tensor];
 
-function pairMeta(op: string, input: Tensor, blockSize: readonly number[], target: QuantDType, o: ChooseQParamsOptions, zero: DType): [Meta, Meta] {
-  requireFloat(op, 'input', input);
-  checkedRange(op, target, o.quantMin, o.quantMax);
-  const { grid, reduced } = blocksOf(op, input.shape, blockSize);
-  const shape = o.keepdim === true ? grid : reduced;
-  return [
-    { shape, dtype: o.scaleDtype ?? input.dtype },
-    { shape, dtype: o.zeroPointDtype ?? zero },
-  ];
-}
-
-function requireAsymmetric(op: string, mapping: MappingName): void {
-  if (mapping === 'ASYMMETRIC') return;
-  throw new AoError('ERR_AO_CONFIG', `mapping type ${mapping} is not supported`, { op, fix: "use 'ASYMMETRIC'" });
-}
-
 /** Scale and zero point (both in the dtype of the range) from the smallest and largest values. */
-function fromRange(min: Tensor, max: Tensor, mapping: MappingName, range: QuantRange, eps: number, preserveZero: boolean): Pair {
+function fromRange(
+  min: Tensor,
+  max: Tensor,
+  mapping: MappingName,
+  range: QuantRange,
+  eps: number,
+  preserveZero: boolean,
+): Pair {
   const { quantMin, quantMax } = range;
   const low = preserveZero ? minimum(min, 0) : min;
   const high = preserveZero ? maximum(max, 0) : max;
@@ -63,48 +65,80 @@ function fromRange(min: Tensor, max: Tensor, mapping: MappingName, range: QuantR
   return [maximum(where(gt(negative, positive), negative, positive), eps), middle];
 }
 
-function decomposed(op: string, [input, mapping, blockSize, target, o = {}]: Choose, preserveZero: boolean): Pair {
-  const range = checkedRange(op, target, o.quantMin, o.quantMax);
-  const b = blocked(op, input.shape, blockSize);
-  const [min, max] = rangeOf(input, b);
-  const [scale, zero] = fromRange(min, max, mapping, range, o.eps ?? input.dtype.smallestNormal, preserveZero);
-  return shaped(scale, zero, o.keepdim === true ? b.grid : b.reduced, o.scaleDtype ?? input.dtype, o.zeroPointDtype ?? int32);
+type Compute = (min: Tensor, max: Tensor, mapping: MappingName, range: QuantRange, eps: number) => Pair;
+
+const finish = ([scale, zero]: Pair, shape: readonly number[], scaleDtype: DType, zeroDtype: DType): Pair => [
+  reshape(cast(scale, scaleDtype), shape),
+  reshape(cast(zero, zeroDtype), shape),
+];
+
+/** `compute` gives both in the input's dtype; zeroDtype null: the zero point's dtype is the input's unless given. */
+function define(id: string, zeroDtype: DType | null, asymmetric: boolean, compute: Compute): Op<Choose, Pair> {
+  return defineOp<Choose, Pair>(id, {
+    meta(input, mapping, blockSize, target, o = {}) {
+      if (asymmetric && mapping !== 'ASYMMETRIC') {
+        throw new AoError('ERR_AO_CONFIG', `mapping type ${mapping} is not supported`, {
+          op: id,
+          fix: "use 'ASYMMETRIC'",
+        });
+      }
+      requireFloat(id, 'input', input);
+      checkedRange(id, target, o.quantMin, o.quantMax);
+      const { grid, reduced } = blockGrid(id, input.shape, blockSize);
+      const shape = o.keepdim === true ? grid : reduced;
+      return [
+        { shape, dtype: o.scaleDtype ?? input.dtype },
+        { shape, dtype: o.zeroPointDtype ?? zeroDtype ?? input.dtype },
+      ];
+    },
+    decompose(input, mapping, blockSize, target, o = {}) {
+      const b = blocked(id, input.shape, blockSize);
+      const [min, max] = rangeOf(input, b);
+      const { dtype } = input;
+      const pair = compute(
+        min,
+        max,
+        mapping,
+        checkedRange(id, target, o.quantMin, o.quantMax),
+        o.eps ?? dtype.smallestNormal,
+      );
+      const shape = o.keepdim === true ? b.grid : b.reduced;
+      return finish(pair, shape, o.scaleDtype ?? dtype, o.zeroPointDtype ?? zeroDtype ?? dtype);
+    },
+  });
 }
 
-function shaped(scale: Tensor, zero: Tensor, shape: readonly number[], scaleDtype: DType, zeroDtype: DType): Pair {
-  return [reshape(cast(scale, scaleDtype), shape), reshape(cast(zero, zeroDtype), shape)];
-}
+const affine =
+  (preserveZero: boolean): Compute =>
+  (min, max, mapping, range, eps) =>
+    fromRange(min, max, mapping, range, eps, preserveZero);
 
 /** torchao's choose_qparams_affine. */
-export const chooseQparamsAffine = /*@__PURE__*/ defineOp<Choose, Pair>('choose_qparams_affine', {
-  meta: (input, _mapping, blockSize, target, o = {}) => pairMeta('choose_qparams_affine', input, blockSize, target, o, int32),
-  decompose: (...args) => decomposed('choose_qparams_affine', args, true),
-});
+export const chooseQparamsAffine = /*@__PURE__*/ define(
+  'choose_qparams_affine',
+  int32,
+  false,
+  /*@__PURE__*/ affine(true),
+);
 
 /** The range is not widened to hold 0; asymmetric only, integer zero point. */
-export const chooseQparamsAffineDontPreserveZero = /*@__PURE__*/ defineOp<Choose, Pair>('choose_qparams_affine_dont_preserve_zero', {
-  meta(input, mapping, blockSize, target, o = {}) {
-    requireAsymmetric('choose_qparams_affine_dont_preserve_zero', mapping);
-    return pairMeta('choose_qparams_affine_dont_preserve_zero', input, blockSize, target, o, int32);
-  },
-  decompose: (...args) => decomposed('choose_qparams_affine_dont_preserve_zero', args, false),
-});
+export const chooseQparamsAffineDontPreserveZero = /*@__PURE__*/ define(
+  'choose_qparams_affine_dont_preserve_zero',
+  int32,
+  true,
+  /*@__PURE__*/ affine(false),
+);
 
 /** tinygemm's float zero point: min + scale * mid. */
-export const chooseQparamsAffineTinygemm = /*@__PURE__*/ defineOp<Choose, Pair>('choose_qparams_affine_tinygemm', {
-  meta(input, mapping, blockSize, target, o = {}) {
-    requireAsymmetric('choose_qparams_affine_tinygemm', mapping);
-    return pairMeta('choose_qparams_affine_tinygemm', input, blockSize, target, o, input.dtype);
+export const chooseQparamsAffineTinygemm = /*@__PURE__*/ define(
+  'choose_qparams_affine_tinygemm',
+  null,
+  true,
+  (min, max, _mapping, range, eps) => {
+    const scale = maximum(div(sub(max, min), range.quantMax - range.quantMin), eps);
+    return [scale, add(min, mul(scale, midPoint(range)))];
   },
-  decompose(input, _mapping, blockSize, target, o = {}) {
-    const range = checkedRange('choose_qparams_affine_tinygemm', target, o.quantMin, o.quantMax);
-    const b = blocked('choose_qparams_affine_tinygemm', input.shape, blockSize);
-    const [min, max] = rangeOf(input, b);
-    const scale = maximum(div(sub(max, min), range.quantMax - range.quantMin), o.eps ?? input.dtype.smallestNormal);
-    const zero = add(min, mul(scale, midPoint(range)));
-    return shaped(scale, zero, o.keepdim === true ? b.grid : b.reduced, o.scaleDtype ?? input.dtype, o.zeroPointDtype ?? input.dtype);
-  },
-});
+);
 
 /** From ranges that an observer collected: one scale for each element of minVal. */
 export const chooseQparamsAffineWithMinMax = /*@__PURE__*/ defineOp<
@@ -117,14 +151,15 @@ export const chooseQparamsAffineWithMinMax = /*@__PURE__*/ defineOp<
     requireSameDtype(op, ['minVal', min], ['maxVal', max]);
     requireShape(op, 'maxVal', max, min.shape);
     checkedRange(op, target, o.quantMin, o.quantMax);
+    const { shape } = min;
     return [
-      { shape: min.shape, dtype: o.scaleDtype ?? min.dtype },
-      { shape: min.shape, dtype: o.zeroPointDtype ?? int32 },
+      { shape, dtype: o.scaleDtype ?? min.dtype },
+      { shape, dtype: o.zeroPointDtype ?? int32 },
     ];
   },
   decompose(min, max, mapping, target, o = {}) {
-    const range = checkedRange('choose_qparams_affine_with_min_max', target, o.quantMin, o.quantMax);
-    const [scale, zero] = fromRange(min, max, mapping, range, o.eps ?? min.dtype.smallestNormal, true);
-    return shaped(scale, zero, min.shape, o.scaleDtype ?? min.dtype, o.zeroPointDtype ?? int32);
+    const range = checkedRange('', target, o.quantMin, o.quantMax);
+    const pair = fromRange(min, max, mapping, range, o.eps ?? min.dtype.smallestNormal, true);
+    return finish(pair, min.shape, o.scaleDtype ?? min.dtype, o.zeroPointDtype ?? int32);
   },
 });

@@ -1,4 +1,4 @@
-// dequantize_affine, fake quantization and their forms. Formulas in affine-numerics.ts.
+// dequantize_affine, fake quantization and their forms.
 import type { DType } from '../../dtype.ts';
 import { float32 } from '../../dtypes/index.ts';
 import { AoError } from '../../errors.ts';
@@ -8,8 +8,8 @@ import { add, mul, sub } from '../binary.ts';
 import { requireFloat } from '../checks.ts';
 import { cast } from '../copy.ts';
 import { blocked } from './blocked.ts';
-import { checkZeroPoint, quantizeToFloat, type RangeOptions, type ZeroPointForm } from './quantize.ts';
 import { checkedRange, midPoint, type QuantDType, type QuantRange } from './quant-range.ts';
+import { checkZeroPoint, quantizeToFloat, type RangeOptions, type ZeroPointForm } from './quantize.ts';
 import { checkQuantArgs } from './storage.ts';
 
 export interface DequantizeOptions extends RangeOptions {
@@ -27,7 +27,16 @@ export type Dequantize = [
 ];
 
 /** The same from codes held as integers or floats; every step rounds to `out`. */
-function fromCodes(op: string, form: ZeroPointForm, codes: Tensor, blockSize: readonly number[], scale: Tensor, zero: Tensor | null, range: QuantRange, out: DType): Tensor {
+function fromCodes(
+  op: string,
+  form: ZeroPointForm,
+  codes: Tensor,
+  blockSize: readonly number[],
+  scale: Tensor,
+  zero: Tensor | null,
+  range: QuantRange,
+  out: DType,
+): Tensor {
   const b = blocked(op, codes.shape, blockSize);
   const s = b.perBlock(scale);
   const z = zero === null ? null : b.perBlock(zero);
@@ -50,7 +59,16 @@ function define(id: string, form: ZeroPointForm) {
       return { shape: input.shape, dtype: o.outputDtype ?? float32 };
     },
     decompose: (input, blockSize, scale, zeroPoint, dtype, o = {}) =>
-      fromCodes(id, form, input, blockSize, scale, zeroPoint, checkedRange(id, dtype, o.quantMin, o.quantMax), o.outputDtype ?? float32),
+      fromCodes(
+        id,
+        form,
+        input,
+        blockSize,
+        scale,
+        zeroPoint,
+        checkedRange(id, dtype, o.quantMin, o.quantMax),
+        o.outputDtype ?? float32,
+      ),
   });
 }
 
@@ -75,11 +93,15 @@ export type FakeQuantize = [
 ];
 
 export const zeroPointForm = (domain: FakeQuantizeOptions['zeroPointDomain']): ZeroPointForm =>
-  ({ INT: 'int', FLOAT: 'float', NONE: 'none' } as const)[domain ?? 'INT'];
+  (({ INT: 'int', FLOAT: 'float', NONE: 'none' }) as const)[domain ?? 'INT'];
 
 function fakeMeta(op: string, [input, blockSize, scale, zeroPoint, dtype, o = {}]: FakeQuantize): void {
   const form = zeroPointForm(o.zeroPointDomain);
-  if (form === undefined) throw new AoError('ERR_AO_CONFIG', `unknown zero point domain ${String(o.zeroPointDomain)}`, { op, fix: "use 'INT', 'FLOAT' or 'NONE'" });
+  if (form === undefined)
+    throw new AoError('ERR_AO_CONFIG', `unknown zero point domain ${String(o.zeroPointDomain)}`, {
+      op,
+      fix: "use 'INT', 'FLOAT' or 'NONE'",
+    });
   requireFloat(op, 'input', input);
   checkQuantArgs(op, input, blockSize, scale, zeroPoint, form === 'float');
   checkZeroPoint(op, form, zeroPoint);

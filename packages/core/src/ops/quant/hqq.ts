@@ -1,8 +1,13 @@
-// HQQ as ops. Formulas in hqq-numerics.ts; groups lie along the last dimension.
+// HQQ, half-quadratic quantization of groups of a row.
+//   Full: W ~ (q - zero) / s; s = qmax / (max - min); 20 proximal steps on zero:
+//     e = W - (q - zero) / s;  shrunk = sign(e) relu(|e| - |e|^(p-1) / beta);  zero = mean(q - (W - shrunk) s);  beta *= kappa
+//     p = 0.7, beta = 10, kappa = 1.01; stops when mean |e| stops falling.
+//   Scale only: alternate q = clamp(round(W / s)) and s = sum(W q) / sum(q q), 20 steps, until s moves by less than 1e-5.
+
+import { full } from '../../create.ts';
 import type { DType } from '../../dtype.ts';
 import { bool, float32, int8, uint8 } from '../../dtypes/index.ts';
 import { AoError } from '../../errors.ts';
-import { full } from '../../create.ts';
 import { defineOp, type Meta } from '../../op.ts';
 import type { Tensor } from '../../tensor.ts';
 import { add, div, ge, gt, lt, maximum, minimum, mul, pow, sub, where } from '../binary.ts';
@@ -36,34 +41,35 @@ export interface HqqOptions {
 type Hqq = [input: Tensor, nbits: number, groupSize: number, options?: HqqOptions];
 
 /** uint8 codes 0..2^nbits - 1 [N, K], scale and zero point [N, K / groupSize]. */
-export const chooseQparamsAndQuantizeAffineHqq = /*@__PURE__*/ defineOp<Hqq, [codes: Tensor, scale: Tensor, zeroPoint: Tensor]>(
-  'choose_qparams_and_quantize_affine_hqq',
-  {
-    meta(x, nbits, groupSize, o = {}) {
-      const op = 'choose_qparams_and_quantize_affine_hqq';
-      if (!Number.isInteger(nbits) || nbits < 1 || nbits > 8) {
-        throw new AoError('ERR_AO_CONFIG', `nbits is ${nbits}`, { op, fix: 'use 1 to 8 bits' });
-      }
-      return groupsMeta(op, x, groupSize, uint8, 2, o.computeDtype ?? x.dtype) as [Meta, Meta, Meta];
-    },
-    decompose(input, nbits, groupSize, o = {}) {
-      const w = reshape(cast(input, float32), [-1, groupSize]);
-      const top = 2 ** nbits - 1;
-      const low = amin(w, 1, true);
-      const scale = minimum(mul(reciprocal(sub(amax(w, 1, true), low)), top), 2e4);
-      const start = mul(neg(low), scale);
-      const zero = improvedZero(w, scale, nbits === 4 ? round(start) : start, top);
-      const codes = cast(quantized(w, scale, zero, top), uint8);
-      const out = reciprocal(scale);
-      const point = o.rawOutput === true ? zero : mul(sub(2 ** (nbits - 1), zero), out);
-      const dtype = o.computeDtype ?? input.dtype;
-      const shape = [input.shape[0] as number, -1];
-      return [reshape(codes, input.shape), reshape(cast(out, dtype), shape), reshape(cast(point, dtype), shape)];
-    },
+export const chooseQparamsAndQuantizeAffineHqq = /*@__PURE__*/ defineOp<
+  Hqq,
+  [codes: Tensor, scale: Tensor, zeroPoint: Tensor]
+>('choose_qparams_and_quantize_affine_hqq', {
+  meta(x, nbits, groupSize, o = {}) {
+    const op = 'choose_qparams_and_quantize_affine_hqq';
+    if (!Number.isInteger(nbits) || nbits < 1 || nbits > 8) {
+      throw new AoError('ERR_AO_CONFIG', `nbits is ${nbits}`, { op, fix: 'use 1 to 8 bits' });
+    }
+    return groupsMeta(op, x, groupSize, uint8, 2, o.computeDtype ?? x.dtype) as [Meta, Meta, Meta];
   },
-);
+  decompose(input, nbits, groupSize, o = {}) {
+    const w = reshape(cast(input, float32), [-1, groupSize]);
+    const top = 2 ** nbits - 1;
+    const low = amin(w, 1, true);
+    const scale = minimum(mul(reciprocal(sub(amax(w, 1, true), low)), top), 2e4);
+    const start = mul(neg(low), scale);
+    const zero = improvedZero(w, scale, nbits === 4 ? round(start) : start, top);
+    const codes = cast(quantized(w, scale, zero, top), uint8);
+    const out = reciprocal(scale);
+    const point = o.rawOutput === true ? zero : mul(sub(2 ** (nbits - 1), zero), out);
+    const dtype = o.computeDtype ?? input.dtype;
+    const shape = [input.shape[0] as number, -1];
+    return [reshape(codes, input.shape), reshape(cast(out, dtype), shape), reshape(cast(point, dtype), shape)];
+  },
+});
 
-const quantized = (w: Tensor, scale: Tensor, zero: Tensor, top: number): Tensor => clamp(round(add(mul(w, scale), zero)), 0, top);
+const quantized = (w: Tensor, scale: Tensor, zero: Tensor, top: number): Tensor =>
+  clamp(round(add(mul(w, scale), zero)), 0, top);
 
 /** 20 proximal steps; once the error stops falling, `running` holds zero where it is, as torchao's early stop does. */
 function improvedZero(w: Tensor, scale: Tensor, first: Tensor, top: number): Tensor {
@@ -90,7 +96,8 @@ export const chooseQparamsAndQuantizeScaleOnlyHqq = /*@__PURE__*/ defineOp<
   [input: Tensor, groupSize: number, range: QuantRange],
   [codes: Tensor, scale: Tensor]
 >('choose_qparams_and_quantize_scale_only_hqq', {
-  meta: (x, groupSize) => groupsMeta('choose_qparams_and_quantize_scale_only_hqq', x, groupSize, int8, 1, x.dtype) as [Meta, Meta],
+  meta: (x, groupSize) =>
+    groupsMeta('choose_qparams_and_quantize_scale_only_hqq', x, groupSize, int8, 1, x.dtype) as [Meta, Meta],
   decompose(input, groupSize, { quantMin, quantMax }) {
     const w = reshape(cast(input, float32), [-1, groupSize]);
     const peak = Math.max(Math.abs(quantMin), Math.abs(quantMax)) || 1;
@@ -105,6 +112,9 @@ export const chooseQparamsAndQuantizeScaleOnlyHqq = /*@__PURE__*/ defineOp<
       scale = where(running, next, scale);
       running = cast(mul(cast(running, float32), cast(ge(moved, 1e-5), float32)), bool);
     }
-    return [reshape(cast(codes(scale), int8), input.shape), reshape(cast(scale, input.dtype), [input.shape[0] as number, -1])];
+    return [
+      reshape(cast(codes(scale), int8), input.shape),
+      reshape(cast(scale, input.dtype), [input.shape[0] as number, -1]),
+    ];
   },
 });

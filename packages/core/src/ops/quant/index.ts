@@ -1,20 +1,20 @@
 // Quantization primitives with torchao's names and numbers.
-export type { MappingName } from './affine-numerics.ts';
+export { blockGrid, blockRun, type Grid } from './blocks.ts';
 export * from './choose.ts';
 export {
   type Dequantize,
+  type DequantizeOptions,
   dequantizeAffine,
   dequantizeAffineNoZeroPoint,
   dequantizeAffineTinygemm,
-  type DequantizeOptions,
   type FakeQuantize,
-  fakeQuantizeAffine,
   type FakeQuantizeOptions,
+  fakeQuantizeAffine,
 } from './dequantize.ts';
 export * from './hqq.ts';
-export * from './int4.ts';
 export { intMm } from './int-mm.ts';
-export { dtypeRange, midPoint, type QuantDType, type QuantRange } from './quant-range.ts';
+export * from './int4.ts';
+export { checkedRange, dtypeRange, midPoint, type QuantDType, type QuantRange } from './quant-range.ts';
 export {
   type Quantize,
   quantizeAffine,

@@ -1,5 +1,5 @@
 // Integer matrix product with exact int32 sums: out[m, n] = sum_k a[m, k] * b[n, k], a int8 [M, K], b int8 [N, K].
-import { float32, int32, int8 } from '../../dtypes/index.ts';
+import { float32, int8, int32 } from '../../dtypes/index.ts';
 import { defineOp } from '../../op.ts';
 import type { Tensor } from '../../tensor.ts';
 import { add } from '../binary.ts';
@@ -13,11 +13,15 @@ const EXACT = 1024;
 
 export const intMm = /*@__PURE__*/ defineOp<[a: Tensor, b: Tensor]>('int_mm', {
   meta(a, b) {
-    for (const [name, t] of [['a', a], ['b', b]] as const) {
+    for (const [name, t] of [
+      ['a', a],
+      ['b', b],
+    ] as const) {
       requireDtype('int_mm', name, t, [int8]);
       requireNdim('int_mm', name, t, 2);
     }
-    if (a.shape[1] !== b.shape[1]) throw shapeError('int_mm', `[${a.shape}] and [${b.shape}] have different columns`, 'give [M, K] and [N, K]');
+    if (a.shape[1] !== b.shape[1])
+      throw shapeError('int_mm', `[${a.shape}] and [${b.shape}] have different columns`, 'give [M, K] and [N, K]');
     return { shape: [a.shape[0] as number, b.shape[0] as number], dtype: int32 };
   },
   decompose(a, b) {

@@ -15,10 +15,15 @@ export const quantName = (dtype: QuantDType): string => (typeof dtype === 'strin
 export function dtypeRange(op: string, dtype: QuantDType): QuantRange {
   const match = /^(u?)int([1-8])$/.exec(quantName(dtype));
   if (match === null) {
-    throw new AoError('ERR_AO_DTYPE', `${quantName(dtype)} is no quantized integer type`, { op, fix: 'use int1..int8 or uint1..uint8' });
+    throw new AoError('ERR_AO_DTYPE', `${quantName(dtype)} is no quantized integer type`, {
+      op,
+      fix: 'use int1..int8 or uint1..uint8',
+    });
   }
   const bits = Number(match[2]);
-  return match[1] === 'u' ? { quantMin: 0, quantMax: 2 ** bits - 1 } : { quantMin: -(2 ** (bits - 1)), quantMax: 2 ** (bits - 1) - 1 };
+  return match[1] === 'u'
+    ? { quantMin: 0, quantMax: 2 ** bits - 1 }
+    : { quantMin: -(2 ** (bits - 1)), quantMax: 2 ** (bits - 1) - 1 };
 }
 
 /** The range of `dtype`, narrowed by the caller; throws ERR_AO_CONFIG where it does not fit into the dtype. */
@@ -26,10 +31,14 @@ export function checkedRange(op: string, dtype: QuantDType, quantMin?: number, q
   const full = dtypeRange(op, dtype);
   const range = { quantMin: quantMin ?? full.quantMin, quantMax: quantMax ?? full.quantMax };
   if (range.quantMin < full.quantMin || range.quantMax > full.quantMax || range.quantMin > range.quantMax) {
-    throw new AoError('ERR_AO_CONFIG', `range ${range.quantMin}..${range.quantMax} does not fit ${quantName(dtype)} (${full.quantMin}..${full.quantMax})`, {
-      op,
-      fix: 'leave quantMin and quantMax out, or take a wider dtype',
-    });
+    throw new AoError(
+      'ERR_AO_CONFIG',
+      `range ${range.quantMin}..${range.quantMax} does not fit ${quantName(dtype)} (${full.quantMin}..${full.quantMax})`,
+      {
+        op,
+        fix: 'leave quantMin and quantMax out, or take a wider dtype',
+      },
+    );
   }
   return range;
 }

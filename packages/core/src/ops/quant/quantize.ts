@@ -1,4 +1,4 @@
-// quantize_affine and its forms: values -> codes in int8 or uint8. Formulas in affine-numerics.ts.
+// quantize_affine and its forms: values -> codes in int8 or uint8.
 import { AoError } from '../../errors.ts';
 import { defineOp, type Meta } from '../../op.ts';
 import type { Tensor } from '../../tensor.ts';
@@ -27,7 +27,11 @@ export type Quantize = [
 /** How zero points enter: integers added to codes, floats as tinygemm has them, or not at all. */
 export type ZeroPointForm = 'int' | 'float' | 'none';
 
-function quantizeMeta(op: string, form: ZeroPointForm, [input, blockSize, scale, zeroPoint, dtype, o = {}]: Quantize): Meta {
+function quantizeMeta(
+  op: string,
+  form: ZeroPointForm,
+  [input, blockSize, scale, zeroPoint, dtype, o = {}]: Quantize,
+): Meta {
   requireFloat(op, 'input', input);
   checkQuantArgs(op, input, blockSize, scale, zeroPoint, form === 'float');
   checkZeroPoint(op, form, zeroPoint);
@@ -44,7 +48,15 @@ export function checkZeroPoint(op: string, form: ZeroPointForm, zeroPoint: Tenso
 }
 
 /** Codes as floats, not yet cast. */
-export function quantizeToFloat(op: string, form: ZeroPointForm, input: Tensor, blockSize: readonly number[], scale: Tensor, zero: Tensor | null, range: QuantRange): Tensor {
+export function quantizeToFloat(
+  op: string,
+  form: ZeroPointForm,
+  input: Tensor,
+  blockSize: readonly number[],
+  scale: Tensor,
+  zero: Tensor | null,
+  range: QuantRange,
+): Tensor {
   const b = blocked(op, input.shape, blockSize);
   const x = b.split(input);
   const s = b.perBlock(scale);
@@ -62,7 +74,10 @@ function define(id: string, form: ZeroPointForm) {
   return /*@__PURE__*/ defineOp<Quantize>(id, {
     meta: (...args) => quantizeMeta(id, form, args),
     decompose: (input, blockSize, scale, zeroPoint, dtype, o = {}) =>
-      cast(quantizeToFloat(id, form, input, blockSize, scale, zeroPoint, checkedRange(id, dtype, o.quantMin, o.quantMax)), storageOf(dtype)),
+      cast(
+        quantizeToFloat(id, form, input, blockSize, scale, zeroPoint, checkedRange(id, dtype, o.quantMin, o.quantMax)),
+        storageOf(dtype),
+      ),
   });
 }
 

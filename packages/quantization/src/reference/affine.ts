@@ -4,10 +4,8 @@
 //   SYMMETRIC_NO_CLIPPING_ERR scale = max(min / qmin, max / qmax)
 //   ASYMMETRIC                scale = (max - min) / (qmax - qmin), zero point = clamp(qmin - round(min / scale))
 //   q = clamp(round(x * (1 / scale)) + zero point);  x' = (q - zero point) * scale
-import { type Blocks, atLeast, blockOf, clamp, type Rounding, roundHalfEven } from './numerics.ts';
-import { midPoint, type QuantRange } from './quant-range.ts';
-
-export type MappingName = 'SYMMETRIC' | 'SYMMETRIC_NO_CLIPPING_ERR' | 'ASYMMETRIC';
+import { type MappingName, midPoint, type QuantRange } from '@ao/core';
+import { atLeast, type Blocks, blockOf, clamp, type Rounding, roundHalfEven } from './numerics.ts';
 
 export interface QParams {
   readonly scale: Float32Array;
@@ -51,7 +49,11 @@ export function chooseFromRange(min: Float32Array, max: Float32Array, options: C
 }
 
 /** tinygemm: scale over the true range, float zero point = min + scale * mid. */
-export function chooseTinygemm(min: Float32Array, max: Float32Array, options: QuantRange & { eps: number; round: Rounding }): QParams {
+export function chooseTinygemm(
+  min: Float32Array,
+  max: Float32Array,
+  options: QuantRange & { eps: number; round: Rounding },
+): QParams {
   const { quantMin, quantMax, eps, round } = options;
   const scale = new Float32Array(min.length);
   const zeroPoint = new Float32Array(min.length);
@@ -88,14 +90,22 @@ export function quantizeBlocks(x: ArrayLike<number>, blocks: Blocks, options: Qu
 }
 
 /** q = clamp(round((x - min) / scale)) with min = zero point - scale * mid. */
-export function quantizeTinygemm(x: ArrayLike<number>, blocks: Blocks, options: QuantizeOptions & { zeroPoint: Float32Array }): Float32Array {
+export function quantizeTinygemm(
+  x: ArrayLike<number>,
+  blocks: Blocks,
+  options: QuantizeOptions & { zeroPoint: Float32Array },
+): Float32Array {
   const { scale, zeroPoint, quantMin, quantMax, roundScale, round } = options;
   const mid = midPoint(options);
   const low = scale.map((s, b) => roundScale((zeroPoint[b] as number) - roundScale(s * mid)));
   const q = new Float32Array(x.length);
   for (let i = 0; i < x.length; i++) {
     const b = blockOf(blocks, i);
-    q[i] = clamp(roundHalfEven(round(round((x[i] as number) - (low[b] as number)) / (scale[b] as number))), quantMin, quantMax);
+    q[i] = clamp(
+      roundHalfEven(round(round((x[i] as number) - (low[b] as number)) / (scale[b] as number))),
+      quantMin,
+      quantMax,
+    );
   }
   return q;
 }
@@ -122,7 +132,12 @@ export function dequantizeBlocks(q: ArrayLike<number>, blocks: Blocks, options: 
 }
 
 /** x' = (q - mid) * scale + zero point, each step in the output dtype. */
-export function dequantizeTinygemm(q: ArrayLike<number>, blocks: Blocks, range: QuantRange, options: DequantizeOptions): Float32Array {
+export function dequantizeTinygemm(
+  q: ArrayLike<number>,
+  blocks: Blocks,
+  range: QuantRange,
+  options: DequantizeOptions,
+): Float32Array {
   const { scale, zeroPoint, roundOut } = options;
   const mid = midPoint(range);
   const out = new Float32Array(q.length);

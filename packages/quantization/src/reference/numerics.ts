@@ -1,9 +1,8 @@
-// Shared arithmetic of the quantization primitives: a tensor as float32 values plus a function that rounds to its dtype, as
-// torch does after each operation; and the blocks whose elements share one scale.
-import { AoError } from '../../errors.ts';
-import type { DType } from '../../dtype.ts';
+// Shared arithmetic of the reference kernels: values in float32, and a function that rounds to a tensor's dtype, as torch
+// does after each operation.
+import { blockGrid, blockRun, type DType } from '@ao/core';
 
-export { roundHalfEven } from '../../reference/elementwise.ts';
+export { roundHalfEven } from '@ao/core';
 
 export type Rounding = (x: number) => number;
 
@@ -31,10 +30,6 @@ export const clamp = (x: number, low: number, high: number): number => (x < low 
 export const atLeast = (x: number, low: number): number => (x < low ? low : x);
 
 export interface Blocks {
-  /** Blocks per dimension: the shape of the scale. */
-  readonly grid: readonly number[];
-  /** torchao's shape without keepdim: dimensions that one block covers are dropped. */
-  readonly reduced: readonly number[];
   readonly count: number;
   /** Elements of a block that lie side by side, where blocks are runs of the flat array; else 0. */
   readonly run: number;
@@ -42,32 +37,20 @@ export interface Blocks {
   readonly map: Int32Array | null;
 }
 
-/** Throws ERR_AO_SHAPE naming the dimension where blockSize does not divide the shape. */
 export function blocksOf(op: string, shape: readonly number[], blockSize: readonly number[]): Blocks {
-  if (shape.length !== blockSize.length) {
-    throw new AoError('ERR_AO_SHAPE', `blockSize [${blockSize}] has ${blockSize.length} dimensions, the tensor [${shape}] has ${shape.length}`, {
-      op,
-      fix: 'give one block length per dimension, e.g. [1, 32] for groups of 32 in a matrix',
-    });
-  }
-  const grid = shape.map((size, i) => {
-    const block = blockSize[i] as number;
-    if (Number.isInteger(block) && block > 0 && size % block === 0) return size / block;
-    throw new AoError('ERR_AO_SHAPE', `dimension ${i} of [${shape}] is no multiple of its block ${block}`, {
-      op,
-      fix: `use a block that divides ${size}`,
-    });
-  });
-  const reduced = grid.filter((_, i) => blockSize[i] === 1 || blockSize[i] !== shape[i]);
-  const count = grid.reduce((a, b) => a * b, 1);
-  const first = blockSize.findIndex((b) => b > 1);
-  const runs = first < 0 || blockSize.every((b, i) => i <= first || b === shape[i]);
+  const { grid, count } = blockGrid(op, shape, blockSize);
+  const run = blockRun(shape, blockSize);
+  if (run > 0) return { count, run, map: null };
   const numel = shape.reduce((a, b) => a * b, 1);
-  if (runs) return { grid, reduced, count, run: count === 0 ? 1 : numel / count, map: null };
-  return { grid, reduced, count, run: 0, map: blockMap(shape, blockSize, grid, numel) };
+  return { count, run: 0, map: blockMap(shape, blockSize, grid, numel) };
 }
 
-function blockMap(shape: readonly number[], blockSize: readonly number[], grid: readonly number[], numel: number): Int32Array {
+function blockMap(
+  shape: readonly number[],
+  blockSize: readonly number[],
+  grid: readonly number[],
+  numel: number,
+): Int32Array {
   const map = new Int32Array(numel);
   let inner = 1;
   let innerGrid = 1;

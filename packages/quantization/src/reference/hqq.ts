@@ -3,8 +3,8 @@
 //     e = W - (q - zero) / s;  shrunk = sign(e) relu(|e| - |e|^(p-1) / beta);  zero = mean(q - (W - shrunk) s);  beta *= kappa
 //     p = 0.7, beta = 10, kappa = 1.01; stops when mean |e| stops falling.
 //   Scale only: alternate q = clamp(round(W / s)) and s = sum(W q) / sum(q q), 20 steps, until s moves by less than 1e-5.
+import type { QuantRange } from '@ao/core';
 import { atLeast, clamp, roundHalfEven } from './numerics.ts';
-import type { QuantRange } from './quant-range.ts';
 
 const { fround } = Math;
 const STEPS = 20;
@@ -92,7 +92,8 @@ export function hqqScaleOnly(x: Float32Array, group: number, range: QuantRange):
     for (let i = g * group; i < (g + 1) * group; i++) peak = Math.max(peak, Math.abs(x[i] as number));
     scale[g] = atLeast(fround(peak / largest), eps);
   }
-  const quantize = (i: number, s: number): number => clamp(roundHalfEven(fround((x[i] as number) / s)), quantMin, quantMax);
+  const quantize = (i: number, s: number): number =>
+    clamp(roundHalfEven(fround((x[i] as number) / s)), quantMin, quantMax);
   for (let step = 0; step < STEPS; step++) {
     const next = new Float32Array(groups);
     let moved = 0;
