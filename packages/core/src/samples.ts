@@ -2,6 +2,7 @@
 import { binarySamples } from './ops/binary.samples.ts';
 import { decoderSamples } from './ops/decoder.samples.ts';
 import { movementSamples } from './ops/movement.samples.ts';
+import { quantSamples } from './ops/quant/quant.samples.ts';
 import { reduceSamples } from './ops/reduce.samples.ts';
 import { unarySamples } from './ops/unary.samples.ts';
 import type { OpSamples } from './sample.ts';
@@ -15,4 +16,5 @@ export const opSamples = (): OpSamples[] => [
   ...reduceSamples(),
   ...decoderSamples(),
   ...movementSamples(),
+  ...quantSamples(),
 ];

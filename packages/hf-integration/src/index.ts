@@ -20,7 +20,6 @@ export { dryRun } from './quantize/dry-run.ts';
 export { type InspectedModule, type Inspection, inspect } from './quantize/inspect.ts';
 export { type Planned, planQuantization, type QuantizationPlan } from './quantize/plan.ts';
 export { type QuantizeCheckpointOptions, quantizeCheckpoint } from './quantize/quantize-checkpoint.ts';
-export type { QuantizationReport, ReportRow } from './quantize/report.ts';
 export { type RulesConfig, rulesConfig } from './quantize/rules.ts';
 export {
   type TorchAoConfig,
@@ -34,4 +33,3 @@ export type { ChatMessage } from './tokenizer/chat-template.ts';
 export { TextStream } from './tokenizer/text-stream.ts';
 export { type ChatTemplateOptions, type DecodeOptions, Tokenizer } from './tokenizer/tokenizer.ts';
 export { UpcastTensor } from './upcast.ts';
-export { weightBytes } from './weight-bytes.ts';

@@ -11,7 +11,7 @@ constexpr size_t kAlign = 64, kSlack = 64, kHugeFrom = size_t{4} << 20, kHugePag
 size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
 #if defined(__SANITIZE_ADDRESS__)
-constexpr bool kMapLarge = false;  // so that reads behind a large block are found too
+constexpr bool kMapLarge = false; // so that reads behind a large block are found too
 #else
 constexpr bool kMapLarge = true;
 #endif
@@ -29,7 +29,7 @@ void* map_large(size_t bytes) {
   return reinterpret_cast<void*>(start);
 }
 
-}  // namespace
+} // namespace
 
 Arena::~Arena() {
   for (const auto& [start, block] : blocks_) give_back(start, block);
@@ -75,4 +75,4 @@ void Arena::give_back(uintptr_t start, const Block& block) {
   }
 }
 
-}  // namespace ao
+} // namespace ao

@@ -11,7 +11,7 @@
 namespace ao {
 
 class Arena {
- public:
+public:
   Arena() = default;
   Arena(const Arena&) = delete;
   ~Arena();
@@ -22,10 +22,10 @@ class Arena {
   // The start of the block that holds `address` (or ends there), else 0.
   uintptr_t find(const void* address) const;
 
- private:
+private:
   struct Block {
     size_t bytes;
-    size_t mapped;  // 0: from the C allocator
+    size_t mapped; // 0: from the C allocator
   };
   static void give_back(uintptr_t start, const Block& block);
 
@@ -33,4 +33,4 @@ class Arena {
   std::map<uintptr_t, Block> blocks_;
 };
 
-}  // namespace ao
+} // namespace ao

@@ -4,6 +4,7 @@
 
 #include "ao/weights.h"
 #include "handle.h"
+#include "plugin.h"
 
 namespace ao {
 namespace {
@@ -25,7 +26,8 @@ napi_value create_stream(napi_env env, napi_callback_info info) {
   std::string isa;
   bool check;
   if (!a.read(env, info) || !to_double(env, a.at[0], &threads) || !to_text(env, a.at[1], &isa)) return nullptr;
-  if (napi_get_value_bool(env, a.at[2], &check) != napi_ok) return throw_error(env, "ERR_AO_STREAM", "check is a boolean");
+  if (napi_get_value_bool(env, a.at[2], &check) != napi_ok)
+    return throw_error(env, "ERR_AO_STREAM", "check is a boolean");
   return Handle::create(env, static_cast<int>(threads), isa, check, a.at[3]);
 }
 
@@ -44,7 +46,8 @@ napi_value wait(napi_env env, napi_callback_info info) {
   uint32_t words[4];
   if (!handle) return nullptr;
   for (int i = 0; i < 4; i++) {
-    if (napi_get_value_uint32(env, a.at[i + 1], &words[i]) != napi_ok) return throw_error(env, "ERR_AO_STREAM", "wait takes integers");
+    if (napi_get_value_uint32(env, a.at[i + 1], &words[i]) != napi_ok)
+      return throw_error(env, "ERR_AO_STREAM", "wait takes integers");
   }
   handle->stream()->wait(words[0], words[1], words[2], words[3]);
   return nullptr;
@@ -76,7 +79,9 @@ napi_value peek(napi_env env, napi_callback_info info) {
   Handle* handle = a.read(env, info) ? Handle::from(env, a.at[0]) : nullptr;
   double block, offset;
   Bytes bytes;
-  if (!handle || !to_double(env, a.at[1], &block) || !to_double(env, a.at[2], &offset) || !to_bytes(env, a.at[3], &bytes)) return nullptr;
+  if (!handle || !to_double(env, a.at[1], &block) || !to_double(env, a.at[2], &offset) ||
+      !to_bytes(env, a.at[3], &bytes))
+    return nullptr;
   const uint32_t failure = handle->stream()->failure_of(static_cast<uintptr_t>(block));
   if (!failure) memcpy(bytes.data, to_pointer(block + offset), bytes.size);
   return number(env, failure);
@@ -98,7 +103,8 @@ napi_value pin(napi_env env, napi_callback_info info) {
   Bytes bytes;
   if (!handle || !to_bytes(env, a.at[1], &bytes)) return nullptr;
   const Pin* pinned = handle->pin(a.at[1], bytes.data);
-  return pinned ? number(env, to_number(pinned)) : throw_error(env, "ERR_AO_STREAM", "the array cannot be kept in place");
+  return pinned ? number(env, to_number(pinned))
+                : throw_error(env, "ERR_AO_STREAM", "the array cannot be kept in place");
 }
 
 // setBusy(stream, busy)
@@ -107,7 +113,8 @@ napi_value set_busy(napi_env env, napi_callback_info info) {
   Handle* handle = a.read(env, info) ? Handle::from(env, a.at[0]) : nullptr;
   bool busy;
   if (!handle) return nullptr;
-  if (napi_get_value_bool(env, a.at[1], &busy) != napi_ok) return throw_error(env, "ERR_AO_STREAM", "busy is a boolean");
+  if (napi_get_value_bool(env, a.at[1], &busy) != napi_ok)
+    return throw_error(env, "ERR_AO_STREAM", "busy is a boolean");
   handle->set_busy(busy);
   return nullptr;
 }
@@ -118,8 +125,11 @@ napi_value create_plan(napi_env env, napi_callback_info info) {
   Handle* handle = a.read(env, info) ? Handle::from(env, a.at[0]) : nullptr;
   double id, length;
   Bytes records;
-  if (!handle || !to_double(env, a.at[1], &id) || !to_bytes(env, a.at[2], &records) || !to_double(env, a.at[3], &length)) return nullptr;
-  return number(env, to_number(handle->stream()->add_plan(id, reinterpret_cast<const double*>(records.data), static_cast<size_t>(length))));
+  if (!handle || !to_double(env, a.at[1], &id) || !to_bytes(env, a.at[2], &records) ||
+      !to_double(env, a.at[3], &length))
+    return nullptr;
+  return number(env, to_number(handle->stream()->add_plan(id, reinterpret_cast<const double*>(records.data),
+                                                          static_cast<size_t>(length))));
 }
 
 // takeFailures(stream) -> [{ id, sequence, plan, index, op, message }], each failure once
@@ -152,6 +162,27 @@ napi_value close(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// openPlugin(path) -> [{ name, entry, length }], a kernel each
+napi_value open_plugin(napi_env env, napi_callback_info info) {
+  Arguments<1> a;
+  std::string path, why;
+  if (!a.read(env, info) || !to_text(env, a.at[0], &path)) return nullptr;
+  int count = 0;
+  const ao_entry* entries = ao::open_plugin(path.c_str(), &count, &why);
+  if (!entries) return throw_error(env, "ERR_AO_KERNEL", why.c_str());
+  napi_value list = nullptr;
+  napi_create_array(env, &list);
+  for (int i = 0; i < count; i++) {
+    napi_value kernel = nullptr;
+    napi_create_object(env, &kernel);
+    set(env, kernel, "name", text(env, entries[i].name));
+    set(env, kernel, "entry", number(env, to_number(&entries[i])));
+    set(env, kernel, "length", number(env, entries[i].record_length));
+    napi_set_element(env, list, static_cast<uint32_t>(i), kernel);
+  }
+  return list;
+}
+
 // weightPackedSize(code, n, k, groupSize, zeroDomain, scaleDtype, zeroDtype) -> bytes, -1 where no layout takes the weight
 napi_value weight_packed_size(napi_env env, napi_callback_info info) {
   Arguments<7> a;
@@ -174,21 +205,33 @@ napi_value report_memory(napi_env env, napi_callback_info info) {
   return undefined(env);
 }
 
-}  // namespace
+} // namespace
 
 napi_value init(napi_env env, napi_value exports) {
   const struct {
     const char* name;
     napi_callback run;
   } functions[] = {
-      {"createStream", create_stream}, {"wake", wake}, {"wait", wait}, {"reserve", reserve}, {"poke", poke}, {"peek", peek},
-      {"stage", stage}, {"pin", pin}, {"setBusy", set_busy}, {"createPlan", create_plan}, {"takeFailures", take_failures},
-      {"close", close}, {"reportMemory", report_memory},
+      {"createStream", create_stream},
+      {"wake", wake},
+      {"wait", wait},
+      {"reserve", reserve},
+      {"poke", poke},
+      {"peek", peek},
+      {"stage", stage},
+      {"pin", pin},
+      {"setBusy", set_busy},
+      {"createPlan", create_plan},
+      {"takeFailures", take_failures},
+      {"close", close},
+      {"reportMemory", report_memory},
       {"weightPackedSize", weight_packed_size},
+    {"openPlugin", open_plugin},
   };
   for (const auto& function : functions) {
     napi_value value;
-    if (napi_create_function(env, function.name, NAPI_AUTO_LENGTH, function.run, nullptr, &value) != napi_ok) return nullptr;
+    if (napi_create_function(env, function.name, NAPI_AUTO_LENGTH, function.run, nullptr, &value) != napi_ok)
+      return nullptr;
     set(env, exports, function.name, value);
   }
   set(env, exports, "abiHash", text(env, ao_cpu_abi_hash()));
@@ -196,6 +239,6 @@ napi_value init(napi_env env, napi_value exports) {
   return exports;
 }
 
-}  // namespace ao
+} // namespace ao
 
 NAPI_MODULE_INIT() { return ao::init(env, exports); }

@@ -25,7 +25,7 @@ void each_pointer(const ao_entry& entry, const double* record, Visit visit) {
   }
 }
 
-}  // namespace
+} // namespace
 
 void Stream::run_kernel(const ao_entry& entry, const double* record) {
   if (!poisoned_.empty()) {
@@ -65,7 +65,7 @@ void Stream::run_read(const double* command) {
   Pin* pin = reinterpret_cast<Pin*>(static_cast<uintptr_t>(command[4]));
   const uint32_t failure = failure_of(static_cast<uintptr_t>(command[1]));
   if (!failure) memcpy(pin->data, address(command[1], command[2]), static_cast<size_t>(command[3]));
-  settle_(owner_, {command[5], failure, pin});
+  answer_ = {command[5], failure, pin};
 }
 
 void Stream::run_read_file(const double* command) {
@@ -76,7 +76,8 @@ void Stream::run_read_file(const double* command) {
   const off_t position = static_cast<off_t>(command[6]);
   std::string message;
   for (size_t done = 0; done < size && message.empty();) {
-    const ssize_t got = pread(fd, to + done, std::min(size - done, size_t{1} << 30), position + static_cast<off_t>(done));
+    const ssize_t got =
+        pread(fd, to + done, std::min(size - done, size_t{1} << 30), position + static_cast<off_t>(done));
     if (got > 0) {
       done += static_cast<size_t>(got);
     } else if (got == 0) {
@@ -92,7 +93,7 @@ void Stream::run_read_file(const double* command) {
   } else if (command[4] != 0) {
     heal(block);
   }
-  settle_(owner_, {command[7], failure, nullptr});
+  answer_ = {command[7], failure, nullptr};
 }
 
 uint32_t Stream::fail(const char* op, const std::string& message) {
@@ -120,7 +121,8 @@ uint32_t Stream::input_failure(const ao_entry& entry, const double* record) cons
 std::string Stream::wrong_field(const ao_entry& entry, const double* record) const {
   for (int i = 0, at = 0; i < entry.field_count; at += entry.fields[i++].count) {
     for (int j = 0; j < entry.fields[i].count; j++) {
-      if (entry.fields[i].kind != 'f' && record[at + j] != record[at + j]) return std::string(entry.fields[i].name) + " is not a number";
+      if (entry.fields[i].kind != 'f' && record[at + j] != record[at + j])
+        return std::string(entry.fields[i].name) + " is not a number";
     }
   }
   std::string message;
@@ -153,4 +155,4 @@ void Stream::heal(uintptr_t block) {
   word(control_, kPoisoned).store(static_cast<uint32_t>(poisoned_.size()));
 }
 
-}  // namespace ao
+} // namespace ao

@@ -13,7 +13,7 @@ napi_value shared_array(napi_env env, size_t bytes, void** data, napi_ref* keep)
   return napi_create_reference(env, buffer, 1, keep) == napi_ok ? buffer : nullptr;
 }
 
-}  // namespace
+} // namespace
 
 napi_value Handle::create(napi_env env, int threads, const std::string& isa, bool check, napi_value on_settled) {
   napi_value result, external;
@@ -27,8 +27,9 @@ napi_value Handle::create(napi_env env, int threads, const std::string& isa, boo
     handle->close();
     return throw_error(env, "ERR_AO_STREAM", "the stream's handle cannot be made");
   }
-  handle.release();  // finalize owns it from here
-  if (napi_type_tag_object(env, external, &kTag) != napi_ok) return throw_error(env, "ERR_AO_STREAM", "the stream's handle cannot be tagged");
+  handle.release(); // finalize owns it from here
+  if (napi_type_tag_object(env, external, &kTag) != napi_ok)
+    return throw_error(env, "ERR_AO_STREAM", "the stream's handle cannot be tagged");
   set(env, result, "handle", external);
   return result;
 }
@@ -52,7 +53,8 @@ bool Handle::open(int threads, const std::string& isa, bool check, napi_value on
   }
   napi_unref_threadsafe_function(env_, answers_);
   try {
-    stream_ = std::make_unique<Stream>(static_cast<uint32_t*>(control), static_cast<double*>(ring), ctx, check, settle, this);
+    stream_ =
+        std::make_unique<Stream>(static_cast<uint32_t*>(control), static_cast<double*>(ring), ctx, check, settle, this);
   } catch (const std::system_error& error) {
     ao_ctx_destroy(ctx);
     return throw_error(env_, "ERR_AO_STREAM", std::string("the stream's thread cannot start: ") + error.what()), false;
@@ -107,7 +109,8 @@ Pin* Handle::pin(napi_value array, uint8_t* data) {
 
 void Handle::settle(void* owner, const Settled& settled) {
   auto* message = new Settled(settled);
-  if (napi_call_threadsafe_function(static_cast<Handle*>(owner)->answers_, message, napi_tsfn_nonblocking) != napi_ok) delete message;
+  if (napi_call_threadsafe_function(static_cast<Handle*>(owner)->answers_, message, napi_tsfn_nonblocking) != napi_ok)
+    delete message;
 }
 
 void Handle::call_javascript(napi_env env, napi_value function, void* context, void* data) {
@@ -130,4 +133,4 @@ void Handle::finalize(napi_env, void* self, void*) {
   delete static_cast<Handle*>(self);
 }
 
-}  // namespace ao
+} // namespace ao

@@ -11,7 +11,7 @@
 namespace ao {
 
 class Handle {
- public:
+public:
   // Throws into JavaScript and returns null on failure. on_settled(id, failure) is called for each settled request.
   static napi_value create(napi_env env, int threads, const std::string& isa, bool check, napi_value on_settled);
   // The open handle behind a value; throws where it is closed or something else.
@@ -24,7 +24,7 @@ class Handle {
   // Keeps a typed array's memory in place until its read has settled.
   Pin* pin(napi_value array, uint8_t* data);
 
- private:
+private:
   explicit Handle(napi_env env) : env_(env) {}
   bool open(int threads, const std::string& isa, bool check, napi_value on_settled, napi_value result);
   static void settle(void* owner, const Settled& settled);
@@ -39,4 +39,4 @@ class Handle {
   std::unordered_map<Pin*, std::pair<std::unique_ptr<Pin>, napi_ref>> pins_;
 };
 
-}  // namespace ao
+} // namespace ao

@@ -14,7 +14,8 @@ bool to_double(napi_env env, napi_value value, double* out) {
 }
 
 bool to_bytes(napi_env env, napi_value value, Bytes* out) {
-  static constexpr size_t kSizes[] = {1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8};  // int8 .. biguint64, as napi_typedarray_type counts
+  static constexpr size_t kSizes[] = {1, 1, 1, 2, 2, 4,
+                                      4, 4, 8, 8, 8}; // int8 .. biguint64, as napi_typedarray_type counts
   bool typed = false;
   napi_typedarray_type type;
   size_t length, offset;
@@ -53,6 +54,8 @@ napi_value text(napi_env env, const std::string& value) {
   return result;
 }
 
-void set(napi_env env, napi_value object, const char* name, napi_value value) { napi_set_named_property(env, object, name, value); }
+void set(napi_env env, napi_value object, const char* name, napi_value value) {
+  napi_set_named_property(env, object, name, value);
+}
 
-}  // namespace ao
+} // namespace ao

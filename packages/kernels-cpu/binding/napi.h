@@ -28,11 +28,11 @@ struct Arguments {
 };
 
 bool to_double(napi_env env, napi_value value, double* out);
-bool to_bytes(napi_env env, napi_value value, Bytes* out);  // any typed array
+bool to_bytes(napi_env env, napi_value value, Bytes* out); // any typed array
 bool to_text(napi_env env, napi_value value, std::string* out);
 
 napi_value number(napi_env env, double value);
 napi_value text(napi_env env, const std::string& value);
 void set(napi_env env, napi_value object, const char* name, napi_value value);
 
-}  // namespace ao
+} // namespace ao

@@ -43,7 +43,7 @@ std::thread without_signals(Fn fn) {
   }
 }
 
-}  // namespace
+} // namespace
 
 Stream::Stream(uint32_t* control, double* ring, ao_ctx* ctx, bool check, Settle settle, void* owner)
     : control_(control), ring_(ring), ctx_(ctx), check_(check), settle_(settle), owner_(owner) {
@@ -71,7 +71,8 @@ void Stream::wake() {
 
 void Stream::wait(uint32_t tail, uint32_t room, uint32_t sequence, uint32_t queued) {
   const auto ready = [&] {
-    return kRingDoubles - (tail - word(control_, kHead).load()) >= room && sequence - word(control_, kCompleted).load() <= queued;
+    return kRingDoubles - (tail - word(control_, kHead).load()) >= room &&
+           sequence - word(control_, kCompleted).load() <= queued;
   };
   if (ready()) return;
   std::unique_lock<std::mutex> hold(done_lock_);
@@ -113,6 +114,9 @@ void Stream::loop() {
       head += code == kWrap ? kRingDoubles - (head & (kRingDoubles - 1)) : static_cast<uint32_t>(execute(command));
       if (counts(code)) completed_++;
       finish(head);
+      if (answer_.id == 0) continue;
+      settle_(owner_, answer_);
+      answer_ = {};
     }
   }
 }
@@ -127,7 +131,7 @@ bool Stream::await(uint32_t head) {
     if (std::chrono::steady_clock::now() < until) continue;
     std::unique_lock<std::mutex> hold(sleep_);
     woken_.wait(hold, [&] {
-      word(control_, kSleeping).store(1);  // each time: a late wake() for an earlier sleep clears it
+      word(control_, kSleeping).store(1); // each time: a late wake() for an earlier sleep clears it
       return ready();
     });
     word(control_, kSleeping).store(0);
@@ -139,7 +143,9 @@ void Stream::finish(uint32_t head) {
   word(control_, kCompleted).store(completed_, std::memory_order_release);
   word(control_, kHead).store(head);
   if (!waiting_.load()) return;
-  { std::lock_guard<std::mutex> hold(done_lock_); }
+  {
+    std::lock_guard<std::mutex> hold(done_lock_);
+  }
   done_.notify_one();
 }
 
@@ -151,46 +157,51 @@ size_t Stream::execute(const double* command) {
     return 1 + static_cast<size_t>(entries_[code].record_length);
   }
   switch (code) {
-    case kDiscard:
-      heal(static_cast<uintptr_t>(command[1]));
-      return 2;
-    case kRelease:
-      heal(static_cast<uintptr_t>(command[1]));
-      arena_.release(reinterpret_cast<void*>(static_cast<uintptr_t>(command[1])));
-      return 2;
-    case kFreePlan: {
-      std::lock_guard<std::mutex> hold(shared_);
-      plans_.erase(reinterpret_cast<Plan*>(static_cast<uintptr_t>(command[1])));
-      return 2;
-    }
-    case kWriteInline:
-      run_write(command, command + 5);
-      return 5 + (static_cast<size_t>(command[3]) + 7) / 8;
-    case kWriteStaged: {
-      void* bytes = reinterpret_cast<void*>(static_cast<uintptr_t>(command[5]));
-      run_write(command, bytes);
-      free(bytes);
-      std::lock_guard<std::mutex> hold(shared_);
-      staged_.erase(bytes);
-      return 6;
-    }
-    case kCopy:
-      run_copy(command);
-      return 7;
-    case kRead:
-      run_read(command);
-      return 6;
-    case kReadFile:
-      run_read_file(command);
-      return 8;
-    case kFence:
-      settle_(owner_, {command[1], 0, nullptr});
-      return 2;
-    case kReplay:
-      replay(*reinterpret_cast<const Plan*>(static_cast<uintptr_t>(command[1])));
-      return 2;
+  case kDiscard:
+    heal(static_cast<uintptr_t>(command[1]));
+    return 2;
+  case kRelease:
+    heal(static_cast<uintptr_t>(command[1]));
+    arena_.release(reinterpret_cast<void*>(static_cast<uintptr_t>(command[1])));
+    return 2;
+  case kFreePlan: {
+    std::lock_guard<std::mutex> hold(shared_);
+    plans_.erase(reinterpret_cast<Plan*>(static_cast<uintptr_t>(command[1])));
+    return 2;
   }
-  abort();  // the two sides disagree about the protocol, which load compares
+  case kWriteInline:
+    run_write(command, command + 5);
+    return 5 + (static_cast<size_t>(command[3]) + 7) / 8;
+  case kWriteStaged: {
+    void* bytes = reinterpret_cast<void*>(static_cast<uintptr_t>(command[5]));
+    run_write(command, bytes);
+    free(bytes);
+    std::lock_guard<std::mutex> hold(shared_);
+    staged_.erase(bytes);
+    return 6;
+  }
+  case kCopy:
+    run_copy(command);
+    return 7;
+  case kRead:
+    run_read(command);
+    return 6;
+  case kReadFile:
+    run_read_file(command);
+    return 8;
+  case kFence:
+    answer_ = {command[1], 0, nullptr};
+    return 2;
+  case kReplay:
+    replay(*reinterpret_cast<const Plan*>(static_cast<uintptr_t>(command[1])));
+    return 2;
+  case kForeign: {
+    const ao_entry& entry = *reinterpret_cast<const ao_entry*>(static_cast<uintptr_t>(command[1]));
+    run_kernel(entry, command + 2);
+    return 2 + static_cast<size_t>(entry.record_length);
+  }
+  }
+  abort(); // the two sides disagree about the protocol, which load compares
 }
 
 void Stream::replay(const Plan& plan) {
@@ -204,4 +215,4 @@ void Stream::replay(const Plan& plan) {
   plan_ = 0;
 }
 
-}  // namespace ao
+} // namespace ao

@@ -19,10 +19,10 @@
 namespace ao {
 
 struct Failure {
-  uint32_t id;  // 1, 2, ...
+  uint32_t id; // 1, 2, ...
   uint64_t sequence;
-  double plan;    // 0: an eager command
-  int64_t index;  // of the command inside the plan
+  double plan;   // 0: an eager command
+  int64_t index; // of the command inside the plan
   std::string op, message;
 };
 
@@ -33,9 +33,9 @@ struct Plan {
 
 // What a stream tells JavaScript: the request `id` is done, or met `failure`.
 struct Settled {
-  double id;
-  uint32_t failure;
-  void* pin;  // memory that may be let go, or null
+  double id = 0; // 1, 2, ...
+  uint32_t failure = 0;
+  void* pin = nullptr; // memory that may be let go, or null
 };
 
 struct Pin {
@@ -43,12 +43,12 @@ struct Pin {
 };
 
 class Stream {
- public:
+public:
   using Settle = void (*)(void* owner, const Settled& settled);
 
   // Takes over ctx. `check` makes every field of every command be looked at before it runs.
   Stream(uint32_t* control, double* ring, ao_ctx* ctx, bool check, Settle settle, void* owner);
-  ~Stream();  // ends after the current command; what is queued behind it is dropped
+  ~Stream(); // ends after the current command; what is queued behind it is dropped
 
   // --- JavaScript's thread ---
   void wake();
@@ -63,7 +63,7 @@ class Stream {
   uint32_t failure_of(uintptr_t block) const;
   const ao_ctx* ctx() const { return ctx_; }
 
- private:
+private:
   void loop();
   bool await(uint32_t head);
   void finish(uint32_t head);
@@ -95,6 +95,7 @@ class Stream {
   // the stream's thread
   uint64_t sequence_ = 0;
   uint32_t completed_ = 0;
+  Settled answer_; // told once its command counts as finished
   double plan_ = 0;
   int64_t index_ = 0;
   std::unordered_map<uintptr_t, uint32_t> poisoned_;
@@ -111,4 +112,4 @@ class Stream {
   std::thread thread_;
 };
 
-}  // namespace ao
+} // namespace ao

@@ -23,7 +23,10 @@ export function parse(source) {
       if (rest[end] === '(') depth += 1;
       if (rest[end] === ')') depth -= 1;
     }
-    const text = rest.slice(head[0].length, end - 1).trim().replace(/\s+/g, ' ');
+    const text = rest
+      .slice(head[0].length, end - 1)
+      .trim()
+      .replace(/\s+/g, ' ');
     rows.push({ name: head[1], text, fields: parseFields(head[1], text) });
     rest = rest.slice(end);
   }
@@ -64,7 +67,9 @@ function method(row, index) {
   const params = row.fields.map((f) => `${f.name}: ${f.kind === 'V' ? 'ArrayLike<number>' : 'number'}`);
   const checks = row.fields
     .filter((f) => f.kind === 'V')
-    .map((f) => `if (${f.name}.length > ${f.count}) tooLong('${row.name}', '${f.name}', ${f.name}.length, ${f.count});`);
+    .map(
+      (f) => `if (${f.name}.length > ${f.count}) tooLong('${row.name}', '${f.name}', ${f.name}.length, ${f.count});`,
+    );
   const stores = [`r[at] = ${index};`];
   let at = 1;
   for (const f of row.fields) {

@@ -23,10 +23,22 @@ export interface NativeFailure {
   readonly message: string;
 }
 
+/** A kernel of a plugin: the address of its description, and the doubles of a record. */
+export interface PluginKernel {
+  readonly name: string;
+  readonly entry: number;
+  readonly length: number;
+}
+
 export interface Addon {
   readonly abiHash: string;
   readonly protocol: string;
-  createStream(threads: number, isa: string, check: boolean, onSettled: (id: number, failure: number) => void): NativeStream;
+  createStream(
+    threads: number,
+    isa: string,
+    check: boolean,
+    onSettled: (id: number, failure: number) => void,
+  ): NativeStream;
   wake(stream: StreamHandle): void;
   /** Blocks until `room` doubles are free and at most `queued` commands unfinished, of what was published so far. */
   wait(stream: StreamHandle, tail: number, room: number, sequence: number, queued: number): void;
@@ -42,8 +54,18 @@ export interface Addon {
   takeFailures(stream: StreamHandle): NativeFailure[];
   close(stream: StreamHandle): void;
   reportMemory(change: number): void;
+  /** Opens a library of kernels for the rest of the process; throws the reason. */
+  openPlugin(path: string): readonly PluginKernel[];
   /** Bytes of a packed weight, -1 where no layout takes it; codes of kernels/cpu/include/ao/weights.h. */
-  weightPackedSize(code: number, n: number, k: number, groupSize: number, zeroDomain: number, scaleDtype: number, zeroDtype: number): number;
+  weightPackedSize(
+    code: number,
+    n: number,
+    k: number,
+    groupSize: number,
+    zeroDomain: number,
+    scaleDtype: number,
+    zeroDtype: number,
+  ): number;
 }
 
 /** The names an addon must export, for a check before it is used. */
@@ -62,4 +84,5 @@ export const ADDON_FUNCTIONS: readonly (keyof Addon)[] = [
   'close',
   'reportMemory',
   'weightPackedSize',
+  'openPlugin',
 ];

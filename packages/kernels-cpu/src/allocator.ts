@@ -112,7 +112,10 @@ export class Allocator {
 
   alloc(nbytes: number): CpuBuffer {
     if (!(nbytes >= 0 && nbytes <= Number.MAX_SAFE_INTEGER)) {
-      throw new AoError('ERR_AO_SHAPE', `alloc of ${nbytes} bytes`, { op: 'alloc', fix: 'sizes are whole numbers from 0' });
+      throw new AoError('ERR_AO_SHAPE', `alloc of ${nbytes} bytes`, {
+        op: 'alloc',
+        fix: 'sizes are whole numbers from 0',
+      });
     }
     const wanted = capacityOf(nbytes);
     const arena = this.#arena;
@@ -121,7 +124,13 @@ export class Allocator {
     const ptr = cached?.ptr ?? this.#reserve(wanted, nbytes);
     // An old block may still be poisoned by commands that are queued; a plan's block by the replay before.
     if (cached !== undefined || arena !== null) this.#stream.discard(ptr);
-    const buffer = new CpuBuffer(ptr, nbytes, capacity, arena, cached === undefined && arena === null ? this.#stream.sequence : -1);
+    const buffer = new CpuBuffer(
+      ptr,
+      nbytes,
+      capacity,
+      arena,
+      cached === undefined && arena === null ? this.#stream.sequence : -1,
+    );
     if (arena !== null) {
       arena.blocks.set(ptr, capacity);
       arena.held.set(ptr, buffer);
@@ -191,10 +200,14 @@ export class Allocator {
       return ptr;
     }
     const limit = this.#limit === Number.POSITIVE_INFINITY ? 'the system has no more' : `the limit is ${this.#limit}`;
-    throw new AoError('ERR_AO_MEMORY', `${nbytes} bytes cannot be had: ${this.live} bytes are live, ${this.reserved} reserved, ${limit}`, {
-      op: 'alloc',
-      fix: 'dispose tensors (scope, using), use smaller batches, or raise AO_MEMORY_LIMIT',
-    });
+    throw new AoError(
+      'ERR_AO_MEMORY',
+      `${nbytes} bytes cannot be had: ${this.live} bytes are live, ${this.reserved} reserved, ${limit}`,
+      {
+        op: 'alloc',
+        fix: 'dispose tensors (scope, using), use smaller batches, or raise AO_MEMORY_LIMIT',
+      },
+    );
   }
 
   /** Gives every cached block back; waits, so that the memory is there before more is asked for. */

@@ -1,9 +1,9 @@
 // The cpu backend: core's Backend over one native stream. Kernels enqueue through `calls`, with addresses of buffers.
 import { AoError, type Backend, type Buffer, type Dense, type MemoryInfo, type PlanHandle } from '@ao/core';
 import { Calls } from './abi.ts';
-import type { Addon } from './addon.ts';
+import type { Addon, PluginKernel } from './addon.ts';
 import { Allocator, type CpuBuffer, type PlanArena } from './allocator.ts';
-import { COPY, MAX_QUEUED, READ, READ_FILE, WRITE_INLINE, WRITE_STAGED } from './protocol.ts';
+import { COPY, FOREIGN, MAX_QUEUED, READ, READ_FILE, WRITE_INLINE, WRITE_STAGED } from './protocol.ts';
 import { type NativePlan, Stream, type StreamOptions } from './stream.ts';
 
 /** Up to this many bytes travel in the ring, and a read of an idle stream is done at once. */
@@ -75,7 +75,11 @@ export class CpuBackend implements Backend {
     }
     this.#staged += bytes.byteLength;
     const staging = this.#addon.stage(s.native.handle, bytes);
-    if (staging === 0) throw new AoError('ERR_AO_MEMORY', `no memory to copy ${bytes.byteLength} bytes`, { op: 'write', fix: 'write less at once' });
+    if (staging === 0)
+      throw new AoError('ERR_AO_MEMORY', `no memory to copy ${bytes.byteLength} bytes`, {
+        op: 'write',
+        fix: 'write less at once',
+      });
     const at = s.reserve(6);
     s.records.set([WRITE_STAGED, b.ptr, byteOffset, bytes.byteLength, whole, staging], at);
     s.commit(6);
@@ -86,7 +90,10 @@ export class CpuBackend implements Backend {
     const source = this.#bounds(from, fromOffset, nbytes, 'copy');
     const target = this.#bounds(to, toOffset, nbytes, 'copy');
     const at = this.#stream.reserve(7);
-    this.#stream.records.set([COPY, target.ptr, toOffset, source.ptr, fromOffset, nbytes, nbytes === target.nbytes ? 1 : 0], at);
+    this.#stream.records.set(
+      [COPY, target.ptr, toOffset, source.ptr, fromOffset, nbytes, nbytes === target.nbytes ? 1 : 0],
+      at,
+    );
     this.#stream.commit(7);
   }
 
@@ -144,7 +151,11 @@ export class CpuBackend implements Backend {
   }
 
   endCapture(): CpuPlan {
-    if (!this.capturing) throw new AoError('ERR_AO_STREAM', 'nothing is being captured', { op: 'endCapture', fix: 'call beginCapture first' });
+    if (!this.capturing)
+      throw new AoError('ERR_AO_STREAM', 'nothing is being captured', {
+        op: 'endCapture',
+        fix: 'call beginCapture first',
+      });
     const native = this.#stream.endRecord();
     return { native, commands: native.commands, arena: this.#allocator.endPlan(), freed: false };
   }
@@ -152,7 +163,8 @@ export class CpuBackend implements Backend {
   replay(plan: PlanHandle): void {
     this.refuseWhileCapturing('replay');
     const p = plan as CpuPlan;
-    if (p.freed) throw new AoError('ERR_AO_DISPOSED', `plan ${p.native.id} was freed`, { op: 'replay', fix: 'capture again' });
+    if (p.freed)
+      throw new AoError('ERR_AO_DISPOSED', `plan ${p.native.id} was freed`, { op: 'replay', fix: 'capture again' });
     this.#stream.replay(p.native);
   }
 
@@ -174,6 +186,21 @@ export class CpuBackend implements Backend {
       ...(module ? { module } : {}),
       fix: `call ${what} before the capture or after replay`,
     });
+  }
+
+  /** Enqueues a kernel of a plugin. */
+  runPlugin(kernel: PluginKernel, record: readonly number[]): void {
+    const s = this.#stream;
+    const length = 2 + kernel.length;
+    const at = s.reserve(length);
+    s.records[at] = FOREIGN;
+    s.records[at + 1] = kernel.entry;
+    s.records.set(record, at + 2);
+    s.commit(length);
+  }
+
+  openPlugin(path: string): readonly PluginKernel[] {
+    return this.#addon.openPlugin(path);
   }
 
   /** See Addon. */
@@ -218,10 +245,18 @@ export class CpuBackend implements Backend {
 
   #bounds(buffer: Buffer, byteOffset: number, nbytes: number, op: string): CpuBuffer {
     const b = buffer as CpuBuffer;
-    if (this.#stream.closed) throw new AoError('ERR_AO_DISPOSED', 'the cpu backend is closed', { op, fix: 'use tensors before closing their runtime' });
-    if (b.ptr === 0) throw new AoError('ERR_AO_DISPOSED', `${op} of a freed buffer`, { op, fix: 'use tensors before disposing them' });
+    if (this.#stream.closed)
+      throw new AoError('ERR_AO_DISPOSED', 'the cpu backend is closed', {
+        op,
+        fix: 'use tensors before closing their runtime',
+      });
+    if (b.ptr === 0)
+      throw new AoError('ERR_AO_DISPOSED', `${op} of a freed buffer`, { op, fix: 'use tensors before disposing them' });
     if (byteOffset >= 0 && nbytes >= 0 && byteOffset + nbytes <= b.nbytes) return b;
-    throw new AoError('ERR_AO_SHAPE', `bytes ${byteOffset}..${byteOffset + nbytes} of a buffer of ${b.nbytes}`, { op, fix: 'stay inside the buffer' });
+    throw new AoError('ERR_AO_SHAPE', `bytes ${byteOffset}..${byteOffset + nbytes} of a buffer of ${b.nbytes}`, {
+      op,
+      fix: 'stay inside the buffer',
+    });
   }
 }
 

@@ -16,6 +16,7 @@ export class Failures {
   readonly #sites: (Site | undefined)[] = new Array<Site | undefined>(KEPT_SITES).fill(undefined);
   readonly #plans = new Map<number, readonly (Site | undefined)[]>();
   readonly #errors = new Map<number, () => AoError>();
+  readonly #retired: number[] = [];
   #latest = 0;
 
   enqueued(sequence: number, site: Site | undefined): void {
@@ -26,8 +27,10 @@ export class Failures {
     this.#plans.set(id, sites);
   }
 
-  deletePlan(id: number): void {
-    this.#plans.delete(id);
+  /** Replays of a freed plan may still be queued, so the sites of the last 64 freed plans stay. */
+  retirePlan(id: number): void {
+    this.#retired.push(id);
+    if (this.#retired.length > 64) this.#plans.delete(this.#retired.shift() as number);
   }
 
   /** Looks up where failures came from, before their sites are forgotten; returns one error for each. */
@@ -50,15 +53,20 @@ export class Failures {
   error(id: number): AoError {
     const make = this.#errors.get(id);
     if (make !== undefined) return make();
-    return new AoError('ERR_AO_STREAM', `failure ${id} poisoned this tensor; ${this.#latest - id} failures came after it`, {
-      fix: 'read results sooner after they are computed, to see the first failure in full',
-    });
+    return new AoError(
+      'ERR_AO_STREAM',
+      `failure ${id} poisoned this tensor; ${this.#latest - id} failures came after it`,
+      {
+        fix: 'read results sooner after they are computed, to see the first failure in full',
+      },
+    );
   }
 
   #make(f: NativeFailure, site: Site | undefined): AoError {
     const step = f.plan === 0 ? '' : `, step ${f.index} of plan ${f.plan}`;
     const kernel = site === undefined || site.op === f.op || site.op === '' ? '' : `, kernel ${f.op}`;
-    return new AoError('ERR_AO_STREAM', `${f.message} (command ${f.sequence}${step}${kernel})`, {
+    const message = f.message.startsWith(`${f.op}: `) ? f.message.slice(f.op.length + 2) : f.message;
+    return new AoError('ERR_AO_STREAM', `${message} (command ${f.sequence}${step}${kernel})`, {
       op: site === undefined || site.op === '' ? f.op : site.op,
       ...(site === undefined || site.module === '' ? {} : { module: site.module }),
       fix: 'correct that argument; what was computed from the result has to be computed again',

@@ -4,8 +4,9 @@ import type { CpuBackend } from './backend.ts';
 import { cpuEntries } from './kernels/index.ts';
 import { type CpuOptions, openBackend } from './open.ts';
 
-export type { CpuBackend } from './backend.ts';
 export type { CpuBuffer } from './allocator.ts';
+export { address, type CpuBackend } from './backend.ts';
+export { nativeKernel } from './native-kernel.ts';
 export type { CpuOptions } from './open.ts';
 
 /** The cpu backend for createRuntime({ use: [cpu()] }). */

@@ -53,18 +53,26 @@ export function accept(module: unknown, library: string): Addon {
   const addon = module as Partial<Addon>;
   const missing = ADDON_FUNCTIONS.filter((name) => typeof addon?.[name] !== 'function');
   if (typeof addon?.abiHash !== 'string' || missing.length > 0) {
-    throw new AoError('ERR_AO_DEVICE', `${library} is not this package's addon (${missing.join(', ') || 'abiHash'} missing)`, {
-      fix: REBUILD,
-    });
+    throw new AoError(
+      'ERR_AO_DEVICE',
+      `${library} is not this package's addon (${missing.join(', ') || 'abiHash'} missing)`,
+      {
+        fix: REBUILD,
+      },
+    );
   }
   for (const [what, ours, theirs] of [
     ['kernels/cpu/exports.inc', ABI_HASH, addon.abiHash],
     ['the ring', PROTOCOL, addon.protocol],
   ]) {
     if (ours === theirs) continue;
-    throw new AoError('ERR_AO_DEVICE', `${library} was built from another ${what}: it has '${theirs}', src/abi.ts has '${ours}'`, {
-      fix: `pnpm --filter @ao/kernels-cpu abi && pnpm --filter @ao/kernels-cpu build:native, or install equal versions of @ao/kernels-cpu and its platform package`,
-    });
+    throw new AoError(
+      'ERR_AO_DEVICE',
+      `${library} was built from another ${what}: it has '${theirs}', src/abi.ts has '${ours}'`,
+      {
+        fix: `pnpm --filter @ao/kernels-cpu abi && pnpm --filter @ao/kernels-cpu build:native, or install equal versions of @ao/kernels-cpu and its platform package`,
+      },
+    );
   }
   return addon as Addon;
 }
@@ -99,13 +107,21 @@ export function load(native = process.env['AO_NATIVE']): Loaded {
     return undefined;
   };
   const failed = (): never => {
-    throw new AoError('ERR_AO_DEVICE', `no addon for ${machine.platform}-${machine.arch}${machine.musl ? ' (musl)' : ''}:\n  ${reasons.join('\n  ')}`, {
-      fix: 'one of the fixes in parentheses',
-    });
+    throw new AoError(
+      'ERR_AO_DEVICE',
+      `no addon for ${machine.platform}-${machine.arch}${machine.musl ? ' (musl)' : ''}:\n  ${reasons.join('\n  ')}`,
+      {
+        fix: 'one of the fixes in parentheses',
+      },
+    );
   };
-  if (native !== undefined && native !== '') return attempt(native, 'AO_NATIVE names it; give the path of an ao_cpu.node, or unset it') ?? failed();
+  if (native !== undefined && native !== '')
+    return attempt(native, 'AO_NATIVE names it; give the path of an ao_cpu.node, or unset it') ?? failed();
 
-  const local = attempt(require.resolve('../package.json').replace(/package\.json$/, 'build/Release/ao_cpu.node'), REBUILD);
+  const local = attempt(
+    require.resolve('../package.json').replace(/package\.json$/, 'build/Release/ao_cpu.node'),
+    REBUILD,
+  );
   if (local !== undefined) return local;
   const name = platformPackage(machine);
   try {
@@ -113,7 +129,9 @@ export function load(native = process.env['AO_NATIVE']): Loaded {
     if (packaged !== undefined) return packaged;
   } catch (error) {
     if (error instanceof AoError) throw error;
-    reasons.push(`${name} is not installed (npm install ${name}; optional dependencies must not be omitted, and not every platform has one)`);
+    reasons.push(
+      `${name} is not installed (npm install ${name}; optional dependencies must not be omitted, and not every platform has one)`,
+    );
   }
   return failed();
 }

@@ -20,12 +20,17 @@ function memoryLimit(option: number | undefined): number {
   if (given === undefined || given === '') return Number.POSITIVE_INFINITY;
   const bytes = Number(given);
   if (bytes > 0) return bytes;
-  throw new AoError('ERR_AO_CONFIG', `memoryLimit (AO_MEMORY_LIMIT) is '${given}'`, { fix: 'give a number of bytes above 0' });
+  throw new AoError('ERR_AO_CONFIG', `memoryLimit (AO_MEMORY_LIMIT) is '${given}'`, {
+    fix: 'give a number of bytes above 0',
+  });
 }
 
 const nothing: Pick<StreamOptions, 'site' | 'onFailure'> = { site: () => undefined, onFailure: () => {} };
 
-export function openBackend(options: CpuOptions = {}, told: Pick<StreamOptions, 'site' | 'onFailure'> = nothing): CpuBackend {
+export function openBackend(
+  options: CpuOptions = {},
+  told: Pick<StreamOptions, 'site' | 'onFailure'> = nothing,
+): CpuBackend {
   const limit = memoryLimit(options.memoryLimit);
   const { threads = 0, isa = '', check = process.env['AO_CHECK'] === '1' } = options;
   if (!Number.isInteger(threads) || threads < 0) {

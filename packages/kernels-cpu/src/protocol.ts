@@ -23,5 +23,6 @@ export const READ = -8;
 export const READ_FILE = -9;
 export const FENCE = -10;
 export const REPLAY = -11;
+export const FOREIGN = -12;
 
-export const PROTOCOL = `ring-1 ${RING_DOUBLES} ${MAX_QUEUED} ${TAIL} ${HEAD} ${COMPLETED} ${SLEEPING} ${ERRORS} ${POISONED} ${CONTROL_WORDS} ${REPLAY}`;
+export const PROTOCOL = `ring-2 ${RING_DOUBLES} ${MAX_QUEUED} ${TAIL} ${HEAD} ${COMPLETED} ${SLEEPING} ${ERRORS} ${POISONED} ${CONTROL_WORDS} ${FOREIGN}`;

@@ -6,7 +6,20 @@ import type { CommandStream } from './abi.ts';
 import type { Addon, NativeStream } from './addon.ts';
 import { Failures, type Site } from './failures.ts';
 import {
-  COMPLETED, DISCARD, ERRORS, FENCE, FREE_PLAN, HEAD, MAX_QUEUED, POISONED, RELEASE, REPLAY, RING_DOUBLES, SLEEPING, TAIL, WRAP,
+  COMPLETED,
+  DISCARD,
+  ERRORS,
+  FENCE,
+  FREE_PLAN,
+  HEAD,
+  MAX_QUEUED,
+  POISONED,
+  RELEASE,
+  REPLAY,
+  RING_DOUBLES,
+  SLEEPING,
+  TAIL,
+  WRAP,
 } from './protocol.ts';
 
 /** How many commands may pass between two looks at what the thread reports. */
@@ -64,7 +77,9 @@ export class Stream implements CommandStream {
     this.#addon = addon;
     this.#options = options;
     const self = new WeakRef(this);
-    this.native = addon.createStream(options.threads, options.isa, options.check, (id, failure) => self.deref()?.settle(id, failure));
+    this.native = addon.createStream(options.threads, options.isa, options.check, (id, failure) =>
+      self.deref()?.settle(id, failure),
+    );
     this.#control = new Int32Array(this.native.control);
     this.#ring = new Float64Array(this.native.ring);
     this.records = this.#ring;
@@ -152,9 +167,11 @@ export class Stream implements CommandStream {
       busy.delete(this);
       if (this.#state !== 'closed') this.#addon.setBusy(this.native.handle, false);
     }
-    if (failure === 0) return request.resolve();
-    this.collect();
-    request.reject(this.failures.error(failure));
+    if (failure === 0) request.resolve();
+    else {
+      this.collect();
+      request.reject(this.failures.error(failure));
+    }
   }
 
   /** Resolves once everything enqueued so far has run. */
@@ -205,6 +222,7 @@ export class Stream implements CommandStream {
   }
 
   freePlan(plan: NativePlan): void {
+    this.failures.retirePlan(plan.id);
     this.#mark(FREE_PLAN, plan.address);
     this.publish();
   }
@@ -223,7 +241,9 @@ export class Stream implements CommandStream {
 
   #open(): void {
     if (this.#state === 'open') return;
-    throw new AoError('ERR_AO_DISPOSED', 'the cpu backend is closed', { fix: 'use tensors before closing their runtime' });
+    throw new AoError('ERR_AO_DISPOSED', 'the cpu backend is closed', {
+      fix: 'use tensors before closing their runtime',
+    });
   }
 
   #mark(command: number, value: number): void {

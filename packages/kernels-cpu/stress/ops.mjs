@@ -41,7 +41,8 @@ async function check(v) {
   }
   const bytes = random(5) === 0 ? backend.readSync(v.buffer, 0, 4 * v.n) : await backend.read(v.buffer, 0, 4 * v.n);
   const got = new Float32Array(bytes.buffer);
-  for (let i = 0; i < v.n; i++) if (!Object.is(got[i], v.expected[i])) assert.fail(`element ${i} of ${v.n}: ${got[i]}, expected ${v.expected[i]}`);
+  for (let i = 0; i < v.n; i++)
+    if (!Object.is(got[i], v.expected[i])) assert.fail(`element ${i} of ${v.n}: ${got[i]}, expected ${v.expected[i]}`);
 }
 
 const actions = [
@@ -77,7 +78,16 @@ const actions = [
   },
   function kernelCopy() {
     const v = pick();
-    calls.copy_strided(make(v.n, v.expected?.slice() ?? null).buffer.ptr, v.buffer.ptr, F32, F32, 1, [v.n], strides, strides);
+    calls.copy_strided(
+      make(v.n, v.expected?.slice() ?? null).buffer.ptr,
+      v.buffer.ptr,
+      F32,
+      F32,
+      1,
+      [v.n],
+      strides,
+      strides,
+    );
   },
   function fail() {
     failures += 1;
@@ -121,4 +131,6 @@ while (commands < total) {
 for (const v of vectors) await check(v);
 const { reserved, peak, blocked } = backend.memory();
 await backend.close();
-console.log(`${commands} commands, ${reads} reads, ${failures} failures, peak ${peak} bytes, reserved ${reserved}, blocked ${blocked}: ok`);
+console.log(
+  `${commands} commands, ${reads} reads, ${failures} failures, peak ${peak} bytes, reserved ${reserved}, blocked ${blocked}: ok`,
+);

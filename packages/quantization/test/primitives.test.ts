@@ -8,7 +8,6 @@ import {
   chooseQparamsAffineWithMinMax,
   chooseQparamsAndQuantizeAffineHqq,
   chooseQparamsAndQuantizeScaleOnlyHqq,
-  createRuntime,
   type Dense,
   dequantizeAffine,
   dequantizeAffineNoZeroPoint,
@@ -16,8 +15,8 @@ import {
   dtypeByName,
   dtypeRange,
   fakeQuantizeAffine,
+  float32,
   fromBits,
-  int4RowQuantizeZp,
   int8,
   int32,
   intMm,
@@ -26,19 +25,17 @@ import {
   quantizeAffine,
   quantizeAffineNoZeroPoint,
   quantizeAffineTinygemm,
+  quantizeInt4,
   type Runtime,
   type Tensor,
   tensor,
   unpackInt4,
 } from '@ao/core';
 import { expectGolden, type GoldenCase, goldenCases, goldenInputs } from '@ao/testing';
-import { beforeAll, describe, expect, it } from 'vitest';
-import { quantization } from '../src/index.ts';
+import { describe, expect, it } from 'vitest';
+import { devices } from './devices.ts';
 
-let rt: Runtime;
-beforeAll(async () => {
-  rt = await createRuntime({ use: [quantization()] });
-});
+const { rt } = devices[0]!;
 
 const covered = goldenCases(
   (c) => c.family === 'primitives' && ['affine', 'tinygemm', 'hqq', 'hqq_scale_only', 'min_max'].includes(c.op),
@@ -46,7 +43,7 @@ const covered = goldenCases(
 
 type Inputs = Record<string, Dense>;
 
-async function inputs(c: GoldenCase): Promise<Inputs> {
+async function inputs(rt: Runtime, c: GoldenCase): Promise<Inputs> {
   const found = Object.entries(await goldenInputs(c));
   return Object.fromEntries(found.map(([role, t]) => [role, fromBits(rt, t.bits, t.shape, dtypeByName(t.dtype))]));
 }
@@ -97,13 +94,18 @@ const run: Record<string, (c: GoldenCase, t: Inputs, call: Call) => Record<strin
   },
 };
 
-describe.each([
-  ['kernel', byKernel],
-  ['decomposition', byDecomposition],
-])('goldens by %s', (_by, call) => {
+const ways = devices.flatMap(({ device, rt: on }) => [
+  { way: `kernels of ${device}`, on, call: byKernel },
+  { way: `decompositions on ${device}`, on, call: byDecomposition },
+]);
+
+describe('goldens', () => {
   it('are all there', () => expect(covered).toHaveLength(181));
+});
+
+describe.each(ways)('goldens by $way', ({ on, call }) => {
   it.each(covered.map((c) => [c.name, c] as const))('%s', async (_name, c) => {
-    const outputs = run[c.op]!(c, await inputs(c), call);
+    const outputs = run[c.op]!(c, await inputs(on, c), call);
     await expectGolden(c, Object.fromEntries(Object.entries(outputs).filter(([role]) => role in c.outputs)));
   });
 });
@@ -125,8 +127,10 @@ describe.each([['float32'], ['bfloat16']] as const)('kernel equals decomposition
 
   it('int4 rows', () => {
     const x = make(4, 96);
-    same(int4RowQuantizeZp(x, 32), int4RowQuantizeZp.spec.decompose!(x, 32));
-    const [codes] = int4RowQuantizeZp(x, 32);
+    for (const dtype of [undefined, float32, bfloat16]) {
+      same(quantizeInt4(x, 32, dtype), quantizeInt4.spec.decompose!(x, 32, dtype));
+    }
+    const codes = unpackInt4(quantizeInt4(x, 32)[0]);
     same(packInt4(codes), packInt4.spec.decompose!(codes));
     const packed = packInt4(codes);
     same(unpackInt4(packed), unpackInt4.spec.decompose!(packed));
@@ -191,7 +195,7 @@ describe('arguments', () => {
     expect(() => quantizeAffine(x, [1, 16], scale, null, 'int8')).toThrow('zero point is missing');
     expect(() => quantizeAffineNoZeroPoint(x, [1, 16], scale, zero, 'int8')).toThrow('a zero point was given');
     expect(() => quantizeAffine(x, [1, 16], scale, zero, 'int8', { quantMax: 200 })).toThrow('does not fit int8');
-    expect(() => int4RowQuantizeZp(x, 24)).toThrow('does not divide 32');
+    expect(() => quantizeInt4(x, 24)).toThrow('does not divide 32');
     expect(() => packInt4(tensor(rt, [[1, 2, 3]], { dtype: int8 }))).toThrow('do not pair up');
   });
 });

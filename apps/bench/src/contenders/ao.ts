@@ -1,13 +1,6 @@
 // This project's engine: a model folder, quantized while loading where a scheme is given; greedy, ends ignored.
-import {
-  AutoConfig,
-  AutoModelForCausalLM,
-  autoRuntime,
-  rulesConfig,
-  torchAoConfig,
-  weightBytes,
-} from '@ao/hf-integration';
-import { parseRule, parseScheme } from '@ao/quantization';
+import { AutoConfig, AutoModelForCausalLM, autoRuntime, rulesConfig, torchAoConfig } from '@ao/hf-integration';
+import { modelBytes, parseRule, parseScheme } from '@ao/quantization';
 import { type Engine, type Setup, serve } from '../contender.ts';
 
 await serve(async ({ model: folder, scheme, rules = [] }: Setup): Promise<Engine> => {
@@ -25,7 +18,7 @@ await serve(async ({ model: folder, scheme, rules = [] }: Setup): Promise<Engine
   const info = {
     engine: 'ao',
     device: model.device,
-    weightBytes: weightBytes(model),
+    weightBytes: modelBytes(model),
     ...runtime.backend(model.device).info(),
   };
   return {

@@ -1,5 +1,5 @@
 // ao bench: tokens per second of reading a prompt and of writing, bytes of the weights, peak memory of the process.
-import { weightBytes } from '@ao/hf-integration';
+import { modelBytes } from '@ao/quantization';
 import { type ModelOptions, openModel } from '../open-model.ts';
 import { bytes, print, printJson, rate } from '../output.ts';
 
@@ -31,7 +31,7 @@ export async function bench(name: string, options: Options): Promise<void> {
     const result = {
       prefillTokensPerSecond: median(prefill),
       decodeTokensPerSecond: median(decode),
-      weightBytes: weightBytes(model),
+      weightBytes: modelBytes(model),
       peakRssBytes: process.resourceUsage().maxRSS * 1024,
     };
     if (options.json) {

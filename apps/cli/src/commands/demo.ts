@@ -1,7 +1,8 @@
 // ao demo: the bundled model as float, int8 and int4: size, perplexity, speed; then a story from the int4 model.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { evaluate, weightBytes } from '@ao/hf-integration';
+import { evaluate } from '@ao/hf-integration';
+import { modelBytes } from '@ao/quantization';
 import { type Opened, openModel } from '../open-model.ts';
 import { bytes, print, printJson, rate, table } from '../output.ts';
 
@@ -57,7 +58,7 @@ async function measure({ folder, model, signal, tokenizer: load }: Opened): Prom
     ignoreEos: true,
     signal,
   });
-  return { weightBytes: weightBytes(model), perplexity, decodeTokensPerSecond: run.decodeTokensPerSecond };
+  return { weightBytes: modelBytes(model), perplexity, decodeTokensPerSecond: run.decodeTokensPerSecond };
 }
 
 function comparison(rows: readonly Row[]): string {

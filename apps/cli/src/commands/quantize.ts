@@ -1,6 +1,6 @@
 // ao quantize: disk to disk, one tensor at a time; prints the report.
-import { autoRuntime, dryRun, type QuantizationReport, quantizeCheckpoint } from '@ao/hf-integration';
-import { schemeHelp } from '@ao/quantization';
+import { autoRuntime, dryRun, quantizeCheckpoint } from '@ao/hf-integration';
+import { type QuantizeReport, schemeHelp } from '@ao/quantization';
 import { interruptSignal, UsageError } from '../exit.ts';
 import { modelFolder } from '../model-folder.ts';
 import { log, setThreads } from '../open-model.ts';
@@ -48,20 +48,19 @@ export async function quantize(name: string, options: Options): Promise<void> {
   }
 }
 
-function printReport({ modules, bytesBefore, bytesAfter }: QuantizationReport, output: string | undefined): void {
-  const rows = modules.map((m) => [
-    m.name,
-    m.scheme ?? '-',
-    m.shape.join(' x '),
-    m.bits.toFixed(2),
-    bytes(m.bytesBefore),
-    bytes(m.bytesAfter),
-    m.sqnr === undefined ? '' : m.sqnr.toFixed(1),
-    m.reason ?? m.warning ?? m.rule ?? '',
+function printReport({ rows, bytesBefore, bytesAfter }: QuantizeReport, output: string | undefined): void {
+  const cells = rows.map((r) => [
+    r.fqn.replace(/\.weight$/, ''),
+    r.scheme ?? '-',
+    r.activation,
+    r.shape.join(' x '),
+    bytes(r.bytesBefore),
+    bytes(r.bytesAfter),
+    r.sqnr === null ? '' : r.sqnr.toFixed(1),
+    [...(r.tied.length > 0 ? [`= ${r.tied.join(', ')}`] : []), r.skipped ?? r.rule ?? ''].join('; ').replace(/; $/, ''),
   ]);
-  print(table(['module', 'scheme', 'shape', 'bits', 'before', 'after', 'SQNR dB', 'note'], rows));
+  print(table(['module', 'scheme', 'activation', 'shape', 'before', 'after', 'SQNR dB', 'note'], cells));
   print();
-  print(
-    `${bytes(bytesBefore)} -> ${bytes(bytesAfter)} (${((100 * bytesAfter) / bytesBefore).toFixed(1)}%)${output === undefined ? ', nothing was written' : `, in ${output}`}`,
-  );
+  const share = `${bytes(bytesBefore)} -> ${bytes(bytesAfter)} (${((100 * bytesAfter) / bytesBefore).toFixed(1)}%)`;
+  print(`${share}${output === undefined ? ', nothing was written' : `, in ${output}`}`);
 }

@@ -3,31 +3,14 @@
 // and an entry of ao_cpu_entries(), whose `run` takes the same arguments as a record of doubles (pointers below
 // 2^48 and integers below 2^53 are exact), so that eager calls, captured plans and replays share one record.
 #pragma once
-#include <stddef.h>
-#include <stdint.h>
+#include "ao/kernel.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-typedef enum ao_dtype {
-  AO_F32 = 0,
-  AO_F16 = 1,
-  AO_BF16 = 2,
-  AO_F8E4M3 = 3,
-  AO_F8E5M2 = 4,
-  AO_I8 = 5,
-  AO_U8 = 6,
-  AO_I32 = 7,
-  AO_I64 = 8,
-  AO_BOOL = 9,
-} ao_dtype;
-
 // Instruction sets a build carries; the best one the machine has is chosen when a context is made.
 typedef enum ao_isa { AO_ISA_PORTABLE = 0, AO_ISA_AVX2 = 1, AO_ISA_AVX512 = 2 } ao_isa;
-
-// What a kernel may use while it runs: threads, scratch memory, the chosen ISA, and a place for its error.
-typedef struct ao_ctx ao_ctx;
 
 // threads 0 = min(affinity, cgroup quota, cores); isa NULL or "" = the best of this machine. On failure returns NULL and
 // writes the reason to err.
@@ -39,10 +22,10 @@ const char* ao_isa_name(ao_isa isa);
 
 // Runs fn(arg, begin, end, thread) over [0, n) in chunks of at most `chunk`, taken from one atomic counter; the caller is
 // thread 0. Runs inline where n <= chunk. fn must not fail or call ao_parallel_for.
-typedef void (*ao_range_fn)(void* arg, int64_t begin, int64_t end, int thread);
 void ao_parallel_for(ao_ctx* ctx, int64_t n, int64_t chunk, ao_range_fn fn, void* arg);
 
-// 64-byte aligned memory that lives until ao_ctx_reset; several calls give separate blocks; NULL where there is none left.
+// 64-byte aligned memory that lives until ao_ctx_reset; several calls give separate blocks; NULL where there is none
+// left.
 // For the stream's own thread, not inside ao_parallel_for.
 void* ao_scratch(ao_ctx* ctx, size_t bytes);
 
@@ -59,10 +42,10 @@ void ao_ctx_reset(ao_ctx* ctx);
 #define I(n) int64_t n;
 #define F(n) double n;
 #define V(n, count) int64_t n[count];
-#define AO_FN(name, fields)                 \
-  typedef struct ao_##name##_args {         \
-    fields                                  \
-  } ao_##name##_args;                       \
+#define AO_FN(name, fields)                                                                                            \
+  typedef struct ao_##name##_args {                                                                                    \
+    fields                                                                                                             \
+  } ao_##name##_args;                                                                                                  \
   int ao_cpu_##name(const ao_##name##_args* a, ao_ctx* ctx);
 #include "../../exports.inc"
 #undef AO_FN
@@ -74,24 +57,9 @@ void ao_ctx_reset(ao_ctx* ctx);
 #undef V
 
 // --- the table behind the binding ---
-// One field of a record: kind 'i' IN, 'o' OUT, 'b' INOUT, 'n' int64, 'f' double, 'v' int64 array of `count` values.
-typedef struct ao_field {
-  const char* name;
-  char kind;
-  int count;
-} ao_field;
-
-typedef struct ao_entry {
-  const char* name;
-  const ao_field* fields;
-  int field_count;
-  int record_length;  // doubles in a record
-  int (*run)(const double* record, ao_ctx* ctx);
-} ao_entry;
-
 const ao_entry* ao_cpu_entries(int* count);
-// FNV-1a (64 bit) as 16 hex digits over the text "AO_FN(<name>, <fields>)\n" of all rows in order, white space between tokens as
-// one space; the TypeScript side was generated from rows with the same hash.
+// FNV-1a (64 bit) as 16 hex digits over the text "AO_FN(<name>, <fields>)\n" of all rows in order, white space between
+// tokens as one space; the TypeScript side was generated from rows with the same hash.
 const char* ao_cpu_abi_hash(void);
 
 #ifdef __cplusplus

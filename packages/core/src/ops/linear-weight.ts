@@ -3,16 +3,20 @@
 // activation: exact = float32 x; int8-group = x in symmetric int8 per min(32, group) values, scale amax/127;
 // int8-token = per row, symmetric, scale amax/127.5; int8-token-asym = per row with zero point (torchao's 8da4w).
 import type { DType } from '../dtype.ts';
-import { int32 } from '../dtypes/index.ts';
+import { float32, int32 } from '../dtypes/index.ts';
 import { override, type OverrideEntry } from '../extension.ts';
 import type { Kind } from '../kind.ts';
 import { defineOp } from '../op.ts';
 import type { WeightFormat, WeightParts } from '../packed.ts';
 import { scope } from '../scope.ts';
 import { type Tensor, Wrapped } from '../tensor.ts';
+import { add, mul, sub } from './binary.ts';
 import { requireDtype, requireFloat, requireShape, shapeError } from './checks.ts';
+import { cast } from './copy.ts';
 import { embedding } from './embedding.ts';
 import { linear } from './matmul.ts';
+import { unpackInt4 } from './quant/int4.ts';
+import { reshape, slice } from './views.ts';
 
 function checkParts(op: string, codes: Tensor, scale: Tensor | undefined, zero: Tensor | undefined, f: WeightFormat): void {
   if (f.K % f.groupSize !== 0) {
@@ -47,6 +51,17 @@ export const embeddingWeight = /*@__PURE__*/ defineOp<
     checkParts('embedding_weight', codes, scale, zero, f);
     requireDtype('embedding_weight', 'indices', indices, [int32]);
     return { shape: [...indices.shape, f.K], dtype };
+  },
+  decompose(codes, scale, zero, indices, f, dtype) {
+    const groups = f.K / f.groupSize;
+    const perGroup = (t: Tensor): Tensor => reshape(cast(embedding(t, indices), float32), [...indices.shape, groups, 1]);
+    const rows = embedding(codes, indices);
+    const plain = f.code === 'int4' ? slice(unpackInt4(rows), indices.ndim, 0, f.K) : rows;
+    let w = reshape(cast(plain, float32), [...indices.shape, groups, f.groupSize]);
+    if (zero !== undefined && f.zeroDomain === 'int') w = sub(w, perGroup(zero));
+    if (scale !== undefined) w = mul(w, perGroup(scale));
+    if (zero !== undefined && f.zeroDomain === 'float') w = add(w, perGroup(zero));
+    return cast(reshape(w, [...indices.shape, f.K]), dtype);
   },
 });
 

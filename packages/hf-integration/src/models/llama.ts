@@ -175,11 +175,12 @@ class LlamaMLP extends Module {
   };
 }
 
+// The order of fields is the order of names in files: as in transformers.
 class LlamaDecoderLayer extends Module {
-  input_layernorm: RMSNorm;
   self_attn: LlamaAttention;
-  post_attention_layernorm: RMSNorm;
   mlp: LlamaMLP;
+  input_layernorm: RMSNorm;
+  post_attention_layernorm: RMSNorm;
 
   constructor(config: LlamaConfig, weight: Weight, layer: number) {
     super();

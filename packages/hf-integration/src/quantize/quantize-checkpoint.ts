@@ -7,17 +7,14 @@ import {
   dtypeBySafetensors,
   keep,
   planShards,
-  type RawArray,
   type Runtime,
   type SafetensorsItem,
   safetensorsIndex,
   scope,
-  type Tensor,
   type TensorFile,
-  type Wrapped,
   writeSafetensors,
 } from '@ao/core';
-import type { TensorPlan } from '@ao/quantization';
+import { computeError, type QuantizeReport, type TensorPlan } from '@ao/quantization';
 import { autoRuntime } from '../auto-runtime.ts';
 import { readModelConfig } from '../config/model-config.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
@@ -26,14 +23,12 @@ import { createFile, writeText } from '../files/node-file.ts';
 import { PIECE, readTensor } from '../files/read-tensor.ts';
 import { Spool } from '../files/spool.ts';
 import { stage } from '../files/stage.ts';
-import { type Storing, storing, storingPlain, withParts } from '../files/stored.ts';
+import { fileMetadata, flattened, ownersOf, type Storing, storingPlain } from '../files/stored.ts';
 import { checkNames } from '../load/check-names.ts';
 import { familyOf, type ModelFamily, type Outline } from '../models/family.ts';
 import type { OnProgress } from '../progress.ts';
-import { fileMetadata } from '../save-pretrained.ts';
 import { planQuantization } from './plan.ts';
-import { type Outcome, type QuantizationReport, report } from './report.ts';
-import { sqnr } from './sqnr.ts';
+import { type Outcome, report } from './report.ts';
 import { tensorPlans } from './tensor-plans.ts';
 import { type TorchAoConfig, torchAoConfigToJson } from './torchao-config.ts';
 
@@ -54,7 +49,7 @@ export async function quantizeCheckpoint(
   folder: string,
   output: string,
   options: QuantizeCheckpointOptions,
-): Promise<QuantizationReport> {
+): Promise<QuantizeReport> {
   const { quantizationConfig: quantization, device = 'auto', onProgress, signal, maxShardSize = SHARD } = options;
   const { family, outline } = await readOutline(folder);
   const plan = planQuantization(outline, quantization);
@@ -84,7 +79,7 @@ export async function quantizeCheckpoint(
     await writeConfig(folder, staged.folder, { quantization_config: torchAoConfigToJson(quantization) });
     signal?.throwIfAborted();
     await staged.commit();
-    return report(plan, plans, work.outcomes);
+    return report(outline, plan, plans, work.outcomes, false);
   } catch (error) {
     await spool.remove();
     await staged.abort();
@@ -122,36 +117,32 @@ class Work {
   }
 
   async take(name: string, plan: TensorPlan | undefined): Promise<void> {
+    const { dtype: stored, shape } = this.#file.entry(name);
+    const dtype = dtypeBySafetensors(stored).name;
     const bytesBefore = sizeOf(this.#file, name);
     if (!plan) {
-      const { dtype, shape } = this.#file.entry(name);
-      this.stored.set(name, storingPlain(name, dtype, shape));
-      this.outcomes.set(name, { bytesBefore, bytesAfter: bytesBefore });
+      this.stored.set(name, storingPlain(name, stored, shape));
+      this.outcomes.set(name, { dtype, bytesBefore, bytesAfter: bytesBefore, sqnr: null });
       return;
     }
     const weight = keep(await readTensor(this.#rt, this.#file, name, { device: this.#device }));
     const quantized = keep(scope(() => plan.quantize(weight)));
-    const db = await sqnr(weight, quantized);
+    const sqnr = await computeError(weight, quantized);
     weight.dispose();
-    const stored = storing(name, quantized);
-    this.stored.set(name, stored);
-    let bytesAfter = 0;
-    for (const [key, part] of stored.partOf) {
-      const bytes = await partBytes(quantized, part);
-      bytesAfter += bytes.byteLength;
-      await this.#spool.write(key, bytes);
-    }
+    await flattened(name, quantized, async (tensors, metadata) => {
+      const items: SafetensorsItem[] = [];
+      let bytesAfter = 0;
+      for (const [key, part] of tensors) {
+        const { buffer, byteOffset, byteLength } = await part.bits();
+        await this.#spool.write(key, new Uint8Array(buffer, byteOffset, byteLength));
+        items.push({ name: key, dtype: part.dtype.safetensors, shape: part.shape });
+        bytesAfter += byteLength;
+      }
+      this.stored.set(name, { items, metadata });
+      this.outcomes.set(name, { dtype, bytesBefore, bytesAfter, sqnr });
+    });
     quantized.dispose();
-    this.outcomes.set(name, { bytesBefore, bytesAfter, sqnr: db });
   }
-}
-
-function partBytes(t: Tensor, part: string): Promise<Uint8Array> {
-  const read = async (dense: Tensor): Promise<Uint8Array> => {
-    const { buffer, byteOffset, byteLength } = (await dense.bits()) as RawArray;
-    return new Uint8Array(buffer, byteOffset, byteLength);
-  };
-  return part === '' ? read(t) : withParts(t as Wrapped, (parts) => read(parts[part]!));
 }
 
 async function writeFiles(
@@ -163,8 +154,7 @@ async function writeFiles(
   onProgress: OnProgress | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const owner = new Map<string, string>();
-  for (const [name, { items }] of stored) for (const item of items) owner.set(item.name, name);
+  const owner = ownersOf(stored);
   const shards = planShards<SafetensorsItem>(
     [...stored.values()].flatMap((s) => s.items),
     maxShardSize,
@@ -180,7 +170,7 @@ async function writeFiles(
         onProgress?.({ phase: 'save', name: owner.get(name)!, loaded, total });
       }
     };
-    const metadata = fileMetadata(items, owner, stored, true);
+    const metadata = fileMetadata(items, owner, stored);
     await writeSafetensors(await createFile(join(output, file)), items, ({ name }) => bytes(name), {
       metadata,
       ...(signal === undefined ? {} : { signal }),

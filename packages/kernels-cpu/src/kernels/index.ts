@@ -5,6 +5,7 @@ import { elementwise } from './elementwise.ts';
 import { linearKernels } from './linear.ts';
 import { movement } from './movement.ts';
 import { cpuPacker } from './packer.ts';
+import { quantizeKernels } from './quantize.ts';
 import { rowKernels } from './rows.ts';
 
 export const cpuEntries = (): Entry[] => [
@@ -13,5 +14,6 @@ export const cpuEntries = (): Entry[] => [
   ...rowKernels(),
   ...decoderKernels(),
   ...linearKernels(),
+  ...quantizeKernels(),
   packer('cpu', cpuPacker),
 ];

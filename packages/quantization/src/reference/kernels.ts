@@ -15,7 +15,6 @@ import {
   dequantizeAffineNoZeroPoint,
   dequantizeAffineTinygemm,
   encodeArray,
-  int4RowQuantizeZp,
   intMm,
   type KernelEntry,
   kernel,
@@ -26,6 +25,7 @@ import {
   quantizeAffine,
   quantizeAffineNoZeroPoint,
   quantizeAffineTinygemm,
+  quantizeInt4,
   store,
   storeRaw,
   type Tensor,
@@ -151,11 +151,14 @@ const groupKernels = (): KernelEntry[] => [
     storeRaw(codes, r.codes);
     store(scale, r.scale);
   }),
-  kernel(int4RowQuantizeZp, 'reference', ([codes, scale, zero], x, groupSize) => {
+  kernel(quantizeInt4, 'reference', ([qdata, scale, zero], x, groupSize) => {
     const r = int4Row(valuesOf(x), groupSize);
-    storeRaw(codes, r.codes);
-    store(scale, r.scale);
-    store(zero, r.zero);
+    const [groups, n] = scale.shape as [number, number];
+    const flip = (values: Float32Array): Float32Array =>
+      values.map((_, i) => values[(i % n) * groups + Math.floor(i / n)] as number);
+    storeRaw(qdata, packNibbles(r.codes));
+    store(scale, flip(r.scale));
+    store(zero, flip(r.zero));
   }),
   kernel(packInt4, 'reference', (out, codes) => storeRaw(out, packNibbles(valuesOf(codes)))),
   kernel(unpackInt4, 'reference', (out, packed) => storeRaw(out, unpackNibbles(valuesOf(packed)))),

@@ -1,6 +1,6 @@
 // Shared arithmetic of the reference kernels: values in float32, and a function that rounds to a tensor's dtype, as torch
 // does after each operation.
-import { blockGrid, type DType } from '@ao/core';
+import { blockGrid, blockRun, type DType } from '@ao/core';
 
 export { roundHalfEven } from '@ao/core';
 
@@ -39,10 +39,9 @@ export interface Blocks {
 
 export function blocksOf(op: string, shape: readonly number[], blockSize: readonly number[]): Blocks {
   const { grid, count } = blockGrid(op, shape, blockSize);
-  const first = blockSize.findIndex((b) => b > 1);
-  const runs = first < 0 || blockSize.every((b, i) => i <= first || b === shape[i]);
+  const run = blockRun(shape, blockSize);
+  if (run > 0) return { count, run, map: null };
   const numel = shape.reduce((a, b) => a * b, 1);
-  if (runs) return { count, run: count === 0 ? 1 : numel / count, map: null };
   return { count, run: 0, map: blockMap(shape, blockSize, grid, numel) };
 }
 

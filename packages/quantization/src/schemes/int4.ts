@@ -5,13 +5,14 @@ import {
   chooseQparamsAndQuantizeAffineHqq,
   contiguous,
   type Dense,
+  type DType,
   type Entry,
   type Extension,
-  int4RowQuantizeZp,
   int8,
   int32,
   packInt4,
   quantizeAffineTinygemm,
+  quantizeInt4,
   sub,
   type Tensor,
   transpose,
@@ -29,22 +30,29 @@ import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type W
 
 export type Int4Algorithm = 'row' | 'tinygemm' | 'hqq';
 
-/** uint8 codes 0..15 as signed ones. */
-const centered = (codes: Tensor): Tensor => cast(sub(cast(codes, int32), 8), int8);
+interface Parts {
+  readonly qdata: Tensor;
+  readonly scale: Tensor;
+  readonly zero_point: Tensor;
+}
 
-const algorithms: Record<Int4Algorithm, (w: Dense, group: number) => [codes: Tensor, scale: Tensor, zero: Tensor]> = {
-  row: int4RowQuantizeZp,
+/** From uint8 codes 0..15 [N, K] and parameters [N, K / g]. */
+function partsOf(codes: Tensor, scale: Tensor, zero: Tensor, dtype: DType): Parts {
+  const flip = (t: Tensor): Tensor => contiguous(transpose(cast(t, dtype), 0, 1));
+  return { qdata: packInt4(cast(sub(cast(codes, int32), 8), int8)), scale: flip(scale), zero_point: flip(zero) };
+}
+
+const algorithms: Record<Int4Algorithm, (w: Dense, group: number) => Parts> = {
+  row: (w, group) => {
+    const [qdata, scale, zero_point] = quantizeInt4(w, group);
+    return { qdata, scale, zero_point };
+  },
   tinygemm: (w, group) => {
-    const [scale, zero] = chooseQparamsAffineTinygemm(w, 'ASYMMETRIC', [1, group], 'uint4', {
-      eps: 1e-6,
-      keepdim: true,
-    });
-    return [centered(quantizeAffineTinygemm(w, [1, group], scale, zero, 'uint4')), scale, zero];
+    const options = { eps: 1e-6, keepdim: true };
+    const [scale, zero] = chooseQparamsAffineTinygemm(w, 'ASYMMETRIC', [1, group], 'uint4', options);
+    return partsOf(quantizeAffineTinygemm(w, [1, group], scale, zero, 'uint4'), scale, zero, w.dtype);
   },
-  hqq: (w, group) => {
-    const [codes, scale, zero] = chooseQparamsAndQuantizeAffineHqq(w, 4, group);
-    return [centered(codes), scale, zero];
-  },
+  hqq: (w, group) => partsOf(...chooseQparamsAndQuantizeAffineHqq(w, 4, group), w.dtype),
 };
 
 /** An Int4Tensor [N, K] in groups of `groupSize` columns. */
@@ -54,15 +62,8 @@ export function int4FromHp(
   algorithm: Int4Algorithm = 'row',
   activation: Activation = 'exact',
 ): Int4Tensor {
-  const [codes, scale, zero] = algorithms[algorithm](weight, groupSize);
-  const flip = (t: Tensor): Tensor => contiguous(transpose(cast(t, weight.dtype), 0, 1));
-  const parts = { qdata: packInt4(codes), scale: flip(scale), zero_point: flip(zero) };
-  return int4Kind.make(
-    parts,
-    { blockSize: [1, groupSize], activationDtype: 'bfloat16', activation },
-    weight.shape,
-    weight.dtype,
-  );
+  const attrs = { blockSize: [1, groupSize], activationDtype: 'bfloat16', activation };
+  return int4Kind.make({ ...algorithms[algorithm](weight, groupSize) }, attrs, weight.shape, weight.dtype);
 }
 
 function planOf(

@@ -9,6 +9,13 @@ export interface Grid {
   readonly count: number;
 }
 
+/** Length of a block where blocks are runs of the flat tensor, else 0. */
+export function blockRun(shape: readonly number[], blockSize: readonly number[]): number {
+  const first = blockSize.findIndex((b) => b > 1);
+  const runs = first < 0 || blockSize.every((b, i) => i <= first || b === shape[i]);
+  return runs ? blockSize.reduce((a, b) => a * b, 1) : 0;
+}
+
 /** Throws ERR_AO_SHAPE naming the dimension where blockSize does not divide the shape. */
 export function blockGrid(op: string, shape: readonly number[], blockSize: readonly number[]): Grid {
   if (shape.length !== blockSize.length) {

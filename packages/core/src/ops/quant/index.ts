@@ -1,5 +1,5 @@
 // Quantization primitives with torchao's names and numbers.
-export { blockGrid, type Grid } from './blocks.ts';
+export { blockGrid, blockRun, type Grid } from './blocks.ts';
 export * from './choose.ts';
 export {
   type Dequantize,

@@ -1,44 +1,46 @@
 // int4 weights as torchao's Int4Tensor has them: quantization of groups of a row, and codes two to a byte.
+import type { DType } from '../../dtype.ts';
 import { float32, int8, int32, uint8 } from '../../dtypes/index.ts';
 import { defineOp } from '../../op.ts';
 import type { Tensor } from '../../tensor.ts';
 import { add, div, ge, lt, maximum, mul, sub, where } from '../binary.ts';
 import { requireDtype, requireFloat, requireNdim, shapeError } from '../checks.ts';
-import { cast, cat } from '../copy.ts';
+import { cast, cat, clone } from '../copy.ts';
 import { amax, amin } from '../reduce.ts';
 import { clamp, floor, round } from '../unary.ts';
-import { reshape, slice } from '../views.ts';
+import { reshape, slice, transpose } from '../views.ts';
 
-/** codes -8..7 int8 [N, K]; scale and zero point float32 [N, K / groupSize] with w = q * scale + zero. */
-export const int4RowQuantizeZp = /*@__PURE__*/ defineOp<
-  [input: Tensor, groupSize: number],
-  [codes: Tensor, scale: Tensor, zeroPoint: Tensor]
->('int4_row_quantize_zp', {
-  meta(x, groupSize) {
-    requireFloat('int4_row_quantize_zp', 'input', x);
-    requireNdim('int4_row_quantize_zp', 'input', x, 2);
+/**
+ * An Int4Tensor's parts from x [N, K], in float32 and then in `scaleDtype` (x's unless given):
+ *   scale = max(max - min, 1e-6) / 15, zero = min + 8 scale, q = clamp(round((x - min) / scale), 0, 15) - 8
+ * qdata int8 [N, K / 2], scale and zero point [K / groupSize, N] with x ~ q * scale + zero.
+ */
+export const quantizeInt4 = /*@__PURE__*/ defineOp<
+  [input: Tensor, groupSize: number, scaleDtype?: DType],
+  [qdata: Tensor, scale: Tensor, zeroPoint: Tensor]
+>('quantize_int4', {
+  meta(x, groupSize, scaleDtype = x.dtype) {
+    requireFloat('quantize_int4', 'input', x);
+    requireNdim('quantize_int4', 'input', x, 2);
     const [n, k] = x.shape as [number, number];
-    if (k % groupSize !== 0)
+    if (!(groupSize > 0) || groupSize % 2 !== 0 || k % groupSize !== 0) {
       throw shapeError(
-        'int4_row_quantize_zp',
+        'quantize_int4',
         `the group size ${groupSize} does not divide ${k} columns`,
-        'use a divisor',
+        'use an even divisor',
       );
-    const shape = [n, k / groupSize];
-    return [
-      { shape: x.shape, dtype: int8 },
-      { shape, dtype: float32 },
-      { shape, dtype: float32 },
-    ];
+    }
+    const params = { shape: [k / groupSize, n], dtype: scaleDtype };
+    return [{ shape: [n, k / 2], dtype: int8 }, params, params];
   },
-  decompose(input, groupSize) {
+  decompose(input, groupSize, scaleDtype = input.dtype) {
     const w = reshape(cast(input, float32), [-1, groupSize]);
     const low = amin(w, 1, true);
     const scale = div(maximum(sub(amax(w, 1, true), low), 1e-6), 15);
-    const zero = add(low, mul(scale, 8));
-    const codes = sub(clamp(round(div(sub(w, low), scale)), 0, 15), 8);
-    const shape = [input.shape[0] as number, -1];
-    return [reshape(cast(codes, int8), input.shape), reshape(scale, shape), reshape(zero, shape)];
+    const codes = cast(sub(clamp(round(div(sub(w, low), scale)), 0, 15), 8), int8);
+    const flip = (t: Tensor): Tensor =>
+      clone(transpose(cast(reshape(t, [input.shape[0] as number, -1]), scaleDtype), 0, 1));
+    return [packInt4(reshape(codes, input.shape)), flip(scale), flip(add(low, mul(scale, 8)))];
   },
 });
 
