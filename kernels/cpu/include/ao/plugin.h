@@ -12,7 +12,7 @@
 
 // What the stream lends a library.
 typedef struct ao_host {
-  size_t size;  // of this struct, so that it may grow
+  size_t size; // of this struct, so that it may grow
   int (*threads)(const ao_ctx* ctx);
   // fn over [0, n) in chunks of at most `chunk`; see ao_parallel_for in ao.h.
   void (*parallel_for)(ao_ctx* ctx, int64_t n, int64_t chunk, ao_range_fn fn, void* arg);
@@ -33,11 +33,11 @@ typedef const ao_entry* (*ao_plugin_open_fn)(const ao_host* host, int* count);
 
 static const ao_host* ao_plugin_host;
 
-#define AO_PLUGIN(table)                                                              \
-  AO_PLUGIN_EXPORT const ao_entry* ao_plugin_open_1(const ao_host* host, int* count) { \
-    ao_plugin_host = host;                                                            \
-    *count = (int)(sizeof table / sizeof table[0]);                                   \
-    return table;                                                                     \
+#define AO_PLUGIN(table)                                                                                               \
+  AO_PLUGIN_EXPORT const ao_entry* ao_plugin_open_1(const ao_host* host, int* count) {                                 \
+    ao_plugin_host = host;                                                                                             \
+    *count = (int)(sizeof table / sizeof table[0]);                                                                    \
+    return table;                                                                                                      \
   }
 
 static inline int ao_plugin_fail(ao_ctx* ctx, const char* reason) {
