@@ -10,15 +10,21 @@ export interface AutoRuntimeOptions {
 
 export interface Finding {
   readonly package: string;
+  /** The device that it gives. */
+  readonly backend?: string;
   readonly loaded: boolean;
   /** Why not. */
   readonly reason?: string;
 }
 
-type Load = () => Promise<Extension>;
+interface Optional {
+  readonly package: string;
+  readonly backend?: string;
+  load(): Promise<Extension>;
+}
 
 // literal imports, so that bundlers see them
-const OPTIONAL: readonly { readonly package: string; readonly backend?: string; readonly load: Load }[] = [
+const OPTIONAL: readonly Optional[] = [
   { package: '@ao/quantization', load: async () => (await import('@ao/quantization')).quantization() },
   { package: '@ao/kernels-cpu', backend: 'cpu', load: async () => (await import('@ao/kernels-cpu')).cpu() },
 ];
@@ -32,44 +38,58 @@ export async function probeRuntime(
   options: AutoRuntimeOptions = {},
 ): Promise<{ runtime: Runtime; findings: readonly Finding[] }> {
   const { device = 'auto', log } = options;
-  const findings: Finding[] = [];
+  const findings = new Map<string, Finding>();
   const use: Extension[] = [hfIntegration()];
-  const backends: Extension[] = [];
   for (const { package: name, backend, load } of OPTIONAL) {
-    if (backend !== undefined && (device === 'reference' || disabled())) {
-      findings.push({
-        package: name,
-        loaded: false,
-        reason: disabled() ? 'AO_NATIVE=0' : `device '${device}' was asked for`,
-      });
+    const finding = { package: name, ...(backend === undefined ? {} : { backend }) };
+    const refuse = (reason: string): unknown => findings.set(name, { ...finding, loaded: false, reason });
+    const unwanted = backend === undefined ? undefined : refusal(backend, device);
+    if (unwanted !== undefined) {
+      refuse(unwanted);
       continue;
     }
     try {
-      (backend === undefined ? use : backends).push(await load());
-      findings.push({ package: name, loaded: true });
+      const extension = await load();
+      findings.set(name, { ...finding, loaded: true });
+      use.push(device === backend ? extension : tolerant(extension, (error) => refuse(error.message)));
     } catch (error) {
-      findings.push({ package: name, loaded: false, reason: (error as Error).message });
+      if (device === backend) throw error;
+      refuse((error as Error).message);
     }
   }
-  const make = (extensions: readonly Extension[]): Promise<Runtime> =>
-    createRuntime({ use: extensions, ...(device === 'auto' ? {} : { device }), ...(log === undefined ? {} : { log }) });
-  try {
-    return { runtime: await make([...use, ...backends]), findings };
-  } catch (error) {
-    if (device !== 'auto' || backends.length === 0) throw error;
-    const reason = (error as Error).message;
-    for (const [i, f] of findings.entries()) {
-      if (f.loaded && OPTIONAL[i]?.backend !== undefined) findings[i] = { package: f.package, loaded: false, reason };
-    }
-    log?.({
-      level: 'warn',
-      code: 'no-native',
-      message: `the native backend did not load; running on the slow reference backend. ${reason}`,
-    });
-    return { runtime: await make(use), findings };
+  const runtime = await createRuntime({
+    use,
+    ...(device === 'auto' ? {} : { device }),
+    ...(log === undefined ? {} : { log }),
+  });
+  const all = [...findings.values()];
+  const failed = all.filter((f) => f.backend !== undefined && !f.loaded);
+  if (device === 'auto' && runtime.device === 'reference' && process.env['AO_NATIVE'] !== '0') {
+    const reasons = failed.map((f) => `${f.backend}: ${f.reason}`).join('; ');
+    const message = `no native backend loaded, running on the slow reference backend. ${reasons}`;
+    runtime.say({ level: 'warn', code: 'no-native', message });
   }
+  return { runtime, findings: all };
 }
 
-function disabled(): boolean {
-  return globalThis.process?.env?.['AO_NATIVE'] === '0';
+function refusal(backend: string, device: string): string | undefined {
+  if (process.env['AO_NATIVE'] === '0') return 'AO_NATIVE=0';
+  return device === 'auto' || device === backend ? undefined : `device '${device}' was asked for`;
+}
+
+/** The extension, whose backend may be absent: then its kernels have nothing to run on, and all else works. */
+function tolerant(extension: Extension, refuse: (error: Error) => void): Extension {
+  const { open } = extension;
+  if (!open) return extension;
+  return {
+    ...extension,
+    async open(rt) {
+      try {
+        return await open.call(extension, rt);
+      } catch (error) {
+        refuse(error as Error);
+        return undefined;
+      }
+    },
+  };
 }

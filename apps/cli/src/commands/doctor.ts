@@ -3,14 +3,28 @@ import { cpus, totalmem } from 'node:os';
 import { probeRuntime } from '@ao/hf-integration';
 import { bytes, print, printJson } from '../output.ts';
 
+interface BackendState {
+  readonly name: string;
+  readonly available: boolean;
+  /** The one that is used unless another is asked for. */
+  readonly default?: boolean;
+  readonly info?: Readonly<Record<string, unknown>>;
+  readonly reason?: string;
+}
+
 export async function doctor(options: { readonly json?: boolean }): Promise<void> {
   const notes: string[] = [];
   const { runtime, findings } = await probeRuntime({ log: ({ message }) => notes.push(message) });
-  const backends = runtime.devices.map((device) => ({
-    name: device,
-    default: device === runtime.device,
-    info: runtime.backend(device).info(),
+  const backends: BackendState[] = runtime.devices.map((name) => ({
+    name,
+    available: true,
+    default: name === runtime.device,
+    info: runtime.backend(name).info(),
   }));
+  for (const { backend, loaded, reason } of findings) {
+    if (backend !== undefined && !loaded)
+      backends.push({ name: backend, available: false, reason: reason ?? 'unknown' });
+  }
   await runtime.close();
   const machine = {
     node: process.version,
@@ -19,25 +33,21 @@ export async function doctor(options: { readonly json?: boolean }): Promise<void
     cores: cpus().length,
     memoryBytes: totalmem(),
   };
-  const environment = Object.fromEntries(
-    ['AO_ISA', 'AO_NUM_THREADS', 'AO_NATIVE'].flatMap((name) =>
-      process.env[name] === undefined ? [] : [[name, process.env[name]]],
-    ),
-  );
+  const settings = Object.entries(process.env).filter(([name]) => /^AO_[A-Z]+(_[A-Z]+)*$/.test(name));
   if (options.json) {
-    printJson({ machine, backends, packages: findings, environment, notes });
+    printJson({ machine, backends, packages: findings, settings: Object.fromEntries(settings), notes });
     return;
   }
-  print(
-    `machine    ${machine.cpu}, ${machine.cores} cores, ${bytes(machine.memoryBytes)}, ${machine.platform}, Node ${machine.node}`,
-  );
-  for (const backend of backends) {
-    print(`backend    ${backend.name}${backend.default ? ' (default)' : ''}`);
-    for (const [key, value] of Object.entries(backend.info)) print(`           ${key}: ${show(value)}`);
+  const { cpu, cores, memoryBytes, platform, node } = machine;
+  print(`machine    ${cpu}, ${cores} cores, ${bytes(memoryBytes)}, ${platform}, Node ${node}`);
+  for (const { name, available, default: chosen, info, reason } of backends) {
+    print(
+      `backend    ${name}: ${available ? `available${chosen ? ', used by default' : ''}` : `not available: ${reason}`}`,
+    );
+    for (const [key, value] of Object.entries(info ?? {})) print(`           ${key}: ${show(value)}`);
   }
-  for (const { package: name, loaded, reason } of findings)
-    print(`package    ${name}: ${loaded ? 'loaded' : `not used: ${reason}`}`);
-  for (const [name, value] of Object.entries(environment)) print(`setting    ${name}=${value}`);
+  for (const { package: name, loaded, reason } of findings) print(`package    ${name}: ${loaded ? 'loaded' : reason}`);
+  for (const [name, value] of settings) print(`setting    ${name}=${value}`);
   for (const note of notes) print(`note       ${note}`);
 }
 

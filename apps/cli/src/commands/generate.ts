@@ -41,8 +41,8 @@ export async function generate(name: string, options: Options): Promise<void> {
     if (!options.json) for await (const { text } of run) process.stdout.write(text);
     const result = await run;
     if (options.json) {
-      const { promptIds, ids, text, finishReason, prefillTokensPerSecond, decodeTokensPerSecond } = result;
-      printJson({ promptIds, ids, text, finishReason, prefillTokensPerSecond, decodeTokensPerSecond });
+      const { promptIds, ids, text, prefillTokensPerSecond, decodeTokensPerSecond } = result;
+      printJson({ promptIds, ids, text, prefillTokensPerSecond, decodeTokensPerSecond });
     } else process.stdout.write('\n');
   } finally {
     await close();

@@ -1,5 +1,7 @@
 // Generation: one run of generate. Iterate it for pieces as they come, or await it for the whole; both may be done.
 
+import { AoError } from '@ao/core';
+
 export interface Piece {
   readonly id: number;
   /** What this id adds to the text; '' without a tokenizer and inside a character. */
@@ -54,7 +56,12 @@ export class Generation implements AsyncIterable<Piece>, PromiseLike<GenerationR
     } finally {
       if (!done) {
         await pieces.return(undefined as never);
-        this.#settle?.reject(new Error('the generation was left before its end'));
+        this.#settle?.reject(
+          new AoError('ERR_AO_STREAM', 'the generation was left before its end', {
+            op: 'generate',
+            fix: 'iterate to the end',
+          }),
+        );
       }
     }
   }

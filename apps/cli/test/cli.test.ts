@@ -1,0 +1,163 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ao, json, start } from './run.ts';
+
+const reference = JSON.parse(
+  await readFile(fileURLToPath(new URL('../../stories-7m/reference.json', import.meta.url)), 'utf8'),
+) as { greedy: { prompt: number[]; tokens: number[] } };
+const { prompt, tokens } = reference.greedy;
+
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ao-cli-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('--json gives one object with the fields of its contract', () => {
+  test('generate', async () => {
+    const result = await json(
+      'generate',
+      'stories-7m',
+      '--prompt-ids',
+      prompt.join(','),
+      '--max-tokens',
+      '6',
+      '--temperature',
+      '0',
+    );
+    expect(result).toMatchObject({ promptIds: prompt, ids: tokens.slice(0, 6) });
+    expect(typeof result['text']).toBe('string');
+    expect(result['prefillTokensPerSecond']).toBeGreaterThan(0);
+    expect(result['decodeTokensPerSecond']).toBeGreaterThan(0);
+  });
+
+  test('eval', async () => {
+    const text = join(folder, 'text.txt');
+    await writeFile(
+      text,
+      'Once upon a time there was a little fox who lived in a big forest with his mother and his father.',
+    );
+    const args = ['eval', 'stories-7m', '--text', text, '--window', '16', '--windows', '1'];
+    const float = await json(...args);
+    expect(float).toEqual({ crossEntropy: expect.any(Number), perplexity: expect.any(Number), tokens: 16 });
+    expect(float['perplexity']).toBeCloseTo(Math.exp(float['crossEntropy'] as number), 9);
+    const int4 = await json(...args, '--scheme', 'int4wo-32');
+    expect(int4['crossEntropy']).not.toBe(float['crossEntropy']);
+    expect(Math.abs((int4['crossEntropy'] as number) - (float['crossEntropy'] as number))).toBeLessThan(0.2);
+  });
+
+  test('quantize, inspect, generate from the folder', async () => {
+    const out = join(folder, 'q');
+    const report = await json(
+      'quantize',
+      'stories-7m',
+      '--scheme',
+      'int8wo',
+      '--rule',
+      're:.*down_proj=none',
+      '--rule',
+      'lm_head=int8wo',
+      '-o',
+      out,
+    );
+    const rows = report['rows'] as { fqn: string; scheme: string | null }[];
+    expect(rows.find((r) => r.fqn === 'model.embed_tokens.weight')?.scheme).toBe('int8wo');
+    expect(rows.filter((r) => r.scheme === null).every((r) => r.fqn.includes('down_proj'))).toBe(true);
+    const { modules } = (await json('inspect', out)) as {
+      modules: { name: string; scheme: string; shape: number[]; bytes: number }[];
+    };
+    expect(modules.find((m) => m.name.endsWith('0.mlp.up_proj'))).toMatchObject({
+      scheme: 'int8wo',
+      shape: [768, 256],
+      bytes: 768 * 256 + 768 * 5,
+    });
+    expect(modules.find((m) => m.name.endsWith('0.mlp.down_proj'))).toMatchObject({ scheme: 'bfloat16' });
+    const { ids } = await json(
+      'generate',
+      out,
+      '--prompt-ids',
+      prompt.join(','),
+      '--max-tokens',
+      '3',
+      '--temperature',
+      '0',
+    );
+    expect(ids).toEqual(tokens.slice(0, 3));
+    const again = await ao('quantize', 'stories-7m', '--scheme', 'int8wo', '-o', out);
+    expect(again).toMatchObject({ code: 1, stdout: '' });
+    expect(again.stderr).toMatch(/holds a model already/);
+  });
+
+  test('bench and doctor', async () => {
+    const bench = await json(
+      'bench',
+      'stories-7m',
+      '--prompt-tokens',
+      '8',
+      '--new-tokens',
+      '2',
+      '--repeats',
+      '1',
+      '--threads',
+      '1',
+    );
+    expect(Object.keys(bench)).toEqual([
+      'prefillTokensPerSecond',
+      'decodeTokensPerSecond',
+      'weightBytes',
+      'peakRssBytes',
+    ]);
+    for (const value of Object.values(bench)) expect(value).toBeGreaterThan(0);
+    const doctor = await json('doctor');
+    expect(doctor['backends']).toContainEqual(expect.objectContaining({ name: 'reference' }));
+    expect(doctor['packages']).toContainEqual(expect.objectContaining({ package: '@ao/kernels-cpu' }));
+  });
+});
+
+test('a dry run writes nothing', async () => {
+  const report = await json('quantize', 'stories-7m', '--scheme', '8da4w-32', '--dry-run', '-o', join(folder, 'dry'));
+  expect(report['dryRun']).toBe(true);
+  expect(existsSync(join(folder, 'dry'))).toBe(false);
+});
+
+test('exit codes: 2 for wrong use, 1 for what cannot be done, with the fix on stderr and nothing on stdout', async () => {
+  const cases: [number, RegExp, string[]][] = [
+    [2, /unknown command/, ['frobnicate']],
+    [2, /is no folder/, ['inspect', 'no-such-model']],
+    [2, /needs -o FOLDER/, ['quantize', 'stories-7m', '--scheme', 'int8wo']],
+    [2, /needs --prompt/, ['generate', 'stories-7m']],
+    [2, /whole number/, ['generate', 'stories-7m', '--prompt-ids', '1,x']],
+    [
+      1,
+      /unknown scheme 'int9wo'/,
+      ['eval', 'stories-7m', '--text', fileURLToPath(import.meta.url), '--scheme', 'int9wo'],
+    ],
+    [1, /down_proj/, ['quantize', 'stories-7m', '--rule', '*down_proj=intx4-sym-512', '--dry-run']],
+  ];
+  for (const [code, message, args] of cases) {
+    const ran = await ao(...args);
+    expect(ran, args.join(' ')).toMatchObject({ code, stdout: '' });
+    expect(ran.stderr).toMatch(message);
+  }
+  const help = await ao('--help');
+  expect(help).toMatchObject({ code: 0, stderr: '' });
+  for (const name of ['quantize', 'generate', 'eval', 'inspect', 'bench', 'doctor'])
+    expect(help.stdout).toContain(name);
+});
+
+test('Ctrl-C leaves nothing broken', async () => {
+  const out = join(folder, 'interrupted');
+  // on the slow backend, so that there is time to interrupt
+  const { child, ran } = start(['quantize', 'stories-7m', '--scheme', 'int4wo-32', '-o', out], { AO_NATIVE: '0' });
+  while (!(await readdir(folder)).some((name) => name.startsWith('.interrupted')))
+    await new Promise((r) => setTimeout(r, 10));
+  child.kill('SIGINT');
+  const { code, stderr } = await ran;
+  expect(code).toBe(130);
+  expect(stderr).toMatch(/interrupted/);
+  expect((await readdir(folder)).filter((name) => name.includes('interrupted'))).toEqual([]);
+});
