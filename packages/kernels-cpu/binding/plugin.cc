@@ -17,8 +17,8 @@ bool well_described(const ao_entry& entry) {
   int length = 0;
   for (int i = 0; i < entry.field_count; i++) {
     const ao_field& field = entry.fields[i];
-    if (!field.name || !strchr("iobnfv", field.kind) || field.count < 1 || (field.kind != 'v' && field.count != 1))
-      return false;
+    if (!field.name || !field.kind || !strchr("iobnfv", field.kind)) return false;
+    if (field.count < 1 || (field.kind != 'v' && field.count != 1)) return false;
     length += field.count;
   }
   return length == entry.record_length;

@@ -187,14 +187,16 @@ describe('what cannot run is an error at the call', () => {
   it.each([
     ['length', '{"bad", fields, 2, 3, run}'],
     ['kind', '{"bad", wrong_kind, 1, 1, run}'],
+    ['kind of 0', '{"bad", no_kind, 1, 1, run}'],
     ['count', '{"bad", wrong_count, 1, 2, run}'],
     ['run', '{"bad", fields, 2, 2, nullptr}'],
     ['name', '{nullptr, fields, 2, 2, run}'],
   ])('refuses a description with a wrong %s', (what, row) => {
     const more = `static const ao_field wrong_kind[] = {{"out", 'x', 1}};
+      static const ao_field no_kind[] = {{"out", 0, 1}};
       static const ao_field wrong_count[] = {{"out", 'o', 2}};
-      static const void* used[] __attribute__((unused)) = {wrong_kind, wrong_count};`;
-    expect(call(library(`wrong-${what}`, more + table(row)), 'fine', 0, 0).message).toMatch(
+      static const void* used[] __attribute__((unused)) = {wrong_kind, no_kind, wrong_count};`;
+    expect(call(library(`wrong-${what.replaceAll(' ', '-')}`, more + table(row)), 'fine', 0, 0).message).toMatch(
       /kernel 1 is badly described/,
     );
   });

@@ -10,13 +10,14 @@
 #pragma once
 #include "ao/kernel.h"
 
-// What the stream lends a library.
+// What the stream lends a library: `ao_plugin_host->scratch(ctx, bytes)`.
 typedef struct ao_host {
   size_t size; // of this struct, so that it may grow
   int (*threads)(const ao_ctx* ctx);
-  // fn over [0, n) in chunks of at most `chunk`; see ao_parallel_for in ao.h.
+  // fn(arg, begin, end, thread) over [0, n) in chunks of at most `chunk`, on this thread (0) and others (below threads(ctx));
+  // returns when all is done. fn must not fail or use the context.
   void (*parallel_for)(ao_ctx* ctx, int64_t n, int64_t chunk, ao_range_fn fn, void* arg);
-  // 64-byte aligned memory until the kernel returns, null where memory is out.
+  // 64-byte aligned memory until the kernel returns, null where memory is out. Each call gives another block.
   void* (*scratch)(ao_ctx* ctx, size_t bytes);
   void (*fail)(ao_ctx* ctx, const char* reason);
 } ao_host;
