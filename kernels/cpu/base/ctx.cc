@@ -14,7 +14,7 @@
 namespace {
 constexpr size_t kAlign = 64, kSlack = 64, kFirstBlock = 1 << 16, kKeep = size_t{64} << 20;
 size_t round_up(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
-}  // namespace
+} // namespace
 
 extern "C" {
 
@@ -96,4 +96,4 @@ void ao_ctx_reset(ao_ctx* ctx) {
   }
 }
 
-}  // extern "C"
+} // extern "C"

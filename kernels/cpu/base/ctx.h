@@ -15,7 +15,7 @@ struct ao_ctx {
     char* data;
     size_t size;
   };
-  std::vector<Block> blocks;  // the last one is being filled
+  std::vector<Block> blocks; // the last one is being filled
   size_t used = 0;
 };
 
@@ -34,7 +34,8 @@ void parallel_for(ao_ctx* ctx, int64_t n, int64_t chunk, const Fn& fn) {
 template <class T>
 T* scratch(ao_ctx* ctx, int64_t count) {
   void* block = ao_scratch(ctx, static_cast<size_t>(count) * sizeof(T));
-  if (!block) ao_fail(ctx, "out of memory: a kernel needs %lld bytes of scratch", static_cast<long long>(count * sizeof(T)));
+  if (!block)
+    ao_fail(ctx, "out of memory: a kernel needs %lld bytes of scratch", static_cast<long long>(count * sizeof(T)));
   return static_cast<T*>(block);
 }
 
@@ -44,4 +45,4 @@ inline int64_t rows_per_chunk(int64_t work_per_row, int64_t work = 1 << 14) {
   return rows > 0 ? rows : 1;
 }
 
-}  // namespace ao
+} // namespace ao

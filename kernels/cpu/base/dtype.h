@@ -47,7 +47,7 @@ static inline uint32_t ao_round_small(float magnitude, int exponent, int mantiss
   const int bias = (1 << (exponent - 1)) - 1;
   const uint32_t u = ao_bits(magnitude);
   const uint32_t smallest_normal = (uint32_t)(127 + 1 - bias) << 23;
-  if (u < smallest_normal) {  // adding 2^(23 + least exponent) leaves the rounded code in the low mantissa bits
+  if (u < smallest_normal) { // adding 2^(23 + least exponent) leaves the rounded code in the low mantissa bits
     const float magic = ao_float((uint32_t)(127 + 23 + 1 - bias - mantissa) << 23);
     return ao_bits(magnitude + magic) - ao_bits(magic);
   }
@@ -57,7 +57,8 @@ static inline uint32_t ao_round_small(float magnitude, int exponent, int mantiss
 }
 
 static inline float ao_from_f16(uint16_t h) {
-  if ((h & 0x7c00u) == 0x7c00u) return ao_float(((uint32_t)(h & 0x8000u) << 16) | 0x7f800000u | ((uint32_t)(h & 0x3ffu) << 13));
+  if ((h & 0x7c00u) == 0x7c00u)
+    return ao_float(((uint32_t)(h & 0x8000u) << 16) | 0x7f800000u | ((uint32_t)(h & 0x3ffu) << 13));
   return ao_from_small(h, 5, 10);
 }
 
@@ -76,7 +77,7 @@ static inline float ao_from_f8e4m3(uint8_t c) {
 static inline uint8_t ao_to_f8e4m3(float x) {
   const uint32_t u = ao_bits(x), sign = (u >> 24) & 0x80u, a = u & 0x7fffffffu;
   if (a > 0x7f800000u) return (uint8_t)(sign | 0x7fu);
-  const uint32_t code = a >= 0x43f00000u ? 0x7fu : ao_round_small(ao_float(a), 4, 3);  // 480 and more
+  const uint32_t code = a >= 0x43f00000u ? 0x7fu : ao_round_small(ao_float(a), 4, 3); // 480 and more
   return (uint8_t)(sign | (code > 0x7fu ? 0x7fu : code));
 }
 
@@ -88,32 +89,54 @@ static inline float ao_from_f8e5m2(uint8_t c) {
 static inline uint8_t ao_to_f8e5m2(float x) {
   const uint32_t u = ao_bits(x), sign = (u >> 24) & 0x80u, a = u & 0x7fffffffu;
   if (a > 0x7f800000u) return (uint8_t)(sign | 0x7fu);
-  const uint32_t code = a >= 0x47700000u ? 0x7cu : ao_round_small(ao_float(a), 5, 2);  // 61440 and more
+  const uint32_t code = a >= 0x47700000u ? 0x7cu : ao_round_small(ao_float(a), 5, 2); // 61440 and more
   return (uint8_t)(sign | (code > 0x7cu ? 0x7cu : code));
 }
 
 static inline int ao_dtype_size(int64_t dtype) {
   switch (dtype) {
-    case AO_F32: case AO_I32: return 4;
-    case AO_F16: case AO_BF16: return 2;
-    case AO_I64: return 8;
-    case AO_F8E4M3: case AO_F8E5M2: case AO_I8: case AO_U8: case AO_BOOL: return 1;
-    default: return 0;
+  case AO_F32:
+  case AO_I32:
+    return 4;
+  case AO_F16:
+  case AO_BF16:
+    return 2;
+  case AO_I64:
+    return 8;
+  case AO_F8E4M3:
+  case AO_F8E5M2:
+  case AO_I8:
+  case AO_U8:
+  case AO_BOOL:
+    return 1;
+  default:
+    return 0;
   }
 }
 
 static inline const char* ao_dtype_name(int64_t dtype) {
   switch (dtype) {
-    case AO_F32: return "float32";
-    case AO_F16: return "float16";
-    case AO_BF16: return "bfloat16";
-    case AO_F8E4M3: return "float8_e4m3fn";
-    case AO_F8E5M2: return "float8_e5m2";
-    case AO_I8: return "int8";
-    case AO_U8: return "uint8";
-    case AO_I32: return "int32";
-    case AO_I64: return "int64";
-    case AO_BOOL: return "bool";
-    default: return "an unknown dtype";
+  case AO_F32:
+    return "float32";
+  case AO_F16:
+    return "float16";
+  case AO_BF16:
+    return "bfloat16";
+  case AO_F8E4M3:
+    return "float8_e4m3fn";
+  case AO_F8E5M2:
+    return "float8_e5m2";
+  case AO_I8:
+    return "int8";
+  case AO_U8:
+    return "uint8";
+  case AO_I32:
+    return "int32";
+  case AO_I64:
+    return "int64";
+  case AO_BOOL:
+    return "bool";
+  default:
+    return "an unknown dtype";
   }
 }

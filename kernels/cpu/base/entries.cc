@@ -31,11 +31,12 @@ inline void* to_pointer(double value) { return reinterpret_cast<void*>(static_ca
 #define INOUT(n) a.n = to_pointer(*p++);
 #define I(n) a.n = static_cast<int64_t>(*p++);
 #define F(n) a.n = *p++;
-#define V(n, count) for (int i = 0; i < count; i++) a.n[i] = static_cast<int64_t>(*p++);
-#define AO_FN(name, fields)                        \
-  int run_##name(const double* p, ao_ctx* ctx) {   \
-    ao_##name##_args a;                            \
-    fields return ao_cpu_##name(&a, ctx);          \
+#define V(n, count)                                                                                                    \
+  for (int i = 0; i < count; i++) a.n[i] = static_cast<int64_t>(*p++);
+#define AO_FN(name, fields)                                                                                            \
+  int run_##name(const double* p, ao_ctx* ctx) {                                                                       \
+    ao_##name##_args a;                                                                                                \
+    fields return ao_cpu_##name(&a, ctx);                                                                              \
   }
 #include "exports.inc"
 #undef IN
@@ -53,8 +54,9 @@ constexpr int record_length(const ao_field (&fields)[count]) {
   return length;
 }
 
-#define AO_FN(name, fields)                                               \
-  {#name, fields_##name, static_cast<int>(sizeof fields_##name / sizeof(ao_field)), record_length(fields_##name), run_##name},
+#define AO_FN(name, fields)                                                                                            \
+  {#name, fields_##name, static_cast<int>(sizeof fields_##name / sizeof(ao_field)), record_length(fields_##name),      \
+   run_##name},
 const ao_entry entries[] = {
 #include "exports.inc"
 };
@@ -75,7 +77,7 @@ struct Hash {
   }
 };
 
-}  // namespace
+} // namespace
 
 extern "C" const ao_entry* ao_cpu_entries(int* count) {
   *count = static_cast<int>(sizeof entries / sizeof entries[0]);

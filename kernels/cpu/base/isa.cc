@@ -30,7 +30,8 @@ bool choose_isa(const char* name, ao_isa* isa, char* err, size_t err_size) {
     const ao_isa candidate = static_cast<ao_isa>(i);
     if (strcmp(name, ao_isa_name(candidate)) != 0) continue;
     if (!isa_supported(candidate)) {
-      snprintf(err, err_size, "instruction set '%s' is not supported by this machine; unset AO_ISA to use the best one it has", name);
+      snprintf(err, err_size,
+               "instruction set '%s' is not supported by this machine; unset AO_ISA to use the best one it has", name);
       return false;
     }
     *isa = candidate;
@@ -40,7 +41,7 @@ bool choose_isa(const char* name, ao_isa* isa, char* err, size_t err_size) {
   return false;
 }
 
-}  // namespace ao
+} // namespace ao
 
 extern "C" const char* ao_isa_name(ao_isa isa) {
   return isa == AO_ISA_AVX512 ? "avx512" : isa == AO_ISA_AVX2 ? "avx2" : "portable";

@@ -18,7 +18,7 @@ constexpr auto kSpin = std::chrono::microseconds(50);
 std::mutex registry;
 Pool* pool = nullptr;
 int contexts = 0;
-std::atomic<bool> forked{false};  // set in a forked child, which has no workers and may have inherited a held lock
+std::atomic<bool> forked{false}; // set in a forked child, which has no workers and may have inherited a held lock
 
 uint32_t epoch(uint32_t gate) { return gate >> 17; }
 
@@ -43,7 +43,7 @@ bool spin_until(Done done) {
   return done();
 }
 
-}  // namespace
+} // namespace
 
 int Pool::acquire(int threads) {
   static const int registered = pthread_atfork(nullptr, nullptr, [] { forked.store(true); });
@@ -79,7 +79,7 @@ void Pool::grow(int workers) {
 
 void Pool::stop() {
   stopping_.store(true);
-  gate_.fetch_add(1u << 17);  // another epoch, still closed: wakes the sleepers
+  gate_.fetch_add(1u << 17); // another epoch, still closed: wakes the sleepers
   gate_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
@@ -122,7 +122,7 @@ void Pool::run(int threads, int64_t n, int64_t chunk, ao_range_fn fn, void* arg)
   std::lock_guard<std::mutex> turn(turn_);
   job_ = {fn, arg, n, chunk, threads - 1};
   next_.store(0, std::memory_order_relaxed);
-  const uint32_t closed = gate_.load(std::memory_order_relaxed);  // nobody is inside a closed gate between jobs
+  const uint32_t closed = gate_.load(std::memory_order_relaxed); // nobody is inside a closed gate between jobs
   gate_.store((((epoch(closed) + 1) << 17) | kOpen), std::memory_order_seq_cst);
   gate_.notify_all();
   take_chunks(0);
@@ -135,4 +135,4 @@ void Pool::run(int threads, int64_t n, int64_t chunk, ao_range_fn fn, void* arg)
   }
 }
 
-}  // namespace ao
+} // namespace ao

@@ -15,7 +15,7 @@
 namespace ao {
 
 class Pool {
- public:
+public:
   // One more context that wants `threads` members (the caller's thread included); starts missing workers. Returns the
   // number that can be had.
   static int acquire(int threads);
@@ -25,7 +25,7 @@ class Pool {
 
   void run(int threads, int64_t n, int64_t chunk, ao_range_fn fn, void* arg);
 
- private:
+private:
   void grow(int workers);
   void stop();
   void work();
@@ -35,16 +35,16 @@ class Pool {
     ao_range_fn fn;
     void* arg;
     int64_t n, chunk;
-    int limit;  // members allowed besides the caller
+    int limit; // members allowed besides the caller
   };
 
   alignas(64) std::atomic<uint32_t> gate_{0};
   alignas(64) std::atomic<int64_t> next_{0};
-  alignas(64) std::atomic<uint32_t> left_{0};  // bumped by the last member that leaves a closed gate
+  alignas(64) std::atomic<uint32_t> left_{0}; // bumped by the last member that leaves a closed gate
   alignas(64) Job job_{};
   std::atomic<bool> stopping_{false};
   std::mutex turn_;
   std::vector<std::thread> workers_;
 };
 
-}  // namespace ao
+} // namespace ao

@@ -1,4 +1,5 @@
-// Vectors of the instruction set this file is compiled for: AO_W lanes of float32 (vf) or int32 (vi) as compiler vectors, so that
+// Vectors of the instruction set this file is compiled for: AO_W lanes of float32 (vf) or int32 (vi) as compiler
+// vectors, so that
 // + - * / < ? : work on them, and the functions they lack. Everything is static: an ISA file keeps its own copies.
 // fma_ is fused on AVX2 and AVX-512 and two roundings on portable. Comparisons give a vi of 0 and -1.
 // A partial vector (load_n, store_n) has the same lanes as a whole one, so a tail computes what the body would.
@@ -39,16 +40,20 @@ static inline vf load_n(const float* p, int n) { return (vf)_mm512_maskz_loadu_p
 static inline void store_n(float* p, vf v, int n) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v); }
 static inline vf fma_(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 static inline vf sqrt_(vf a) { return (vf)_mm512_sqrt_ps((__m512)a); }
-static inline vf round_(vf a) { return (vf)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vf round_(vf a) {
+  return (vf)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 static inline vf floor_(vf a) { return (vf)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
 static inline vf ceil_(vf a) { return (vf)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
-static inline vi to_int(vf a) { return (vi)_mm512_cvtps_epi32((__m512)a); }  // to nearest even
+static inline vi to_int(vf a) { return (vi)_mm512_cvtps_epi32((__m512)a); } // to nearest even
 static inline vf to_float(vi a) { return (vf)_mm512_cvtepi32_ps((__m512i)a); }
 static inline vf widen_bf16(vh h) { return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)h), 16); }
 static inline vf widen_f16(vh h) { return (vf)_mm512_cvtph_ps((__m256i)h); }
-static inline vh narrow_f16(vf v) { return (vh)_mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vh narrow_f16(vf v) {
+  return (vh)_mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 static inline vh low16(vi v) { return (vh)_mm512_cvtepi32_epi16((__m512i)v); }
-static inline vf min_(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }  // b where either is NaN
+static inline vf min_(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); } // b where either is NaN
 static inline vf max_(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
 #elif AO_ISA_LEVEL == 1
 static inline vf set1(float x) { return (vf)_mm256_set1_ps(x); }
@@ -67,9 +72,11 @@ static inline vi to_int(vf a) { return (vi)_mm256_cvtps_epi32((__m256)a); }
 static inline vf to_float(vi a) { return (vf)_mm256_cvtepi32_ps((__m256i)a); }
 static inline vf widen_bf16(vh h) { return (vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32((__m128i)h), 16); }
 static inline vf widen_f16(vh h) { return (vf)_mm256_cvtph_ps((__m128i)h); }
-static inline vh narrow_f16(vf v) { return (vh)_mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vh narrow_f16(vf v) {
+  return (vh)_mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 static inline vh low16(vi v) {
-  const __m256i packed = _mm256_packus_epi32((__m256i)v, (__m256i)v);  // the upper halves of v are zero
+  const __m256i packed = _mm256_packus_epi32((__m256i)v, (__m256i)v); // the upper halves of v are zero
   return (vh)_mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 0x08));
 }
 static inline vf min_(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
@@ -86,7 +93,9 @@ static inline void store_n(float* p, vf v, int n) {
   for (int i = 0; i < n; i++) p[i] = v[i];
 }
 static inline vf fma_(vf a, vf b, vf c) { return a * b + c; }
-static inline vf sqrt_(vf a) { return (vf){__builtin_sqrtf(a[0]), __builtin_sqrtf(a[1]), __builtin_sqrtf(a[2]), __builtin_sqrtf(a[3])}; }
+static inline vf sqrt_(vf a) {
+  return (vf){__builtin_sqrtf(a[0]), __builtin_sqrtf(a[1]), __builtin_sqrtf(a[2]), __builtin_sqrtf(a[3])};
+}
 static inline vf round_(vf a) {
   const vi sign = (vi)a & set1i(INT32_MIN);
   const vf magnitude = (vf)((vi)a ^ sign), magic = set1(8388608.0f);
@@ -101,7 +110,9 @@ static inline vf ceil_(vf a) { return -floor_(-a); }
 static inline vi to_int(vf a) { return __builtin_convertvector(round_(a), vi); }
 static inline vf to_float(vi a) { return __builtin_convertvector(a, vf); }
 static inline vf widen_bf16(vh h) { return (vf)(__builtin_convertvector(h, vu) << 16); }
-static inline vf widen_f16(vh h) { return (vf){ao_from_f16(h[0]), ao_from_f16(h[1]), ao_from_f16(h[2]), ao_from_f16(h[3])}; }
+static inline vf widen_f16(vh h) {
+  return (vf){ao_from_f16(h[0]), ao_from_f16(h[1]), ao_from_f16(h[2]), ao_from_f16(h[3])};
+}
 static inline vh narrow_f16(vf v) { return (vh){ao_to_f16(v[0]), ao_to_f16(v[1]), ao_to_f16(v[2]), ao_to_f16(v[3])}; }
 static inline vh low16(vi v) { return __builtin_convertvector(v, vh); }
 static inline vf min_(vf a, vf b) { return a < b ? a : b; }
@@ -179,7 +190,10 @@ static inline vf load_as(int dtype, const void* p, int64_t i, int n) {
 
 static inline void store_as(int dtype, void* p, int64_t i, vf v, int n) {
   if (dtype == AO_F32) {
-    if (n == AO_W) store((float*)p + i, v); else store_n((float*)p + i, v, n);
+    if (n == AO_W)
+      store((float*)p + i, v);
+    else
+      store_n((float*)p + i, v, n);
     return;
   }
   uint16_t* h = (uint16_t*)p + i;

@@ -1,5 +1,5 @@
-// Loops over a row in vectors, for ISA files: by_dtype turns a float dtype code into a constant, map1 and map2 apply a vector
-// function to stored values (load -> float32 -> store).
+// Loops over a row in vectors, for ISA files: by_dtype turns a float dtype code into a constant, map1 and map2 apply a
+// vector function to stored values (load -> float32 -> store).
 #pragma once
 #include "base/simd.h"
 
@@ -11,9 +11,12 @@ struct DtypeTag {
 // fn(tag) with tag.dtype one of AO_F32, AO_F16, AO_BF16.
 template <class Fn>
 static inline void by_dtype(int64_t dtype, const Fn& fn) {
-  if (dtype == AO_F32) fn(DtypeTag<AO_F32>());
-  else if (dtype == AO_F16) fn(DtypeTag<AO_F16>());
-  else fn(DtypeTag<AO_BF16>());
+  if (dtype == AO_F32)
+    fn(DtypeTag<AO_F32>());
+  else if (dtype == AO_F16)
+    fn(DtypeTag<AO_F16>());
+  else
+    fn(DtypeTag<AO_BF16>());
 }
 
 // body(i, n) for i in steps of AO_W; n is AO_W but for the last.

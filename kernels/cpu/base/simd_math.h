@@ -1,7 +1,7 @@
-// float32 functions on vectors, the same on every instruction set up to the fused multiply-add. Errors in units in the last place,
-// checked by
-// ops/test/math.cc:  exp 1.5  log 1.5  tanh 2.5  sigmoid 2.5  silu 3  erf 2  sin, cos 2 (beyond |x| = 8192 libm's)  gelu 16  gelu_tanh 200: the
-// last two are far below 1 ulp of x, their negative tails tend to 0.
+// float32 functions on vectors, the same on every instruction set up to the fused multiply-add. Errors in units in the
+// last place, checked by
+// ops/test/math.cc:  exp 1.5  log 1.5  tanh 2.5  sigmoid 2.5  silu 3  erf 2  sin, cos 2 (beyond |x| = 8192 libm's)
+// gelu 16  gelu_tanh 200: the last two are far below 1 ulp of x, their negative tails tend to 0.
 #pragma once
 #include <math.h>
 
@@ -90,23 +90,25 @@ static inline vf tanh_(vf x) {
 static inline vf erfcx_(vf a) {
   const vf t = set1(1.0f) / fma_(a, set1(0.35f), set1(1.0f));
   const vf u = fma_(t, set1(2.40816327f), set1(-1.40816327f));
-  static const float c[] = {0.252334873f, 0.362293406f, 0.230159596f, 0.110574713f, 0.0377343033f, 0.00746442048f,
-                            -7.95927367e-05f, -0.000455355095f, -5.6176825e-05f, 2.42050059e-05f, 5.61406376e-06f};
+  static const float c[] = {0.252334873f,    0.362293406f,    0.230159596f,     0.110574713f,
+                            0.0377343033f,   0.00746442048f,  -7.95927367e-05f, -0.000455355095f,
+                            -5.6176825e-05f, 2.42050059e-05f, 5.61406376e-06f};
   return horner(c, u);
 }
 
 // e^(-factor a^2) with the rounding error of a^2 put back, for a >= 0 and factor 1 or 1/2.
 static inline vf exp_minus_square(vf a, float factor) {
-  const vf high = (vf)((vi)a & set1i(-4096));  // 12 bits: its square is exact
-  const vf rest = (a - high) * (a + high) * set1(-factor);  // |rest| < 0.2
+  const vf high = (vf)((vi)a & set1i(-4096));              // 12 bits: its square is exact
+  const vf rest = (a - high) * (a + high) * set1(-factor); // |rest| < 0.2
   static const float c[] = {1.0f, 1.0f, 0.5f, 1.0f / 6, 1.0f / 24, 1.0f / 120, 1.0f / 720};
   return exp_(high * high * set1(-factor)) * horner(c, rest);
 }
 
 // |x| < 1: x plus x times a polynomial in x^2, relative error 1.3e-9 before rounding.
 static inline vf erf_inner(vf x) {
-  static const float c[] = {0.1283791657266895f, -0.37612625824091667f, 0.11283585147011611f, -0.02685381186833253f,
-                            0.005188327558571136f, -0.0008010192508223939f, 7.853857664679955e-05f};
+  static const float c[] = {0.1283791657266895f,   -0.37612625824091667f, 0.11283585147011611f,
+                            -0.02685381186833253f, 0.005188327558571136f, -0.0008010192508223939f,
+                            7.853857664679955e-05f};
   return fma_(x, horner(c, x * x), x);
 }
 
@@ -121,7 +123,7 @@ static inline vf erf_(vf x) {
 static inline vf gelu_(vf x) {
   const vf y = x * set1(0.70710678118654752f), a = abs_(y);
   const vf most = set1(19.6f), magnitude = abs_(x), b = magnitude < most ? magnitude : most;
-  const vf tail = exp_minus_square(b, 0.5f) * erfcx_(b * set1(0.70710678118654752f));  // erfc(|y|)
+  const vf tail = exp_minus_square(b, 0.5f) * erfcx_(b * set1(0.70710678118654752f)); // erfc(|y|)
   const vf erfc = a < set1(1.0f) ? set1(1.0f) + erf_inner(y) : y < set1(0.0f) ? tail : set1(2.0f) - tail;
   const vf g = set1(0.5f) * x * erfc;
   return x == set1(-INFINITY) ? set1(-0.0f) : x != x ? x : g;
@@ -133,7 +135,8 @@ static inline vf gelu_tanh_(vf x) {
   return x == set1(-INFINITY) ? set1(-0.0f) : x * sigmoid_(v);
 }
 
-// x = n pi/2 + r with pi/2 in four parts (k times the first three is exact); then the Taylor series of sin or cos of r. `quarter` is 0 for sin and 1 for cos.
+// x = n pi/2 + r with pi/2 in four parts (k times the first three is exact); then the Taylor series of sin or cos of
+// r. `quarter` is 0 for sin and 1 for cos.
 static inline vf sin_quarter(vf x, int quarter) {
   const vf k = round_(x * set1(0.636619772367581343f));
   vf r = fma_(k, set1(-1.5703125f), x);

@@ -50,12 +50,12 @@ double walk(const std::string& mount, std::string path, bool v2) {
   return quota;
 }
 
-}  // namespace
+} // namespace
 
 double cgroup_quota(const std::string& membership, const std::string& root) {
   double quota = 0;
   std::istringstream lines(membership);
-  for (std::string line; std::getline(lines, line);) {  // "0::/path" or "4:cpu,cpuacct:/path"
+  for (std::string line; std::getline(lines, line);) { // "0::/path" or "4:cpu,cpuacct:/path"
     const size_t a = line.find(':'), b = a == std::string::npos ? a : line.find(':', a + 1);
     if (b == std::string::npos) continue;
     const std::string controllers = line.substr(a + 1, b - a - 1), path = line.substr(b + 1);
@@ -92,4 +92,4 @@ bool threads_from_environment(const char* text, int* threads) {
   return true;
 }
 
-}  // namespace ao
+} // namespace ao

@@ -1,4 +1,5 @@
-// How many threads this process may keep busy: min(CPUs in the affinity mask, cgroup quota rounded down, cores), at least 1.
+// How many threads this process may keep busy: min(CPUs in the affinity mask, cgroup quota rounded down, cores), at
+// least 1.
 #pragma once
 #include <string>
 
@@ -9,4 +10,4 @@ double cgroup_quota(const std::string& membership, const std::string& root);
 int default_threads();
 // AO_NUM_THREADS: true with *threads set (0 = unset), false where the text is not an integer of 1..1024.
 bool threads_from_environment(const char* text, int* threads);
-}  // namespace ao
+} // namespace ao

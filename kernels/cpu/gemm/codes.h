@@ -36,13 +36,24 @@ static inline void store_float(int32_t dtype, void* p, int64_t i, float x) {
   else ((uint16_t*)p)[i] = ao_to_f16(x);
 }
 
-// w = (q - z) s, or q s + z with both steps rounded: the value the exact mode multiplies by.
-static inline float decode_code(const Packed* w, const uint8_t* panel, int q, int64_t group, int r) {
+// Scale and zero point of a group of one row.
+struct GroupParameters {
+  float scale, float_zero;
+  int int_zero;
+};
+
+static inline GroupParameters group_parameters(const Packed* w, const uint8_t* panel, int64_t group, int r) {
   const int64_t at = group * kPanelRows + r;
-  const float s = load_float(w->scale_dtype, panel + w->scale_at, at);
-  if (w->zero_domain == AO_ZERO_INT) return (float)(q - ((const int8_t*)(panel + w->zero_at))[at]) * s;
-  const float product = (float)q * s;
-  return w->zero_domain == AO_ZERO_FLOAT ? product + load_float(w->zero_dtype, panel + w->zero_at, at) : product;
+  GroupParameters p = {load_float(w->scale_dtype, panel + w->scale_at, at), 0, 0};
+  if (w->zero_domain == AO_ZERO_INT) p.int_zero = ((const int8_t*)(panel + w->zero_at))[at];
+  if (w->zero_domain == AO_ZERO_FLOAT) p.float_zero = load_float(w->zero_dtype, panel + w->zero_at, at);
+  return p;
+}
+
+// w = (q - z) s, or q s + z with both steps rounded: the value the exact mode multiplies by.
+static inline float decode_code(int32_t zero_domain, const GroupParameters& p, int q) {
+  const float product = (float)(q - p.int_zero) * p.scale;
+  return zero_domain == AO_ZERO_FLOAT ? product + p.float_zero : product;
 }
 
 // Checks a blob handed in as a weight [n, k]; false with the error recorded.

@@ -11,8 +11,11 @@ void gather_row(const Packed* w, int64_t row, int32_t out_dtype, void* out) {
   const uint8_t* panel = panel_at(w, row / kPanelRows);
   const int r = (int)(row % kPanelRows);
   if (has_scale(w->code)) {
-    for (int64_t k = 0; k < w->k; k++)
-      store_float(out_dtype, out, k, decode_code(w, panel, panel_code(panel, w->code, k, r), k / w->group, r));
+    for (int64_t g = 0; g < groups_of(w); g++) {
+      const GroupParameters p = group_parameters(w, panel, g, r);
+      for (int64_t k = g * w->group; k < (g + 1) * w->group; k++)
+        store_float(out_dtype, out, k, decode_code(w->zero_domain, p, panel_code(panel, w->code, k, r)));
+    }
     return;
   }
   const int size = ao_dtype_size(w->code);

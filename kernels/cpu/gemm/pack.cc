@@ -20,14 +20,38 @@ void pack_codes(const Packed* w, uint8_t* panel, const uint8_t* row, int r) {
     case AO_F32: for (int64_t i = 0; i < k; i++) memcpy(panel + (i * kPanelRows + r) * 4, row + 4 * i, 4); break;
     case AO_F16: for (int64_t i = 0; i < k; i++) memcpy(panel + (i * kPanelRows + r) * 2, row + 2 * i, 2); break;
     case AO_BF16: for (int64_t i = 0; i < k; i++) memcpy(panel + code_offset(AO_BF16, i, r), row + 2 * i, 2); break;
-    case AO_I8: for (int64_t i = 0; i < k; i++) panel[code_offset(AO_I8, i, r)] = row[i]; break;
-    default:
-      for (int64_t i = 0; i < k; i++) {
+    case AO_I8:
+      for (int64_t i = 0; i < k; i += 4) memcpy(panel + code_offset(AO_I8, i, r), row + i, k - i < 4 ? k - i : 4);
+      break;
+    default: {
+      int64_t i = 0;
+      for (; i + 8 <= k; i += 8) {  // bytes b0..b3 hold columns 01 23 45 67; a lane's bytes are 04 15 26 37
+        uint32_t b;
+        memcpy(&b, row + i / 2, 4);
+        const uint32_t low = b & 0xffffu, high = b >> 16;
+        const uint32_t first = (low & 15) | (low & 0xf0) << 4 | (low & 0xf00) << 8 | (low & 0xf000) << 12;
+        const uint32_t second = (high & 15) << 4 | (high & 0xf0) << 8 | (high & 0xf00) << 12 | (high & 0xf000) << 16;
+        b = (first | second) ^ 0x88888888u;
+        memcpy(panel + code_offset(AO_INT4, i, r), &b, 4);
+      }
+      for (; i < k; i++) {
         const int stored = ((row[i / 2] >> (i % 2 * 4)) & 15) ^ 8;
         uint8_t* byte = panel + code_offset(AO_INT4, i, r);
         *byte = (uint8_t)((*byte & (0xf0 >> nibble_shift(i))) | stored << nibble_shift(i));
       }
+    }
   }
+}
+
+// Sum of the codes of columns [begin, end), both even for int4.
+int64_t sum_codes(int32_t code, const uint8_t* row, int64_t begin, int64_t end) {
+  int64_t sum = 0;
+  if (code == AO_I8) {
+    for (int64_t i = begin; i < end; i++) sum += (int8_t)row[i];
+    return sum;
+  }
+  for (int64_t i = begin / 2; i < end / 2; i++) sum += ((row[i] & 15) ^ 8) + ((row[i] >> 4) ^ 8) - 16;
+  return sum;
 }
 
 void pack_groups(uint8_t* out, const uint8_t* row, int64_t groups, int size, int r) {
@@ -49,8 +73,7 @@ void pack_panel(const Packed* w, uint8_t* panel, const Source& source, int64_t i
     if (w->zero_domain != AO_ZERO_NONE) pack_groups(panel + w->zero_at, source.zero + row * groups * zero_size, groups, zero_size, r);
     double sum = 0;
     for (int64_t g = 0; g < groups; g++) {
-      int64_t codes = 0;
-      for (int64_t i = g * w->group; i < (g + 1) * w->group; i++) codes += panel_code(panel, w->code, i, r);
+      int64_t codes = sum_codes(w->code, source.codes + row * row_bytes, g * w->group, (g + 1) * w->group);
       const double s = load_float(w->scale_dtype, panel + w->scale_at, g * kPanelRows + r);
       const void* zeros = panel + w->zero_at;
       if (w->zero_domain == AO_ZERO_INT) codes -= w->group * ((const int8_t*)zeros)[g * kPanelRows + r];

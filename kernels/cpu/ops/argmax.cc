@@ -1,7 +1,7 @@
-// argmax: out[o, i] = the j of the largest x[o, j, i] (least = 1: of the smallest), int32; x [outer, n, inner] contiguous, any float
-// or integer dtype. The first of equals wins, and the first NaN wins over all, as in torch.
-// topk: the k largest of each row of x [rows, n], descending; values [rows, k] and int32 indices [rows, k]. NaN counts as the
-// largest, equals come with the lower index first.
+// argmax: out[o, i] = the j of the largest x[o, j, i] (least = 1: of the smallest), int32; x [outer, n, inner]
+// contiguous, any float or integer dtype. The first of equals wins, and the first NaN wins over all, as in torch.
+// topk: the k largest of each row of x [rows, n], descending; values [rows, k] and int32 indices [rows, k]. NaN counts
+// as the largest, equals come with the lower index first.
 #include <math.h>
 
 #include <algorithm>
@@ -20,11 +20,15 @@ int64_t find(int64_t dtype, const void* x, int64_t n, float value) {
   for (int64_t at = 0; at < n; at += kBlock) {
     const int64_t count = n - at < kBlock ? n - at : kBlock;
     const float* v = block;
-    if (dtype == AO_F32) v = static_cast<const float*>(x) + at; else ao::load_floats(dtype, ao::element(x, dtype, at), 1, block, count);
+    if (dtype == AO_F32)
+      v = static_cast<const float*>(x) + at;
+    else
+      ao::load_floats(dtype, ao::element(x, dtype, at), 1, block, count);
     int any = 0;
     for (int64_t i = 0; i < count; i++) any |= v[i] == value || v[i] != v[i];
     if (!any) continue;
-    for (int64_t i = 0; i < count; i++) if (v[i] == value || (isnan(value) && isnan(v[i]))) return at + i;
+    for (int64_t i = 0; i < count; i++)
+      if (v[i] == value || (isnan(value) && isnan(v[i]))) return at + i;
   }
   return 0;
 }
@@ -45,12 +49,13 @@ int64_t scan(int64_t dtype, const void* x, int64_t n, int64_t stride, bool least
   return index;
 }
 
-}  // namespace
+} // namespace
 
 extern "C" int ao_cpu_argmax(const ao_argmax_args* a, ao_ctx* ctx) {
   if (ao::need_known(ctx, "argmax", a->dtype)) return 1;
   if (a->n == 0) return ao_fail(ctx, "argmax: the dimension is empty");
-  if (a->n > INT32_MAX) return ao_fail(ctx, "argmax: %lld elements do not fit int32 indices", static_cast<long long>(a->n));
+  if (a->n > INT32_MAX)
+    return ao_fail(ctx, "argmax: %lld elements do not fit int32 indices", static_cast<long long>(a->n));
   int32_t* out = static_cast<int32_t*>(a->out);
   const auto run = AO_ISA_PICK(ctx, reduce_row);
   ao::parallel_for(ctx, a->outer * a->inner, ao::rows_per_chunk(a->n), [&](int64_t begin, int64_t end, int) {
@@ -73,7 +78,8 @@ extern "C" int ao_cpu_argmax(const ao_argmax_args* a, ao_ctx* ctx) {
 extern "C" int ao_cpu_topk(const ao_topk_args* a, ao_ctx* ctx) {
   if (ao::need_float(ctx, "topk", a->dtype)) return 1;
   if (a->k < 1 || a->k > a->n || a->n > INT32_MAX)
-    return ao_fail(ctx, "topk: k is %lld and the row has %lld elements; k takes 1..n", static_cast<long long>(a->k), static_cast<long long>(a->n));
+    return ao_fail(ctx, "topk: k is %lld and the row has %lld elements; k takes 1..n", static_cast<long long>(a->k),
+                   static_cast<long long>(a->n));
   float* values = ao::scratch<float>(ctx, a->n * ao_ctx_threads(ctx));
   int32_t* orders = ao::scratch<int32_t>(ctx, a->n * ao_ctx_threads(ctx));
   if (!values || !orders) return 1;

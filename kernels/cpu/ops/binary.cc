@@ -1,9 +1,11 @@
-// binary: out[i0, ...] = f(a[i0, ...], b[i0, ...]) over `shape` (up to 6 dims), out contiguous; a zero stride broadcasts. a and b
-// share `dtype`; an absent operand is the number a_scalar or b_scalar, which does not change the dtype. Codes (ops/elementwise.h):
+// binary: out[i0, ...] = f(a[i0, ...], b[i0, ...]) over `shape` (up to 6 dims), out contiguous; a zero stride
+// broadcasts. a and b share `dtype`; an absent operand is the number a_scalar or b_scalar, which does not change the
+// dtype. Codes (ops/elementwise.h):
 //   0 add  1 sub  2 mul  3 div  4 maximum  5 minimum (NaN wins)  6 pow                      out has `dtype`
 //   7 eq  8 ne  9 lt  10 le  11 gt  12 ge  13 logical_and  14 logical_or                    out is bool
 // Floats compute in float32 (the number too) and round once. Integers compute in int64 and keep the low bits; div of
-// integers is refused (cast first, as torch's true division does); pow with a negative exponent is 0 but for bases 1 and -1.
+// integers is refused (cast first, as torch's true division does); pow with a negative exponent is 0 but for bases 1
+// and -1.
 #include "ops/check.h"
 #include "ops/convert.h"
 #include "ops/elementwise.h"
@@ -24,20 +26,34 @@ int64_t power(int64_t base, int64_t exponent) {
 int64_t apply(int op, int64_t a, int64_t b) {
   const uint64_t x = static_cast<uint64_t>(a), y = static_cast<uint64_t>(b);
   switch (op) {
-    case ao::ADD: return static_cast<int64_t>(x + y);
-    case ao::SUB: return static_cast<int64_t>(x - y);
-    case ao::MUL: return static_cast<int64_t>(x * y);
-    case ao::MAXIMUM: return a > b ? a : b;
-    case ao::MINIMUM: return a < b ? a : b;
-    case ao::POW: return power(a, b);
-    case ao::EQ: return a == b;
-    case ao::NE: return a != b;
-    case ao::LT: return a < b;
-    case ao::LE: return a <= b;
-    case ao::GT: return a > b;
-    case ao::GE: return a >= b;
-    case ao::LOGICAL_AND: return a != 0 && b != 0;
-    default: return a != 0 || b != 0;
+  case ao::ADD:
+    return static_cast<int64_t>(x + y);
+  case ao::SUB:
+    return static_cast<int64_t>(x - y);
+  case ao::MUL:
+    return static_cast<int64_t>(x * y);
+  case ao::MAXIMUM:
+    return a > b ? a : b;
+  case ao::MINIMUM:
+    return a < b ? a : b;
+  case ao::POW:
+    return power(a, b);
+  case ao::EQ:
+    return a == b;
+  case ao::NE:
+    return a != b;
+  case ao::LT:
+    return a < b;
+  case ao::LE:
+    return a <= b;
+  case ao::GT:
+    return a > b;
+  case ao::GE:
+    return a >= b;
+  case ao::LOGICAL_AND:
+    return a != 0 && b != 0;
+  default:
+    return a != 0 || b != 0;
   }
 }
 
@@ -56,7 +72,8 @@ void integer_run(int op, int64_t dtype, void* out, Side a, Side b, int64_t n) {
     const int64_t count = n - at < kBlock ? n - at : kBlock;
     for (int s = 0; s < 2; s++) {
       if (sides[s].data) {
-        ao::load_integers(dtype, ao::element(sides[s].data, dtype, at * sides[s].stride), sides[s].stride, blocks[s], count);
+        ao::load_integers(dtype, ao::element(sides[s].data, dtype, at * sides[s].stride), sides[s].stride, blocks[s],
+                          count);
       } else {
         for (int64_t i = 0; i < count; i++) blocks[s][i] = ao::truncate(sides[s].number);
       }
@@ -78,7 +95,8 @@ void strided_run(BinaryRun run, int op, int64_t dtype, void* out, Side a, Side b
     for (int s = 0; s < 2; s++) {
       operands[s] = {nullptr, static_cast<float>(sides[s].number)};
       if (!sides[s].data) continue;
-      ao::load_floats(dtype, ao::element(sides[s].data, dtype, at * sides[s].stride), sides[s].stride, blocks[s], count);
+      ao::load_floats(dtype, ao::element(sides[s].data, dtype, at * sides[s].stride), sides[s].stride, blocks[s],
+                      count);
       operands[s].stored = blocks[s];
     }
     if (op >= ao::EQ) {
@@ -98,15 +116,17 @@ ao::Operand operand(int64_t dtype, Side side) {
   return {nullptr, value};
 }
 
-}  // namespace
+} // namespace
 
 extern "C" int ao_cpu_binary(const ao_binary_args* a, ao_ctx* ctx) {
   const int op = static_cast<int>(a->op);
   const bool floats = ao::is_float_dtype(a->dtype);
-  if (a->op < 0 || a->op >= ao::BINARY_OPS) return ao_fail(ctx, "binary: code %lld is not known", static_cast<long long>(a->op));
+  if (a->op < 0 || a->op >= ao::BINARY_OPS)
+    return ao_fail(ctx, "binary: code %lld is not known", static_cast<long long>(a->op));
   if (ao::need_ndim(ctx, "binary", a->ndim) || ao::need_known(ctx, "binary", a->dtype)) return 1;
   if (floats && ao::need_float(ctx, "binary", a->dtype)) return 1;
-  if (!floats && op == ao::DIV) return ao_fail(ctx, "binary: div of %s; cast to float32 first", ao_dtype_name(a->dtype));
+  if (!floats && op == ao::DIV)
+    return ao_fail(ctx, "binary: div of %s; cast to float32 first", ao_dtype_name(a->dtype));
   const int64_t* strides[2] = {a->a_strides, a->b_strides};
   // the contiguous output takes part, so that only dims that it too steps through evenly merge
   int64_t out_strides[6], step = 1;

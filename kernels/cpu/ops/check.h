@@ -9,7 +9,8 @@ inline bool is_float(int64_t dtype) { return dtype == AO_F32 || dtype == AO_F16 
 
 inline int need_float(ao_ctx* ctx, const char* op, int64_t dtype) {
   if (is_float(dtype)) return 0;
-  return ao_fail(ctx, "%s: dtype is %s; it takes float32, float16 or bfloat16, so cast first", op, ao_dtype_name(dtype));
+  return ao_fail(ctx, "%s: dtype is %s; it takes float32, float16 or bfloat16, so cast first", op,
+                 ao_dtype_name(dtype));
 }
 
 inline int need_known(ao_ctx* ctx, const char* op, int64_t dtype) {
@@ -26,6 +27,8 @@ inline int need_ndim(ao_ctx* ctx, const char* op, int64_t ndim) {
 inline const void* element(const void* base, int64_t dtype, int64_t at) {
   return static_cast<const char*>(base) + at * ao_dtype_size(dtype);
 }
-inline void* element(void* base, int64_t dtype, int64_t at) { return static_cast<char*>(base) + at * ao_dtype_size(dtype); }
+inline void* element(void* base, int64_t dtype, int64_t at) {
+  return static_cast<char*>(base) + at * ao_dtype_size(dtype);
+}
 
-}  // namespace ao
+} // namespace ao

@@ -17,16 +17,36 @@ inline bool is_float_dtype(int64_t dtype) { return dtype <= AO_F8E5M2; }
 // Element i of a buffer of `dtype` from a double.
 inline void store_scalar(int64_t dtype, void* out, int64_t i, double value) {
   switch (dtype) {
-    case AO_F32: static_cast<float*>(out)[i] = static_cast<float>(value); break;
-    case AO_F16: static_cast<uint16_t*>(out)[i] = ao_to_f16(static_cast<float>(value)); break;
-    case AO_BF16: static_cast<uint16_t*>(out)[i] = ao_to_bf16(static_cast<float>(value)); break;
-    case AO_F8E4M3: static_cast<uint8_t*>(out)[i] = ao_to_f8e4m3(static_cast<float>(value)); break;
-    case AO_F8E5M2: static_cast<uint8_t*>(out)[i] = ao_to_f8e5m2(static_cast<float>(value)); break;
-    case AO_I8: case AO_U8: static_cast<uint8_t*>(out)[i] = static_cast<uint8_t>(truncate(value)); break;
-    case AO_I32: static_cast<int32_t*>(out)[i] = static_cast<int32_t>(truncate(value)); break;
-    case AO_I64: static_cast<int64_t*>(out)[i] = truncate(value); break;
-    case AO_BOOL: static_cast<uint8_t*>(out)[i] = value != 0; break;
-    default: break;
+  case AO_F32:
+    static_cast<float*>(out)[i] = static_cast<float>(value);
+    break;
+  case AO_F16:
+    static_cast<uint16_t*>(out)[i] = ao_to_f16(static_cast<float>(value));
+    break;
+  case AO_BF16:
+    static_cast<uint16_t*>(out)[i] = ao_to_bf16(static_cast<float>(value));
+    break;
+  case AO_F8E4M3:
+    static_cast<uint8_t*>(out)[i] = ao_to_f8e4m3(static_cast<float>(value));
+    break;
+  case AO_F8E5M2:
+    static_cast<uint8_t*>(out)[i] = ao_to_f8e5m2(static_cast<float>(value));
+    break;
+  case AO_I8:
+  case AO_U8:
+    static_cast<uint8_t*>(out)[i] = static_cast<uint8_t>(truncate(value));
+    break;
+  case AO_I32:
+    static_cast<int32_t*>(out)[i] = static_cast<int32_t>(truncate(value));
+    break;
+  case AO_I64:
+    static_cast<int64_t*>(out)[i] = truncate(value);
+    break;
+  case AO_BOOL:
+    static_cast<uint8_t*>(out)[i] = value != 0;
+    break;
+  default:
+    break;
   }
 }
 
@@ -36,4 +56,4 @@ void store_floats(int64_t dtype, void* out, int64_t stride, const float* x, int6
 void load_integers(int64_t dtype, const void* x, int64_t stride, int64_t* out, int64_t n);
 void store_integers(int64_t dtype, void* out, int64_t stride, const int64_t* x, int64_t n);
 
-}  // namespace ao
+} // namespace ao

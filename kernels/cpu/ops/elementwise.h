@@ -1,14 +1,51 @@
-// Vector loops of the elementwise ops over contiguous runs of float32, float16 or bfloat16 (float32 math, one rounding on store).
+// Vector loops of the elementwise ops over contiguous runs of float32, float16 or bfloat16 (float32 math, one rounding
+// on store).
 #pragma once
 #include "base/isa.h"
 
 namespace ao {
 
 enum UnaryOp {
-  NEG, ABS, EXP, LOG, SQRT, RSQRT, RECIPROCAL, SIN, COS, TANH, SIGMOID, SILU, GELU, GELU_TANH, RELU, ROUND, FLOOR, CEIL, SIGN,
-  ERF, UNARY_OPS
+  NEG,
+  ABS,
+  EXP,
+  LOG,
+  SQRT,
+  RSQRT,
+  RECIPROCAL,
+  SIN,
+  COS,
+  TANH,
+  SIGMOID,
+  SILU,
+  GELU,
+  GELU_TANH,
+  RELU,
+  ROUND,
+  FLOOR,
+  CEIL,
+  SIGN,
+  ERF,
+  UNARY_OPS
 };
-enum BinaryOp { ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, POW, EQ, NE, LT, LE, GT, GE, LOGICAL_AND, LOGICAL_OR, BINARY_OPS };
+enum BinaryOp {
+  ADD,
+  SUB,
+  MUL,
+  DIV,
+  MAXIMUM,
+  MINIMUM,
+  POW,
+  EQ,
+  NE,
+  LT,
+  LE,
+  GT,
+  GE,
+  LOGICAL_AND,
+  LOGICAL_OR,
+  BINARY_OPS
+};
 
 // An operand of a run: `stored` elements, or one float32 for all where stored is null.
 struct Operand {
@@ -16,7 +53,7 @@ struct Operand {
   float value;
 };
 
-}  // namespace ao
+} // namespace ao
 
 AO_ISA_DECLARE(void, unary_run, (int op, int64_t dtype, void* out, const void* x, int64_t n))
 AO_ISA_DECLARE(void, clamp_run, (int64_t dtype, void* out, const void* x, int64_t n, float low, float high))

@@ -11,7 +11,7 @@ extern "C" int ao_cpu_fill(const ao_fill_args* a, ao_ctx* ctx) {
   for (int i = 0; i < 64 / size; i++) ao::store_scalar(a->dtype, pattern, i, a->value);
   char* out = static_cast<char*>(a->out);
   const int64_t bytes = a->n * size;
-  ao::parallel_for(ctx, bytes, 1 << 18, [&](int64_t begin, int64_t end, int) {  // the chunk is a multiple of 64
+  ao::parallel_for(ctx, bytes, 1 << 18, [&](int64_t begin, int64_t end, int) { // the chunk is a multiple of 64
     int64_t at = begin;
     for (; at + 64 <= end; at += 64) memcpy(out + at, pattern, 64);
     memcpy(out + at, pattern, static_cast<size_t>(end - at));

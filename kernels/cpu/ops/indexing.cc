@@ -1,5 +1,7 @@
-// embedding: out[i, :] = table[ids[i], :], i < n; ids int32; rows of the table are row_stride elements apart; any dtype, bits kept.
-// gather:    out[i0, ...] = x[i0, ..., index[i0, ...], ...] along `dim`, torch.gather; `shape` is that of index and out (contiguous),
+// embedding: out[i, :] = table[ids[i], :], i < n; ids int32; rows of the table are row_stride elements apart; any
+// dtype, bits kept.
+// gather:    out[i0, ...] = x[i0, ..., index[i0, ...], ...] along `dim`, torch.gather; `shape` is that of index and
+// out (contiguous),
 //            strides of x and index in elements; dim_size is x's size along dim.
 // An index outside its range is an error that names it, found before anything is written.
 #include <string.h>
@@ -13,8 +15,8 @@ extern "C" int ao_cpu_embedding(const ao_embedding_args* a, ao_ctx* ctx) {
   const int32_t* ids = static_cast<const int32_t*>(a->ids);
   for (int64_t i = 0; i < a->n; i++) {
     if (ids[i] < 0 || ids[i] >= a->vocab)
-      return ao_fail(ctx, "embedding: index %d at position %lld is outside the vocabulary of %lld", ids[i], static_cast<long long>(i),
-                     static_cast<long long>(a->vocab));
+      return ao_fail(ctx, "embedding: index %d at position %lld is outside the vocabulary of %lld", ids[i],
+                     static_cast<long long>(i), static_cast<long long>(a->vocab));
   }
   const size_t bytes = static_cast<size_t>(a->dim * ao_dtype_size(a->dtype));
   ao::parallel_for(ctx, a->n, ao::rows_per_chunk(a->dim), [&](int64_t begin, int64_t end, int) {
@@ -26,7 +28,8 @@ extern "C" int ao_cpu_embedding(const ao_embedding_args* a, ao_ctx* ctx) {
 
 extern "C" int ao_cpu_gather(const ao_gather_args* a, ao_ctx* ctx) {
   if (ao::need_known(ctx, "gather", a->dtype) || ao::need_ndim(ctx, "gather", a->ndim)) return 1;
-  if (a->dim < 0 || a->dim >= a->ndim) return ao_fail(ctx, "gather: dim %lld of %lld", static_cast<long long>(a->dim), static_cast<long long>(a->ndim));
+  if (a->dim < 0 || a->dim >= a->ndim)
+    return ao_fail(ctx, "gather: dim %lld of %lld", static_cast<long long>(a->dim), static_cast<long long>(a->ndim));
   int64_t total = 1;
   for (int64_t d = 0; d < a->ndim; d++) total *= a->shape[d];
   const int32_t* index = static_cast<const int32_t*>(a->index);
@@ -44,10 +47,12 @@ extern "C" int ao_cpu_gather(const ao_gather_args* a, ao_ctx* ctx) {
         }
         const int64_t chosen = index[index_at];
         if (write) {
-          memcpy(ao::element(a->out, a->dtype, p), ao::element(a->x, a->dtype, x_at + chosen * dim_stride), static_cast<size_t>(size));
+          memcpy(ao::element(a->out, a->dtype, p), ao::element(a->x, a->dtype, x_at + chosen * dim_stride),
+                 static_cast<size_t>(size));
         } else if (chosen < 0 || chosen >= a->dim_size) {
           int64_t seen = first_bad.load();
-          while (p < seen && !first_bad.compare_exchange_weak(seen, p)) {}
+          while (p < seen && !first_bad.compare_exchange_weak(seen, p)) {
+          }
         }
       }
     });
@@ -57,8 +62,8 @@ extern "C" int ao_cpu_gather(const ao_gather_args* a, ao_ctx* ctx) {
   if (bad != INT64_MAX) {
     int64_t rest = bad, at = 0;
     for (int64_t d = a->ndim - 1; d >= 0; d--) at += rest % a->shape[d] * a->index_strides[d], rest /= a->shape[d];
-    return ao_fail(ctx, "gather: index %d at element %lld is outside dimension %lld of size %lld", index[at], static_cast<long long>(bad),
-                   static_cast<long long>(a->dim), static_cast<long long>(a->dim_size));
+    return ao_fail(ctx, "gather: index %d at element %lld is outside dimension %lld of size %lld", index[at],
+                   static_cast<long long>(bad), static_cast<long long>(a->dim), static_cast<long long>(a->dim_size));
   }
   each(true);
   return 0;

@@ -1,7 +1,10 @@
-// rms_norm:   out[r, i] = round(x[r, i] * s) * weight[i], s = 1 / sqrt(mean(x[r]^2) + eps), rounded to the dtype before and after
+// rms_norm:   out[r, i] = round(x[r, i] * s) * weight[i], s = 1 / sqrt(mean(x[r]^2) + eps), rounded to the dtype
+// before and after
 //             weight, as Hugging Face's LlamaRMSNorm does; without weight one rounding.
-// layer_norm: out[r, i] = (x[r, i] - mean) / sqrt(var + eps) * weight[i] + bias[i], var = mean((x - mean)^2); one rounding.
-// Rows of x are x_stride elements apart, out [rows, n] is contiguous, weight and bias [n] have x's dtype and may be absent.
+// layer_norm: out[r, i] = (x[r, i] - mean) / sqrt(var + eps) * weight[i] + bias[i], var = mean((x - mean)^2); one
+// rounding.
+// Rows of x are x_stride elements apart, out [rows, n] is contiguous, weight and bias [n] have x's dtype and may be
+// absent.
 #include "ops/check.h"
 #include "ops/rows.h"
 
@@ -10,8 +13,8 @@ extern "C" int ao_cpu_rms_norm(const ao_rms_norm_args* a, ao_ctx* ctx) {
   const auto run = AO_ISA_PICK(ctx, rms_norm_row);
   ao::parallel_for(ctx, a->rows, ao::rows_per_chunk(a->n), [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++)
-      run(a->dtype, ao::element(a->out, a->dtype, r * a->n), ao::element(a->x, a->dtype, r * a->x_stride), a->weight, a->n,
-          static_cast<float>(a->eps));
+      run(a->dtype, ao::element(a->out, a->dtype, r * a->n), ao::element(a->x, a->dtype, r * a->x_stride), a->weight,
+          a->n, static_cast<float>(a->eps));
   });
   return 0;
 }
@@ -21,8 +24,8 @@ extern "C" int ao_cpu_layer_norm(const ao_layer_norm_args* a, ao_ctx* ctx) {
   const auto run = AO_ISA_PICK(ctx, layer_norm_row);
   ao::parallel_for(ctx, a->rows, ao::rows_per_chunk(a->n), [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++)
-      run(a->dtype, ao::element(a->out, a->dtype, r * a->n), ao::element(a->x, a->dtype, r * a->x_stride), a->weight, a->bias, a->n,
-          static_cast<float>(a->eps));
+      run(a->dtype, ao::element(a->out, a->dtype, r * a->n), ao::element(a->x, a->dtype, r * a->x_stride), a->weight,
+          a->bias, a->n, static_cast<float>(a->eps));
   });
   return 0;
 }

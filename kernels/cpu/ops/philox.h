@@ -1,5 +1,7 @@
-// Philox4x32-10, the counter-based generator behind all random numbers: four 32-bit words from a key and a 128-bit counter.
-// Here key = {seed, 0} and counter = {element, element's upper half, call, 0}, all unsigned; a state tensor is int32 {seed, call}.
+// Philox4x32-10, the counter-based generator behind all random numbers: four 32-bit words from a key and a 128-bit
+// counter.
+// Here key = {seed, 0} and counter = {element, element's upper half, call, 0}, all unsigned; a state tensor is int32
+// {seed, call}.
 #pragma once
 #include <stdint.h>
 
@@ -23,4 +25,4 @@ inline Philox philox(uint32_t seed, uint64_t element, uint32_t call) {
   return {{c[0], c[1], c[2], c[3]}};
 }
 
-}  // namespace ao
+} // namespace ao

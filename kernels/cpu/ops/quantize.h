@@ -1,5 +1,5 @@
-// Vector loops of affine quantization over one block of n stored values of float32, float16 or bfloat16. `p` is the dtype whose
-// rounding torch applies after each step: AO_F32 rounds nothing away.
+// Vector loops of affine quantization over one block of n stored values of float32, float16 or bfloat16. `p` is the
+// dtype whose rounding torch applies after each step: AO_F32 rounds nothing away.
 #pragma once
 #include "base/isa.h"
 
@@ -9,23 +9,24 @@ enum Mapping { SYMMETRIC, SYMMETRIC_NO_CLIPPING_ERR, ASYMMETRIC, TINYGEMM };
 enum ZeroDomain { ZERO_NONE, ZERO_INT, ZERO_FLOAT };
 
 struct QuantizeBlock {
-  float inverse;  // 1 / scale, or scale itself in the float domain, which divides
-  float shift;    // zero point, or the float that code 0 stands for in the float domain
+  float inverse; // 1 / scale, or scale itself in the float domain, which divides
+  float shift;   // zero point, or the float that code 0 stands for in the float domain
   float low, high;
-  int64_t dtype, p, add_p, q_dtype;  // x, product, sum with the zero point, codes
+  int64_t dtype, p, add_p, q_dtype; // x, product, sum with the zero point, codes
   bool divides;
 };
 
 struct DequantizeBlock {
-  float scale, shift;  // (q - shift) scale, or (q - mid) scale + zero in the float domain
+  float scale, shift; // (q - shift) scale, or (q - mid) scale + zero in the float domain
   float mid;
   int64_t dtype, q_dtype, zero_domain;
 };
 
-}  // namespace ao
+} // namespace ao
 
 AO_ISA_DECLARE(void, min_max_block, (int64_t dtype, const void* x, int64_t n, float* low, float* high))
 AO_ISA_DECLARE(void, quantize_block, (const ao::QuantizeBlock& b, const void* x, void* q, int64_t n))
 AO_ISA_DECLARE(void, dequantize_block, (const ao::DequantizeBlock& b, const void* q, void* out, int64_t n))
-// int4 of one group: q = clamp(round((x - low) / scale), 0, 15) - 8, two codes a byte, the even one in the low nibble; n is even.
+// int4 of one group: q = clamp(round((x - low) / scale), 0, 15) - 8, two codes a byte, the even one in the low nibble;
+// n is even.
 AO_ISA_DECLARE(void, int4_block, (int64_t dtype, const void* x, float low, float scale, int8_t* q, int64_t n))

@@ -1,10 +1,10 @@
-// random_uniform: out[i] = low + u (high - low), u = (word 0 of Philox at element i >> 8) 2^-24 in [0, 1), float32 math, one rounding to
-// the dtype. state is int32 {seed, call}; call goes up by one.
-// sample: one int32 token from logits [vocab]. temperature 0: the first of the largest (NaN wins). Else, with z = logits / temperature
-// in float32 and candidates in order of z descending (lower index first among equals):
+// random_uniform: out[i] = low + u (high - low), u = (word 0 of Philox at element i >> 8) 2^-24 in [0, 1), float32
+// math, one rounding to the dtype. state is int32 {seed, call}; call goes up by one.
+// sample: one int32 token from logits [vocab]. temperature 0: the first of the largest (NaN wins). Else, with z =
+// logits / temperature in float32 and candidates in order of z descending (lower index first among equals):
 //   top_k > 0 keeps the first k;  p = e^(z - max) in double, normalised over what is kept;
-//   top_p < 1 keeps candidates until their sum reaches top_p (the one that reaches it stays);  min_p drops p < min_p * max p;
-//   the token is the first whose running sum of p exceeds u * (sum of kept), u = (word 0 at element 0) 2^-32.
+//   top_p < 1 keeps candidates until their sum reaches top_p (the one that reaches it stays);  min_p drops p < min_p *
+//   max p; the token is the first whose running sum of p exceeds u * (sum of kept), u = (word 0 at element 0) 2^-32.
 // Each call, greedy ones too, raises the call counter by one, so that a seed and a counter name a token.
 #include <math.h>
 
@@ -38,7 +38,7 @@ int32_t draw(Candidate* heap, int64_t n, double* weights, double top_p, double m
   const float top = heap[0].z;
   double total = 0;
   for (int64_t i = 0; i < n; i++) total += exp(static_cast<double>(heap[i].z) - top);
-  Candidate* end = heap + n;  // popped ones lie behind it, the first at the very end
+  Candidate* end = heap + n; // popped ones lie behind it, the first at the very end
   int64_t popped = 0;
   double kept = 0;
   const auto pop = [&] {
@@ -50,7 +50,7 @@ int32_t draw(Candidate* heap, int64_t n, double* weights, double top_p, double m
   if (top_p < 1 || min_p > 0) {
     while (popped < n && (popped == 0 || kept < top_p * total)) {
       const double w = pop();
-      if (popped > 1 && w < min_p) {  // the largest weight is 1
+      if (popped > 1 && w < min_p) { // the largest weight is 1
         popped--, end++;
         std::push_heap(heap, end, later);
         break;
@@ -66,10 +66,10 @@ int32_t draw(Candidate* heap, int64_t n, double* weights, double top_p, double m
     running += i < popped ? weights[i] : pop();
     if (running > target) return heap[n - 1 - i].index;
   }
-  return heap[n - limit].index;  // rounding left the running sum just short
+  return heap[n - limit].index; // rounding left the running sum just short
 }
 
-}  // namespace
+} // namespace
 
 extern "C" int ao_cpu_random_uniform(const ao_random_uniform_args* a, ao_ctx* ctx) {
   if (ao::need_float(ctx, "random_uniform", a->dtype)) return 1;
@@ -81,7 +81,8 @@ extern "C" int ao_cpu_random_uniform(const ao_random_uniform_args* a, ao_ctx* ct
     for (int64_t at = begin; at < end; at += 256) {
       const int64_t count = end - at < 256 ? end - at : 256;
       for (int64_t i = 0; i < count; i++)
-        block[i] = low + static_cast<float>(ao::philox(seed, static_cast<uint64_t>(at + i), call).word[0] >> 8) * 0x1p-24f * span;
+        block[i] = low + static_cast<float>(ao::philox(seed, static_cast<uint64_t>(at + i), call).word[0] >> 8) *
+                             0x1p-24f * span;
       ao::store_floats(a->dtype, ao::element(a->out, a->dtype, at), 1, block, count);
     }
   });
@@ -91,9 +92,12 @@ extern "C" int ao_cpu_random_uniform(const ao_random_uniform_args* a, ao_ctx* ct
 
 extern "C" int ao_cpu_sample(const ao_sample_args* a, ao_ctx* ctx) {
   if (ao::need_float(ctx, "sample", a->dtype)) return 1;
-  if (a->vocab < 1 || a->vocab > INT32_MAX) return ao_fail(ctx, "sample: %lld logits", static_cast<long long>(a->vocab));
+  if (a->vocab < 1 || a->vocab > INT32_MAX)
+    return ao_fail(ctx, "sample: %lld logits", static_cast<long long>(a->vocab));
   if (!(a->temperature >= 0) || a->top_k < 0 || !(a->top_p > 0 && a->top_p <= 1) || !(a->min_p >= 0 && a->min_p <= 1))
-    return ao_fail(ctx, "sample: temperature %g, top_k %lld, top_p %g, min_p %g; temperature >= 0, top_k >= 0, top_p in (0, 1], min_p in [0, 1]",
+    return ao_fail(ctx,
+                   "sample: temperature %g, top_k %lld, top_p %g, min_p %g; temperature >= 0, top_k >= 0, top_p in (0, "
+                   "1], min_p in [0, 1]",
                    a->temperature, static_cast<long long>(a->top_k), a->top_p, a->min_p);
   const int64_t n = a->vocab;
   float* z = ao::scratch<float>(ctx, n);

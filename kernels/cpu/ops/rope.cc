@@ -1,11 +1,13 @@
-// rope: rotary positions, Hugging Face's half-split form. With h = rotary_dim / 2, p = positions[row % position_count] and c, s
-// row p of the float32 tables cos, sin [table_rows, h]:
+// rope: rotary positions, Hugging Face's half-split form. With h = rotary_dim / 2, p = positions[row % position_count]
+// and c, s row p of the float32 tables cos, sin [table_rows, h]:
 //   out[row, head, i]     = x[row, head, i]     c[i] - x[row, head, h + i] s[i]
-//   out[row, head, h + i] = x[row, head, h + i] c[i] + x[row, head, i]     s[i]      i < h; the rest of `dim` is copied.
-// x [rows, heads, dim] with strides x_row_stride, x_head_stride; out contiguous and not x; float32 math, one rounding. positions is
-// int32: one per row, or one per token shared by a batch. A position outside the tables is an error that names it.
-// kv_append: cache[b, h, p + t, :] = x[b, t, h, :], t < tokens, p = *pos (int32). cache strides are (batch, head, position), x strides
-// (batch, token, head), the last dim is contiguous. p + tokens > capacity is an error before anything is written.
+//   out[row, head, h + i] = x[row, head, h + i] c[i] + x[row, head, i]     s[i]      i < h; the rest of `dim` is
+//   copied.
+// x [rows, heads, dim] with strides x_row_stride, x_head_stride; out contiguous and not x; float32 math, one rounding.
+// positions is int32: one per row, or one per token shared by a batch. A position outside the tables is an error that
+// names it. kv_append: cache[b, h, p + t, :] = x[b, t, h, :], t < tokens, p = *pos (int32). cache strides are (batch,
+// head, position), x strides (batch, token, head), the last dim is contiguous. p + tokens > capacity is an error
+// before anything is written.
 #include <string.h>
 
 #include "ops/check.h"
@@ -14,14 +16,16 @@
 extern "C" int ao_cpu_rope(const ao_rope_args* a, ao_ctx* ctx) {
   if (ao::need_float(ctx, "rope", a->dtype)) return 1;
   if (a->rotary_dim % 2 || a->rotary_dim < 0 || a->rotary_dim > a->dim)
-    return ao_fail(ctx, "rope: rotary_dim %lld does not halve within heads of %lld", static_cast<long long>(a->rotary_dim), static_cast<long long>(a->dim));
+    return ao_fail(ctx, "rope: rotary_dim %lld does not halve within heads of %lld",
+                   static_cast<long long>(a->rotary_dim), static_cast<long long>(a->dim));
   const int32_t* positions = static_cast<const int32_t*>(a->positions);
   const int64_t count = a->rows < a->position_count ? a->rows : a->position_count;
   if (a->rows > 0 && count < 1) return ao_fail(ctx, "rope: there are no positions");
   for (int64_t i = 0; i < count; i++) {
     if (positions[i] < 0 || positions[i] >= a->table_rows)
-      return ao_fail(ctx, "rope: position %d of token %lld is outside the tables of %lld positions; build longer tables", positions[i],
-                     static_cast<long long>(i), static_cast<long long>(a->table_rows));
+      return ao_fail(ctx,
+                     "rope: position %d of token %lld is outside the tables of %lld positions; build longer tables",
+                     positions[i], static_cast<long long>(i), static_cast<long long>(a->table_rows));
   }
   const auto run = AO_ISA_PICK(ctx, rope_row);
   const int64_t half = a->rotary_dim / 2;
@@ -44,17 +48,21 @@ extern "C" int ao_cpu_kv_append(const ao_kv_append_args* a, ao_ctx* ctx) {
   if (ao::need_known(ctx, "kv_append", a->dtype)) return 1;
   const int64_t p = *static_cast<const int32_t*>(a->pos);
   if (p < 0 || p + a->tokens > a->capacity)
-    return ao_fail(ctx, "kv_append: %lld tokens at position %lld go beyond the cache's %lld positions; make a longer cache or start over",
+    return ao_fail(ctx,
+                   "kv_append: %lld tokens at position %lld go beyond the cache's %lld positions; make a longer cache "
+                   "or start over",
                    static_cast<long long>(a->tokens), static_cast<long long>(p), static_cast<long long>(a->capacity));
   const size_t bytes = static_cast<size_t>(a->dim * ao_dtype_size(a->dtype));
-  ao::parallel_for(ctx, a->batch * a->tokens, ao::rows_per_chunk(a->heads * a->dim), [&](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; r++) {
-      const int64_t b = r / a->tokens, t = r % a->tokens;
-      for (int64_t h = 0; h < a->heads; h++) {
-        memcpy(ao::element(a->cache, a->dtype, b * a->cache_strides[0] + h * a->cache_strides[1] + (p + t) * a->cache_strides[2]),
-               ao::element(a->x, a->dtype, b * a->x_strides[0] + t * a->x_strides[1] + h * a->x_strides[2]), bytes);
-      }
-    }
-  });
+  ao::parallel_for(
+      ctx, a->batch * a->tokens, ao::rows_per_chunk(a->heads * a->dim), [&](int64_t begin, int64_t end, int) {
+        for (int64_t r = begin; r < end; r++) {
+          const int64_t b = r / a->tokens, t = r % a->tokens;
+          for (int64_t h = 0; h < a->heads; h++) {
+            memcpy(ao::element(a->cache, a->dtype,
+                               b * a->cache_strides[0] + h * a->cache_strides[1] + (p + t) * a->cache_strides[2]),
+                   ao::element(a->x, a->dtype, b * a->x_strides[0] + t * a->x_strides[1] + h * a->x_strides[2]), bytes);
+          }
+        }
+      });
   return 0;
 }

@@ -1,5 +1,5 @@
-// Vector loops over one contiguous row of float32, float16 or bfloat16. Sums run over AO_W lanes in a fixed order that depends on
-// the length of the row alone.
+// Vector loops over one contiguous row of float32, float16 or bfloat16. Sums run over AO_W lanes in a fixed order that
+// depends on the length of the row alone.
 #pragma once
 #include "base/isa.h"
 
@@ -18,6 +18,8 @@ AO_ISA_DECLARE(void, silu_mul_row, (int64_t dtype, void* out, const void* gate, 
 // SUM in blocks of 1024 (lanes in float32, blocks in double); AMAX and AMIN, where NaN wins.
 AO_ISA_DECLARE(double, reduce_row, (int op, int64_t dtype, const void* x, int64_t n))
 // The same down `n` rows that are `stride` elements apart, for `count` <= 64 columns; SUM takes blocks of 256 rows.
-AO_ISA_DECLARE(void, reduce_columns, (int op, int64_t dtype, const void* x, int64_t n, int64_t stride, int count, double* out))
+AO_ISA_DECLARE(void, reduce_columns,
+               (int op, int64_t dtype, const void* x, int64_t n, int64_t stride, int count, double* out))
 // out = x cos - rotate_half(x) sin over `half` pairs, both halves.
-AO_ISA_DECLARE(void, rope_row, (int64_t dtype, void* out, const void* x, const float* cos, const float* sin, int64_t half))
+AO_ISA_DECLARE(void, rope_row,
+               (int64_t dtype, void* out, const void* x, const float* cos, const float* sin, int64_t half))

@@ -1,13 +1,15 @@
-// sdpa: out[b, t, h] = sum_j softmax_j(scale q[b, t, h] . k[b, h / g, j] + mask[b, h, t, j]) v[b, h / g, j], g = q_heads / kv_heads.
-//   q [batch, tokens, q_heads, dim], strides (batch, token, head); k [batch, kv_heads, keys, dim] and v [.., v_dim], strides (batch, head,
-//   position); last dims contiguous; out [batch, tokens, q_heads, v_dim] contiguous; dtype float32, float16 or bfloat16.
-//   p = *pos (int32) where pos is given, else `past`: the position of query 0. Keys j that query t sees:
+// sdpa: out[b, t, h] = sum_j softmax_j(scale q[b, t, h] . k[b, h / g, j] + mask[b, h, t, j]) v[b, h / g, j], g =
+// q_heads / kv_heads.
+//   q [batch, tokens, q_heads, dim], strides (batch, token, head); k [batch, kv_heads, keys, dim] and v [.., v_dim],
+//   strides (batch, head, position); last dims contiguous; out [batch, tokens, q_heads, v_dim] contiguous; dtype
+//   float32, float16 or bfloat16. p = *pos (int32) where pos is given, else `past`: the position of query 0. Keys j
+//   that query t sees:
 //     causal      j <= p + t                                    (p + tokens > keys is an error)
 //     not causal  j < p + tokens where pos is given, else all `keys`
 //     window > 0  besides, j > p + t - window
 //   mask: float32 or absent, strides (batch, head, token, key), zero to broadcast. A query that sees nothing gives 0.
-// Keys are taken in splits of 256 counted from position 0, each split on its own, partial results merged in order; so one query
-// alone, a batch of them, and any number of threads agree bit for bit.
+// Keys are taken in splits of 256 counted from position 0, each split on its own, partial results merged in order; so
+// one query alone, a batch of them, and any number of threads agree bit for bit.
 #include "ops/sdpa.h"
 
 #include <math.h>
@@ -28,7 +30,7 @@ struct Problem {
 // Query rows of a head block are (token, head within the group), token first.
 void set_rows(const Problem& p, int64_t item, ao::SdpaRows* r, float* q, void** out, ao_ctx* ctx) {
   const ao_sdpa_args* a = p.a;
-  const int64_t block = p.blocks - 1 - item % p.blocks;  // the longest first
+  const int64_t block = p.blocks - 1 - item % p.blocks; // the longest first
   const int64_t head = item / p.blocks % a->kv_heads, b = item / p.blocks / a->kv_heads;
   const int64_t total = a->tokens * p.group, begin = block * kRows;
   const auto load = AO_ISA_PICK(ctx, load_run);
@@ -43,13 +45,16 @@ void set_rows(const Problem& p, int64_t item, ao::SdpaRows* r, float* q, void** 
   for (int i = 0; i < r->rows; i++) {
     const int64_t t = (begin + i) / p.group, h = head * p.group + (begin + i) % p.group, position = p.first + t;
     float* row = q + i * p.dim_padded;
-    load(a->dtype, ao::element(a->q, a->dtype, b * a->q_strides[0] + t * a->q_strides[1] + h * a->q_strides[2]), row, a->dim);
+    load(a->dtype, ao::element(a->q, a->dtype, b * a->q_strides[0] + t * a->q_strides[1] + h * a->q_strides[2]), row,
+         a->dim);
     for (int64_t d = a->dim; d < p.dim_padded; d++) row[d] = 0;
     const int64_t end = p.first + a->tokens;
     r->high[i] = a->causal ? position + 1 : a->pos && end < a->keys ? end : a->keys;
     r->low[i] = a->window > 0 && position - a->window + 1 > 0 ? position - a->window + 1 : 0;
     if (r->low[i] > r->high[i]) r->low[i] = r->high[i];
-    r->mask[i] = a->mask ? static_cast<const float*>(a->mask) + b * a->mask_strides[0] + h * a->mask_strides[1] + t * a->mask_strides[2] : nullptr;
+    r->mask[i] = a->mask ? static_cast<const float*>(a->mask) + b * a->mask_strides[0] + h * a->mask_strides[1] +
+                               t * a->mask_strides[2]
+                         : nullptr;
     out[i] = ao::element(a->out, a->dtype, ((b * a->tokens + t) * a->q_heads + h) * a->v_dim);
   }
 }
@@ -71,7 +76,7 @@ int64_t partial_size(const Problem& p) { return kRows * (2 + p.v_padded); }
 ao::SdpaPartial partial_at(float* base) { return {base, base + kRows, base + 2 * kRows}; }
 int64_t work_size(const Problem& p) { return (kSplit + kRows) * p.dim_padded + kSplit * p.v_padded + kRows * kSplit; }
 ao::SdpaWork work_at(const Problem& p, float* base) {
-  float* k = base + kRows * p.dim_padded;  // the query rows come first
+  float* k = base + kRows * p.dim_padded; // the query rows come first
   return {k, k + kSplit * p.dim_padded, k + kSplit * (p.dim_padded + p.v_padded)};
 }
 
@@ -85,7 +90,8 @@ int run_blocks(const Problem& p, int64_t items, ao_ctx* ctx) {
   const auto finish = AO_ISA_PICK(ctx, sdpa_finish);
   ao::parallel_for(ctx, items, 1, [&](int64_t begin, int64_t end, int thread) {
     float* base = room + thread * size;
-    const ao::SdpaPartial total = partial_at(base + work_size(p)), next = partial_at(base + work_size(p) + partial_size(p));
+    const ao::SdpaPartial total = partial_at(base + work_size(p)),
+                          next = partial_at(base + work_size(p) + partial_size(p));
     for (int64_t item = begin; item < end; item++) {
       ao::SdpaRows r;
       void* out[kRows];
@@ -116,7 +122,8 @@ int run_splits(const Problem& p, int64_t items, int64_t splits, ao_ctx* ctx) {
       void* out[kRows];
       set_rows(p, n / splits, &r, base, out, ctx);
       const int64_t s = n % splits;
-      if (s >= first_split(r) && s < end_split(r)) split(r, s, work_at(p, base), partial_at(partials + n * partial_size(p)));
+      if (s >= first_split(r) && s < end_split(r))
+        split(r, s, work_at(p, base), partial_at(partials + n * partial_size(p)));
     }
   });
   for (int64_t item = 0; item < items; item++) {
@@ -136,13 +143,14 @@ int run_splits(const Problem& p, int64_t items, int64_t splits, ao_ctx* ctx) {
   return 0;
 }
 
-}  // namespace
+} // namespace
 
 extern "C" int ao_cpu_sdpa(const ao_sdpa_args* a, ao_ctx* ctx) {
   if (ao::need_float(ctx, "sdpa", a->dtype)) return 1;
   if (a->kv_heads < 1 || a->q_heads % a->kv_heads || a->dim < 1 || a->v_dim < 1)
     return ao_fail(ctx, "sdpa: %lld query heads of %lld for %lld key heads; query heads are a multiple of key heads",
-                   static_cast<long long>(a->q_heads), static_cast<long long>(a->dim), static_cast<long long>(a->kv_heads));
+                   static_cast<long long>(a->q_heads), static_cast<long long>(a->dim),
+                   static_cast<long long>(a->kv_heads));
   const int64_t first = a->pos ? *static_cast<const int32_t*>(a->pos) : a->past;
   if (first < 0 || (a->causal && first + a->tokens > a->keys))
     return ao_fail(ctx, "sdpa: %lld queries at position %lld do not fit %lld keys; make a longer cache or start over",
@@ -153,6 +161,7 @@ extern "C" int ao_cpu_sdpa(const ao_sdpa_args* a, ao_ctx* ctx) {
   const int64_t items = a->batch * a->kv_heads * p.blocks;
   const int64_t last = a->causal || a->pos ? first + a->tokens : a->keys;
   const int64_t splits = ((last < a->keys ? last : a->keys) + kSplit - 1) / kSplit;
-  if (ao_ctx_threads(ctx) > 1 && splits > 1 && p.blocks == 1 && items < 4 * ao_ctx_threads(ctx)) return run_splits(p, items, splits, ctx);
+  if (ao_ctx_threads(ctx) > 1 && splits > 1 && p.blocks == 1 && items < 4 * ao_ctx_threads(ctx))
+    return run_splits(p, items, splits, ctx);
   return run_blocks(p, items, ctx);
 }

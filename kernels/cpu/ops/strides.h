@@ -1,5 +1,5 @@
-// Walking several strided operands of one shape: dims of size 1 vanish, neighbours that every operand steps through evenly
-// merge, and what is left is rows() runs of inner() elements.
+// Walking several strided operands of one shape: dims of size 1 vanish, neighbours that every operand steps through
+// evenly merge, and what is left is rows() runs of inner() elements.
 #pragma once
 #include <stdint.h>
 
@@ -7,7 +7,7 @@ namespace ao {
 
 template <int operands>
 struct Walk {
-  int ndim = 0;  // at least 1 after merge_dims
+  int ndim = 0; // at least 1 after merge_dims
   int64_t shape[6];
   int64_t strides[operands][6];
 
@@ -57,4 +57,4 @@ Walk<operands> merge_dims(int64_t ndim, const int64_t* shape, const int64_t* con
   return walk;
 }
 
-}  // namespace ao
+} // namespace ao

@@ -1,8 +1,8 @@
 // The test harness of the kernels. A file of tests is
 //   TEST(name) { CHECK(condition); CHECK_EQ(a, b); CHECK_NEAR(value, expected, tolerance); }
 //   AO_TEST_MAIN()
-// Each executable ends with the line "N passed, N failed" and exits 0, 1, or 77 (skipped, with the reason) where AO_ISA names
-// a set that this machine lacks. Random tests take their seed from AO_SEED, else the clock, and print it.
+// Each executable ends with the line "N passed, N failed" and exits 0, 1, or 77 (skipped, with the reason) where
+// AO_ISA names a set that this machine lacks. Random tests take their seed from AO_SEED, else the clock, and print it.
 #pragma once
 #include <math.h>
 #include <stdint.h>
@@ -30,7 +30,7 @@ inline std::vector<Test>& tests() {
   return list;
 }
 
-inline int& failures() {  // of the test that runs
+inline int& failures() { // of the test that runs
   static int count = 0;
   return count;
 }
@@ -44,14 +44,21 @@ inline void report(const char* file, int line, const std::string& what) {
   if (++failures() <= 8) fprintf(stderr, "  %s:%d: %s\n", file, line, what.c_str());
 }
 
-inline std::string show(double v) { char s[64]; snprintf(s, sizeof s, "%.9g", v); return s; }
+inline std::string show(double v) {
+  char s[64];
+  snprintf(s, sizeof s, "%.9g", v);
+  return s;
+}
 inline std::string show(const std::string& v) { return "'" + v + "'"; }
 inline std::string show(const char* v) { return v ? show(std::string(v)) : "null"; }
 
 // Distance of two floats in steps between neighbours; equal NaNs are 0 apart, NaN and a number very far.
 inline double ulps(float a, float b) {
   if (isnan(a) || isnan(b)) return isnan(a) && isnan(b) ? 0 : INFINITY;
-  const auto order = [](float x) { const int32_t i = (int32_t)ao_bits(x); return i < 0 ? (int64_t)INT32_MIN - i : (int64_t)i; };
+  const auto order = [](float x) {
+    const int32_t i = (int32_t)ao_bits(x);
+    return i < 0 ? (int64_t)INT32_MIN - i : (int64_t)i;
+  };
   return fabs((double)(order(a) - order(b)));
 }
 
@@ -77,31 +84,38 @@ struct Random {
   double uniform() { return (double)(next() >> 11) * 0x1p-53; }
   float range(double low, double high) { return (float)(low + (high - low) * uniform()); }
   int64_t below(int64_t n) { return (int64_t)(next() % (uint64_t)n); }
-  float normal() { double s = 0; for (int i = 0; i < 12; i++) s += uniform(); return (float)(s - 6); }
+  float normal() {
+    double s = 0;
+    for (int i = 0; i < 12; i++) s += uniform();
+    return (float)(s - 6);
+  }
 };
 
 inline uint64_t seed() {
   static const uint64_t value = [] {
     const char* text = getenv("AO_SEED");
-    const uint64_t s = text && *text ? strtoull(text, nullptr, 10)
-                                     : (uint64_t)std::chrono::steady_clock::now().time_since_epoch().count() % 1000000007u;
+    const uint64_t s = text && *text
+                           ? strtoull(text, nullptr, 10)
+                           : (uint64_t)std::chrono::steady_clock::now().time_since_epoch().count() % 1000000007u;
     printf("seed %llu (set AO_SEED to repeat)\n", (unsigned long long)s);
     return s;
   }();
   return value;
 }
 
-// A buffer as the runtime gives them: 64-byte aligned, 64 readable bytes behind. Those, and as many in front, hold a mark,
-// so that ok() tells whether a kernel wrote outside.
+// A buffer as the runtime gives them: 64-byte aligned, 64 readable bytes behind. Those, and as many in front, hold a
+// mark, so that ok() tells whether a kernel wrote outside.
 template <class T>
 class Buffer {
- public:
+public:
   explicit Buffer(int64_t n, T value = T()) : n_(n), bytes_(((size_t)n * sizeof(T) + 64 + 127) / 64 * 64) {
     base_ = (unsigned char*)aligned_alloc(64, bytes_);
     memset(base_, 0xa5, bytes_);
     for (int64_t i = 0; i < n; i++) data()[i] = value;
   }
-  explicit Buffer(const std::vector<T>& v) : Buffer((int64_t)v.size()) { for (int64_t i = 0; i < n_; i++) data()[i] = v[i]; }
+  explicit Buffer(const std::vector<T>& v) : Buffer((int64_t)v.size()) {
+    for (int64_t i = 0; i < n_; i++) data()[i] = v[i];
+  }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   Buffer(Buffer&& other) noexcept : n_(other.n_), bytes_(other.bytes_), base_(other.base_) { other.base_ = nullptr; }
@@ -112,11 +126,12 @@ class Buffer {
   const T& operator[](int64_t i) const { return data()[i]; }
   int64_t size() const { return n_; }
   bool ok() const {
-    for (size_t i = (size_t)n_ * sizeof(T); i < bytes_; i++) if (base_[i] != 0xa5) return false;
+    for (size_t i = (size_t)n_ * sizeof(T); i < bytes_; i++)
+      if (base_[i] != 0xa5) return false;
     return true;
   }
 
- private:
+private:
   int64_t n_;
   size_t bytes_;
   unsigned char* base_;
@@ -125,29 +140,58 @@ class Buffer {
 // Values of a float dtype in a raw buffer.
 inline double decode(int64_t dtype, const void* p, int64_t i) {
   switch (dtype) {
-    case AO_F32: return ((const float*)p)[i];
-    case AO_F16: return ao_from_f16(((const uint16_t*)p)[i]);
-    case AO_BF16: return ao_from_bf16(((const uint16_t*)p)[i]);
-    case AO_F8E4M3: return ao_from_f8e4m3(((const uint8_t*)p)[i]);
-    case AO_F8E5M2: return ao_from_f8e5m2(((const uint8_t*)p)[i]);
-    case AO_I8: return ((const int8_t*)p)[i];
-    case AO_U8: case AO_BOOL: return ((const uint8_t*)p)[i];
-    case AO_I32: return ((const int32_t*)p)[i];
-    default: return (double)((const int64_t*)p)[i];
+  case AO_F32:
+    return ((const float*)p)[i];
+  case AO_F16:
+    return ao_from_f16(((const uint16_t*)p)[i]);
+  case AO_BF16:
+    return ao_from_bf16(((const uint16_t*)p)[i]);
+  case AO_F8E4M3:
+    return ao_from_f8e4m3(((const uint8_t*)p)[i]);
+  case AO_F8E5M2:
+    return ao_from_f8e5m2(((const uint8_t*)p)[i]);
+  case AO_I8:
+    return ((const int8_t*)p)[i];
+  case AO_U8:
+  case AO_BOOL:
+    return ((const uint8_t*)p)[i];
+  case AO_I32:
+    return ((const int32_t*)p)[i];
+  default:
+    return (double)((const int64_t*)p)[i];
   }
 }
 
 inline void encode(int64_t dtype, void* p, int64_t i, double value) {
   switch (dtype) {
-    case AO_F32: ((float*)p)[i] = (float)value; break;
-    case AO_F16: ((uint16_t*)p)[i] = ao_to_f16((float)value); break;
-    case AO_BF16: ((uint16_t*)p)[i] = ao_to_bf16((float)value); break;
-    case AO_F8E4M3: ((uint8_t*)p)[i] = ao_to_f8e4m3((float)value); break;
-    case AO_F8E5M2: ((uint8_t*)p)[i] = ao_to_f8e5m2((float)value); break;
-    case AO_I8: ((int8_t*)p)[i] = (int8_t)value; break;
-    case AO_U8: case AO_BOOL: ((uint8_t*)p)[i] = (uint8_t)value; break;
-    case AO_I32: ((int32_t*)p)[i] = (int32_t)value; break;
-    default: ((int64_t*)p)[i] = (int64_t)value; break;
+  case AO_F32:
+    ((float*)p)[i] = (float)value;
+    break;
+  case AO_F16:
+    ((uint16_t*)p)[i] = ao_to_f16((float)value);
+    break;
+  case AO_BF16:
+    ((uint16_t*)p)[i] = ao_to_bf16((float)value);
+    break;
+  case AO_F8E4M3:
+    ((uint8_t*)p)[i] = ao_to_f8e4m3((float)value);
+    break;
+  case AO_F8E5M2:
+    ((uint8_t*)p)[i] = ao_to_f8e5m2((float)value);
+    break;
+  case AO_I8:
+    ((int8_t*)p)[i] = (int8_t)value;
+    break;
+  case AO_U8:
+  case AO_BOOL:
+    ((uint8_t*)p)[i] = (uint8_t)value;
+    break;
+  case AO_I32:
+    ((int32_t*)p)[i] = (int32_t)value;
+    break;
+  default:
+    ((int64_t*)p)[i] = (int64_t)value;
+    break;
   }
 }
 
@@ -187,39 +231,48 @@ inline int main_(int argc, char** argv) {
     failures() = 0;
     test.run();
     printf("%s %s\n", failures() ? "FAIL" : "ok  ", test.name);
-    if (failures()) failed++; else passed++;
+    if (failures())
+      failed++;
+    else
+      passed++;
   }
   printf("%d passed, %d failed\n", passed, failed);
   return failed ? 1 : 0;
 }
 
-}  // namespace ao_test
+} // namespace ao_test
 
-#define TEST(name)                                                            \
-  static void test_##name();                                                  \
-  static const bool added_##name = ao_test::add(#name, test_##name);          \
+#define TEST(name)                                                                                                     \
+  static void test_##name();                                                                                           \
+  static const bool added_##name = ao_test::add(#name, test_##name);                                                   \
   static void test_##name()
-#define CHECK(condition) \
-  do { if (!(condition)) ao_test::report(__FILE__, __LINE__, #condition); } while (0)
-#define CHECK_MSG(condition, ...)                                             \
-  do {                                                                        \
-    if (!(condition)) {                                                       \
-      char ao_text[512];                                                      \
-      snprintf(ao_text, sizeof ao_text, __VA_ARGS__);                         \
-      ao_test::report(__FILE__, __LINE__, std::string(#condition) + ": " + ao_text); \
-    }                                                                         \
+#define CHECK(condition)                                                                                               \
+  do {                                                                                                                 \
+    if (!(condition)) ao_test::report(__FILE__, __LINE__, #condition);                                                 \
   } while (0)
-#define CHECK_EQ(a, b)                                                        \
-  do {                                                                        \
-    const auto& ao_a = (a);                                                   \
-    const auto& ao_b = (b);                                                   \
-    if (!(ao_a == ao_b))                                                      \
-      ao_test::report(__FILE__, __LINE__, std::string(#a " == " #b ": ") + ao_test::show(ao_a) + " against " + ao_test::show(ao_b)); \
+#define CHECK_MSG(condition, ...)                                                                                      \
+  do {                                                                                                                 \
+    if (!(condition)) {                                                                                                \
+      char ao_text[512];                                                                                               \
+      snprintf(ao_text, sizeof ao_text, __VA_ARGS__);                                                                  \
+      ao_test::report(__FILE__, __LINE__, std::string(#condition) + ": " + ao_text);                                   \
+    }                                                                                                                  \
   } while (0)
-#define CHECK_NEAR(a, b, tolerance)                                           \
-  do {                                                                        \
-    const double ao_a = (a), ao_b = (b), ao_t = (tolerance);                  \
-    if (!(fabs(ao_a - ao_b) <= ao_t) && !(ao_a == ao_b) && !(isnan(ao_a) && isnan(ao_b)))  \
-      ao_test::report(__FILE__, __LINE__, std::string(#a ": ") + ao_test::show(ao_a) + " against " + ao_test::show(ao_b) + " within " + ao_test::show(ao_t)); \
+#define CHECK_EQ(a, b)                                                                                                 \
+  do {                                                                                                                 \
+    const auto& ao_a = (a);                                                                                            \
+    const auto& ao_b = (b);                                                                                            \
+    if (!(ao_a == ao_b))                                                                                               \
+      ao_test::report(__FILE__, __LINE__,                                                                              \
+                      std::string(#a " == " #b ": ") + ao_test::show(ao_a) + " against " + ao_test::show(ao_b));       \
   } while (0)
-#define AO_TEST_MAIN() int main(int argc, char** argv) { return ao_test::main_(argc, argv); }
+#define CHECK_NEAR(a, b, tolerance)                                                                                    \
+  do {                                                                                                                 \
+    const double ao_a = (a), ao_b = (b), ao_t = (tolerance);                                                           \
+    if (!(fabs(ao_a - ao_b) <= ao_t) && !(ao_a == ao_b) && !(isnan(ao_a) && isnan(ao_b)))                              \
+      ao_test::report(__FILE__, __LINE__,                                                                              \
+                      std::string(#a ": ") + ao_test::show(ao_a) + " against " + ao_test::show(ao_b) + " within " +    \
+                          ao_test::show(ao_t));                                                                        \
+  } while (0)
+#define AO_TEST_MAIN()                                                                                                 \
+  int main(int argc, char** argv) { return ao_test::main_(argc, argv); }

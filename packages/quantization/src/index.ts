@@ -70,6 +70,7 @@ export { type QuantizeOptions, quantize_ } from './quantize/quantize.ts';
 export { formatReport, type QuantizeReport, type QuantizeRow } from './quantize/report.ts';
 export { type FilterFn, isLinear, selectWeights } from './quantize/select.ts';
 export {
+  checkMatrix,
   isProblem,
   planTrait,
   schemeEntries,

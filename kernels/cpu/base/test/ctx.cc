@@ -45,7 +45,8 @@ TEST(cgroup_quota_takes_the_least_of_the_tree) {
   CHECK_NEAR(ao::cgroup_quota("0::/none\n", base), 0, 0);
   CHECK_NEAR(ao::cgroup_quota("7:memory:/x\n4:cpu,cpuacct:/x\n", base), 2.5, 0);
   CHECK_NEAR(ao::cgroup_quota("", base), 0, 0);
-  for (const char* file : {"/a/cpu.max", "/a/b/cpu.max", "/cpu/x/cpu.cfs_quota_us", "/cpu/x/cpu.cfs_period_us"}) unlink((base + file).c_str());
+  for (const char* file : {"/a/cpu.max", "/a/b/cpu.max", "/cpu/x/cpu.cfs_quota_us", "/cpu/x/cpu.cfs_period_us"})
+    unlink((base + file).c_str());
   for (const char* folder : {"/cpu/x", "/cpu", "/a/b", "/a", ""}) rmdir((base + folder).c_str());
 }
 
@@ -60,7 +61,11 @@ TEST(scratch_is_aligned_separate_and_reused) {
       blocks.push_back({p, bytes});
     }
     for (size_t k = 0; k < blocks.size(); k++)
-      for (size_t i = 0; i < blocks[k].second; i++) if (blocks[k].first[i] != (char)k) { CHECK(!"scratch blocks overlap"); break; }
+      for (size_t i = 0; i < blocks[k].second; i++)
+        if (blocks[k].first[i] != (char)k) {
+          CHECK(!"scratch blocks overlap");
+          break;
+        }
     ao_ctx_reset(ctx);
   }
   CHECK(ao_scratch(ctx, SIZE_MAX - 10) == nullptr);
@@ -87,7 +92,29 @@ TEST(records_reach_the_kernel) {
   if (!copy) return;
   const int32_t x[6] = {1, 2, 3, 4, 5, 6};
   int32_t out[6] = {};
-  std::vector<double> record = {(double)(uintptr_t)out, (double)(uintptr_t)x, AO_I32, AO_I32, 2, 3, 2, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 1, 3, 0, 0, 0, 0};
+  std::vector<double> record = {(double)(uintptr_t)out,
+                                (double)(uintptr_t)x,
+                                AO_I32,
+                                AO_I32,
+                                2,
+                                3,
+                                2,
+                                0,
+                                0,
+                                0,
+                                0,
+                                2,
+                                1,
+                                0,
+                                0,
+                                0,
+                                0,
+                                1,
+                                3,
+                                0,
+                                0,
+                                0,
+                                0};
   CHECK_EQ(copy->record_length, (int)record.size());
   CHECK_EQ(copy->run(record.data(), ctx), 0);
   const int32_t transposed[6] = {1, 4, 2, 5, 3, 6};

@@ -50,24 +50,20 @@ template <int kCode, int kDomain>
 struct DecodeInt {
   static constexpr int64_t kBytes8 = kCode == AO_INT4 ? 64 : 128;
 
-  // Eight columns as loaded, int4 turned from q + 8 to two's complement.
-  struct Block { VI first, second; };
-  static AO_INLINE Block load(const uint8_t* p) {
-    const VI v = vi_load(p);
-    if (kCode == AO_INT4) return {vi_xor(v, vi_set1((int32_t)0x88888888)), v};
-    return {v, vi_load(p + 64)};
-  }
-  static AO_INLINE VI code(const Block& b, int j) {
-    if (kCode == AO_INT4) return vi_sar(vi_shl(b.first, 28 - 8 * (j & 3) - 4 * (j >> 2)), 28);
-    return vi_sar(vi_shl(j < 4 ? b.first : b.second, 24 - 8 * (j & 3)), 24);
-  }
+  // Columns 0..3 and 4..7 of eight; int4 holds all in one and is turned from q + 8 to two's complement.
+  static AO_INLINE VI load_first(const uint8_t* p) { return kCode == AO_INT4 ? vi_xor(vi_load(p), vi_set1((int32_t)0x88888888)) : vi_load(p); }
+  static AO_INLINE VI load_second(const uint8_t* p) { return vi_load(p + (kCode == AO_INT4 ? 0 : 64)); }
 
-  struct Group { VF scale, zero; VI offset; };
-  static AO_INLINE VF value(const Block& b, int j, const Group& g) {
-    VI q = code(b, j);
-    if (kDomain == AO_ZERO_INT) q = vi_sub(q, g.offset);
-    const VF product = v_mul(v_cvt(q), g.scale);
-    return kDomain == AO_ZERO_FLOAT ? v_add(product, g.zero) : product;
+  template <class Take>
+  static AO_INLINE void column(int64_t k, int j, const VI& first, const VI& second, const VF& scale, const VF& zero, const VI& offset, Take& take) {
+    VI q;
+    if (kCode == AO_INT4) q = vi_sar(vi_shl(first, 28 - 8 * (j & 3) - 4 * (j >> 2)), 28);
+    else if (j < 4) q = vi_sar(vi_shl(first, 24 - 8 * j), 24);
+    else q = vi_sar(vi_shl(second, 24 - 8 * (j - 4)), 24);
+    if (kDomain == AO_ZERO_INT) q = vi_sub(q, offset);
+    const VF product = v_mul(v_cvt(q), scale);
+    if (kDomain == AO_ZERO_FLOAT) take(k, v_add(product, zero));
+    else take(k, product);
   }
 
   template <class Take>
@@ -80,32 +76,31 @@ struct DecodeInt {
     int64_t end = (k0 / size + 1) * size;
     for (int64_t k = k0; k < k1; end += size, scale += kPanelRows * scale_size, zero += kPanelRows * zero_size) {
       const int64_t stop = end < k1 ? end : k1;
-      Group g;
-      g.scale = v_load_as(w->scale_dtype, scale);
-      g.zero = v_zero();
-      g.offset = vi_zero();
+      const VF s = v_load_as(w->scale_dtype, scale);
+      VF z = v_zero();
+      VI offset = vi_zero();
       v_prefetch(scale + distance);
-      if (kDomain == AO_ZERO_INT) g.offset = vi_from_i8(zero);
+      if (kDomain == AO_ZERO_INT) offset = vi_from_i8(zero);
       if (kDomain == AO_ZERO_FLOAT) {
-        g.zero = v_load_as(w->zero_dtype, zero);
+        z = v_load_as(w->zero_dtype, zero);
         v_prefetch(zero + distance);
       }
       for (; k + 8 <= stop; k += 8, at += kBytes8) {
-        const Block b = load(at);
+        const VI first = load_first(at), second = load_second(at);
         v_prefetch(at + distance);
         if (kCode == AO_I8) v_prefetch(at + distance + 64);
-        take(k, value(b, 0, g));
-        take(k + 1, value(b, 1, g));
-        take(k + 2, value(b, 2, g));
-        take(k + 3, value(b, 3, g));
-        take(k + 4, value(b, 4, g));
-        take(k + 5, value(b, 5, g));
-        take(k + 6, value(b, 6, g));
-        take(k + 7, value(b, 7, g));
+        column(k, 0, first, second, s, z, offset, take);
+        column(k + 1, 1, first, second, s, z, offset, take);
+        column(k + 2, 2, first, second, s, z, offset, take);
+        column(k + 3, 3, first, second, s, z, offset, take);
+        column(k + 4, 4, first, second, s, z, offset, take);
+        column(k + 5, 5, first, second, s, z, offset, take);
+        column(k + 6, 6, first, second, s, z, offset, take);
+        column(k + 7, 7, first, second, s, z, offset, take);
       }
       if (k < stop) {
-        const Block b = load(at);
-        for (int j = 0; k < stop; j++, k++) take(k, value(b, j, g));
+        const VI first = load_first(at), second = load_second(at);
+        for (int j = 0; k < stop; j++, k++) column(k, j, first, second, s, z, offset, take);
       }
     }
   }

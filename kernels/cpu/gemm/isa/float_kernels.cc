@@ -18,7 +18,6 @@ struct Sums {
     rest.add(column, x, stride);
     last = v_fma(column, v_set1(x[(rows - 1) * stride]), last);
   }
-  AO_INLINE void store(int64_t row, int64_t panel, const Store& to) const { rest.store(row, panel, to); store_row(last, row + rows - 1, panel, to); }
 };
 template <>
 struct Sums<0> {
@@ -26,7 +25,6 @@ struct Sums<0> {
   AO_INLINE void load(const float*) {}
   AO_INLINE void save(float*) const {}
   AO_INLINE void add(VF, const float*, int64_t) {}
-  AO_INLINE void store(int64_t, int64_t, const Store&) const {}
 };
 
 // What a decoder hands its columns to.
@@ -49,7 +47,9 @@ void rows_kernel(const Packed* w, int64_t panel, const FloatRows& x, int64_t row
   product.x = x.x + row * x.stride;
   product.stride = x.stride;
   Decoder::run(w, panel_at(w, panel), 0, w->k, product);
-  product.sums.store(row, panel, store);
+  alignas(64) float sums[rows * kPanelRows];
+  product.sums.save(sums);
+  for (int r = 0; r < rows; r++) store_row(sums + r * kPanelRows, row + r, panel, store);
 }
 
 template <int rows>
@@ -82,7 +82,7 @@ void load_row(int32_t dtype, const void* x, int64_t n, float* out) {
 }
 
 void store_rows(const float* acc, int64_t row, int64_t rows, int64_t panel, const Store& store) {
-  for (int64_t r = 0; r < rows; r++) store_row(v_load(acc + r * kPanelRows), row + r, panel, store);
+  for (int64_t r = 0; r < rows; r++) store_row(acc + r * kPanelRows, row + r, panel, store);
 }
 
 void float_rows(const Packed* w, int64_t panel, const FloatRows& x, int64_t row, int64_t rows, const Store& store) {

@@ -143,9 +143,9 @@ void kernel(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows&
     }
   }
   for (int r = 0; r < rows; r++) {
-    VF y = v_load(sums + r * kPanelRows);
-    if (x.shift) y = v_fma(v_set1(-x.shift[row + r]), v_load((const float*)(base + w->sum_at)), y);
-    store_row(y, row + r, panel, store);
+    float* at = sums + r * kPanelRows;
+    if (x.shift) v_store(at, v_fma(v_set1(-x.shift[row + r]), v_load((const float*)(base + w->sum_at)), v_load(at)));
+    store_row(at, row + r, panel, store);
   }
 }
 

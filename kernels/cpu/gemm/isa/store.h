@@ -25,7 +25,9 @@ inline void store_some(int32_t dtype, void* p, int64_t at, int64_t count, VF v) 
   memcpy(p, block, count * size);
 }
 
-inline void store_row(VF v, int64_t row, int64_t panel, const Store& to) {
+// Takes memory: a vector of two registers passed by value would pin a kernel's accumulator to the stack.
+inline void store_row(const float* acc, int64_t row, int64_t panel, const Store& to) {
+  VF v = v_load(acc);
   const int64_t column = panel * kPanelRows, left = to.n - column, count = left < kPanelRows ? left : kPanelRows;
   if (to.bias) v = v_add(v, load_some(to.bias_dtype, to.bias, column, count));
   if (to.residual) {

@@ -63,7 +63,7 @@ inline VI vi_from_i8(const void* p) {
   return {_mm256_cvtepi8_epi32(b), _mm256_cvtepi8_epi32(_mm_srli_si128(b, 8))};
 }
 
-inline void v_prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
+AO_INLINE void v_prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
 
 inline __m256i bytes4(const void* p) {
   int32_t x;

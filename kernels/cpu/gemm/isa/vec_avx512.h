@@ -48,7 +48,7 @@ inline VF v_cvt(VI v) { return _mm512_cvtepi32_ps(v); }
 inline VF v_bits(VI v) { return _mm512_castsi512_ps(v); }
 inline VI vi_from_i8(const void* p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)); }
 
-inline void v_prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
+AO_INLINE void v_prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
 
 // The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.
 //   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  X  the form of x

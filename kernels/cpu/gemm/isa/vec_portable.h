@@ -70,7 +70,7 @@ inline VI vi_from_i8(const void* p) {
   return v;
 }
 
-inline void v_prefetch(const void* p) { __builtin_prefetch(p); }
+AO_INLINE void v_prefetch(const void* p) { __builtin_prefetch(p); }
 
 // Four products per 32-bit lane of signed bytes w and x[0..3], added to acc.
 inline VI dot_bytes(VI acc, VI w, const int8_t* x) {

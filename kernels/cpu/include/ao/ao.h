@@ -24,7 +24,8 @@ const char* ao_isa_name(ao_isa isa);
 // thread 0. Runs inline where n <= chunk. fn must not fail or call ao_parallel_for.
 void ao_parallel_for(ao_ctx* ctx, int64_t n, int64_t chunk, ao_range_fn fn, void* arg);
 
-// 64-byte aligned memory that lives until ao_ctx_reset; several calls give separate blocks; NULL where there is none left.
+// 64-byte aligned memory that lives until ao_ctx_reset; several calls give separate blocks; NULL where there is none
+// left.
 // For the stream's own thread, not inside ao_parallel_for.
 void* ao_scratch(ao_ctx* ctx, size_t bytes);
 
@@ -41,10 +42,10 @@ void ao_ctx_reset(ao_ctx* ctx);
 #define I(n) int64_t n;
 #define F(n) double n;
 #define V(n, count) int64_t n[count];
-#define AO_FN(name, fields)                 \
-  typedef struct ao_##name##_args {         \
-    fields                                  \
-  } ao_##name##_args;                       \
+#define AO_FN(name, fields)                                                                                            \
+  typedef struct ao_##name##_args {                                                                                    \
+    fields                                                                                                             \
+  } ao_##name##_args;                                                                                                  \
   int ao_cpu_##name(const ao_##name##_args* a, ao_ctx* ctx);
 #include "../../exports.inc"
 #undef AO_FN
@@ -57,8 +58,8 @@ void ao_ctx_reset(ao_ctx* ctx);
 
 // --- the table behind the binding ---
 const ao_entry* ao_cpu_entries(int* count);
-// FNV-1a (64 bit) as 16 hex digits over the text "AO_FN(<name>, <fields>)\n" of all rows in order, white space between tokens as
-// one space; the TypeScript side was generated from rows with the same hash.
+// FNV-1a (64 bit) as 16 hex digits over the text "AO_FN(<name>, <fields>)\n" of all rows in order, white space between
+// tokens as one space; the TypeScript side was generated from rows with the same hash.
 const char* ao_cpu_abi_hash(void);
 
 #ifdef __cplusplus

@@ -1,6 +1,6 @@
-// Speed of the ops at the shapes of a small decoder: GFLOP/s for attention, GB/s of bytes read and written for the rest. Each figure is the
-// best of several runs; AO_ISA and AO_NUM_THREADS choose what runs. One thread is timed by its CPU time, which a busy machine
-// disturbs less.
+// Speed of the ops at the shapes of a small decoder: GFLOP/s for attention, GB/s of bytes read and written for the
+// rest. Each figure is the best of several runs; AO_ISA and AO_NUM_THREADS choose what runs. One thread is timed by
+// its CPU time, which a busy machine disturbs less.
 #include <time.h>
 
 #include "testing/check.h"
@@ -41,12 +41,33 @@ static void attention(ao_ctx* ctx, int64_t dtype, int64_t tokens, int32_t pos, i
   const int64_t keys = pos + tokens, row = heads * dim;
   const auto q = values(dtype, tokens * row), k = values(dtype, kv * keys * dim), v = values(dtype, kv * keys * dim);
   Buffer<unsigned char> out(tokens * row * ao_dtype_size(dtype));
-  const ao_sdpa_args args{out.data(), q.data(), k.data(), v.data(), nullptr, &pos, 1, tokens, heads, kv, dim, dim, keys, 0, 1, 0, 0.125,
-                          {tokens * row, row, dim}, {kv * keys * dim, keys * dim, dim}, {kv * keys * dim, keys * dim, dim}, {}, dtype};
+  const ao_sdpa_args args{out.data(),
+                          q.data(),
+                          k.data(),
+                          v.data(),
+                          nullptr,
+                          &pos,
+                          1,
+                          tokens,
+                          heads,
+                          kv,
+                          dim,
+                          dim,
+                          keys,
+                          0,
+                          1,
+                          0,
+                          0.125,
+                          {tokens * row, row, dim},
+                          {kv * keys * dim, keys * dim, dim},
+                          {kv * keys * dim, keys * dim, dim},
+                          {},
+                          dtype};
   const double s = best_seconds(ctx, [&] { return ao_cpu_sdpa(&args, ctx); });
   const double pairs = (double)tokens * (pos + (tokens + 1) / 2.0);
-  printf("sdpa %-8s tokens %4lld past %5d heads %lld/%lld dim %lld: %8.3f ms %7.1f GFLOP/s %6.1f GB/s of cache\n", ao_dtype_name(dtype), (long long)tokens, pos,
-         (long long)heads, (long long)kv, (long long)dim, s * 1e3, 4 * pairs * row / s * 1e-9, 2.0 * kv * keys * dim * ao_dtype_size(dtype) / s * 1e-9);
+  printf("sdpa %-8s tokens %4lld past %5d heads %lld/%lld dim %lld: %8.3f ms %7.1f GFLOP/s %6.1f GB/s of cache\n",
+         ao_dtype_name(dtype), (long long)tokens, pos, (long long)heads, (long long)kv, (long long)dim, s * 1e3,
+         4 * pairs * row / s * 1e-9, 2.0 * kv * keys * dim * ao_dtype_size(dtype) / s * 1e-9);
 }
 
 template <class Fn>
@@ -70,27 +91,63 @@ int main() {
     Buffer<float> scale(total / 32);
     Buffer<int8_t> codes(total);
     const double bytes = (double)total * size;
-    rate(ctx, "rms_norm", dtype, 2 * bytes, [&] { const ao_rms_norm_args a{out.data(), x.data(), y.data(), rows, n, n, dtype, 1e-5}; return ao_cpu_rms_norm(&a, ctx); });
-    rate(ctx, "softmax", dtype, 2 * bytes, [&] { const ao_softmax_args a{out.data(), x.data(), rows, n, dtype, 0}; return ao_cpu_softmax(&a, ctx); });
-    rate(ctx, "silu_mul", dtype, 3 * bytes, [&] { const ao_silu_mul_args a{out.data(), x.data(), y.data(), rows, n, n, n, dtype}; return ao_cpu_silu_mul(&a, ctx); });
-    rate(ctx, "gelu", dtype, 2 * bytes, [&] { const ao_unary_args a{out.data(), x.data(), total, dtype, 12}; return ao_cpu_unary(&a, ctx); });
-    rate(ctx, "add", dtype, 3 * bytes, [&] { const ao_binary_args a{out.data(), x.data(), y.data(), 1, {total}, {1}, {1}, dtype, 0, 0, 0}; return ao_cpu_binary(&a, ctx); });
-    rate(ctx, "sum", dtype, bytes, [&] { const ao_reduce_args a{out.data(), x.data(), rows, n, 1, dtype, dtype, 0}; return ao_cpu_reduce(&a, ctx); });
+    rate(ctx, "rms_norm", dtype, 2 * bytes, [&] {
+      const ao_rms_norm_args a{out.data(), x.data(), y.data(), rows, n, n, dtype, 1e-5};
+      return ao_cpu_rms_norm(&a, ctx);
+    });
+    rate(ctx, "softmax", dtype, 2 * bytes, [&] {
+      const ao_softmax_args a{out.data(), x.data(), rows, n, dtype, 0};
+      return ao_cpu_softmax(&a, ctx);
+    });
+    rate(ctx, "silu_mul", dtype, 3 * bytes, [&] {
+      const ao_silu_mul_args a{out.data(), x.data(), y.data(), rows, n, n, n, dtype};
+      return ao_cpu_silu_mul(&a, ctx);
+    });
+    rate(ctx, "gelu", dtype, 2 * bytes, [&] {
+      const ao_unary_args a{out.data(), x.data(), total, dtype, 12};
+      return ao_cpu_unary(&a, ctx);
+    });
+    rate(ctx, "add", dtype, 3 * bytes, [&] {
+      const ao_binary_args a{out.data(), x.data(), y.data(), 1, {total}, {1}, {1}, dtype, 0, 0, 0};
+      return ao_cpu_binary(&a, ctx);
+    });
+    rate(ctx, "sum", dtype, bytes, [&] {
+      const ao_reduce_args a{out.data(), x.data(), rows, n, 1, dtype, dtype, 0};
+      return ao_cpu_reduce(&a, ctx);
+    });
     rate(ctx, "to float32", dtype, bytes + 4.0 * total, [&] {
       static Buffer<float> wide(total);
       const ao_copy_strided_args a{wide.data(), x.data(), AO_F32, dtype, 1, {total}, {1}, {1}};
       return ao_cpu_copy_strided(&a, ctx);
     });
-    rate(ctx, "transpose", dtype, 2 * bytes, [&] { const ao_copy_strided_args a{out.data(), x.data(), dtype, dtype, 2, {n, rows}, {rows, 1}, {1, n}}; return ao_cpu_copy_strided(&a, ctx); });
-    rate(ctx, "choose_qparams", dtype, bytes, [&] { const ao_choose_qparams_affine_args a{scale.data(), nullptr, x.data(), total / 32, 32, dtype, AO_F32, 0, 0, 1, -128, 127, 1e-7}; return ao_cpu_choose_qparams_affine(&a, ctx); });
-    rate(ctx, "quantize_affine", dtype, bytes + total, [&] { const ao_quantize_affine_args a{codes.data(), x.data(), scale.data(), nullptr, total / 32, 32, dtype, AO_F32, 0, AO_I8, 1, -128, 127}; return ao_cpu_quantize_affine(&a, ctx); });
-    rate(ctx, "quantize_int4", dtype, bytes, [&] { const ao_quantize_int4_args a{codes.data(), scale.data(), out.data(), x.data(), rows, n, 32, dtype, dtype}; return ao_cpu_quantize_int4(&a, ctx); });
+    rate(ctx, "transpose", dtype, 2 * bytes, [&] {
+      const ao_copy_strided_args a{out.data(), x.data(), dtype, dtype, 2, {n, rows}, {rows, 1}, {1, n}};
+      return ao_cpu_copy_strided(&a, ctx);
+    });
+    rate(ctx, "choose_qparams", dtype, bytes, [&] {
+      const ao_choose_qparams_affine_args a{scale.data(), nullptr, x.data(), total / 32, 32, dtype, AO_F32, 0, 0, 1,
+                                            -128,         127,     1e-7};
+      return ao_cpu_choose_qparams_affine(&a, ctx);
+    });
+    rate(ctx, "quantize_affine", dtype, bytes + total, [&] {
+      const ao_quantize_affine_args a{codes.data(), x.data(), scale.data(), nullptr, total / 32, 32, dtype,
+                                      AO_F32,       0,        AO_I8,        1,       -128,       127};
+      return ao_cpu_quantize_affine(&a, ctx);
+    });
+    rate(ctx, "quantize_int4", dtype, bytes, [&] {
+      const ao_quantize_int4_args a{codes.data(), scale.data(), out.data(), x.data(), rows, n, 32, dtype, dtype};
+      return ao_cpu_quantize_int4(&a, ctx);
+    });
   }
   const int64_t vocab = 49152;
   const auto logits = values(AO_F32, vocab);
   int32_t token, state[2] = {1, 0};
   for (const auto& c : {std::pair<double, double>{0, 1}, {1, 1}, {0.7, 0.9}}) {
     const ao_sample_args a{&token, state, logits.data(), vocab, AO_F32, c.first, c.second < 1 ? 50 : 0, c.second, 0};
-    rate(ctx, c.first == 0 ? "greedy" : c.second < 1 ? "top-k, top-p" : "sample", AO_F32, vocab * 4.0, [&] { return ao_cpu_sample(&a, ctx); });
+    rate(ctx,
+         c.first == 0   ? "greedy"
+         : c.second < 1 ? "top-k, top-p"
+                        : "sample",
+         AO_F32, vocab * 4.0, [&] { return ao_cpu_sample(&a, ctx); });
   }
 }

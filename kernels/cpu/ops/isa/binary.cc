@@ -24,7 +24,8 @@ static inline void each(int64_t dtype, Operand a, Operand b, int64_t n, const Fn
 
 void binary_run(int op, int64_t dtype, void* out, Operand a, Operand b, int64_t n) {
   const auto map = [&](auto fn) {
-    each(dtype, a, b, n, fn, [&](auto tag, int64_t i, vf v, int count) { store_as(decltype(tag)::dtype, out, i, v, count); });
+    each(dtype, a, b, n, fn,
+         [&](auto tag, int64_t i, vf v, int count) { store_as(decltype(tag)::dtype, out, i, v, count); });
   };
   const auto compare = [&](auto fn) {
     each(dtype, a, b, n, fn, [&](auto, int64_t i, vi mask, int count) {
@@ -38,28 +39,42 @@ void binary_run(int op, int64_t dtype, void* out, Operand a, Operand b, int64_t 
     });
   };
   switch (op) {
-    case ADD: return map([](vf x, vf y) { return x + y; });
-    case SUB: return map([](vf x, vf y) { return x - y; });
-    case MUL: return map([](vf x, vf y) { return x * y; });
-    case DIV: return map([](vf x, vf y) { return x / y; });
-    case MAXIMUM: return map([](vf x, vf y) { return max_nan(x, y); });
-    case MINIMUM: return map([](vf x, vf y) { return min_nan(x, y); });
-    case POW:
-      return map([](vf x, vf y) {
-        vf r = x;
-        for (int k = 0; k < AO_W; k++) r[k] = y[k] == 2.0f ? x[k] * x[k] : powf(x[k], y[k]);
-        return r;
-      });
-    case EQ: return compare([](vf x, vf y) { return (vi)(x == y); });
-    case NE: return compare([](vf x, vf y) { return (vi)(x != y); });
-    case LT: return compare([](vf x, vf y) { return (vi)(x < y); });
-    case LE: return compare([](vf x, vf y) { return (vi)(x <= y); });
-    case GT: return compare([](vf x, vf y) { return (vi)(x > y); });
-    case GE: return compare([](vf x, vf y) { return (vi)(x >= y); });
-    case LOGICAL_AND: return compare([](vf x, vf y) { return (vi)(x != set1(0.0f)) & (vi)(y != set1(0.0f)); });
-    default: return compare([](vf x, vf y) { return (vi)(x != set1(0.0f)) | (vi)(y != set1(0.0f)); });
+  case ADD:
+    return map([](vf x, vf y) { return x + y; });
+  case SUB:
+    return map([](vf x, vf y) { return x - y; });
+  case MUL:
+    return map([](vf x, vf y) { return x * y; });
+  case DIV:
+    return map([](vf x, vf y) { return x / y; });
+  case MAXIMUM:
+    return map([](vf x, vf y) { return max_nan(x, y); });
+  case MINIMUM:
+    return map([](vf x, vf y) { return min_nan(x, y); });
+  case POW:
+    return map([](vf x, vf y) {
+      vf r = x;
+      for (int k = 0; k < AO_W; k++) r[k] = y[k] == 2.0f ? x[k] * x[k] : powf(x[k], y[k]);
+      return r;
+    });
+  case EQ:
+    return compare([](vf x, vf y) { return (vi)(x == y); });
+  case NE:
+    return compare([](vf x, vf y) { return (vi)(x != y); });
+  case LT:
+    return compare([](vf x, vf y) { return (vi)(x < y); });
+  case LE:
+    return compare([](vf x, vf y) { return (vi)(x <= y); });
+  case GT:
+    return compare([](vf x, vf y) { return (vi)(x > y); });
+  case GE:
+    return compare([](vf x, vf y) { return (vi)(x >= y); });
+  case LOGICAL_AND:
+    return compare([](vf x, vf y) { return (vi)(x != set1(0.0f)) & (vi)(y != set1(0.0f)); });
+  default:
+    return compare([](vf x, vf y) { return (vi)(x != set1(0.0f)) | (vi)(y != set1(0.0f)); });
   }
 }
 
-}  // namespace AO_ISA_NS
-}  // namespace ao
+} // namespace AO_ISA_NS
+} // namespace ao

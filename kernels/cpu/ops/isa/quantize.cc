@@ -102,5 +102,5 @@ void int4_block(int64_t dtype, const void* x, float low, float scale, int8_t* q,
   });
 }
 
-}  // namespace AO_ISA_NS
-}  // namespace ao
+} // namespace AO_ISA_NS
+} // namespace ao

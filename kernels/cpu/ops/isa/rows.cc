@@ -92,7 +92,8 @@ void rms_norm_row(int64_t dtype, void* out, const void* x, const void* weight, i
   });
 }
 
-void layer_norm_row(int64_t dtype, void* out, const void* x, const void* weight, const void* bias, int64_t n, float eps) {
+void layer_norm_row(int64_t dtype, void* out, const void* x, const void* weight, const void* bias, int64_t n,
+                    float eps) {
   by_dtype(dtype, [&](auto tag) {
     constexpr int d = decltype(tag)::dtype;
     const vf mean = set1(sum_steps(n, [&](int64_t i, int count) { return load_as(d, x, i, count); }) / (float)n);
@@ -125,10 +126,11 @@ double reduce_row(int op, int64_t dtype, const void* x, int64_t n) {
     constexpr int d = decltype(tag)::dtype;
     if (op == SUM) {
       for (int64_t at = 0; at < n; at += 1024)
-        result += (double)sum_steps(n - at < 1024 ? n - at : 1024, [&](int64_t i, int count) { return load_as(d, x, at + i, count); });
+        result += (double)sum_steps(n - at < 1024 ? n - at : 1024,
+                                    [&](int64_t i, int count) { return load_as(d, x, at + i, count); });
       return;
     }
-    Largest largest;  // the least is the largest of the negated
+    Largest largest; // the least is the largest of the negated
     const vi flip = set1i(op == AMAX ? 0 : INT32_MIN);
     steps(n, [&](int64_t i, int count) {
       const vf v = (vf)((vi)load_as(d, x, i, count) ^ flip);
@@ -180,5 +182,5 @@ void rope_row(int64_t dtype, void* out, const void* x, const float* cos, const f
   });
 }
 
-}  // namespace AO_ISA_NS
-}  // namespace ao
+} // namespace AO_ISA_NS
+} // namespace ao

@@ -27,10 +27,11 @@ static inline void sum_eight(const vf a[8], float* out) {
 #endif
 }
 
-// scores[row][j] = q[row] . k[j] for `rows` rows (the last of them repeat where there are fewer) and keys from <= j < to; a dot
-// product sums lanes over dim in one chain. d is the dtype of the keys.
+// scores[row][j] = q[row] . k[j] for `rows` rows (the last of them repeat where there are fewer) and keys from <= j <
+// to; a dot product sums lanes over dim in one chain. d is the dtype of the keys.
 template <int d, int rows, int keys>
-static void dots(const float* q, int64_t q_stride, int valid, const void* k, int64_t k_stride, int64_t dim, int from, int to, float* scores) {
+static void dots(const float* q, int64_t q_stride, int valid, const void* k, int64_t k_stride, int64_t dim, int from,
+                 int to, float* scores) {
   static_assert(rows * keys == 8);
   const float* row[rows];
   for (int r = 0; r < rows; r++) row[r] = q + (r < valid ? r : valid - 1) * q_stride;
@@ -55,9 +56,11 @@ static void dots(const float* q, int64_t q_stride, int valid, const void* k, int
   }
 }
 
-// sum[row] += p[row][j] v[j] over from <= j < to, j ascending, for `rows` rows and `vectors` vectors of columns from `column`.
+// sum[row] += p[row][j] v[j] over from <= j < to, j ascending, for `rows` rows and `vectors` vectors of columns from
+// `column`.
 template <int d, int rows, int vectors>
-static inline void weigh_tile(const float* p, const void* v, int64_t v_stride, int from, int to, float* sum, int64_t sum_stride, int64_t column) {
+static inline void weigh_tile(const float* p, const void* v, int64_t v_stride, int from, int to, float* sum,
+                              int64_t sum_stride, int64_t column) {
   vf a[rows][vectors];
   for (int r = 0; r < rows; r++)
     for (int c = 0; c < vectors; c++) a[r][c] = load(sum + r * sum_stride + column + c * AO_W);
@@ -74,16 +77,19 @@ static inline void weigh_tile(const float* p, const void* v, int64_t v_stride, i
 }
 
 template <int d, int rows>
-static void weigh(const float* p, const void* v, int64_t v_stride, int from, int to, float* sum, int64_t sum_stride, int64_t columns) {
+static void weigh(const float* p, const void* v, int64_t v_stride, int from, int to, float* sum, int64_t sum_stride,
+                  int64_t columns) {
   if (from >= to) return;
   constexpr int wide = rows == 1 ? 8 : rows == 2 ? 4 : 2;
   int64_t c = 0;
-  for (; c + wide * AO_W <= columns; c += wide * AO_W) weigh_tile<d, rows, wide>(p, v, v_stride, from, to, sum, sum_stride, c);
+  for (; c + wide * AO_W <= columns; c += wide * AO_W)
+    weigh_tile<d, rows, wide>(p, v, v_stride, from, to, sum, sum_stride, c);
   for (; c < columns; c += AO_W) weigh_tile<d, rows, 1>(p, v, v_stride, from, to, sum, sum_stride, c);
 }
 
 // Rows [from, to) of x as float32, `padded` apart with zeros behind `dim`.
-static void widen_rows(int64_t dtype, const void* x, int64_t stride, int64_t dim, int64_t padded, int from, int to, float* room) {
+static void widen_rows(int64_t dtype, const void* x, int64_t stride, int64_t dim, int64_t padded, int from, int to,
+                       float* room) {
   by_dtype(dtype, [&](auto tag) {
     constexpr int d = decltype(tag)::dtype;
     for (int j = from; j < to; j++) {
@@ -102,7 +108,8 @@ static inline vf mask_values(const float* mask, int64_t stride, int64_t first, i
 }
 
 // scores -> e^(scale * score + mask - m) in place over [from, to), 0 in the rest of the vectors touched.
-static void softmax_part(float* s, int from, int to, float scale, const float* mask, int64_t mask_stride, int64_t base, float* m, float* l) {
+static void softmax_part(float* s, int from, int to, float scale, const float* mask, int64_t mask_stride, int64_t base,
+                         float* m, float* l) {
   const vf none = set1(-INFINITY), factor = set1(scale);
   Largest largest;
   for (int i = from / AO_W * AO_W; i < to; i += AO_W) {
@@ -124,14 +131,14 @@ static void softmax_part(float* s, int from, int to, float scale, const float* m
   *l = sum_lanes(total);
 }
 
-struct Ranges {  // the keys of a split that each row sees, counted from its start; 0, 0 = none
+struct Ranges { // the keys of a split that each row sees, counted from its start; 0, 0 = none
   int from[kRows], to[kRows];
 };
 
 // d is the dtype in which keys and values are read: the stored one, or float32 after widening.
 template <int d>
-static void split_rows(const SdpaRows& r, const Ranges& see, const void* k, int64_t ks, const void* v, int64_t vs, int64_t base, float* all_scores,
-                       const SdpaPartial& out) {
+static void split_rows(const SdpaRows& r, const Ranges& see, const void* k, int64_t ks, const void* v, int64_t vs,
+                       int64_t base, float* all_scores, const SdpaPartial& out) {
   const int64_t dim = (r.dim + AO_W - 1) / AO_W * AO_W, columns = (r.v_dim + AO_W - 1) / AO_W * AO_W;
   for (int i = 0, n; i < r.rows; i += n) {
     n = r.rows - i < 4 ? r.rows - i : 4;
@@ -143,12 +150,16 @@ static void split_rows(const SdpaRows& r, const Ranges& see, const void* k, int6
     }
     float* scores = all_scores + i * kSplit;
     const float* q = r.q + i * r.dim_padded;
-    if (n > 2) dots<d, 4, 2>(q, r.dim_padded, n, k, ks, dim, least, most, scores);
-    else if (n == 2) dots<d, 2, 4>(q, r.dim_padded, n, k, ks, dim, least, most, scores);
-    else dots<d, 1, 8>(q, r.dim_padded, n, k, ks, dim, least, most, scores);
-    int inner = 0, outer = kSplit;  // the keys that all rows of the tile see
+    if (n > 2)
+      dots<d, 4, 2>(q, r.dim_padded, n, k, ks, dim, least, most, scores);
+    else if (n == 2)
+      dots<d, 2, 4>(q, r.dim_padded, n, k, ks, dim, least, most, scores);
+    else
+      dots<d, 1, 8>(q, r.dim_padded, n, k, ks, dim, least, most, scores);
+    int inner = 0, outer = kSplit; // the keys that all rows of the tile see
     for (int j = i; j < i + n; j++) {
-      softmax_part(all_scores + j * kSplit, see.from[j], see.to[j], r.scale, r.mask[j], r.mask_stride, base, out.m + j, out.l + j);
+      softmax_part(all_scores + j * kSplit, see.from[j], see.to[j], r.scale, r.mask[j], r.mask_stride, base, out.m + j,
+                   out.l + j);
       inner = see.from[j] > inner ? see.from[j] : inner;
       outer = see.to[j] < outer ? see.to[j] : outer;
     }
@@ -161,10 +172,14 @@ static void split_rows(const SdpaRows& r, const Ranges& see, const void* k, int6
       continue;
     }
     for (int j = 0; j < n; j++) alone(j, see.from[i + j], inner);
-    if (n == 4) weigh<d, 4>(scores, v, vs, inner, outer, sum, r.v_padded, columns);
-    else if (n == 3) weigh<d, 3>(scores, v, vs, inner, outer, sum, r.v_padded, columns);
-    else if (n == 2) weigh<d, 2>(scores, v, vs, inner, outer, sum, r.v_padded, columns);
-    else alone(0, inner, outer);
+    if (n == 4)
+      weigh<d, 4>(scores, v, vs, inner, outer, sum, r.v_padded, columns);
+    else if (n == 3)
+      weigh<d, 3>(scores, v, vs, inner, outer, sum, r.v_padded, columns);
+    else if (n == 2)
+      weigh<d, 2>(scores, v, vs, inner, outer, sum, r.v_padded, columns);
+    else
+      alone(0, inner, outer);
     for (int j = 0; j < n; j++) alone(j, outer, see.to[i + j]);
   }
 }
@@ -185,7 +200,9 @@ void sdpa_split(const SdpaRows& r, int64_t split, const SdpaWork& work, const Sd
   memset(out.sum, 0, (size_t)(r.rows * r.v_padded) * sizeof(float));
   // few rows read the stored keys; many share a widened copy
   if (r.dim % AO_W == 0 && r.v_dim % AO_W == 0 && (r.dtype == AO_F32 || r.rows <= 8)) {
-    by_dtype(r.dtype, [&](auto tag) { split_rows<decltype(tag)::dtype>(r, see, k, r.k_stride, v, r.v_stride, base, work.scores, out); });
+    by_dtype(r.dtype, [&](auto tag) {
+      split_rows<decltype(tag)::dtype>(r, see, k, r.k_stride, v, r.v_stride, base, work.scores, out);
+    });
     return;
   }
   widen_rows(r.dtype, k, r.k_stride, r.dim, r.dim_padded, first, last, work.k);
@@ -225,5 +242,5 @@ void sdpa_finish(const SdpaRows& r, const SdpaPartial& total, void* const* out) 
   });
 }
 
-}  // namespace AO_ISA_NS
-}  // namespace ao
+} // namespace AO_ISA_NS
+} // namespace ao

@@ -1,4 +1,5 @@
-// rope, kv_append and sdpa against double precision, and sdpa's promise: one query, a batch, any threads give the same bits.
+// rope, kv_append and sdpa against double precision, and sdpa's promise: one query, a batch, any threads give the same
+// bits.
 #include "ops/sdpa.h"
 
 #include "testing/check.h"
@@ -25,33 +26,39 @@ struct Attention {
   Buffer<float> mask;
   Attention(Random& random, Shape shape, int64_t type)
       : s(shape), dtype(type), q(values(random, type, s.batch * s.tokens * s.q_heads * s.dim)),
-        k(values(random, type, s.batch * s.kv_heads * s.keys * s.dim)), v(values(random, type, s.batch * s.kv_heads * s.keys * s.v_dim)),
-        mask(s.tokens * s.keys) {
+        k(values(random, type, s.batch * s.kv_heads * s.keys * s.dim)),
+        v(values(random, type, s.batch * s.kv_heads * s.keys * s.v_dim)), mask(s.tokens * s.keys) {
     for (int64_t i = 0; i < mask.size(); i++) mask[i] = random.below(5) == 0 ? -INFINITY : random.normal();
   }
   ao_sdpa_args args(void* out, const int32_t* pos, bool masked) const {
     ao_sdpa_args a{};
     a.out = out, a.q = q.data(), a.k = k.data(), a.v = v.data(), a.mask = masked ? mask.data() : nullptr, a.pos = pos;
-    a.batch = s.batch, a.tokens = s.tokens, a.q_heads = s.q_heads, a.kv_heads = s.kv_heads, a.dim = s.dim, a.v_dim = s.v_dim;
-    a.keys = s.keys, a.past = s.first, a.causal = s.causal, a.window = s.window, a.scale = 1 / sqrt((double)s.dim), a.dtype = dtype;
+    a.batch = s.batch, a.tokens = s.tokens, a.q_heads = s.q_heads, a.kv_heads = s.kv_heads, a.dim = s.dim,
+    a.v_dim = s.v_dim;
+    a.keys = s.keys, a.past = s.first, a.causal = s.causal, a.window = s.window, a.scale = 1 / sqrt((double)s.dim),
+    a.dtype = dtype;
     const int64_t qs[3] = {s.tokens * s.q_heads * s.dim, s.q_heads * s.dim, s.dim};
-    const int64_t ks[3] = {s.kv_heads * s.keys * s.dim, s.keys * s.dim, s.dim}, vs[3] = {s.kv_heads * s.keys * s.v_dim, s.keys * s.v_dim, s.v_dim};
+    const int64_t ks[3] = {s.kv_heads * s.keys * s.dim, s.keys * s.dim, s.dim},
+                  vs[3] = {s.kv_heads * s.keys * s.v_dim, s.keys * s.v_dim, s.v_dim};
     memcpy(a.q_strides, qs, sizeof qs), memcpy(a.k_strides, ks, sizeof ks), memcpy(a.v_strides, vs, sizeof vs);
     a.mask_strides[2] = s.keys, a.mask_strides[3] = 1;
     return a;
   }
   int64_t out_size() const { return s.batch * s.tokens * s.q_heads * s.v_dim; }
   // The definition, in double; `magnitude` gets sum p |v|, which scales the error.
-  void exact(int64_t b, int64_t t, int64_t h, bool masked, std::vector<double>& out, std::vector<double>& magnitude) const {
+  void exact(int64_t b, int64_t t, int64_t h, bool masked, std::vector<double>& out,
+             std::vector<double>& magnitude) const {
     const int64_t hk = h / (s.q_heads / s.kv_heads), position = s.first + t;
     std::vector<double> p(s.keys, -INFINITY);
     double top = -INFINITY, sum = 0;
     for (int64_t j = 0; j < s.keys; j++) {
-      const bool seen = (s.causal ? j <= position : !s.pos || j < s.first + s.tokens) && !(s.window > 0 && j <= position - s.window);
+      const bool seen =
+          (s.causal ? j <= position : !s.pos || j < s.first + s.tokens) && !(s.window > 0 && j <= position - s.window);
       if (!seen) continue;
       double dot = 0;
       for (int64_t d = 0; d < s.dim; d++)
-        dot += decode(dtype, q.data(), ((b * s.tokens + t) * s.q_heads + h) * s.dim + d) * decode(dtype, k.data(), ((b * s.kv_heads + hk) * s.keys + j) * s.dim + d);
+        dot += decode(dtype, q.data(), ((b * s.tokens + t) * s.q_heads + h) * s.dim + d) *
+               decode(dtype, k.data(), ((b * s.kv_heads + hk) * s.keys + j) * s.dim + d);
       p[j] = dot / sqrt((double)s.dim) + (masked ? mask[t * s.keys + j] : 0);
       top = fmax(top, p[j]);
     }
@@ -69,16 +76,11 @@ struct Attention {
 
 static const Shape kShapes[] = {
     // batch tokens q_heads kv_heads dim v_dim keys first window causal pos
-    {1, 1, 1, 1, 1, 1, 1, 0, 0, true, true},
-    {2, 3, 4, 2, 16, 16, 9, 2, 0, true, true},
-    {1, 5, 6, 2, 64, 64, 300, 251, 0, true, true},
-    {1, 1, 9, 3, 64, 64, 700, 600, 0, true, true},
-    {2, 17, 3, 3, 33, 20, 520, 500, 0, true, false},
-    {1, 40, 4, 1, 24, 8, 64, 0, 0, true, false},
-    {1, 7, 2, 2, 128, 96, 530, 0, 0, false, false},
-    {1, 7, 2, 2, 32, 32, 530, 100, 0, false, true},
-    {1, 20, 4, 2, 32, 32, 800, 700, 130, true, true},
-    {1, 20, 4, 2, 32, 32, 60, 10, 3, true, true},
+    {1, 1, 1, 1, 1, 1, 1, 0, 0, true, true},          {2, 3, 4, 2, 16, 16, 9, 2, 0, true, true},
+    {1, 5, 6, 2, 64, 64, 300, 251, 0, true, true},    {1, 1, 9, 3, 64, 64, 700, 600, 0, true, true},
+    {2, 17, 3, 3, 33, 20, 520, 500, 0, true, false},  {1, 40, 4, 1, 24, 8, 64, 0, 0, true, false},
+    {1, 7, 2, 2, 128, 96, 530, 0, 0, false, false},   {1, 7, 2, 2, 32, 32, 530, 100, 0, false, true},
+    {1, 20, 4, 2, 32, 32, 800, 700, 130, true, true}, {1, 20, 4, 2, 32, 32, 60, 10, 3, true, true},
 };
 
 TEST(sdpa_equals_the_definition) {
@@ -95,14 +97,16 @@ TEST(sdpa_equals_the_definition) {
         ao_ctx_reset(ctx);
         CHECK(out.ok());
         std::vector<double> exact, magnitude;
-        for (int64_t b = 0; b < s.batch; b++) for (int64_t t = 0; t < s.tokens; t++) for (int64_t h = 0; h < s.q_heads; h++) {
-          x.exact(b, t, h, masked, exact, magnitude);
-          for (int64_t d = 0; d < s.v_dim; d++) {
-            const double got = decode(dtype, out.data(), ((b * s.tokens + t) * s.q_heads + h) * s.v_dim + d);
-            // dots of `dim` normals move a weight by about dim * 2^-24 of itself; then one rounding to the dtype
-            CHECK_NEAR(got, exact[d], magnitude[d] * 0x1p-18 + fabs(exact[d]) * half_step(dtype) + 1e-7);
-          }
-        }
+        for (int64_t b = 0; b < s.batch; b++)
+          for (int64_t t = 0; t < s.tokens; t++)
+            for (int64_t h = 0; h < s.q_heads; h++) {
+              x.exact(b, t, h, masked, exact, magnitude);
+              for (int64_t d = 0; d < s.v_dim; d++) {
+                const double got = decode(dtype, out.data(), ((b * s.tokens + t) * s.q_heads + h) * s.v_dim + d);
+                // dots of `dim` normals move a weight by about dim * 2^-24 of itself; then one rounding to the dtype
+                CHECK_NEAR(got, exact[d], magnitude[d] * 0x1p-18 + fabs(exact[d]) * half_step(dtype) + 1e-7);
+              }
+            }
       }
     }
   }
@@ -127,7 +131,8 @@ TEST(sdpa_agrees_bit_for_bit_over_batching_and_threads) {
       args.out = single.data(), args.tokens = 1, args.pos = &at, args.q = x.q.data() + t * q_row;
       for (ao_ctx* ctx : {one.ctx, three.ctx}) {
         CHECK_EQ(ao_cpu_sdpa(&args, ctx), 0);
-        CHECK_MSG(memcmp(single.data(), whole.data() + t * row, row) == 0, "%s, token %lld alone differs", ao_dtype_name(dtype), (long long)t);
+        CHECK_MSG(memcmp(single.data(), whole.data() + t * row, row) == 0, "%s, token %lld alone differs",
+                  ao_dtype_name(dtype), (long long)t);
         ao_ctx_reset(ctx);
       }
     }
@@ -140,10 +145,12 @@ TEST(sdpa_does_not_look_at_keys_it_may_not_see) {
   for (int64_t dtype : kDtypes) {
     const Shape s{1, 6, 4, 2, 16, 16, 40, 10, 0, true, true};
     Attention x(random, s, dtype);
-    for (int64_t h = 0; h < s.kv_heads; h++) for (int64_t j = 13; j < s.keys; j++) for (int64_t d = 0; d < 16; d++) {
-      encode(dtype, x.k.data(), (h * s.keys + j) * 16 + d, NAN);
-      encode(dtype, x.v.data(), (h * s.keys + j) * 16 + d, d % 2 ? NAN : INFINITY);
-    }
+    for (int64_t h = 0; h < s.kv_heads; h++)
+      for (int64_t j = 13; j < s.keys; j++)
+        for (int64_t d = 0; d < 16; d++) {
+          encode(dtype, x.k.data(), (h * s.keys + j) * 16 + d, NAN);
+          encode(dtype, x.v.data(), (h * s.keys + j) * 16 + d, d % 2 ? NAN : INFINITY);
+        }
     Buffer<unsigned char> out(x.out_size() * ao_dtype_size(dtype));
     const int32_t pos = 10;
     const ao_sdpa_args args = x.args(out.data(), &pos, false);
@@ -175,28 +182,38 @@ TEST(sdpa_gives_zero_where_nothing_is_seen_and_refuses_overflow) {
 TEST(rope_rotates_halves) {
   Context ctx(2);
   Random random(seed() + 4);
-  for (int64_t dtype : kDtypes) for (int64_t dim : {2, 10, 64, 100}) for (int64_t rotary : {dim, dim / 4 * 2}) {
-    const int64_t rows = 6, heads = 3, table = 9, half = rotary / 2, row_stride = heads * dim + 5, head_stride = dim;
-    const Buffer<unsigned char> x = values(random, dtype, rows * row_stride);
-    Buffer<float> cosines(table * half + 1), sines(table * half + 1);
-    for (int64_t i = 0; i < table * half; i++) cosines[i] = (float)cos(i * 0.1), sines[i] = (float)sin(i * 0.1);
-    Buffer<int32_t> positions(3);
-    positions[0] = 8, positions[1] = 0, positions[2] = 5;
-    Buffer<unsigned char> out(rows * heads * dim * ao_dtype_size(dtype));
-    const ao_rope_args args{out.data(), x.data(), cosines.data(), sines.data(), positions.data(), rows, heads, dim, rotary, row_stride, head_stride, 3, table, dtype};
-    CHECK_EQ(ao_cpu_rope(&args, ctx), 0);
-    CHECK(out.ok());
-    for (int64_t r = 0; r < rows; r++) for (int64_t h = 0; h < heads; h++) for (int64_t i = 0; i < dim; i++) {
-      const auto in = [&](int64_t k) { return decode(dtype, x.data(), r * row_stride + h * head_stride + k); };
-      const int64_t at = positions[r % 3] * half + i % (half ? half : 1);
-      const double c = cosines[at], s = sines[at];
-      const double exact = i < half ? in(i) * c - in(i + half) * s : i < rotary ? in(i) * c + in(i - half) * s : in(i);
-      CHECK_NEAR(decode(dtype, out.data(), (r * heads + h) * dim + i), exact, 1e-6 + fabs(exact) * half_step(dtype) * 1.01);
-    }
-    positions[1] = 9;
-    CHECK_EQ(ao_cpu_rope(&args, ctx), 1);
-    CHECK(strstr(ao_ctx_error(ctx), "position 9 of token 1"));
-  }
+  for (int64_t dtype : kDtypes)
+    for (int64_t dim : {2, 10, 64, 100})
+      for (int64_t rotary : {dim, dim / 4 * 2}) {
+        const int64_t rows = 6, heads = 3, table = 9, half = rotary / 2, row_stride = heads * dim + 5,
+                      head_stride = dim;
+        const Buffer<unsigned char> x = values(random, dtype, rows * row_stride);
+        Buffer<float> cosines(table * half + 1), sines(table * half + 1);
+        for (int64_t i = 0; i < table * half; i++) cosines[i] = (float)cos(i * 0.1), sines[i] = (float)sin(i * 0.1);
+        Buffer<int32_t> positions(3);
+        positions[0] = 8, positions[1] = 0, positions[2] = 5;
+        Buffer<unsigned char> out(rows * heads * dim * ao_dtype_size(dtype));
+        const ao_rope_args args{out.data(), x.data(), cosines.data(), sines.data(), positions.data(), rows,
+                                heads,      dim,      rotary,         row_stride,   head_stride,      3,
+                                table,      dtype};
+        CHECK_EQ(ao_cpu_rope(&args, ctx), 0);
+        CHECK(out.ok());
+        for (int64_t r = 0; r < rows; r++)
+          for (int64_t h = 0; h < heads; h++)
+            for (int64_t i = 0; i < dim; i++) {
+              const auto in = [&](int64_t k) { return decode(dtype, x.data(), r * row_stride + h * head_stride + k); };
+              const int64_t at = positions[r % 3] * half + i % (half ? half : 1);
+              const double c = cosines[at], s = sines[at];
+              const double exact = i < half     ? in(i) * c - in(i + half) * s
+                                   : i < rotary ? in(i) * c + in(i - half) * s
+                                                : in(i);
+              CHECK_NEAR(decode(dtype, out.data(), (r * heads + h) * dim + i), exact,
+                         1e-6 + fabs(exact) * half_step(dtype) * 1.01);
+            }
+        positions[1] = 9;
+        CHECK_EQ(ao_cpu_rope(&args, ctx), 1);
+        CHECK(strstr(ao_ctx_error(ctx), "position 9 of token 1"));
+      }
 }
 
 TEST(kv_append_writes_its_rows_only) {
@@ -206,14 +223,26 @@ TEST(kv_append_writes_its_rows_only) {
   const Buffer<unsigned char> x = values(random, AO_BF16, batch * tokens * heads * dim);
   Buffer<uint16_t> cache(batch * heads * capacity * dim, 0x1234);
   int32_t pos = 5;
-  const ao_kv_append_args args{cache.data(), x.data(), &pos, batch, tokens, heads, dim, capacity, {heads * capacity * dim, capacity * dim, dim},
-                               {tokens * heads * dim, heads * dim, dim}, AO_BF16};
+  const ao_kv_append_args args{cache.data(),
+                               x.data(),
+                               &pos,
+                               batch,
+                               tokens,
+                               heads,
+                               dim,
+                               capacity,
+                               {heads * capacity * dim, capacity * dim, dim},
+                               {tokens * heads * dim, heads * dim, dim},
+                               AO_BF16};
   CHECK_EQ(ao_cpu_kv_append(&args, ctx), 0);
   const uint16_t* in = (const uint16_t*)x.data();
-  for (int64_t b = 0; b < batch; b++) for (int64_t h = 0; h < heads; h++) for (int64_t p = 0; p < capacity; p++) for (int64_t d = 0; d < dim; d++) {
-    const uint16_t expected = p < 5 ? 0x1234 : in[((b * tokens + p - 5) * heads + h) * dim + d];
-    CHECK_EQ(cache[((b * heads + h) * capacity + p) * dim + d], expected);
-  }
+  for (int64_t b = 0; b < batch; b++)
+    for (int64_t h = 0; h < heads; h++)
+      for (int64_t p = 0; p < capacity; p++)
+        for (int64_t d = 0; d < dim; d++) {
+          const uint16_t expected = p < 5 ? 0x1234 : in[((b * tokens + p - 5) * heads + h) * dim + d];
+          CHECK_EQ(cache[((b * heads + h) * capacity + p) * dim + d], expected);
+        }
   pos = 6;
   CHECK_EQ(ao_cpu_kv_append(&args, ctx), 1);
   CHECK(strstr(ao_ctx_error(ctx), "3 tokens at position 6 go beyond the cache's 8"));

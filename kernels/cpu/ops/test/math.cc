@@ -1,4 +1,5 @@
-// The vector functions against double precision over a sample of all floats; the bounds are those that base/simd_math.h states.
+// The vector functions against double precision over a sample of all floats; the bounds are those that
+// base/simd_math.h states.
 #include "ops/elementwise.h"
 
 #include "testing/check.h"
@@ -10,7 +11,7 @@ struct Case {
   int op;
   double (*exact)(double);
   double ulps;
-  double low, high;  // of |x|; outside it only the special values are checked
+  double low, high; // of |x|; outside it only the special values are checked
 };
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
@@ -33,7 +34,9 @@ static const Case cases[] = {
     {"silu", ao::SILU, [](double x) { return x * sigmoid(x); }, 3, 0, 80},
     {"gelu", ao::GELU, gelu, 16, 0, 12},
     {"gelu_tanh", ao::GELU_TANH, gelu_tanh, 200, 0, 9},
-    {"relu", ao::RELU, [](double x) { return x > 0 ? x : x < 0 ? 0 : x; }, 0, 1e-45, INFINITY},
+    {"relu", ao::RELU, [](double x) { return x > 0   ? x
+                                             : x < 0 ? 0
+                                                     : x; }, 0, 1e-45, INFINITY},
     {"round", ao::ROUND, [](double x) { return nearbyint(x); }, 0, 0, INFINITY},
     {"floor", ao::FLOOR, [](double x) { return floor(x); }, 0, 0, INFINITY},
     {"ceil", ao::CEIL, [](double x) { return ceil(x); }, 0, 0, INFINITY},
@@ -69,17 +72,22 @@ TEST(functions_are_as_close_as_stated) {
 
 TEST(special_values) {
   Context ctx(1);
-  const float special[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 1e-45f, -1e-45f, 88.72284f, 88.7229f, -103.97f, -104.5f, 0.5f, 1.5f, 2.5f, -0.5f, 8388609.0f};
+  const float special[] = {0.0f,     -0.0f,    INFINITY, -INFINITY, NAN,  1e-45f, -1e-45f, 88.72284f,
+                           88.7229f, -103.97f, -104.5f,  0.5f,      1.5f, 2.5f,   -0.5f,   8388609.0f};
   for (const Case& c : cases) {
     for (float x : special) {
-      if (isinf(x) && (c.op == ao::SIN || c.op == ao::COS || c.op == ao::SILU || c.op == ao::GELU || c.op == ao::GELU_TANH)) continue;
+      if (isinf(x) &&
+          (c.op == ao::SIN || c.op == ao::COS || c.op == ao::SILU || c.op == ao::GELU || c.op == ao::GELU_TANH))
+        continue;
       float out = 0;
       const ao_unary_args args{&out, &x, 1, AO_F32, c.op};
       CHECK_EQ(ao_cpu_unary(&args, ctx), 0);
       const double exact = isnan(x) ? NAN : c.exact(x);
-      const bool close = ulps_from(out, exact) <= c.ulps || (c.op >= ao::SIGMOID && c.op <= ao::GELU_TANH && fabs(out - exact) < 1e-37);
+      const bool close = ulps_from(out, exact) <= c.ulps ||
+                         (c.op >= ao::SIGMOID && c.op <= ao::GELU_TANH && fabs(out - exact) < 1e-37);
       CHECK_MSG(close, "%s(%.9g) = %.9g, not %.9g", c.name, x, out, exact);
-      if (exact == 0 && c.op != ao::GELU && c.op != ao::SILU && c.op != ao::GELU_TANH && c.op != ao::RELU && c.op != ao::SIGN)
+      if (exact == 0 && c.op != ao::GELU && c.op != ao::SILU && c.op != ao::GELU_TANH && c.op != ao::RELU &&
+          c.op != ao::SIGN)
         CHECK_MSG(signbit(out) == signbit(exact), "%s(%.9g): sign of zero", c.name, x);
     }
   }

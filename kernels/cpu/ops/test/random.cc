@@ -10,7 +10,8 @@ using namespace ao_test;
 TEST(philox_known_answer) {
   // Random123's kat_vectors for philox4x32-10 with counter and key zero
   const ao::Philox zero = ao::philox(0, 0, 0);
-  CHECK(zero.word[0] == 0x6627e8d5 && zero.word[1] == 0xe169c58d && zero.word[2] == 0xbc57ac4c && zero.word[3] == 0x9b00dbd8);
+  CHECK(zero.word[0] == 0x6627e8d5 && zero.word[1] == 0xe169c58d && zero.word[2] == 0xbc57ac4c &&
+        zero.word[3] == 0x9b00dbd8);
 }
 
 TEST(uniform_is_uniform_and_repeats) {
@@ -37,7 +38,8 @@ TEST(uniform_is_uniform_and_repeats) {
   CHECK(equal < 10);
 }
 
-static int sample(ao_ctx* ctx, const std::vector<float>& logits, int32_t* state, double temperature, int64_t k, double p, double min_p) {
+static int sample(ao_ctx* ctx, const std::vector<float>& logits, int32_t* state, double temperature, int64_t k,
+                  double p, double min_p) {
   Buffer<float> x(logits);
   int32_t token = -1;
   const ao_sample_args args{&token, state, x.data(), (int64_t)logits.size(), AO_F32, temperature, k, p, min_p};
@@ -58,7 +60,8 @@ TEST(greedy_takes_the_first_of_the_largest) {
 }
 
 // The tokens kept and their probabilities, by sorting all.
-static std::vector<double> expected(const std::vector<float>& logits, double temperature, int64_t k, double p, double min_p) {
+static std::vector<double> expected(const std::vector<float>& logits, double temperature, int64_t k, double p,
+                                    double min_p) {
   const int64_t n = (int64_t)logits.size();
   std::vector<int> order(n);
   for (int i = 0; i < n; i++) order[i] = i;
@@ -82,7 +85,12 @@ TEST(draws_follow_the_distribution) {
   std::vector<float> logits(40);
   for (float& v : logits) v = random.normal() * 2;
   logits[5] = logits[6];
-  const struct { double t; int64_t k; double p, min_p; } cases[] = {{1, 0, 1, 0}, {0.7, 0, 1, 0}, {1, 5, 1, 0}, {1, 0, 0.6, 0}, {1.3, 10, 0.8, 0}, {1, 0, 1, 0.2}, {1, 1, 1, 0}, {1, 0, 1e-9, 0}, {2, 0, 0.9, 0.1}};
+  const struct {
+    double t;
+    int64_t k;
+    double p, min_p;
+  } cases[] = {{1, 0, 1, 0},   {0.7, 0, 1, 0}, {1, 5, 1, 0},    {1, 0, 0.6, 0},  {1.3, 10, 0.8, 0},
+               {1, 0, 1, 0.2}, {1, 1, 1, 0},   {1, 0, 1e-9, 0}, {2, 0, 0.9, 0.1}};
   for (const auto& c : cases) {
     const std::vector<double> p = expected(logits, c.t, c.k, c.p, c.min_p);
     constexpr int draws = 20000;
@@ -97,7 +105,10 @@ TEST(draws_follow_the_distribution) {
     double chi = 0;
     int cells = -1;
     for (size_t i = 0; i < p.size(); i++) {
-      if (p[i] == 0) { CHECK_MSG(seen[i] == 0, "token %zu was dropped but drawn", i); continue; }
+      if (p[i] == 0) {
+        CHECK_MSG(seen[i] == 0, "token %zu was dropped but drawn", i);
+        continue;
+      }
       chi += (seen[i] - draws * p[i]) * (seen[i] - draws * p[i]) / (draws * p[i]), cells++;
     }
     CHECK_MSG(chi < cells + 6 * sqrt(2.0 * (cells + 1)) + 6, "chi square %.1f on %d", chi, cells);

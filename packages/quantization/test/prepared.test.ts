@@ -1,0 +1,91 @@
+// Models as quantize_ leaves them, on every device: packed where the device packs, captured and replayed, saved.
+import { bytesSink, bytesSource, int32, linear, scope, stateDict, type Tensor, tensor } from '@ao/core';
+import { describe, expect, it } from 'vitest';
+import {
+  flattenTensorStateDict,
+  parseScheme,
+  quantize_,
+  quantizeTensor,
+  readStateDict,
+  writeStateDict,
+} from '../src/index.ts';
+import { cpuMissing, devices } from './devices.ts';
+import { Model, matrix, wave } from './model.ts';
+
+const schemes = [
+  'int8wo',
+  'int8wo-32',
+  'int8wo-tensor',
+  'int8wo:int8-token',
+  'int8dq',
+  'int8dq-asym',
+  'int8dq-act_tensor',
+  'int8dq-reduce_range',
+  'int4wo-32',
+  'int4wo-hqq-32',
+  'int4wo-32:int8-group',
+  'intx4-sym-32',
+  'intx4-asym-32',
+  'intx6-sym',
+  '8da4w-32',
+  '8da8w-axis',
+];
+
+it('the cpu is tested where it is built', () => {
+  if (cpuMissing !== '') console.warn(`not tested on the cpu: ${cpuMissing}`);
+  expect(devices[0]?.device).toBe('reference');
+});
+
+describe.each(devices)('on $device', ({ rt, device }) => {
+  const ids = () => tensor(rt, [[1, 5, 39]], { dtype: int32 });
+
+  it.each(schemes)('%s: a replay equals the eager run bit for bit', async (scheme) => {
+    const model = new Model(rt);
+    await quantize_(model, parseScheme(scheme));
+    const unpackable = /act_tensor|reduce_range/.test(scheme);
+    expect(model.layers[0]?.up_proj.weight.packed !== null).toBe(device === 'cpu' && !unpackable);
+    const x = ids();
+    const eager = scope(() => model.call(x));
+    const plan = rt.capture((input) => model.call(input), x);
+    const [first] = plan.replay(x);
+    expect(Array.from(await first!.bits())).toEqual(Array.from(await eager.bits()));
+    const other = tensor(rt, [[7, 0, 2]], { dtype: int32 });
+    const [second] = plan.replay(other);
+    const again = await second!.bits();
+    expect(Array.from(again)).toEqual(Array.from(await scope(() => model.call(other)).bits()));
+    plan.dispose();
+    model.dispose();
+  });
+
+  it.each(schemes)('%s: the model is written as its plain weights are', async (scheme) => {
+    const model = new Model(rt);
+    const plain = new Map(
+      [...stateDict(model)].map(([name, t]) => [name, t.ndim === 2 ? quantizeTensor(t, parseScheme(scheme)) : t]),
+    );
+    const bytes = async (dict: ReadonlyMap<string, Tensor>): Promise<Uint8Array> => {
+      const sink = bytesSink();
+      await writeStateDict(dict, sink);
+      return sink.bytes();
+    };
+    const want = await bytes(plain);
+    await quantize_(model, parseScheme(scheme));
+    const got = await bytes(stateDict(model));
+    expect(got.byteLength).toBe(want.byteLength);
+    expect(Buffer.compare(got, want)).toBe(0);
+    const back = await readStateDict(rt, bytesSource(got), { device });
+    expect(flattenTensorStateDict(back).metadata).toEqual(flattenTensorStateDict(plain).metadata);
+    for (const [name, t] of back)
+      expect(Array.from(await t.data()), name).toEqual(Array.from(await plain.get(name)!.data()));
+  });
+
+  it('rows, batches and single calls of one weight agree bit for bit', async () => {
+    for (const scheme of schemes) {
+      if (scheme.includes('act_tensor')) continue;
+      const w = quantizeTensor(matrix(rt, 24, 64, 1), parseScheme(scheme));
+      const x = tensor(rt, wave(5 * 64, 2), { shape: [5, 64] });
+      const all = Array.from(await linear(x, w).bits());
+      const one = tensor(rt, wave(5 * 64, 2).slice(3 * 64, 4 * 64), { shape: [1, 64] });
+      expect(Array.from(await linear(one, w).bits()), scheme).toEqual(all.slice(3 * 24, 4 * 24));
+    }
+  });
+});
