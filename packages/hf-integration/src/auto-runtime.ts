@@ -1,5 +1,5 @@
 // autoRuntime(): a runtime that uses whichever @ao packages are installed. What is absent is said once, with its reason.
-import { createRuntime, type Extension, type Log, type Runtime } from '@ao/core';
+import { createRuntime, type Extension, isAoError, type Log, type Runtime } from '@ao/core';
 import { hfIntegration } from './extension.ts';
 
 export interface AutoRuntimeOptions {
@@ -87,6 +87,8 @@ function tolerant(extension: Extension, refuse: (error: Error) => void): Extensi
       try {
         return await open.call(extension, rt);
       } catch (error) {
+        // a wrong setting is the caller's to mend: it is not a backend that is absent
+        if (isAoError(error, 'ERR_AO_CONFIG')) throw error;
         refuse(error as Error);
         return undefined;
       }
