@@ -4,8 +4,8 @@
 //   int8-token       per row, torchao's symmetric: s = max(max|x| / 127.5, eps), q = clamp(rint(x * (1 / s)), -128, 127)
 //   int8-token-asym  per row, torchao's asymmetric: lo = min(x, 0), hi = max(x, 0), s = max((hi - lo) / 255, eps),
 //                    z = clamp(-128 - rint(lo / s), -128, 127), q = clamp(rint(x * (1 / s)) + z, -128, 127)
-// The token modes compute in x's dtype as torch does (each step rounded to it); eps is 2^-23 for int8-token and the dtype's
-// smallest normal for int8-token-asym. Where 1 / s overflows float16, float32's is taken. A group or row that holds an infinity
+// The token modes round as torch does: int8-token rounds s to x's dtype and goes on in float32, int8-token-asym rounds each step to
+// it; eps is 2^-23 for int8-token and the dtype's smallest normal for int8-token-asym. Where 1 / s overflows float16, float32's is taken. A group or row that holds an infinity
 // or NaN gets s = NaN and codes 0, so that the outputs it reaches are NaN.
 #pragma once
 #include <math.h>
@@ -95,6 +95,7 @@ inline float quantize_token(int32_t dtype, bool asymmetric, float eps, const flo
     z = z < -128.0f ? -128.0f : z > 127.0f ? 127.0f : z;
     *zero = (int32_t)z;
   }
+  if (!asymmetric) dtype = AO_F32;
   const float inverse = token_inverse(dtype, s), z = (float)*zero;
   if (dtype == AO_F32) token_codes<AO_F32>(x, n, inverse, z, q);
   else if (dtype == AO_BF16) token_codes<AO_BF16>(x, n, inverse, z, q);

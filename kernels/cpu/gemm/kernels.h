@@ -34,6 +34,7 @@ struct IntRows {
   float* total;
   float* shift;
   int64_t segment, segments, rows;
+  int32_t between;  // dtype that sums * sx round to before the weight's scale; -1 where both scales are one factor
 };
 
 constexpr int kFewRows = 4;  // up to here the GEMV skeleton runs

@@ -59,6 +59,8 @@ bool int_rows_of(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int
   rows->segments = groups_of(w) * ((w->group + rows->segment - 1) / rows->segment);
   rows->stride = round_up_to(k8, 64) + 64;
   rows->rows = m;
+  const bool one_scale = rows->segments == 1 && w->zero_domain == AO_ZERO_NONE;
+  rows->between = one_scale && w->activation == AO_ACT_INT8_TOKEN ? dtype : -1;
   rows->q = scratch<char>(ctx, m * rows->stride * code_bytes);
   rows->s = scratch<float>(ctx, m * rows->segments);
   rows->sum = scratch<int32_t>(ctx, m * rows->segments);

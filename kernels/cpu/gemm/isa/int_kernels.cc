@@ -1,6 +1,7 @@
 // The integer modes, for a segment of k with one scale of x and one of the weight:
 //   dot = sum (q_w - z) q_x  exactly in int32;  acc = fma(dot, sx * sw, acc), and with a float zero point acc = fma(sx * sum q_x, z, acc)
-// over segments in order. The asymmetric mode ends with acc = fma(-sx zx, row sum of w, acc).
+// over segments in order. The asymmetric mode ends with acc = fma(-sx zx, row sum of w, acc). One scale on each side is torchao's
+// int8 dynamic product and rounds as it does: acc = (dot * sx, rounded to x's dtype) * sw.
 #include "gemm/isa/store.h"
 
 namespace ao {
@@ -76,6 +77,19 @@ AO_INLINE T* in_memory(T* p) {
   return p;
 }
 
+AO_INLINE VF round_to_dtype(int32_t dtype, VF v) {
+  alignas(64) uint16_t code[kPanelRows];
+  if (dtype == AO_BF16) {
+    v_store_bf16(code, v);
+    return v_load_bf16(code);
+  }
+  if (dtype == AO_F16) {
+    v_store_f16(code, v);
+    return v_load_f16(code);
+  }
+  return v;
+}
+
 template <class Code, bool wide, int rows>
 void kernel(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows& x, int64_t row, const Store& store) {
   const uint8_t* base = panel_at(w, panel);
@@ -118,7 +132,7 @@ void kernel(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows&
       add32<Code, wide>(dots, codes, q, stride);
     }
     for (; count > 0; count -= 8, codes += kBytes, q += 8) add8<Code, wide>(dots, codes, q, stride);
-    g.scale = v_load_as(scale_dtype, scale);
+    g.scale = x.between < 0 ? v_load_as(scale_dtype, scale) : v_set1(1.0f);
     if (domain == AO_ZERO_INT) {
       g.zero = vi_add(vi_from_i8(zero), vi_set1(Code::kOffset));
       if (parts) dots.template finish<true, true>(sums, part, g);
@@ -144,6 +158,7 @@ void kernel(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows&
   }
   for (int r = 0; r < rows; r++) {
     float* at = sums + r * kPanelRows;
+    if (x.between >= 0) v_store(at, v_mul(round_to_dtype(x.between, v_load(at)), v_load_as(scale_dtype, base + w->scale_at)));
     if (x.shift) v_store(at, v_fma(v_set1(-x.shift[row + r]), v_load((const float*)(base + w->sum_at)), v_load(at)));
     store_row(at, row + r, panel, store);
   }

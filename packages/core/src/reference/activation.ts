@@ -2,7 +2,8 @@
 //   int8-group       per min(32, group) values: s = max(amax / 127, 2^-126), q = clamp(round(x * (1/s)), -127, 127)
 //   int8-token       per row (torchao's symmetric): s = max(amax / 127.5, eps), q = clamp(round(x * (1/s)), -128, 127)
 //   int8-token-asym  per row (torchao's 8da4w): s = max((hi - lo) / 255, eps) with lo <= 0 <= hi, z = clamp(-128 - round(lo/s))
-// The token modes round each step to x's dtype, as torch does; eps is 2^-23, or the dtype's smallest normal for asym.
+// As torch rounds: int8-token rounds s to x's dtype and goes on in float32, int8-token-asym rounds each step to it. eps is 2^-23, or
+// the dtype's smallest normal for asym.
 import type { DType } from '../dtype.ts';
 import type { WeightFormat } from '../packed.ts';
 import { roundHalfEven } from './elementwise.ts';
@@ -26,7 +27,7 @@ function params(mode: WeightFormat['activation'], min: number, max: number, roun
   }
   if (mode === 'int8-token') {
     const scale = Math.max(round(f32(amax / 127.5)), round(2 ** -23));
-    return { scale, inverse: inverseOf(scale, round), zero: 0, low: -128 };
+    return { scale, inverse: f32(1 / scale), zero: 0, low: -128 };
   }
   const scale = Math.max(round(f32(round(f32(max - min)) / 255)), dtype.smallestNormal);
   const zero = clamp(-128 - roundHalfEven(round(f32(min / scale))), -128);
@@ -44,6 +45,7 @@ export function fakeActivation(x: ArrayLike<number>, dtype: DType, f: WeightForm
   const mode = f.activation;
   if (mode === 'exact') return x;
   const round = mode === 'int8-group' || dtype.name === 'float32' ? f32 : (v: number) => dtype.decode(dtype.encode(v));
+  const product = mode === 'int8-token-asym' ? round : f32;
   const span = mode === 'int8-group' ? Math.min(32, f.groupSize) : f.K;
   const out = new Float64Array(x.length);
   for (let row = 0; row < x.length; row += f.K) {
@@ -59,7 +61,7 @@ export function fakeActivation(x: ArrayLike<number>, dtype: DType, f: WeightForm
       }
       const p = params(mode, min, max, round, dtype);
       for (let i = at; i < end; i++) {
-        const code = clamp(roundHalfEven(round(f32(x[i]! * p.inverse))) + p.zero, p.low);
+        const code = clamp(roundHalfEven(product(f32(x[i]! * p.inverse))) + p.zero, p.low);
         out[i] = finite ? (code - p.zero) * p.scale : Number.NaN;
       }
     }
