@@ -29,8 +29,11 @@ extern "C" int ao_cpu_linear_packed(const ao_linear_packed_args* a, ao_ctx* ctx)
     const Packed* w = (const Packed*)weights[i];
     const Packed* first = (const Packed*)weights[0];
     if (w->activation != first->activation || (w->activation != AO_ACT_EXACT && (w->code != first->code || w->group != first->group)))
-      return ao_fail(ctx, "linear_packed: weight %d is %s with groups of %lld and activation mode %d, weight 0 is %s, %lld, %d; weights of one call share x in one form, so call it once for each",
-                     i, weight_code_name(w->code), (long long)w->group, w->activation, weight_code_name(first->code), (long long)first->group, first->activation);
+      return ao_fail(ctx,
+                     "linear_packed: weight %d is %s with groups of %lld and activation mode %d, weight 0 is %s, %lld, %d; weights of "
+                     "one call share x in one form, so call it once for each",
+                     i, weight_code_name(w->code), (long long)w->group, w->activation, weight_code_name(first->code),
+                     (long long)first->group, first->activation);
     targets[i].w = w;
     targets[i].store = {biases[i], i == 0 ? a->residual : nullptr, outs[i], a->residual_stride, strides[i], ns[i],
                         (int32_t)a->bias_dtype, (int32_t)a->out_dtype};

@@ -62,7 +62,8 @@ extern "C" int ao_cpu_matmul(const ao_matmul_args* a, ao_ctx* ctx) {
           return direct ? FloatRows{(const float*)a->a + batch_offset(a, a->a_batch, first + i), a->a_row} : FloatRows{copy + i * a->m * stride, stride};
         },
         [&](int64_t i, const float* acc, int64_t row, int64_t rows, int64_t panel) {
-          const Store store = {nullptr, nullptr, (char*)a->out + batch_offset(a, a->out_batch, first + i) * out_size, 0, a->out_row, a->n, AO_F32, (int32_t)a->out_dtype};
+          void* out = (char*)a->out + batch_offset(a, a->out_batch, first + i) * out_size;
+          const Store store = {nullptr, nullptr, out, 0, a->out_row, a->n, AO_F32, (int32_t)a->out_dtype};
           finish(acc, row, rows, panel, store);
         });
     if (!done) return 1;

@@ -47,9 +47,17 @@ int run_exact(ao_ctx* ctx, const Panels& panels, const void* x, int32_t dtype, i
   const auto store = AO_ISA_PICK(ctx, store_rows);
   return !gemm_float(
       ctx, 1, m, k, panels.total,
-      [&](int64_t, int64_t p, int64_t k0, int64_t k1, float* out) { int64_t at; const Target& t = panels.at(p, &at); decode(t.w, at, k0, k1, out); },
+      [&](int64_t, int64_t p, int64_t k0, int64_t k1, float* out) {
+        int64_t at;
+        const Target& t = panels.at(p, &at);
+        decode(t.w, at, k0, k1, out);
+      },
       [&](int64_t) { return rows; },
-      [&](int64_t, const float* acc, int64_t row, int64_t count, int64_t p) { int64_t at; const Target& t = panels.at(p, &at); store(acc, row, count, at, t.store); });
+      [&](int64_t, const float* acc, int64_t row, int64_t count, int64_t p) {
+        int64_t at;
+        const Target& t = panels.at(p, &at);
+        store(acc, row, count, at, t.store);
+      });
 }
 
 // x quantized as the weight asks; false where memory is short.
