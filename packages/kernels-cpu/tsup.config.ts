@@ -1,4 +1,8 @@
+import { cpSync } from 'node:fs';
 import { defineConfig } from 'tsup';
+
+/** What libraries of kernels are compiled against: dist/include/ao/plugin.h and what it includes. */
+const headers = ['kernel.h', 'plugin.h'];
 
 export default defineConfig({
   entry: ['src/index.ts'],
@@ -7,4 +11,7 @@ export default defineConfig({
   target: 'node20',
   clean: true,
   shims: true,
+  async onSuccess() {
+    for (const file of headers) cpSync(`../../kernels/cpu/include/ao/${file}`, `dist/include/ao/${file}`);
+  },
 });

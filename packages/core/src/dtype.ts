@@ -20,7 +20,7 @@ export interface DType<N extends string = string> {
   readonly bits: number;
   readonly itemsize: number;
   readonly category: 'float' | 'int' | 'bool';
-  /** Number in the native ABI. */
+  /** Number in the native ABI; 64 and above for dtypes of other packages. */
   readonly code: number;
   /** Name in safetensors files. */
   readonly safetensors: string;

@@ -226,7 +226,7 @@ napi_value init(napi_env env, napi_value exports) {
       {"close", close},
       {"reportMemory", report_memory},
       {"weightPackedSize", weight_packed_size},
-    {"openPlugin", open_plugin},
+      {"openPlugin", open_plugin},
   };
   for (const auto& function : functions) {
     napi_value value;

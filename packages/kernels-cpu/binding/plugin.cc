@@ -17,13 +17,14 @@ bool well_described(const ao_entry& entry) {
   int length = 0;
   for (int i = 0; i < entry.field_count; i++) {
     const ao_field& field = entry.fields[i];
-    if (!field.name || !strchr("iobnfv", field.kind) || field.count < 1 || (field.kind != 'v' && field.count != 1)) return false;
+    if (!field.name || !field.kind || !strchr("iobnfv", field.kind)) return false;
+    if (field.count < 1 || (field.kind != 'v' && field.count != 1)) return false;
     length += field.count;
   }
   return length == entry.record_length;
 }
 
-}  // namespace
+} // namespace
 
 const ao_entry* open_plugin(const char* path, int* count, std::string* why) {
   void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -36,10 +37,11 @@ const ao_entry* open_plugin(const char* path, int* count, std::string* why) {
   if (!entries) *why = "it has no " AO_PLUGIN_OPEN "; end the source with AO_PLUGIN(entries) of ao/plugin.h";
   for (int i = 0; entries && i < *count; i++) {
     if (well_described(entries[i])) continue;
-    *why = "kernel " + std::to_string(i) + " is badly described: name, run and fields are needed, and record_length is the sum of the counts";
+    *why = "kernel " + std::to_string(i) +
+           " is badly described: name, run and fields are needed, and record_length is the sum of the counts";
     return nullptr;
   }
   return entries;
 }
 
-}  // namespace ao
+} // namespace ao

@@ -33,6 +33,12 @@ function find(backend: CpuBackend, library: string, name: string): PluginKernel 
  */
 export function nativeKernel(library: string, name: string): (on: Dense, ...record: readonly number[]) => void {
   return (on, ...record) => {
+    if (on.device !== 'cpu') {
+      throw new AoError('ERR_AO_DEVICE', `${name} was given a tensor on ${on.device}; it runs on cpu`, {
+        op: name,
+        fix: "register it by kernel(op, 'cpu', ...)",
+      });
+    }
     const backend = on.storage.backend as CpuBackend;
     const kernel = find(backend, library, name);
     if (record.length !== kernel.length) {

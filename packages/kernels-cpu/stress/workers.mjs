@@ -1,5 +1,6 @@
 // Workers with a stream each, terminated while they work; the process must neither crash nor grow.
 //   node --conditions=@ao/source stress/workers.mjs [parallel 10] [rounds 200]
+// MALLOC_ARENA_MAX=2 keeps glibc from spreading over one arena per core and thread, whose fragments look like growth.
 // Prints resident memory over the rounds; exits 1 where the last quarter needs over 10 % more than the second.
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';

@@ -8,6 +8,7 @@ const node = (...args: string[]): string =>
   execFileSync(process.execPath, ['--conditions=@ao/source', '--no-warnings', ...args], {
     cwd,
     encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 120_000,
   });
 const run = (code: string): string =>

@@ -8,6 +8,7 @@
 extern "C" {
 #endif
 
+// Codes from 64 on are free for dtypes of other libraries, which this project's kernels move but do not convert.
 typedef enum ao_dtype {
   AO_F32 = 0,
   AO_F16 = 1,
@@ -38,7 +39,7 @@ typedef struct ao_entry {
   const char* name;
   const ao_field* fields;
   int field_count;
-  int record_length;  // doubles in a record
+  int record_length; // doubles in a record
   int (*run)(const double* record, ao_ctx* ctx);
 } ao_entry;
 

@@ -10,13 +10,14 @@
 #pragma once
 #include "ao/kernel.h"
 
-// What the stream lends a library.
+// What the stream lends a library: `ao_plugin_host->scratch(ctx, bytes)`.
 typedef struct ao_host {
-  size_t size;  // of this struct, so that it may grow
+  size_t size; // of this struct, so that it may grow
   int (*threads)(const ao_ctx* ctx);
-  // fn over [0, n) in chunks of at most `chunk`; see ao_parallel_for in ao.h.
+  // fn(arg, begin, end, thread) over [0, n) in chunks of at most `chunk`, on this thread (0) and others (below threads(ctx));
+  // returns when all is done. fn must not fail or use the context.
   void (*parallel_for)(ao_ctx* ctx, int64_t n, int64_t chunk, ao_range_fn fn, void* arg);
-  // 64-byte aligned memory until the kernel returns, null where memory is out.
+  // 64-byte aligned memory until the kernel returns, null where memory is out. Each call gives another block.
   void* (*scratch)(ao_ctx* ctx, size_t bytes);
   void (*fail)(ao_ctx* ctx, const char* reason);
 } ao_host;
@@ -33,11 +34,11 @@ typedef const ao_entry* (*ao_plugin_open_fn)(const ao_host* host, int* count);
 
 static const ao_host* ao_plugin_host;
 
-#define AO_PLUGIN(table)                                                              \
-  AO_PLUGIN_EXPORT const ao_entry* ao_plugin_open_1(const ao_host* host, int* count) { \
-    ao_plugin_host = host;                                                            \
-    *count = (int)(sizeof table / sizeof table[0]);                                   \
-    return table;                                                                     \
+#define AO_PLUGIN(table)                                                                                               \
+  AO_PLUGIN_EXPORT const ao_entry* ao_plugin_open_1(const ao_host* host, int* count) {                                 \
+    ao_plugin_host = host;                                                                                             \
+    *count = (int)(sizeof table / sizeof table[0]);                                                                    \
+    return table;                                                                                                      \
   }
 
 static inline int ao_plugin_fail(ao_ctx* ctx, const char* reason) {

@@ -1,5 +1,5 @@
 // What every wiring line needs: the address of a tensor, its backend's calls, and shapes as the kernels take them.
-import { AoError, type Dense, type DType, float32 } from '@ao/core';
+import { AoError, type Dense, type DType, float16, float32, int64, uint8 } from '@ao/core';
 import type { Calls } from '../abi.ts';
 import { address, type CpuBackend } from '../backend.ts';
 
@@ -12,6 +12,36 @@ export function calls(t: Dense): Calls {
 /** 0 where the tensor is absent. */
 export function addressOr(t: Dense | undefined): number {
   return t === undefined ? 0 : address(t);
+}
+
+/** Built-in codes by size, for what only moves bits. */
+const MOVERS: Readonly<Record<number, DType>> = { 1: uint8, 2: float16, 4: float32, 8: int64 };
+
+/** Dtypes of other packages have codes from here on. */
+const FOREIGN_CODE = 64;
+
+/** The code under which kernels that only move elements take a dtype: that of one of equal size for other packages' dtypes. */
+export function movedCode(op: string, d: DType): number {
+  if (d.code < FOREIGN_CODE) return d.code;
+  const mover = MOVERS[d.itemsize];
+  if (mover !== undefined) return mover.code;
+  throw new AoError('ERR_AO_KERNEL', `${d.name} has ${d.itemsize} bytes an element; the cpu moves 1, 2, 4 or 8`, {
+    op,
+    fix: `add a kernel of ${op} for 'cpu' with when: (x) => x.dtype === ${d.name}`,
+  });
+}
+
+/** Codes of a copy from `from` to `to`; other packages' dtypes are copied as they are, never converted. */
+export function copyCodes(op: string, to: DType, from: DType): readonly [to: number, from: number] {
+  if (to === from) return [movedCode(op, to), movedCode(op, from)];
+  for (const d of [to, from]) {
+    if (d.code < FOREIGN_CODE) continue;
+    throw new AoError('ERR_AO_KERNEL', `${from.name} to ${to.name}: the cpu does not know ${d.name}`, {
+      op,
+      fix: `cast by a dtype that ${d.name} has a cast kernel for, or add one: kernel(castTo, 'cpu', ..., { when, priority: 1 })`,
+    });
+  }
+  return [to.code, from.code];
 }
 
 export const dtypeOr = (t: Dense | undefined): number => (t?.dtype ?? float32).code;
