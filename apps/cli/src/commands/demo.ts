@@ -74,7 +74,7 @@ function comparison(rows: readonly Row[]): string {
 
 async function tell({ model, signal, tokenizer: load }: Opened, silent: boolean): Promise<string> {
   const tokenizer = await load();
-  const run = model.generate(OPENING, { tokenizer, maxNewTokens: 200, temperature: 0.7, topP: 0.9, seed: 3, signal });
+  const run = model.generate(OPENING, { tokenizer, maxNewTokens: 200, temperature: 0.8, topP: 0.9, seed: 4, signal });
   const opening = tokenizer.decode(tokenizer.encode(OPENING));
   if (!silent) {
     print('\nA story from the int4 model:\n');
