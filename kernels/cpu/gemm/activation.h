@@ -21,7 +21,7 @@ inline float round_to(int32_t dtype, float x) {
 
 // Half to even for |x| < 2^22, without a library call.
 inline float round_even(float x) {
-  const float magic = 12582912.0f;  // 1.5 * 2^23
+  const float magic = 12582912.0f; // 1.5 * 2^23
   return (x + magic) - magic;
 }
 
@@ -72,7 +72,8 @@ inline void token_codes(const float* x, int64_t n, float inverse, float zero, in
 }
 
 // x holds values of `dtype` as float32; eps 0 = the mode's own. *zero is 0 in the symmetric mode.
-inline float quantize_token(int32_t dtype, bool asymmetric, float eps, const float* x, int64_t n, int8_t* q, int32_t* zero) {
+inline float quantize_token(int32_t dtype, bool asymmetric, float eps, const float* x, int64_t n, int8_t* q,
+                            int32_t* zero) {
   *zero = 0;
   const uint32_t bits = amax_bits(x, n);
   if (bits >= 0x7f800000u) return quantize_bad(q, n);
@@ -97,11 +98,14 @@ inline float quantize_token(int32_t dtype, bool asymmetric, float eps, const flo
   }
   if (!asymmetric) dtype = AO_F32;
   const float inverse = token_inverse(dtype, s), z = (float)*zero;
-  if (dtype == AO_F32) token_codes<AO_F32>(x, n, inverse, z, q);
-  else if (dtype == AO_BF16) token_codes<AO_BF16>(x, n, inverse, z, q);
-  else token_codes<AO_F16>(x, n, inverse, z, q);
+  if (dtype == AO_F32)
+    token_codes<AO_F32>(x, n, inverse, z, q);
+  else if (dtype == AO_BF16)
+    token_codes<AO_BF16>(x, n, inverse, z, q);
+  else
+    token_codes<AO_F16>(x, n, inverse, z, q);
   return s;
 }
 
-}  // namespace
-}  // namespace ao
+} // namespace
+} // namespace ao

@@ -11,11 +11,16 @@ namespace ao {
 // Byte offset in the panel's codes; for int4 of the byte that holds the nibble.
 static inline int64_t code_offset(int32_t code, int64_t k, int r) {
   switch (code) {
-    case AO_F32: return (k * kPanelRows + r) * 4;
-    case AO_F16: return (k * kPanelRows + r) * 2;
-    case AO_BF16: return (k / 2 * kPanelRows + r) * 4 + k % 2 * 2;
-    case AO_I8: return (k / 4 * kPanelRows + r) * 4 + k % 4;
-    default: return (k / 8 * kPanelRows + r) * 4 + k % 4;
+  case AO_F32:
+    return (k * kPanelRows + r) * 4;
+  case AO_F16:
+    return (k * kPanelRows + r) * 2;
+  case AO_BF16:
+    return (k / 2 * kPanelRows + r) * 4 + k % 2 * 2;
+  case AO_I8:
+    return (k / 4 * kPanelRows + r) * 4 + k % 4;
+  default:
+    return (k / 8 * kPanelRows + r) * 4 + k % 4;
   }
 }
 static inline int nibble_shift(int64_t k) { return k % 8 < 4 ? 0 : 4; }
@@ -31,9 +36,12 @@ static inline float load_float(int32_t dtype, const void* p, int64_t i) {
 }
 
 static inline void store_float(int32_t dtype, void* p, int64_t i, float x) {
-  if (dtype == AO_F32) ((float*)p)[i] = x;
-  else if (dtype == AO_BF16) ((uint16_t*)p)[i] = ao_to_bf16(x);
-  else ((uint16_t*)p)[i] = ao_to_f16(x);
+  if (dtype == AO_F32)
+    ((float*)p)[i] = x;
+  else if (dtype == AO_BF16)
+    ((uint16_t*)p)[i] = ao_to_bf16(x);
+  else
+    ((uint16_t*)p)[i] = ao_to_f16(x);
 }
 
 // Scale and zero point of a group of one row.
@@ -59,4 +67,4 @@ static inline float decode_code(int32_t zero_domain, const GroupParameters& p, i
 // Checks a blob handed in as a weight [n, k]; false with the error recorded.
 bool check_packed(ao_ctx* ctx, const char* op, const void* packed, int64_t n, int64_t k);
 
-}  // namespace ao
+} // namespace ao

@@ -21,13 +21,15 @@ void gather_row(const Packed* w, int64_t row, int32_t out_dtype, void* out) {
   const int size = ao_dtype_size(w->code);
   for (int64_t k = 0; k < w->k; k++) {
     const uint8_t* at = panel + code_offset(w->code, k, r);
-    if (w->code == out_dtype) memcpy((uint8_t*)out + k * size, at, size);
-    else store_float(out_dtype, out, k, load_float(w->code, at, 0));
+    if (w->code == out_dtype)
+      memcpy((uint8_t*)out + k * size, at, size);
+    else
+      store_float(out_dtype, out, k, load_float(w->code, at, 0));
   }
 }
 
-}  // namespace
-}  // namespace ao
+} // namespace
+} // namespace ao
 
 extern "C" int ao_cpu_gather_packed(const ao_gather_packed_args* a, ao_ctx* ctx) {
   using namespace ao;
@@ -37,12 +39,14 @@ extern "C" int ao_cpu_gather_packed(const ao_gather_packed_args* a, ao_ctx* ctx)
   const int32_t* index = (const int32_t*)a->index;
   for (int64_t i = 0; i < a->count; i++) {
     if (index[i] < 0 || index[i] >= a->n)
-      return ao_fail(ctx, "gather_packed: index %d at position %lld is outside the %lld rows of the weight", index[i], (long long)i, (long long)a->n);
+      return ao_fail(ctx, "gather_packed: index %d at position %lld is outside the %lld rows of the weight", index[i],
+                     (long long)i, (long long)a->n);
   }
   const Packed* w = (const Packed*)a->packed;
   const int size = ao_dtype_size(a->out_dtype);
   parallel_for(ctx, a->count, rows_per_chunk(a->k, 1 << 12), [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; i++) gather_row(w, index[i], (int32_t)a->out_dtype, (uint8_t*)a->out + i * a->out_stride * size);
+    for (int64_t i = begin; i < end; i++)
+      gather_row(w, index[i], (int32_t)a->out_dtype, (uint8_t*)a->out + i * a->out_stride * size);
   });
   return 0;
 }

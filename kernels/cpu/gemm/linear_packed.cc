@@ -13,11 +13,12 @@ bool check_linear_dtypes(ao_ctx* ctx, const char* op, int64_t x_dtype, int64_t o
   return false;
 }
 
-}  // namespace ao
+} // namespace ao
 
 extern "C" int ao_cpu_linear_packed(const ao_linear_packed_args* a, ao_ctx* ctx) {
   using namespace ao;
-  if (a->count < 1 || a->count > 4) return ao_fail(ctx, "linear_packed: %lld weights; one call takes 1 to 4", (long long)a->count);
+  if (a->count < 1 || a->count > 4)
+    return ao_fail(ctx, "linear_packed: %lld weights; one call takes 1 to 4", (long long)a->count);
   if (!check_linear_dtypes(ctx, "linear_packed", a->x_dtype, a->out_dtype, a->bias_dtype)) return 1;
   const void* weights[] = {a->weight0, a->weight1, a->weight2, a->weight3};
   const void* biases[] = {a->bias0, a->bias1, a->bias2, a->bias3};
@@ -28,15 +29,23 @@ extern "C" int ao_cpu_linear_packed(const ao_linear_packed_args* a, ao_ctx* ctx)
     if (!check_packed(ctx, "linear_packed", weights[i], ns[i], a->k)) return 1;
     const Packed* w = (const Packed*)weights[i];
     const Packed* first = (const Packed*)weights[0];
-    if (w->activation != first->activation || (w->activation != AO_ACT_EXACT && (w->code != first->code || w->group != first->group)))
+    if (w->activation != first->activation ||
+        (w->activation != AO_ACT_EXACT && (w->code != first->code || w->group != first->group)))
       return ao_fail(ctx,
-                     "linear_packed: weight %d is %s with groups of %lld and activation mode %d, weight 0 is %s, %lld, %d; weights of "
+                     "linear_packed: weight %d is %s with groups of %lld and activation mode %d, weight 0 is %s, %lld, "
+                     "%d; weights of "
                      "one call share x in one form, so call it once for each",
                      i, weight_code_name(w->code), (long long)w->group, w->activation, weight_code_name(first->code),
                      (long long)first->group, first->activation);
     targets[i].w = w;
-    targets[i].store = {biases[i], i == 0 ? a->residual : nullptr, outs[i], a->residual_stride, strides[i], ns[i],
-                        (int32_t)a->bias_dtype, (int32_t)a->out_dtype};
+    targets[i].store = {biases[i],
+                        i == 0 ? a->residual : nullptr,
+                        outs[i],
+                        a->residual_stride,
+                        strides[i],
+                        ns[i],
+                        (int32_t)a->bias_dtype,
+                        (int32_t)a->out_dtype};
   }
   return run_linear(ctx, targets, (int)a->count, a->x, (int32_t)a->x_dtype, a->x_stride, a->m, (float)a->act_eps);
 }

@@ -25,28 +25,34 @@ float* copy_rows(ao_ctx* ctx, const ao_matmul_args* a, int64_t first, int64_t co
   const int64_t size = ao_dtype_size(a->dtype);
   parallel_for(ctx, count * a->m, rows_per_chunk(a->k), [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; i++) {
-      const char* from = (const char*)a->a + (batch_offset(a, a->a_batch, first + i / a->m) + i % a->m * a->a_row) * size;
+      const char* from =
+          (const char*)a->a + (batch_offset(a, a->a_batch, first + i / a->m) + i % a->m * a->a_row) * size;
       float* to = out + i * stride;
-      if (a->a_col == 1) load((int32_t)a->dtype, from, a->k, to);
-      else for (int64_t k = 0; k < a->k; k++) to[k] = load_float((int32_t)a->dtype, from, k * a->a_col);
+      if (a->a_col == 1)
+        load((int32_t)a->dtype, from, a->k, to);
+      else
+        for (int64_t k = 0; k < a->k; k++) to[k] = load_float((int32_t)a->dtype, from, k * a->a_col);
     }
   });
   return out;
 }
 
-}  // namespace
-}  // namespace ao
+} // namespace
+} // namespace ao
 
 extern "C" int ao_cpu_matmul(const ao_matmul_args* a, ao_ctx* ctx) {
   using namespace ao;
   if (!check_linear_dtypes(ctx, "matmul", a->dtype, a->out_dtype, a->out_dtype)) return 1;
-  if (a->batch_ndim < 0 || a->batch_ndim > 4) return ao_fail(ctx, "matmul: %lld batch dimensions; it takes up to 4, fold some", (long long)a->batch_ndim);
+  if (a->batch_ndim < 0 || a->batch_ndim > 4)
+    return ao_fail(ctx, "matmul: %lld batch dimensions; it takes up to 4, fold some", (long long)a->batch_ndim);
   int64_t batches = 1;
   for (int64_t d = 0; d < a->batch_ndim; d++) batches *= a->batch[d];
   if (batches <= 0 || a->m <= 0 || a->n <= 0) return 0;
   const bool direct = a->dtype == AO_F32 && a->a_col == 1;
-  const int64_t stride = round_up_to(a->k, 16) + 16, size = ao_dtype_size(a->dtype), out_size = ao_dtype_size(a->out_dtype);
-  const int64_t slab = direct ? batches : std::clamp<int64_t>((1 << 24) / (a->m * stride), 1, batches);  // 64 MiB of copied rows
+  const int64_t stride = round_up_to(a->k, 16) + 16, size = ao_dtype_size(a->dtype),
+                out_size = ao_dtype_size(a->out_dtype);
+  const int64_t slab =
+      direct ? batches : std::clamp<int64_t>((1 << 24) / (a->m * stride), 1, batches); // 64 MiB of copied rows
   const auto decode = AO_ISA_PICK(ctx, decode_strided);
   const auto finish = AO_ISA_PICK(ctx, store_rows);
   for (int64_t first = 0; first < batches; first += slab) {
@@ -56,10 +62,12 @@ extern "C" int ao_cpu_matmul(const ao_matmul_args* a, ao_ctx* ctx) {
     const bool done = gemm_float(
         ctx, count, a->m, a->k, panels_of(a->n),
         [&](int64_t i, int64_t panel, int64_t k0, int64_t k1, float* out) {
-          decode((int32_t)a->dtype, (const char*)a->b + batch_offset(a, a->b_batch, first + i) * size, a->b_row, a->b_col, a->n, panel, k0, k1, out);
+          decode((int32_t)a->dtype, (const char*)a->b + batch_offset(a, a->b_batch, first + i) * size, a->b_row,
+                 a->b_col, a->n, panel, k0, k1, out);
         },
         [&](int64_t i) {
-          return direct ? FloatRows{(const float*)a->a + batch_offset(a, a->a_batch, first + i), a->a_row} : FloatRows{copy + i * a->m * stride, stride};
+          return direct ? FloatRows{(const float*)a->a + batch_offset(a, a->a_batch, first + i), a->a_row}
+                        : FloatRows{copy + i * a->m * stride, stride};
         },
         [&](int64_t i, const float* acc, int64_t row, int64_t rows, int64_t panel) {
           void* out = (char*)a->out + batch_offset(a, a->out_batch, first + i) * out_size;

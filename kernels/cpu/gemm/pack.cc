@@ -11,35 +11,41 @@ struct Source {
   const uint8_t* codes;
   const uint8_t* scale;
   const uint8_t* zero;
-  int64_t first, rows;  // what row codes begins at, and how many there are
+  int64_t first, rows; // what row codes begins at, and how many there are
 };
 
 void pack_codes(const Packed* w, uint8_t* panel, const uint8_t* row, int r) {
   const int64_t k = w->k;
   switch (w->code) {
-    case AO_F32: for (int64_t i = 0; i < k; i++) memcpy(panel + (i * kPanelRows + r) * 4, row + 4 * i, 4); break;
-    case AO_F16: for (int64_t i = 0; i < k; i++) memcpy(panel + (i * kPanelRows + r) * 2, row + 2 * i, 2); break;
-    case AO_BF16: for (int64_t i = 0; i < k; i++) memcpy(panel + code_offset(AO_BF16, i, r), row + 2 * i, 2); break;
-    case AO_I8:
-      for (int64_t i = 0; i < k; i += 4) memcpy(panel + code_offset(AO_I8, i, r), row + i, k - i < 4 ? k - i : 4);
-      break;
-    default: {
-      int64_t i = 0;
-      for (; i + 8 <= k; i += 8) {  // bytes b0..b3 hold columns 01 23 45 67; a lane's bytes are 04 15 26 37
-        uint32_t b;
-        memcpy(&b, row + i / 2, 4);
-        const uint32_t low = b & 0xffffu, high = b >> 16;
-        const uint32_t first = (low & 15) | (low & 0xf0) << 4 | (low & 0xf00) << 8 | (low & 0xf000) << 12;
-        const uint32_t second = (high & 15) << 4 | (high & 0xf0) << 8 | (high & 0xf00) << 12 | (high & 0xf000) << 16;
-        b = (first | second) ^ 0x88888888u;
-        memcpy(panel + code_offset(AO_INT4, i, r), &b, 4);
-      }
-      for (; i < k; i++) {
-        const int stored = ((row[i / 2] >> (i % 2 * 4)) & 15) ^ 8;
-        uint8_t* byte = panel + code_offset(AO_INT4, i, r);
-        *byte = (uint8_t)((*byte & (0xf0 >> nibble_shift(i))) | stored << nibble_shift(i));
-      }
+  case AO_F32:
+    for (int64_t i = 0; i < k; i++) memcpy(panel + (i * kPanelRows + r) * 4, row + 4 * i, 4);
+    break;
+  case AO_F16:
+    for (int64_t i = 0; i < k; i++) memcpy(panel + (i * kPanelRows + r) * 2, row + 2 * i, 2);
+    break;
+  case AO_BF16:
+    for (int64_t i = 0; i < k; i++) memcpy(panel + code_offset(AO_BF16, i, r), row + 2 * i, 2);
+    break;
+  case AO_I8:
+    for (int64_t i = 0; i < k; i += 4) memcpy(panel + code_offset(AO_I8, i, r), row + i, k - i < 4 ? k - i : 4);
+    break;
+  default: {
+    int64_t i = 0;
+    for (; i + 8 <= k; i += 8) { // bytes b0..b3 hold columns 01 23 45 67; a lane's bytes are 04 15 26 37
+      uint32_t b;
+      memcpy(&b, row + i / 2, 4);
+      const uint32_t low = b & 0xffffu, high = b >> 16;
+      const uint32_t first = (low & 15) | (low & 0xf0) << 4 | (low & 0xf00) << 8 | (low & 0xf000) << 12;
+      const uint32_t second = (high & 15) << 4 | (high & 0xf0) << 8 | (high & 0xf00) << 12 | (high & 0xf000) << 16;
+      b = (first | second) ^ 0x88888888u;
+      memcpy(panel + code_offset(AO_INT4, i, r), &b, 4);
     }
+    for (; i < k; i++) {
+      const int stored = ((row[i / 2] >> (i % 2 * 4)) & 15) ^ 8;
+      uint8_t* byte = panel + code_offset(AO_INT4, i, r);
+      *byte = (uint8_t)((*byte & (0xf0 >> nibble_shift(i))) | stored << nibble_shift(i));
+    }
+  }
   }
 }
 
@@ -60,7 +66,7 @@ void pack_groups(uint8_t* out, const uint8_t* row, int64_t groups, int size, int
 
 void pack_panel(const Packed* w, uint8_t* panel, const Source& source, int64_t index) {
   memset(panel, 0, w->panel_bytes);
-  if (w->code == AO_INT4) memset(panel, 0x88, w->scale_at);  // nibble 8 is the code 0
+  if (w->code == AO_INT4) memset(panel, 0x88, w->scale_at); // nibble 8 is the code 0
   const int64_t groups = groups_of(w);
   const int64_t row_bytes = w->code == AO_INT4 ? w->k / 2 : w->k * ao_dtype_size(w->code);
   for (int r = 0; r < kPanelRows; r++) {
@@ -70,7 +76,8 @@ void pack_panel(const Packed* w, uint8_t* panel, const Source& source, int64_t i
     if (!has_scale(w->code)) continue;
     const int scale_size = ao_dtype_size(w->scale_dtype), zero_size = ao_dtype_size(w->zero_dtype);
     pack_groups(panel + w->scale_at, source.scale + row * groups * scale_size, groups, scale_size, r);
-    if (w->zero_domain != AO_ZERO_NONE) pack_groups(panel + w->zero_at, source.zero + row * groups * zero_size, groups, zero_size, r);
+    if (w->zero_domain != AO_ZERO_NONE)
+      pack_groups(panel + w->zero_at, source.zero + row * groups * zero_size, groups, zero_size, r);
     double sum = 0;
     for (int64_t g = 0; g < groups; g++) {
       int64_t codes = sum_codes(w->code, source.codes + row * row_bytes, g * w->group, (g + 1) * w->group);
@@ -78,39 +85,45 @@ void pack_panel(const Packed* w, uint8_t* panel, const Source& source, int64_t i
       const void* zeros = panel + w->zero_at;
       if (w->zero_domain == AO_ZERO_INT) codes -= w->group * ((const int8_t*)zeros)[g * kPanelRows + r];
       sum += (double)codes * s;
-      if (w->zero_domain == AO_ZERO_FLOAT) sum += (double)w->group * load_float(w->zero_dtype, zeros, g * kPanelRows + r);
+      if (w->zero_domain == AO_ZERO_FLOAT)
+        sum += (double)w->group * load_float(w->zero_dtype, zeros, g * kPanelRows + r);
     }
     ((float*)(panel + w->sum_at))[r] = (float)sum;
   }
 }
 
-}  // namespace
+} // namespace
 
 bool check_packed(ao_ctx* ctx, const char* op, const void* packed, int64_t n, int64_t k) {
   const Packed* w = (const Packed*)packed;
   if (!w) return ao_fail(ctx, "%s: the packed weight is absent", op), false;
   if (w->magic != kPackedMagic || w->version != kPackedVersion)
-    return ao_fail(ctx, "%s: the weight's bytes are not packed ones of version %u; pack them with pack_weight", op, kPackedVersion), false;
+    return ao_fail(ctx, "%s: the weight's bytes are not packed ones of version %u; pack them with pack_weight", op,
+                   kPackedVersion),
+           false;
   if (w->n != n || w->k != k)
-    return ao_fail(ctx, "%s: the packed weight is [%lld, %lld], the call says [%lld, %lld]", op, (long long)w->n, (long long)w->k,
-                   (long long)n, (long long)k), false;
+    return ao_fail(ctx, "%s: the packed weight is [%lld, %lld], the call says [%lld, %lld]", op, (long long)w->n,
+                   (long long)w->k, (long long)n, (long long)k),
+           false;
   return true;
 }
 
-}  // namespace ao
+} // namespace ao
 
 extern "C" int ao_cpu_pack_weight(const ao_pack_weight_args* a, ao_ctx* ctx) {
   using namespace ao;
   Packed w;
   char reason[512];
-  if (!describe_packed(&w, a->code, a->n, a->k, a->group_size, a->zero_domain, a->scale_dtype, a->zero_dtype, a->activation, reason, sizeof reason))
+  if (!describe_packed(&w, a->code, a->n, a->k, a->group_size, a->zero_domain, a->scale_dtype, a->zero_dtype,
+                       a->activation, reason, sizeof reason))
     return ao_fail(ctx, "pack_weight: %s", reason);
-  if (a->row < 0 || a->rows < 0 || a->row + a->rows > a->n || a->row % kPanelRows || (a->rows % kPanelRows && a->row + a->rows != a->n))
-    return ao_fail(ctx, "pack_weight: rows [%lld, %lld) of %lld; pieces begin and end at multiples of %d rows", (long long)a->row,
-                   (long long)(a->row + a->rows), (long long)a->n, kPanelRows);
+  if (a->row < 0 || a->rows < 0 || a->row + a->rows > a->n || a->row % kPanelRows ||
+      (a->rows % kPanelRows && a->row + a->rows != a->n))
+    return ao_fail(ctx, "pack_weight: rows [%lld, %lld) of %lld; pieces begin and end at multiples of %d rows",
+                   (long long)a->row, (long long)(a->row + a->rows), (long long)a->n, kPanelRows);
   if (!a->codes || (has_scale(w.code) && !a->scale) || (w.zero_domain != AO_ZERO_NONE && !a->zero))
-    return ao_fail(ctx, "pack_weight: a %s weight needs codes%s%s", weight_code_name(w.code), has_scale(w.code) ? " and scale" : "",
-                   w.zero_domain != AO_ZERO_NONE ? " and zero" : "");
+    return ao_fail(ctx, "pack_weight: a %s weight needs codes%s%s", weight_code_name(w.code),
+                   has_scale(w.code) ? " and scale" : "", w.zero_domain != AO_ZERO_NONE ? " and zero" : "");
   memset(a->packed, 0, kHeaderBytes);
   memcpy(a->packed, &w, sizeof w);
   const Source source = {(const uint8_t*)a->codes, (const uint8_t*)a->scale, (const uint8_t*)a->zero, a->row, a->rows};

@@ -16,14 +16,14 @@ namespace ao {
 
 constexpr int kPanelRows = 16;
 constexpr int64_t kHeaderBytes = 128;
-constexpr uint32_t kPackedMagic = 0x776f6141;  // "Aaow"
+constexpr uint32_t kPackedMagic = 0x776f6141; // "Aaow"
 constexpr uint32_t kPackedVersion = 1;
 
 struct Packed {
   uint32_t magic, version;
   int32_t code, zero_domain, scale_dtype, zero_dtype, activation, reserved;
   int64_t n, k, group;
-  int64_t scale_at, zero_at, sum_at, panel_bytes;  // offsets in a panel
+  int64_t scale_at, zero_at, sum_at, panel_bytes; // offsets in a panel
 };
 static_assert(sizeof(Packed) <= kHeaderBytes, "the header holds the description");
 
@@ -45,8 +45,8 @@ static inline int64_t segment_of(const Packed* w) {
 static inline int64_t fetch_distance(const Packed* w) { return w->panel_bytes < 16384 ? w->panel_bytes : 16384; }
 
 // Fills the header; false with the reason written to err.
-bool describe_packed(Packed* w, int64_t code, int64_t n, int64_t k, int64_t group, int64_t zero_domain, int64_t scale_dtype,
-                     int64_t zero_dtype, int64_t activation, char* err, int err_size);
+bool describe_packed(Packed* w, int64_t code, int64_t n, int64_t k, int64_t group, int64_t zero_domain,
+                     int64_t scale_dtype, int64_t zero_dtype, int64_t activation, char* err, int err_size);
 const char* weight_code_name(int64_t code);
 
-}  // namespace ao
+} // namespace ao

@@ -25,13 +25,14 @@ struct Panels {
 template <class Fn>
 void each_panel(ao_ctx* ctx, const Panels& panels, const Fn& fn) {
   const int64_t bytes = panels.targets[0].w->panel_bytes;
-  parallel_for(ctx, panels.total, even_chunk(ctx, panels.total, 4, (1 << 14) / bytes), [&](int64_t begin, int64_t end, int) {
-    for (int64_t p = begin; p < end; p++) {
-      int64_t local;
-      const Target& target = panels.at(p, &local);
-      fn(target, local);
-    }
-  });
+  parallel_for(ctx, panels.total, even_chunk(ctx, panels.total, 4, (1 << 14) / bytes),
+               [&](int64_t begin, int64_t end, int) {
+                 for (int64_t p = begin; p < end; p++) {
+                   int64_t local;
+                   const Target& target = panels.at(p, &local);
+                   fn(target, local);
+                 }
+               });
 }
 
 int run_exact(ao_ctx* ctx, const Panels& panels, const void* x, int32_t dtype, int64_t stride, int64_t m) {
@@ -61,7 +62,8 @@ int run_exact(ao_ctx* ctx, const Panels& panels, const void* x, int32_t dtype, i
 }
 
 // x quantized as the weight asks; false where memory is short.
-bool int_rows_of(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int64_t stride, int64_t m, float eps, IntRows* rows) {
+bool int_rows_of(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int64_t stride, int64_t m, float eps,
+                 IntRows* rows) {
   const int64_t k = w->k, k8 = round_up_to(k, 8), code_bytes = AO_ISA_PICK(ctx, int_code_bytes)(w->code);
   rows->segment = segment_of(w);
   rows->segments = groups_of(w) * ((w->group + rows->segment - 1) / rows->segment);
@@ -75,7 +77,7 @@ bool int_rows_of(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int
   rows->offset = scratch<int32_t>(ctx, m * rows->segments);
   rows->total = scratch<float>(ctx, m * rows->segments);
   rows->shift = scratch<float>(ctx, m);
-  const int64_t each = round_up_to(k8 * 5, 64);  // float32 row and codes
+  const int64_t each = round_up_to(k8 * 5, 64); // float32 row and codes
   char* memory = scratch<char>(ctx, each * ao_ctx_threads(ctx));
   if (!rows->q || !rows->s || !rows->sum || !rows->offset || !rows->total || !rows->shift || !memory) return false;
   if (w->activation != AO_ACT_INT8_TOKEN_ASYM) rows->shift = nullptr;
@@ -108,21 +110,23 @@ int run_integer(ao_ctx* ctx, const Panels& panels, const void* x, int32_t dtype,
   uint8_t* memory = scratch<uint8_t>(ctx, wide * ao_ctx_threads(ctx));
   if (!memory) return 1;
   const int64_t row_bytes = rows.stride * AO_ISA_PICK(ctx, int_code_bytes)(first->code);
-  const int64_t block = block_rows(m, row_bytes, 3 << 16, 48, 240), blocks = (m + block - 1) / block, tasks = blocks * panels.total;
-  parallel_for(ctx, tasks, even_chunk(ctx, tasks, 8, (1 << 17) / std::max<int64_t>(1, block * first->k)), [&](int64_t begin, int64_t end, int thread) {
-    uint8_t* operand = memory + thread * wide;
-    for (int64_t t = begin; t < end; t++) {
-      int64_t local;
-      const Target& target = panels.at(t % panels.total, &local);
-      const int64_t row = t / panels.total * block;
-      widen(target.w, local, operand);
-      tile(target.w, local, operand, rows, row, std::min(block, m - row), target.store);
-    }
-  });
+  const int64_t block = block_rows(m, row_bytes, 3 << 16, 48, 240), blocks = (m + block - 1) / block,
+                tasks = blocks * panels.total;
+  parallel_for(ctx, tasks, even_chunk(ctx, tasks, 8, (1 << 17) / std::max<int64_t>(1, block * first->k)),
+               [&](int64_t begin, int64_t end, int thread) {
+                 uint8_t* operand = memory + thread * wide;
+                 for (int64_t t = begin; t < end; t++) {
+                   int64_t local;
+                   const Target& target = panels.at(t % panels.total, &local);
+                   const int64_t row = t / panels.total * block;
+                   widen(target.w, local, operand);
+                   tile(target.w, local, operand, rows, row, std::min(block, m - row), target.store);
+                 }
+               });
   return 0;
 }
 
-}  // namespace
+} // namespace
 
 bool float_rows_of(ao_ctx* ctx, int32_t dtype, const void* x, int64_t m, int64_t k, int64_t stride, FloatRows* rows) {
   if (dtype == AO_F32) {
@@ -140,11 +144,12 @@ bool float_rows_of(ao_ctx* ctx, int32_t dtype, const void* x, int64_t m, int64_t
   return true;
 }
 
-int run_linear(ao_ctx* ctx, const Target* targets, int count, const void* x, int32_t x_dtype, int64_t x_stride, int64_t m, float eps) {
+int run_linear(ao_ctx* ctx, const Target* targets, int count, const void* x, int32_t x_dtype, int64_t x_stride,
+               int64_t m, float eps) {
   if (m == 0) return 0;
   const Panels panels(targets, count);
   return targets[0].w->activation == AO_ACT_EXACT ? run_exact(ctx, panels, x, x_dtype, x_stride, m)
-                                                   : run_integer(ctx, panels, x, x_dtype, x_stride, m, eps);
+                                                  : run_integer(ctx, panels, x, x_dtype, x_stride, m, eps);
 }
 
-}  // namespace ao
+} // namespace ao

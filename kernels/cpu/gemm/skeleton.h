@@ -11,7 +11,7 @@
 namespace ao {
 
 constexpr int64_t kBlockK = 512;
-constexpr int64_t kTile = 12;  // a multiple of every ISA's tile height
+constexpr int64_t kTile = 12; // a multiple of every ISA's tile height
 
 // Rows per block: about `bytes` of x, in equal blocks.
 inline int64_t block_rows(int64_t m, int64_t row_bytes, int64_t bytes, int64_t least, int64_t most) {
@@ -28,29 +28,33 @@ inline int64_t even_chunk(ao_ctx* ctx, int64_t n, int64_t turns, int64_t least) 
 // decode(batch, panel, k0, k1, float* out) gives operands; rows(batch) the FloatRows of m rows; finish(batch, acc, row, rows, panel)
 // stores. False where memory is short.
 template <class Decode, class Rows, class Finish>
-bool gemm_float(ao_ctx* ctx, int64_t batches, int64_t m, int64_t k, int64_t panels, const Decode& decode, const Rows& rows, const Finish& finish) {
+bool gemm_float(ao_ctx* ctx, int64_t batches, int64_t m, int64_t k, int64_t panels, const Decode& decode,
+                const Rows& rows, const Finish& finish) {
   const int64_t block = block_rows(m, std::min(k, kBlockK) * 4, 1 << 17, kTile, 96), blocks = (m + block - 1) / block;
-  const int64_t panel_floats = std::min(round_up_to(k, 8), kBlockK) * kPanelRows, each = panel_floats + block * kPanelRows;
+  const int64_t panel_floats = std::min(round_up_to(k, 8), kBlockK) * kPanelRows,
+                each = panel_floats + block * kPanelRows;
   float* memory = scratch<float>(ctx, each * ao_ctx_threads(ctx));
   if (!memory) return false;
   const auto tile = AO_ISA_PICK(ctx, float_tile);
   const int64_t tasks = batches * blocks * panels;
-  parallel_for(ctx, tasks, even_chunk(ctx, tasks, 8, (1 << 15) / std::max<int64_t>(1, block * k)), [&](int64_t begin, int64_t end, int thread) {
-    float* panel_memory = memory + thread * each;
-    float* acc = panel_memory + panel_floats;
-    for (int64_t t = begin; t < end; t++) {
-      const int64_t panel = t % panels, row = t / panels % blocks * block, batch = t / panels / blocks, count = std::min(block, m - row);
-      const FloatRows x = rows(batch);
-      int64_t k0 = 0;
-      do {  // once for k = 0 too: it clears the accumulators
-        const int64_t k1 = std::min(k, k0 + kBlockK);
-        decode(batch, panel, k0, k1, panel_memory);
-        tile(panel_memory, k1 - k0, x.x + row * x.stride + k0, x.stride, count, acc, k0 == 0);
-        k0 = k1;
-      } while (k0 < k);
-      finish(batch, acc, row, count, panel);
-    }
-  });
+  parallel_for(ctx, tasks, even_chunk(ctx, tasks, 8, (1 << 15) / std::max<int64_t>(1, block * k)),
+               [&](int64_t begin, int64_t end, int thread) {
+                 float* panel_memory = memory + thread * each;
+                 float* acc = panel_memory + panel_floats;
+                 for (int64_t t = begin; t < end; t++) {
+                   const int64_t panel = t % panels, row = t / panels % blocks * block, batch = t / panels / blocks,
+                                 count = std::min(block, m - row);
+                   const FloatRows x = rows(batch);
+                   int64_t k0 = 0;
+                   do { // once for k = 0 too: it clears the accumulators
+                     const int64_t k1 = std::min(k, k0 + kBlockK);
+                     decode(batch, panel, k0, k1, panel_memory);
+                     tile(panel_memory, k1 - k0, x.x + row * x.stride + k0, x.stride, count, acc, k0 == 0);
+                     k0 = k1;
+                   } while (k0 < k);
+                   finish(batch, acc, row, count, panel);
+                 }
+               });
   return true;
 }
 
@@ -65,6 +69,7 @@ struct Target {
 
 // y_t = x . w_t^T for `count` targets that share x; all weights have the activation mode, and in the integer modes the code and
 // group size, of the first. 0 = done, 1 = error recorded.
-int run_linear(ao_ctx* ctx, const Target* targets, int count, const void* x, int32_t x_dtype, int64_t x_stride, int64_t m, float eps);
+int run_linear(ao_ctx* ctx, const Target* targets, int count, const void* x, int32_t x_dtype, int64_t x_stride,
+               int64_t m, float eps);
 
-}  // namespace ao
+} // namespace ao

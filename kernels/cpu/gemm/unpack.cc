@@ -10,15 +10,23 @@ namespace {
 void unpack_codes(const Packed* w, const uint8_t* panel, uint8_t* row, int r) {
   const int64_t k = w->k;
   switch (w->code) {
-    case AO_F32: for (int64_t i = 0; i < k; i++) memcpy(row + 4 * i, panel + (i * kPanelRows + r) * 4, 4); break;
-    case AO_F16: for (int64_t i = 0; i < k; i++) memcpy(row + 2 * i, panel + (i * kPanelRows + r) * 2, 2); break;
-    case AO_BF16: for (int64_t i = 0; i < k; i++) memcpy(row + 2 * i, panel + code_offset(AO_BF16, i, r), 2); break;
-    case AO_I8: for (int64_t i = 0; i < k; i++) row[i] = panel[code_offset(AO_I8, i, r)]; break;
-    default:
-      for (int64_t i = 0; i < k; i += 2) {
-        const int low = panel_code(panel, AO_INT4, i, r), high = panel_code(panel, AO_INT4, i + 1, r);
-        row[i / 2] = (uint8_t)((low & 15) | (high & 15) << 4);
-      }
+  case AO_F32:
+    for (int64_t i = 0; i < k; i++) memcpy(row + 4 * i, panel + (i * kPanelRows + r) * 4, 4);
+    break;
+  case AO_F16:
+    for (int64_t i = 0; i < k; i++) memcpy(row + 2 * i, panel + (i * kPanelRows + r) * 2, 2);
+    break;
+  case AO_BF16:
+    for (int64_t i = 0; i < k; i++) memcpy(row + 2 * i, panel + code_offset(AO_BF16, i, r), 2);
+    break;
+  case AO_I8:
+    for (int64_t i = 0; i < k; i++) row[i] = panel[code_offset(AO_I8, i, r)];
+    break;
+  default:
+    for (int64_t i = 0; i < k; i += 2) {
+      const int low = panel_code(panel, AO_INT4, i, r), high = panel_code(panel, AO_INT4, i + 1, r);
+      row[i / 2] = (uint8_t)((low & 15) | (high & 15) << 4);
+    }
   }
 }
 
@@ -26,14 +34,15 @@ void unpack_groups(const uint8_t* from, uint8_t* row, int64_t groups, int size, 
   for (int64_t g = 0; g < groups; g++) memcpy(row + g * size, from + (g * kPanelRows + r) * size, size);
 }
 
-}  // namespace
-}  // namespace ao
+} // namespace
+} // namespace ao
 
 extern "C" int ao_cpu_unpack_weight(const ao_unpack_weight_args* a, ao_ctx* ctx) {
   using namespace ao;
   if (!check_packed(ctx, "unpack_weight", a->packed, a->n, a->k)) return 1;
   if (a->row < 0 || a->rows < 0 || a->row + a->rows > a->n)
-    return ao_fail(ctx, "unpack_weight: rows [%lld, %lld) of %lld", (long long)a->row, (long long)(a->row + a->rows), (long long)a->n);
+    return ao_fail(ctx, "unpack_weight: rows [%lld, %lld) of %lld", (long long)a->row, (long long)(a->row + a->rows),
+                   (long long)a->n);
   const Packed* w = (const Packed*)a->packed;
   const int64_t groups = groups_of(w);
   const int scale_size = ao_dtype_size(w->scale_dtype), zero_size = ao_dtype_size(w->zero_dtype);
@@ -43,8 +52,10 @@ extern "C" int ao_cpu_unpack_weight(const ao_unpack_weight_args* a, ao_ctx* ctx)
       const uint8_t* panel = panel_at(w, (a->row + i) / kPanelRows);
       const int r = (int)((a->row + i) % kPanelRows);
       if (a->codes) unpack_codes(w, panel, (uint8_t*)a->codes + i * row_bytes, r);
-      if (a->scale && has_scale(w->code)) unpack_groups(panel + w->scale_at, (uint8_t*)a->scale + i * groups * scale_size, groups, scale_size, r);
-      if (a->zero && w->zero_domain != AO_ZERO_NONE) unpack_groups(panel + w->zero_at, (uint8_t*)a->zero + i * groups * zero_size, groups, zero_size, r);
+      if (a->scale && has_scale(w->code))
+        unpack_groups(panel + w->scale_at, (uint8_t*)a->scale + i * groups * scale_size, groups, scale_size, r);
+      if (a->zero && w->zero_domain != AO_ZERO_NONE)
+        unpack_groups(panel + w->zero_at, (uint8_t*)a->zero + i * groups * zero_size, groups, zero_size, r);
     }
   });
   return 0;

@@ -47,7 +47,13 @@ export class Plan {
   #replays = 0;
   #disposed = false;
 
-  constructor(backend: Backend, handle: PlanHandle, inputs: readonly Dense[], outputs: readonly Dense[], recording: Recording) {
+  constructor(
+    backend: Backend,
+    handle: PlanHandle,
+    inputs: readonly Dense[],
+    outputs: readonly Dense[],
+    recording: Recording,
+  ) {
     this.#backend = backend;
     this.#handle = handle;
     this.#inputs = inputs;
@@ -105,7 +111,8 @@ export class Plan {
  * another capture inside fn throw ERR_AO_STREAM.
  */
 export function capture(rt: RuntimeImpl, fn: (...inputs: Dense[]) => unknown, inputs: readonly Tensor[]): Plan {
-  if (rt.recording !== null) throw new AoError('ERR_AO_STREAM', 'capture inside a capture', { fix: 'capture once, outside' });
+  if (rt.recording !== null)
+    throw new AoError('ERR_AO_STREAM', 'capture inside a capture', { fix: 'capture once, outside' });
   const backend = rt.backend(inputs[0]?.device ?? rt.device);
   const own = inputs.map((x) => {
     const copy = rt.contiguous(x as Dense);

@@ -47,7 +47,8 @@ export function fromBits(
 
 function flatten(data: NestedNumbers, depth: number, shape: number[], out: number[]): void {
   if (!Array.isArray(data)) {
-    if (depth !== shape.length) throw new AoError('ERR_AO_SHAPE', 'data is ragged', { op: 'tensor', fix: 'make all rows equally deep' });
+    if (depth !== shape.length)
+      throw new AoError('ERR_AO_SHAPE', 'data is ragged', { op: 'tensor', fix: 'make all rows equally deep' });
     out.push(Number(data));
     return;
   }

@@ -86,7 +86,14 @@ function contiguousArgs(rt: RuntimeImpl, args: Args, temporaries: Dense[]): Args
   return args.map((a) => (Array.isArray(a) ? a.map(fix) : fix(a)));
 }
 
-function runKernel(rt: RuntimeImpl, op: AnyOp, e: KernelEntry, device: string, metas: Meta | Meta[], args: Args): unknown {
+function runKernel(
+  rt: RuntimeImpl,
+  op: AnyOp,
+  e: KernelEntry,
+  device: string,
+  metas: Meta | Meta[],
+  args: Args,
+): unknown {
   const backend = rt.backend(device);
   const temporaries: Dense[] = [];
   const ready = e.strided ? args : contiguousArgs(rt, args, temporaries);
@@ -132,7 +139,14 @@ export function dispatch(rt: RuntimeImpl, op: AnyOp, args: Args): unknown {
       return spec.decompose(...args);
     }
     const plain = args.map((a) => (isTensor(a) && a.packed !== null ? unpackedOf(a) : a));
-    rt.say({ level: 'info', code: 'unpacked', message: `${op.id} has no packed form on ${s.device}; it unpacks its weight at each call` }, op.id);
+    rt.say(
+      {
+        level: 'info',
+        code: 'unpacked',
+        message: `${op.id} has no packed form on ${s.device}; it unpacks its weight at each call`,
+      },
+      op.id,
+    );
     return dispatch(rt, op, plain);
   }
   if (s.wrapped) {
@@ -140,10 +154,14 @@ export function dispatch(rt: RuntimeImpl, op: AnyOp, args: Args): unknown {
     if (e !== undefined) return e.run(...args);
     if (spec.decompose !== undefined) return spec.decompose(...args);
     const kinds = args.flatMap((a) => (Array.isArray(a) ? a : [a])).filter((a) => isTensor(a) && a.kind !== null);
-    throw new AoError('ERR_AO_KERNEL', `${op.id} has no rule for kind ${kinds.map((t) => (t as Tensor).kind?.name).join(', ')}`, {
-      op: op.id,
-      fix: 'call dequantize(t) first, or add an override',
-    });
+    throw new AoError(
+      'ERR_AO_KERNEL',
+      `${op.id} has no rule for kind ${kinds.map((t) => (t as Tensor).kind?.name).join(', ')}`,
+      {
+        op: op.id,
+        fix: 'call dequantize(t) first, or add an override',
+      },
+    );
   }
   if (spec.view !== undefined) return spec.view(...args);
   const kernels = table.kernels.get(s.device);

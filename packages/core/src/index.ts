@@ -9,14 +9,14 @@ export {
   dtypeByName,
   dtypeBySafetensors,
   dtypes,
+  float8_e4m3fn,
+  float8_e5m2,
   float16,
   float32,
   float64,
-  float8_e4m3fn,
-  float8_e5m2,
+  int8,
   int32,
   int64,
-  int8,
   promoteTypes,
   resultType,
   uint8,
@@ -37,9 +37,9 @@ export { rawOf, rounding, store, storeRaw, valuesOf } from './reference/memory.t
 export type { Coverage } from './registry.ts';
 export { createRuntime, type Runtime, type RuntimeOptions } from './runtime.ts';
 export { keep, scope } from './scope.ts';
+export * from './serialize/index.ts';
 export { Storage } from './storage.ts';
 export { contiguousStrides, Dense, isDense, isTensor, numel, Tensor, Wrapped } from './tensor.ts';
-export * from './serialize/index.ts';
 export * from './trait.ts';
 export * from './transfer.ts';
 export { unpackedOf } from './unpack.ts';

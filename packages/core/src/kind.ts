@@ -1,8 +1,9 @@
 // Kinds: tensors made of tensors. A kind names its parts and attributes and says how they give values; clone, to, save
 // and load follow from that.
+
+import type { DType } from './dtype.ts';
 import { AoError } from './errors.ts';
 import { intern } from './identity.ts';
-import type { DType } from './dtype.ts';
 import type { WeightParts } from './packed.ts';
 import { type Tensor, Wrapped } from './tensor.ts';
 
@@ -12,7 +13,10 @@ export interface FileForm<T> {
   /** Component names in the order of torchao's `_tensor_data_names`. */
   names(t: T): readonly string[];
   encode(t: T): Readonly<Record<string, unknown>>;
-  decode(json: Readonly<Record<string, unknown>>, parts: Readonly<Record<string, Tensor>>): {
+  decode(
+    json: Readonly<Record<string, unknown>>,
+    parts: Readonly<Record<string, Tensor>>,
+  ): {
     attrs: unknown;
     shape: readonly number[];
     dtype: DType;

@@ -1,8 +1,9 @@
 // Ops: the op is the public function. `meta` gives output shapes and dtypes and throws every argument error; `decompose`
 // gives the same result from other ops; kernels join through extensions.
-import { intern, internTable } from './identity.ts';
+
 import type { DType } from './dtype.ts';
 import { AoError } from './errors.ts';
+import { intern, internTable } from './identity.ts';
 import type { Runtime } from './runtime.ts';
 import { isTensor, type Tensor } from './tensor.ts';
 

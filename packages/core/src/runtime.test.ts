@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
-  add,
   type AoError,
+  add,
   argmax,
   attention,
   bfloat16,
@@ -9,9 +9,9 @@ import {
   copy_,
   createRuntime,
   crossEntropy,
+  type Dense,
   defineKind,
   defineOp,
-  type Dense,
   embedding,
   float32,
   full,
@@ -93,7 +93,10 @@ describe('runtime', () => {
     expect(await topk(x, 1)[1].data()).toEqual(Int32Array.of(1));
     expect(await embedding(w, tensor(rt, [2, 0], { dtype: int32 })).data()).toEqual(Float32Array.of(1, 1, 1, 0));
     expect((await softmax(zeros(rt, [1, 4])).data())[0]).toBe(0.25);
-    expect(await crossEntropy(zeros(rt, [2, 4]), tensor(rt, [1, -100], { dtype: int32 })).item()).toBeCloseTo(Math.log(4), 6);
+    expect(await crossEntropy(zeros(rt, [2, 4]), tensor(rt, [1, -100], { dtype: int32 })).item()).toBeCloseTo(
+      Math.log(4),
+      6,
+    );
     const kv = zeros(rt, [1, 1, 2, 2]);
     expect(attention(zeros(rt, [1, 1, 2, 2]), kv, kv, undefined, undefined, {}).shape).toEqual([1, 1, 2, 2]);
   });
@@ -142,10 +145,20 @@ describe('runtime', () => {
       dequantize: (t) => mul(t.half, 2),
     });
     const twice = defineOp<[x: Tensor]>('test/twice', { meta: (x) => ({ shape: x.shape, dtype: x.dtype }) });
-    const kinds = { name: 'kinds', entries: [override(neg, 0, doubled, (x) => mul((x as ReturnType<typeof doubled.make>).half, -2))] };
+    const kinds = {
+      name: 'kinds',
+      entries: [override(neg, 0, doubled, (x) => mul((x as ReturnType<typeof doubled.make>).half, -2))],
+    };
     const kernels = {
       name: 'kernels',
-      entries: [kernel(twice, 'reference', (out, x) => store(out, Float64Array.from(valuesOf(x), (v) => 2 * v)))],
+      entries: [
+        kernel(twice, 'reference', (out, x) =>
+          store(
+            out,
+            Float64Array.from(valuesOf(x), (v) => 2 * v),
+          ),
+        ),
+      ],
     };
     const rt = await createRuntime({ use: [kinds, kernels] });
     const other = await createRuntime({ use: [kernels, kinds] });

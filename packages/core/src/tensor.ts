@@ -242,7 +242,14 @@ export class Wrapped<A = unknown> extends Tensor {
   readonly attrs: A;
   readonly #parts: Record<string, Tensor>;
 
-  constructor(rt: Runtime, kind: Kind, parts: Record<string, Tensor>, attrs: A, shape: readonly number[], dtype: DType) {
+  constructor(
+    rt: Runtime,
+    kind: Kind,
+    parts: Record<string, Tensor>,
+    attrs: A,
+    shape: readonly number[],
+    dtype: DType,
+  ) {
     super(rt, shape, dtype);
     this.kind = kind;
     this.attrs = attrs;

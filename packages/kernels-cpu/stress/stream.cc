@@ -41,7 +41,7 @@ int run_add(const double* record, ao_ctx*) {
 
 const ao_entry entries[] = {{"set", set_fields, 2, 2, run_set}, {"add", add_fields, 2, 2, run_add}};
 
-}  // namespace
+} // namespace
 
 const ao_entry* ao_cpu_entries(int* count) {
   *count = 2;
@@ -58,12 +58,16 @@ struct JavaScript {
   std::vector<double> ring = std::vector<double>(ao::kRingDoubles);
   std::atomic<int> settled{0};
   uint32_t written = 0, sequence = 0;
-  ao::Stream stream{control, ring.data(), new ao_ctx, true, [](void* owner, const ao::Settled&) {
-                      static_cast<JavaScript*>(owner)->settled++;
-                    }, this};
+  ao::Stream stream{control,
+                    ring.data(),
+                    new ao_ctx,
+                    true,
+                    [](void* owner, const ao::Settled&) { static_cast<JavaScript*>(owner)->settled++; },
+                    this};
 
   void send(bool counted, std::initializer_list<double> command) {
-    const uint32_t length = static_cast<uint32_t>(command.size()), end = ao::kRingDoubles - (written & (ao::kRingDoubles - 1));
+    const uint32_t length = static_cast<uint32_t>(command.size()),
+                   end = ao::kRingDoubles - (written & (ao::kRingDoubles - 1));
     stream.wait(written, length + 64, sequence, ao::kMaxQueued - 1);
     if (end < length) {
       ring[written & (ao::kRingDoubles - 1)] = ao::kWrap;
@@ -84,7 +88,7 @@ void check(bool ok, const char* what) {
   exit(1);
 }
 
-}  // namespace
+} // namespace
 
 int main() {
   for (int round = 0; round < 20; round++) {
@@ -93,7 +97,7 @@ int main() {
     double* one = static_cast<double*>(js.stream.arena().reserve(64));
     double expected = 0;
     int requests = 0;
-    *one = 1;  // a new block, before its first command
+    *one = 1; // a new block, before its first command
     js.send(true, {0, js.address(sum), 0});
     for (int i = 0; i < 20000; i++) {
       js.send(true, {1, js.address(sum), js.address(one)});
@@ -120,7 +124,7 @@ int main() {
         js.send(true, {ao::kWriteStaged, js.address(one), 0, 8, 1, js.address(js.stream.stage(&bytes, 8))});
       }
     }
-    if (round % 2) continue;  // end with commands queued
+    if (round % 2) continue; // end with commands queued
     js.drain();
     check(*sum == expected, "the sum at the end");
     check(js.settled == requests, "requests settled");

@@ -51,24 +51,35 @@ struct DecodeInt {
   static constexpr int64_t kBytes8 = kCode == AO_INT4 ? 64 : 128;
 
   // Columns 0..3 and 4..7 of eight; int4 holds all in one and is turned from q + 8 to two's complement.
-  static AO_INLINE VI load_first(const uint8_t* p) { return kCode == AO_INT4 ? vi_xor(vi_load(p), vi_set1((int32_t)0x88888888)) : vi_load(p); }
+  static AO_INLINE VI load_first(const uint8_t* p) {
+    return kCode == AO_INT4 ? vi_xor(vi_load(p), vi_set1((int32_t)0x88888888)) : vi_load(p);
+  }
   static AO_INLINE VI load_second(const uint8_t* p) { return vi_load(p + (kCode == AO_INT4 ? 0 : 64)); }
 
   template <class Take>
-  static AO_INLINE void column(int64_t k, int j, const VI& first, const VI& second, const VF& scale, const VF& zero, const VI& offset, Take& take) {
+  static AO_INLINE void column(int64_t k, int j, const VI& first, const VI& second, const VF& scale, const VF& zero,
+                               const VI& offset, Take& take) {
     VI q;
-    if (kCode == AO_INT4) q = vi_sar(vi_shl(first, 28 - 8 * (j & 3) - 4 * (j >> 2)), 28);
-    else if (j < 4) q = vi_sar(vi_shl(first, 24 - 8 * j), 24);
-    else q = vi_sar(vi_shl(second, 24 - 8 * (j - 4)), 24);
+    if (kCode == AO_INT4)
+      q = vi_sar(vi_shl(first, 28 - 8 * (j & 3) - 4 * (j >> 2)), 28);
+    else if (j < 4)
+      q = vi_sar(vi_shl(first, 24 - 8 * j), 24);
+    else
+      q = vi_sar(vi_shl(second, 24 - 8 * (j - 4)), 24);
     if (kDomain == AO_ZERO_INT) q = vi_sub(q, offset);
     const VF product = v_mul(v_cvt(q), scale);
-    if (kDomain == AO_ZERO_FLOAT) take(k, v_add(product, zero));
-    else take(k, product);
+    if (kDomain == AO_ZERO_FLOAT)
+      take(k, v_add(product, zero));
+    else
+      take(k, product);
   }
 
   template <class Take>
   static AO_INLINE void run(const Packed* w, const uint8_t* panel, int64_t k0, int64_t k1, Take& take) {
-    const int zero_size = kDomain == AO_ZERO_INT ? 1 : w->zero_dtype == AO_F32 ? 4 : 2, scale_size = w->scale_dtype == AO_F32 ? 4 : 2;
+    const int zero_size = kDomain == AO_ZERO_INT    ? 1
+                          : w->zero_dtype == AO_F32 ? 4
+                                                    : 2,
+              scale_size = w->scale_dtype == AO_F32 ? 4 : 2;
     const int64_t distance = fetch_distance(w), size = w->group;
     const uint8_t* scale = panel + w->scale_at + k0 / size * kPanelRows * scale_size;
     const uint8_t* zero = panel + w->zero_at + k0 / size * kPanelRows * zero_size;
@@ -110,20 +121,23 @@ struct DecodeInt {
 template <class Run>
 AO_INLINE void with_decoder(const Packed* w, const Run& run) {
   switch (w->code) {
-    case AO_F32: return run(DecodeF32());
-    case AO_F16: return run(DecodeF16());
-    case AO_BF16: return run(DecodeBF16());
-    case AO_I8:
-      return w->zero_domain == AO_ZERO_NONE  ? run(DecodeInt<AO_I8, AO_ZERO_NONE>())
-             : w->zero_domain == AO_ZERO_INT ? run(DecodeInt<AO_I8, AO_ZERO_INT>())
-                                             : run(DecodeInt<AO_I8, AO_ZERO_FLOAT>());
-    default:
-      return w->zero_domain == AO_ZERO_NONE  ? run(DecodeInt<AO_INT4, AO_ZERO_NONE>())
-             : w->zero_domain == AO_ZERO_INT ? run(DecodeInt<AO_INT4, AO_ZERO_INT>())
-                                             : run(DecodeInt<AO_INT4, AO_ZERO_FLOAT>());
+  case AO_F32:
+    return run(DecodeF32());
+  case AO_F16:
+    return run(DecodeF16());
+  case AO_BF16:
+    return run(DecodeBF16());
+  case AO_I8:
+    return w->zero_domain == AO_ZERO_NONE  ? run(DecodeInt<AO_I8, AO_ZERO_NONE>())
+           : w->zero_domain == AO_ZERO_INT ? run(DecodeInt<AO_I8, AO_ZERO_INT>())
+                                           : run(DecodeInt<AO_I8, AO_ZERO_FLOAT>());
+  default:
+    return w->zero_domain == AO_ZERO_NONE  ? run(DecodeInt<AO_INT4, AO_ZERO_NONE>())
+           : w->zero_domain == AO_ZERO_INT ? run(DecodeInt<AO_INT4, AO_ZERO_INT>())
+                                           : run(DecodeInt<AO_INT4, AO_ZERO_FLOAT>());
   }
 }
 
-}  // namespace
-}  // namespace AO_ISA_NS
-}  // namespace ao
+} // namespace
+} // namespace AO_ISA_NS
+} // namespace ao

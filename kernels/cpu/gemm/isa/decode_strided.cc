@@ -31,7 +31,8 @@ void turn8(const float (*in)[kPanelRows], float* out) {
 void turn(const float (*in)[kPanelRows], int64_t count, float* out) {
 #if AO_ISA_LEVEL > 0
   if (count == kPanelRows) {
-    for (int c = 0; c < 16; c += 8) for (int i = 0; i < 16; i += 8) turn8((const float(*)[kPanelRows])(&in[c][i]), out + i * kPanelRows + c);
+    for (int c = 0; c < 16; c += 8)
+      for (int i = 0; i < 16; i += 8) turn8((const float (*)[kPanelRows])(&in[c][i]), out + i * kPanelRows + c);
     return;
   }
 #endif
@@ -54,9 +55,10 @@ void transposed(const char* b, int64_t col_bytes, int64_t count, int64_t k0, int
   }
 }
 
-}  // namespace
+} // namespace
 
-void decode_strided(int32_t dtype, const void* b, int64_t row, int64_t col, int64_t n, int64_t panel, int64_t k0, int64_t k1, float* out) {
+void decode_strided(int32_t dtype, const void* b, int64_t row, int64_t col, int64_t n, int64_t panel, int64_t k0,
+                    int64_t k1, float* out) {
   const int64_t size = dtype == AO_F32 ? 4 : 2, column = panel * kPanelRows;
   const int64_t count = n - column < kPanelRows ? n - column : kPanelRows;
   const char* at = (const char*)b + column * col * size;
@@ -76,5 +78,5 @@ void decode_strided(int32_t dtype, const void* b, int64_t row, int64_t col, int6
   }
 }
 
-}  // namespace AO_ISA_NS
-}  // namespace ao
+} // namespace AO_ISA_NS
+} // namespace ao

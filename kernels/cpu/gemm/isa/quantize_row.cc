@@ -24,12 +24,13 @@ void lay_out(const int8_t* codes, int64_t k8, void* out) {
   }
 }
 
-}  // namespace
+} // namespace
 
 int64_t int_code_bytes(int32_t code) { return code == AO_INT4 ? sizeof(Int4::X) : sizeof(Int8::X); }
 
 // `codes` is scratch of k rounded up to 8 bytes.
-void quantize_row(const Packed* w, int32_t dtype, float eps, const float* x, const IntRows& out, int64_t row, int8_t* codes) {
+void quantize_row(const Packed* w, int32_t dtype, float eps, const float* x, const IntRows& out, int64_t row,
+                  int8_t* codes) {
   const int64_t k = w->k, k8 = (k + 7) / 8 * 8, segments = out.segments, segment = out.segment;
   const int32_t offset = w->code == AO_INT4 ? Int4::kOffset : Int8::kOffset;
   memset(codes + k, 0, k8 - k);
@@ -51,9 +52,11 @@ void quantize_row(const Packed* w, int32_t dtype, float eps, const float* x, con
     out.total[at] = s * (float)sum;
   }
   char* to = (char*)out.q;
-  if (w->code == AO_INT4) lay_out<Int4>(codes, k8, to + row * out.stride * sizeof(Int4::X));
-  else lay_out<Int8>(codes, k8, to + row * out.stride * sizeof(Int8::X));
+  if (w->code == AO_INT4)
+    lay_out<Int4>(codes, k8, to + row * out.stride * sizeof(Int4::X));
+  else
+    lay_out<Int8>(codes, k8, to + row * out.stride * sizeof(Int8::X));
 }
 
-}  // namespace AO_ISA_NS
-}  // namespace ao
+} // namespace AO_ISA_NS
+} // namespace ao

@@ -41,6 +41,6 @@ inline void store_row(const float* acc, int64_t row, int64_t panel, const Store&
   store_some(to.out_dtype, to.out, row * to.out_stride + column, count, v);
 }
 
-}  // namespace
-}  // namespace AO_ISA_NS
-}  // namespace ao
+} // namespace
+} // namespace AO_ISA_NS
+} // namespace ao

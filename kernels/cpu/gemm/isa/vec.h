@@ -13,7 +13,7 @@
 #define AO_INLINE inline __attribute__((always_inline))
 
 #if AO_ISA_LEVEL == 2
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12's own avx512 headers
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized" // GCC 12's own avx512 headers
 #include "gemm/isa/vec_avx512.h"
 #elif AO_ISA_LEVEL == 1
 #include "gemm/isa/vec_avx2.h"
@@ -31,11 +31,14 @@ inline VF v_load_as(int32_t dtype, const void* p) {
 }
 
 inline void v_store_as(int32_t dtype, void* p, VF v) {
-  if (dtype == AO_F32) v_store((float*)p, v);
-  else if (dtype == AO_BF16) v_store_bf16(p, v);
-  else v_store_f16(p, v);
+  if (dtype == AO_F32)
+    v_store((float*)p, v);
+  else if (dtype == AO_BF16)
+    v_store_bf16(p, v);
+  else
+    v_store_f16(p, v);
 }
 
-}  // namespace
-}  // namespace AO_ISA_NS
-}  // namespace ao
+} // namespace
+} // namespace AO_ISA_NS
+} // namespace ao

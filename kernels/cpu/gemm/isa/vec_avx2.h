@@ -5,13 +5,23 @@ namespace ao {
 namespace AO_ISA_NS {
 namespace {
 
-struct VF { __m256 a, b; };
-struct VI { __m256i a, b; };
+struct VF {
+  __m256 a, b;
+};
+struct VI {
+  __m256i a, b;
+};
 
 inline VF v_zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
 inline VF v_load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
-inline void v_store(float* p, VF v) { _mm256_storeu_ps(p, v.a); _mm256_storeu_ps(p + 8, v.b); }
-inline VF v_set1(float x) { const __m256 v = _mm256_set1_ps(x); return {v, v}; }
+inline void v_store(float* p, VF v) {
+  _mm256_storeu_ps(p, v.a);
+  _mm256_storeu_ps(p + 8, v.b);
+}
+inline VF v_set1(float x) {
+  const __m256 v = _mm256_set1_ps(x);
+  return {v, v};
+}
 inline VF v_add(VF a, VF b) { return {_mm256_add_ps(a.a, b.a), _mm256_add_ps(a.b, b.b)}; }
 inline VF v_mul(VF a, VF b) { return {_mm256_mul_ps(a.a, b.a), _mm256_mul_ps(a.b, b.b)}; }
 inline VF v_fma(VF a, VF b, VF c) { return {_mm256_fmadd_ps(a.a, b.a, c.a), _mm256_fmadd_ps(a.b, b.b, c.b)}; }
@@ -26,7 +36,7 @@ inline VF v_load_f16(const void* p) {
   return {_mm256_cvtph_ps(_mm_loadu_si128(q)), _mm256_cvtph_ps(_mm_loadu_si128(q + 1))};
 }
 
-inline __m256i round_bf16(__m256 x) {  // the code in the low half of each lane
+inline __m256i round_bf16(__m256 x) { // the code in the low half of each lane
   const __m256i u = _mm256_castps_si256(x), high = _mm256_srli_epi32(u, 16);
   const __m256i odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
   const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
@@ -46,8 +56,14 @@ inline void v_store_f16(void* p, VF v) {
 inline __m256i load256(const void* p) { return _mm256_loadu_si256((const __m256i*)p); }
 inline VI vi_zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
 inline VI vi_load(const void* p) { return {load256(p), load256((const char*)p + 32)}; }
-inline void vi_store(void* p, VI v) { _mm256_storeu_si256((__m256i*)p, v.a); _mm256_storeu_si256((__m256i*)((char*)p + 32), v.b); }
-inline VI vi_set1(int32_t x) { const __m256i v = _mm256_set1_epi32(x); return {v, v}; }
+inline void vi_store(void* p, VI v) {
+  _mm256_storeu_si256((__m256i*)p, v.a);
+  _mm256_storeu_si256((__m256i*)((char*)p + 32), v.b);
+}
+inline VI vi_set1(int32_t x) {
+  const __m256i v = _mm256_set1_epi32(x);
+  return {v, v};
+}
 inline VI vi_add(VI a, VI b) { return {_mm256_add_epi32(a.a, b.a), _mm256_add_epi32(a.b, b.b)}; }
 inline VI vi_sub(VI a, VI b) { return {_mm256_sub_epi32(a.a, b.a), _mm256_sub_epi32(a.b, b.b)}; }
 inline VI vi_mul(VI a, VI b) { return {_mm256_mullo_epi32(a.a, b.a), _mm256_mullo_epi32(a.b, b.b)}; }
@@ -80,10 +96,14 @@ AO_INLINE void in_order(__m256i& a, __m256i& b) { asm("" : "+x"(a), "+x"(b)); }
 // q + 8 in 0..15 times int8: a pair is at most 3840, so eight quads fit the int16 sums of maddubs.
 struct Int4 {
   typedef int8_t X;
-  struct W { __m256i a, b; };
-  struct Acc { __m256i a, b; };
+  struct W {
+    __m256i a, b;
+  };
+  struct Acc {
+    __m256i a, b;
+  };
   static constexpr int kOffset = 8, kSpan = 32;
-  static constexpr int64_t kPacked8 = 64, kWide8 = 128;  // bytes of 8 columns, packed and widened
+  static constexpr int64_t kPacked8 = 64, kWide8 = 128; // bytes of 8 columns, packed and widened
   template <int quad>
   static W load(const uint8_t* p) {
     const __m256i mask = _mm256_set1_epi8(15);
@@ -92,7 +112,9 @@ struct Int4 {
     return {_mm256_and_si256(_mm256_srli_epi16(v.a, 4), mask), _mm256_and_si256(_mm256_srli_epi16(v.b, 4), mask)};
   }
   template <int quad>
-  static W load_wide(const uint8_t* p) { return {load256(p + 64 * quad), load256(p + 64 * quad + 32)}; }
+  static W load_wide(const uint8_t* p) {
+    return {load256(p + 64 * quad), load256(p + 64 * quad + 32)};
+  }
   static void store_wide(uint8_t* p, W w) {
     _mm256_storeu_si256((__m256i*)p, w.a);
     _mm256_storeu_si256((__m256i*)(p + 32), w.b);
@@ -113,8 +135,12 @@ struct Int4 {
 // int8 times int8 through int16: w as even and odd bytes of each lane, x as the pairs (x0, x2), (x1, x3).
 struct Int8 {
   typedef int16_t X;
-  struct W { __m256i even_a, even_b, odd_a, odd_b; };
-  struct Acc { __m256i a, b; };
+  struct W {
+    __m256i even_a, even_b, odd_a, odd_b;
+  };
+  struct Acc {
+    __m256i a, b;
+  };
   static constexpr int kOffset = 0, kSpan = 1 << 30;
   static constexpr int64_t kPacked8 = 128, kWide8 = 256;
   template <int quad>
@@ -147,8 +173,8 @@ struct Int8 {
   static VI finish(const Acc& acc) { return {acc.a, acc.b}; }
 };
 
-constexpr int kRowsPacked = 4, kRowsWide = 6, kRowsFloat = 6;  // rows of x per tile
+constexpr int kRowsPacked = 4, kRowsWide = 6, kRowsFloat = 6; // rows of x per tile
 
-}  // namespace
-}  // namespace AO_ISA_NS
-}  // namespace ao
+} // namespace
+} // namespace AO_ISA_NS
+} // namespace ao

@@ -20,7 +20,7 @@ inline VF v_load_bf16(const void* p) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p)), 16));
 }
 inline VF v_load_f16(const void* p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p)); }
-inline void v_store_bf16(void* p, VF v) {  // not vcvtneps2bf16, which drops subnormals
+inline void v_store_bf16(void* p, VF v) { // not vcvtneps2bf16, which drops subnormals
   const __m512i u = _mm512_castps_si512(v), high = _mm512_srli_epi32(u, 16);
   const __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
   const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
@@ -58,14 +58,16 @@ struct Int4 {
   typedef VI W;
   typedef VI Acc;
   static constexpr int kOffset = 8, kSpan = 1 << 30;
-  static constexpr int64_t kPacked8 = 64, kWide8 = 128;  // bytes of 8 columns, packed and widened
+  static constexpr int64_t kPacked8 = 64, kWide8 = 128; // bytes of 8 columns, packed and widened
   template <int quad>
   static W load(const uint8_t* p) {
     const VI v = vi_load(p), mask = _mm512_set1_epi8(15);
     return quad == 0 ? _mm512_and_si512(v, mask) : _mm512_and_si512(_mm512_srli_epi16(v, 4), mask);
   }
   template <int quad>
-  static W load_wide(const uint8_t* p) { return vi_load(p + 64 * quad); }
+  static W load_wide(const uint8_t* p) {
+    return vi_load(p + 64 * quad);
+  }
   static void store_wide(uint8_t* p, W w) { vi_store(p, w); }
   static Acc zero() { return vi_zero(); }
   static void dot(Acc& acc, const W& w, const X* x) {
@@ -80,11 +82,13 @@ struct Int8 : Int4 {
   static constexpr int kOffset = 128;
   static constexpr int64_t kPacked8 = 128, kWide8 = 128;
   template <int quad>
-  static W load(const uint8_t* p) { return _mm512_xor_si512(vi_load(p + 64 * quad), _mm512_set1_epi8((char)0x80)); }
+  static W load(const uint8_t* p) {
+    return _mm512_xor_si512(vi_load(p + 64 * quad), _mm512_set1_epi8((char)0x80));
+  }
 };
 
-constexpr int kRowsPacked = 4, kRowsWide = 12, kRowsFloat = 12;  // rows of x per tile
+constexpr int kRowsPacked = 4, kRowsWide = 12, kRowsFloat = 12; // rows of x per tile
 
-}  // namespace
-}  // namespace AO_ISA_NS
-}  // namespace ao
+} // namespace
+} // namespace AO_ISA_NS
+} // namespace ao

@@ -27,29 +27,35 @@ TEST(groups_stay_within_half_a_step) {
 // The formulas of torch.ao on a bfloat16 or float16 row, each step rounded to that dtype.
 TEST(tokens_follow_torchao_in_their_dtype) {
   Random random(seed());
-  for (int64_t dtype : {AO_F32, AO_BF16, AO_F16}) for (bool asymmetric : {false, true}) for (int round = 0; round < 300; round++) {
-    const auto rounded = [&](double v) { uint8_t b[8]; encode(dtype, b, 0, (float)v); return decode(dtype, b, 0); };
-    const int64_t n = 1 + random.below(70);
-    std::vector<float> x(n);
-    std::vector<int8_t> q(n);
-    const double shift = asymmetric ? 3 * random.normal() : 0;
-    const double size = round % 7 ? 1 : 1e-4;  // small rows reach eps, and in float16 an inverse that overflows
-    for (float& v : x) v = (float)rounded((random.normal() + shift) * size);
-    double lo = 0, hi = 0;
-    for (float v : x) lo = fmin(lo, v), hi = fmax(hi, v);
-    double s = asymmetric ? rounded(rounded(hi - lo) / 255) : rounded((float)fmax(-lo, hi) / 127.5f);
-    s = fmax(s, asymmetric ? (dtype == AO_F16 ? 0x1p-14 : 0x1p-126) : 0x1p-23);
-    const double z = asymmetric ? fmin(fmax(-128 - nearbyint(rounded((float)lo / (float)s)), -128), 127) : 0;
-    double inverse = rounded(1.0f / (float)s);
-    if (isinf(inverse)) inverse = 1.0f / (float)s;
-    int32_t zero;
-    const float got = ao::quantize_token((int32_t)dtype, asymmetric, 0, x.data(), n, q.data(), &zero);
-    CHECK(got == (float)s && zero == z);
-    for (int64_t i = 0; i < n; i++) {
-      const double code = fmin(fmax(nearbyint(rounded((float)x[i] * (float)inverse)) + z, -128), 127);
-      CHECK_MSG(q[i] == code, "%s: code %d against %g", ao_dtype_name(dtype), q[i], code);
-    }
-  }
+  for (int64_t dtype : {AO_F32, AO_BF16, AO_F16})
+    for (bool asymmetric : {false, true})
+      for (int round = 0; round < 300; round++) {
+        const auto rounded = [&](double v) {
+          uint8_t b[8];
+          encode(dtype, b, 0, (float)v);
+          return decode(dtype, b, 0);
+        };
+        const int64_t n = 1 + random.below(70);
+        std::vector<float> x(n);
+        std::vector<int8_t> q(n);
+        const double shift = asymmetric ? 3 * random.normal() : 0;
+        const double size = round % 7 ? 1 : 1e-4; // small rows reach eps, and in float16 an inverse that overflows
+        for (float& v : x) v = (float)rounded((random.normal() + shift) * size);
+        double lo = 0, hi = 0;
+        for (float v : x) lo = fmin(lo, v), hi = fmax(hi, v);
+        double s = asymmetric ? rounded(rounded(hi - lo) / 255) : rounded((float)fmax(-lo, hi) / 127.5f);
+        s = fmax(s, asymmetric ? (dtype == AO_F16 ? 0x1p-14 : 0x1p-126) : 0x1p-23);
+        const double z = asymmetric ? fmin(fmax(-128 - nearbyint(rounded((float)lo / (float)s)), -128), 127) : 0;
+        double inverse = rounded(1.0f / (float)s);
+        if (isinf(inverse)) inverse = 1.0f / (float)s;
+        int32_t zero;
+        const float got = ao::quantize_token((int32_t)dtype, asymmetric, 0, x.data(), n, q.data(), &zero);
+        CHECK(got == (float)s && zero == z);
+        for (int64_t i = 0; i < n; i++) {
+          const double code = fmin(fmax(nearbyint(rounded((float)x[i] * (float)inverse)) + z, -128), 127);
+          CHECK_MSG(q[i] == code, "%s: code %d against %g", ao_dtype_name(dtype), q[i], code);
+        }
+      }
 }
 
 TEST(values_that_are_not_finite_poison_their_group) {
@@ -58,7 +64,8 @@ TEST(values_that_are_not_finite_poison_their_group) {
   for (float bad : {(float)NAN, (float)-NAN, INFINITY, -INFINITY}) {
     const float x[] = {1, 2, bad, 3, 4, 5, 6, 7};
     CHECK(isnan(ao::quantize_group(x, 8, q.data())) && q[0] == 0 && q[7] == 0);
-    for (bool asymmetric : {false, true}) CHECK(isnan(ao::quantize_token(AO_F32, asymmetric, 0, x, 8, q.data(), &zero)) && q[1] == 0 && zero == 0);
+    for (bool asymmetric : {false, true})
+      CHECK(isnan(ao::quantize_token(AO_F32, asymmetric, 0, x, 8, q.data(), &zero)) && q[1] == 0 && zero == 0);
   }
 }
 

@@ -41,12 +41,15 @@ void replace(Buffer<T>& buffer, int64_t n) {
 }
 
 struct Spec {
-  int64_t code, n, k, group, zero_domain = AO_ZERO_NONE, scale_dtype = AO_F32, zero_dtype = AO_F32, activation = AO_ACT_EXACT;
+  int64_t code, n, k, group, zero_domain = AO_ZERO_NONE, scale_dtype = AO_F32, zero_dtype = AO_F32,
+                             activation = AO_ACT_EXACT;
 };
 
-inline void fill(const Weight& w, Random& random, Buffer<uint8_t>& codes, Buffer<uint8_t>& scale, Buffer<uint8_t>& zero) {
+inline void fill(const Weight& w, Random& random, Buffer<uint8_t>& codes, Buffer<uint8_t>& scale,
+                 Buffer<uint8_t>& zero) {
   for (int64_t i = 0; i < codes.size(); i++) codes[i] = (uint8_t)random.next();
-  if (!w.coded()) for (int64_t i = 0; i < w.n * w.k; i++) encode(w.code, codes.data(), i, random.normal());
+  if (!w.coded())
+    for (int64_t i = 0; i < w.n * w.k; i++) encode(w.code, codes.data(), i, random.normal());
   for (int64_t i = 0; w.coded() && i < w.n * w.groups(); i++) {
     encode(w.scale_dtype, scale.data(), i, random.range(0.001, 0.02));
     if (w.zero_domain == AO_ZERO_INT) zero[i] = (uint8_t)random.next();
@@ -55,20 +58,27 @@ inline void fill(const Weight& w, Random& random, Buffer<uint8_t>& codes, Buffer
 }
 
 inline ao_pack_weight_args pack_args(Weight& w) {
-  return {w.packed.data(), w.codes.data(), w.scale.data(), w.zero.data(), w.code, w.n, w.k, w.group, w.zero_domain,
-          w.scale_dtype, w.zero_dtype, w.activation, 0, w.n};
+  return {w.packed.data(), w.codes.data(), w.scale.data(), w.zero.data(), w.code,       w.n, w.k,
+          w.group,         w.zero_domain,  w.scale_dtype,  w.zero_dtype,  w.activation, 0,   w.n};
 }
 
 // Random values, packed.
 inline std::unique_ptr<Weight> make_weight(ao_ctx* ctx, const Spec& spec, Random& random) {
   auto w = std::make_unique<Weight>();
-  w->code = spec.code; w->n = spec.n; w->k = spec.k; w->group = spec.group; w->zero_domain = spec.zero_domain;
-  w->scale_dtype = spec.scale_dtype; w->zero_dtype = spec.zero_domain == AO_ZERO_INT ? (int64_t)AO_I8 : spec.zero_dtype; w->activation = spec.activation;
+  w->code = spec.code;
+  w->n = spec.n;
+  w->k = spec.k;
+  w->group = spec.group;
+  w->zero_domain = spec.zero_domain;
+  w->scale_dtype = spec.scale_dtype;
+  w->zero_dtype = spec.zero_domain == AO_ZERO_INT ? (int64_t)AO_I8 : spec.zero_dtype;
+  w->activation = spec.activation;
   replace(w->codes, w->n * w->row_bytes());
   replace(w->scale, w->coded() ? w->n * w->groups() * ao_dtype_size(w->scale_dtype) : 0);
   replace(w->zero, w->zero_domain != AO_ZERO_NONE ? w->n * w->groups() * ao_dtype_size(w->zero_dtype) : 0);
   fill(*w, random, w->codes, w->scale, w->zero);
-  const int64_t size = ao_cpu_weight_packed_size(w->code, w->n, w->k, w->group, w->zero_domain, w->scale_dtype, w->zero_dtype);
+  const int64_t size =
+      ao_cpu_weight_packed_size(w->code, w->n, w->k, w->group, w->zero_domain, w->scale_dtype, w->zero_dtype);
   CHECK(size > 0);
   replace(w->packed, size);
   const ao_pack_weight_args args = pack_args(*w);
@@ -79,7 +89,7 @@ inline std::unique_ptr<Weight> make_weight(ao_ctx* ctx, const Spec& spec, Random
 }
 
 struct Expected {
-  double value, magnitude;  // the result and the sum of the absolute values of its terms
+  double value, magnitude; // the result and the sum of the absolute values of its terms
 };
 
 // Row x [k] (values of x_dtype) times row r of w, as w's activation mode says.
@@ -92,13 +102,16 @@ inline Expected expected(const Weight& w, int64_t r, const float* x, int64_t x_d
     const int64_t step = w.activation == AO_ACT_INT8_GROUP ? (w.group < 32 ? w.group : 32) : w.k;
     for (int64_t k = 0; k < w.k; k += step) {
       const int64_t count = w.k - k < step ? w.k - k : step;
-      const float s = w.activation == AO_ACT_INT8_GROUP
-                          ? ao::quantize_group(x + k, count, q.data() + k)
-                          : ao::quantize_token((int32_t)x_dtype, w.activation == AO_ACT_INT8_TOKEN_ASYM, 0, x, w.k, q.data(), &z);
+      const float s =
+          w.activation == AO_ACT_INT8_GROUP
+              ? ao::quantize_group(x + k, count, q.data() + k)
+              : ao::quantize_token((int32_t)x_dtype, w.activation == AO_ACT_INT8_TOKEN_ASYM, 0, x, w.k, q.data(), &z);
       for (int64_t i = k; i < k + count; i++) used[i] = ((double)q[i] - z) * s;
     }
     // the asymmetric result is a difference of two sums
-    if (z) for (int64_t k = 0; k < w.k; k++) e.magnitude += fabs((used[k] == 0 ? 0 : used[k] / (q[k] - z)) * z * w.value(r, k));
+    if (z)
+      for (int64_t k = 0; k < w.k; k++)
+        e.magnitude += fabs((used[k] == 0 ? 0 : used[k] / (q[k] - z)) * z * w.value(r, k));
   }
   for (int64_t k = 0; k < w.k; k++) {
     const double term = used[k] * w.value(r, k);
@@ -113,7 +126,9 @@ inline Expected expected(const Weight& w, int64_t r, const float* x, int64_t x_d
 
 // What float32 chains may lose: about sqrt(k) roundings of the running sum.
 inline double tolerance(const Expected& e, int64_t k, int64_t out_dtype) {
-  return (8 + 4 * sqrt((double)k)) * 0x1p-24 * e.magnitude + (out_dtype == AO_F32 ? 0 : 1.01 * half_step(out_dtype) * fabs(e.value)) + (out_dtype == AO_F16 ? 0x1p-24 : 1e-30);
+  return (8 + 4 * sqrt((double)k)) * 0x1p-24 * e.magnitude +
+         (out_dtype == AO_F32 ? 0 : 1.01 * half_step(out_dtype) * fabs(e.value)) +
+         (out_dtype == AO_F16 ? 0x1p-24 : 1e-30);
 }
 
 struct Matrix {
@@ -127,7 +142,8 @@ struct Matrix {
   float at(int64_t r, int64_t c) const { return (float)decode(dtype, bytes.data(), r * stride + c); }
   void set(int64_t r, int64_t c, double v) { encode(dtype, bytes.data(), r * stride + c, v); }
   void randomize(Random& random) {
-    for (int64_t r = 0; r < rows; r++) for (int64_t c = 0; c < cols; c++) set(r, c, random.normal());
+    for (int64_t r = 0; r < rows; r++)
+      for (int64_t c = 0; c < cols; c++) set(r, c, random.normal());
   }
   std::vector<float> row(int64_t r) const {
     std::vector<float> v(cols);
@@ -136,14 +152,24 @@ struct Matrix {
   }
   bool same_row(int64_t r, const Matrix& other, int64_t other_row) const {
     const int64_t size = ao_dtype_size(dtype);
-    return memcmp(bytes.data() + r * stride * size, other.bytes.data() + other_row * other.stride * size, cols * size) == 0;
+    return memcmp(bytes.data() + r * stride * size, other.bytes.data() + other_row * other.stride * size,
+                  cols * size) == 0;
   }
 };
 
 inline ao_linear_packed_args linear_args(Weight& w, Matrix& x, Matrix& out) {
   ao_linear_packed_args a = {};
-  a.x = x.data(); a.m = x.rows; a.k = x.cols; a.x_stride = x.stride; a.x_dtype = x.dtype; a.out_dtype = out.dtype; a.count = 1;
-  a.weight0 = w.packed.data(); a.out0 = out.data(); a.n0 = w.n; a.stride0 = out.stride;
+  a.x = x.data();
+  a.m = x.rows;
+  a.k = x.cols;
+  a.x_stride = x.stride;
+  a.x_dtype = x.dtype;
+  a.out_dtype = out.dtype;
+  a.count = 1;
+  a.weight0 = w.packed.data();
+  a.out0 = out.data();
+  a.n0 = w.n;
+  a.stride0 = out.stride;
   return a;
 }
 
@@ -161,27 +187,29 @@ inline std::vector<Spec> all_specs() {
     specs.push_back({code, 1, 1, 1});
     specs.push_back({code, 50, 1100, 1100});
   }
-  for (int64_t code : {(int64_t)AO_I8, (int64_t)AO_INT4}) for (int64_t mode = 0; mode < 4; mode++) {
-    specs.push_back({code, 33, 64, 32, AO_ZERO_NONE, AO_F32, 0, mode});
-    specs.push_back({code, 16, 96, 32, AO_ZERO_INT, AO_F16, AO_I8, mode});
-    specs.push_back({code, 40, 96, 32, AO_ZERO_FLOAT, AO_BF16, AO_BF16, mode});
-    specs.push_back({code, 7, 70, 70, AO_ZERO_NONE, AO_BF16, 0, mode});
-    specs.push_back({code, 17, 6, 6, AO_ZERO_INT, AO_F32, AO_I8, mode});
-    specs.push_back({code, 18, 256, 128, AO_ZERO_FLOAT, AO_F32, AO_F32, mode});
-    specs.push_back({code, 31, 1216, 1216, AO_ZERO_NONE, AO_F32, 0, mode});
-    specs.push_back({code, 5, 512, 256, AO_ZERO_INT, AO_BF16, AO_I8, mode});
-    specs.push_back({code, 20, 48, 16, AO_ZERO_FLOAT, AO_F16, AO_F16, mode});
-    specs.push_back({code, 20, 40, 8, AO_ZERO_NONE, AO_F16, 0, mode});
-    specs.push_back({code, 3, 192, 64, AO_ZERO_NONE, AO_F32, 0, mode});
-  }
+  for (int64_t code : {(int64_t)AO_I8, (int64_t)AO_INT4})
+    for (int64_t mode = 0; mode < 4; mode++) {
+      specs.push_back({code, 33, 64, 32, AO_ZERO_NONE, AO_F32, 0, mode});
+      specs.push_back({code, 16, 96, 32, AO_ZERO_INT, AO_F16, AO_I8, mode});
+      specs.push_back({code, 40, 96, 32, AO_ZERO_FLOAT, AO_BF16, AO_BF16, mode});
+      specs.push_back({code, 7, 70, 70, AO_ZERO_NONE, AO_BF16, 0, mode});
+      specs.push_back({code, 17, 6, 6, AO_ZERO_INT, AO_F32, AO_I8, mode});
+      specs.push_back({code, 18, 256, 128, AO_ZERO_FLOAT, AO_F32, AO_F32, mode});
+      specs.push_back({code, 31, 1216, 1216, AO_ZERO_NONE, AO_F32, 0, mode});
+      specs.push_back({code, 5, 512, 256, AO_ZERO_INT, AO_BF16, AO_I8, mode});
+      specs.push_back({code, 20, 48, 16, AO_ZERO_FLOAT, AO_F16, AO_F16, mode});
+      specs.push_back({code, 20, 40, 8, AO_ZERO_NONE, AO_F16, 0, mode});
+      specs.push_back({code, 3, 192, 64, AO_ZERO_NONE, AO_F32, 0, mode});
+    }
   return specs;
 }
 
 inline std::string describe(const Spec& s, int64_t m = 0) {
   char text[160];
-  snprintf(text, sizeof text, "%s [%lld, %lld] m %lld group %lld zero %lld scale %s activation %lld", ao::weight_code_name(s.code),
-           (long long)s.n, (long long)s.k, (long long)m, (long long)s.group, (long long)s.zero_domain, ao_dtype_name(s.scale_dtype), (long long)s.activation);
+  snprintf(text, sizeof text, "%s [%lld, %lld] m %lld group %lld zero %lld scale %s activation %lld",
+           ao::weight_code_name(s.code), (long long)s.n, (long long)s.k, (long long)m, (long long)s.group,
+           (long long)s.zero_domain, ao_dtype_name(s.scale_dtype), (long long)s.activation);
   return text;
 }
 
-}  // namespace ao_test
+} // namespace ao_test

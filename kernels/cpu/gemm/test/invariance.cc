@@ -6,10 +6,11 @@ using namespace ao_test;
 static std::vector<Spec> large_specs() {
   std::vector<Spec> specs;
   for (int64_t code : {AO_F32, AO_F16, AO_BF16}) specs.push_back({code, 200, 1100, 1100});
-  for (int64_t code : {(int64_t)AO_I8, (int64_t)AO_INT4}) for (int64_t mode = 0; mode < 4; mode++) {
-    specs.push_back({code, 200, 1152, 32, AO_ZERO_FLOAT, AO_BF16, AO_BF16, mode});
-    specs.push_back({code, 90, 1100, 1100, AO_ZERO_INT, AO_F32, AO_I8, mode});
-  }
+  for (int64_t code : {(int64_t)AO_I8, (int64_t)AO_INT4})
+    for (int64_t mode = 0; mode < 4; mode++) {
+      specs.push_back({code, 200, 1152, 32, AO_ZERO_FLOAT, AO_BF16, AO_BF16, mode});
+      specs.push_back({code, 90, 1100, 1100, AO_ZERO_INT, AO_F32, AO_I8, mode});
+    }
   return specs;
 }
 
@@ -37,7 +38,8 @@ TEST(rows_do_not_depend_on_the_batch) {
       a.m = m;
       a.x = (char*)x.data() + first * x.stride * 2;
       run(ctx, a);
-      for (int64_t r = 0; r < m; r++) CHECK_MSG(out.same_row(r, one, first + r), "%s row %lld", describe(spec, m).c_str(), (long long)r);
+      for (int64_t r = 0; r < m; r++)
+        CHECK_MSG(out.same_row(r, one, first + r), "%s row %lld", describe(spec, m).c_str(), (long long)r);
     }
   }
 }
@@ -56,8 +58,11 @@ TEST(threads_do_not_matter) {
         auto out = std::make_unique<Matrix>(AO_F32, m, w->n);
         x.randomize(same);
         run(ctx, linear_args(*w, x, *out));
-        if (!first) first = std::move(out);
-        else for (int64_t r = 0; r < m; r++) CHECK_MSG(out->same_row(r, *first, r), "%s threads %d", describe(spec, m).c_str(), threads);
+        if (!first)
+          first = std::move(out);
+        else
+          for (int64_t r = 0; r < m; r++)
+            CHECK_MSG(out->same_row(r, *first, r), "%s threads %d", describe(spec, m).c_str(), threads);
       }
     }
   }

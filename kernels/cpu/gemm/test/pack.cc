@@ -25,7 +25,7 @@ TEST(unpack_inverts_pack) {
   }
 }
 
-TEST(any_bytes_survive) {  // NaN payloads, signed zeros, infinities of scales and float codes
+TEST(any_bytes_survive) { // NaN payloads, signed zeros, infinities of scales and float codes
   Context ctx;
   Random random(seed());
   for (Spec spec : all_specs()) {
@@ -61,7 +61,10 @@ TEST(pieces_equal_the_whole) {
 }
 
 TEST(refusals) {
-  struct Refused { Spec spec; const char* says; };
+  struct Refused {
+    Spec spec;
+    const char* says;
+  };
   const Refused list[] = {
       {{AO_I32, 4, 4, 4}, "codes are"},
       {{AO_F32, 0, 4, 4}, "at least 1"},
@@ -79,8 +82,15 @@ TEST(refusals) {
   Context ctx;
   for (const Refused& r : list) {
     ao_pack_weight_args a = {};
-    a.code = r.spec.code; a.n = r.spec.n; a.k = r.spec.k; a.group_size = r.spec.group; a.zero_domain = r.spec.zero_domain;
-    a.scale_dtype = r.spec.scale_dtype; a.zero_dtype = r.spec.zero_dtype; a.activation = r.spec.activation; a.rows = r.spec.n;
+    a.code = r.spec.code;
+    a.n = r.spec.n;
+    a.k = r.spec.k;
+    a.group_size = r.spec.group;
+    a.zero_domain = r.spec.zero_domain;
+    a.scale_dtype = r.spec.scale_dtype;
+    a.zero_dtype = r.spec.zero_dtype;
+    a.activation = r.spec.activation;
+    a.rows = r.spec.n;
     CHECK(ao_cpu_pack_weight(&a, ctx) == 1);
     CHECK_MSG(strstr(ao_ctx_error(ctx), r.says), "'%s' lacks '%s'", ao_ctx_error(ctx), r.says);
   }

@@ -16,10 +16,10 @@ typedef enum ao_zero_domain { AO_ZERO_NONE = 0, AO_ZERO_INT = 1, AO_ZERO_FLOAT =
 
 // What linear does with x; see gemm/activation.h for the formulas.
 typedef enum ao_activation {
-  AO_ACT_EXACT = 0,           // float32 x times the decoded weight
-  AO_ACT_INT8_GROUP = 1,      // symmetric int8 per min(32, group size) values
-  AO_ACT_INT8_TOKEN = 2,      // symmetric int8 per row
-  AO_ACT_INT8_TOKEN_ASYM = 3  // asymmetric int8 per row
+  AO_ACT_EXACT = 0,          // float32 x times the decoded weight
+  AO_ACT_INT8_GROUP = 1,     // symmetric int8 per min(32, group size) values
+  AO_ACT_INT8_TOKEN = 2,     // symmetric int8 per row
+  AO_ACT_INT8_TOKEN_ASYM = 3 // asymmetric int8 per row
 } ao_activation;
 
 // Bytes of the blob for w [n, k], or -1 where pack_weight would refuse. scale_dtype and zero_dtype only count where the

@@ -1,6 +1,7 @@
 // The layers of a decoder; parameters under PyTorch's names.
-import type { DType } from '../dtype.ts';
+
 import { empty } from '../create.ts';
+import type { DType } from '../dtype.ts';
 import { embedding } from '../ops/embedding.ts';
 import { linear } from '../ops/matmul.ts';
 import { layerNorm, rmsNorm } from '../ops/norm.ts';
@@ -25,7 +26,12 @@ export class Linear extends Module {
     if (bias !== undefined) this.bias = bias;
   }
 
-  static create(rt: Runtime, inFeatures: number, outFeatures: number, options: LayerOptions & { readonly bias?: boolean } = {}): Linear {
+  static create(
+    rt: Runtime,
+    inFeatures: number,
+    outFeatures: number,
+    options: LayerOptions & { readonly bias?: boolean } = {},
+  ): Linear {
     const weight = keep(empty(rt, [outFeatures, inFeatures], options));
     return new Linear(weight, (options.bias ?? true) ? keep(empty(rt, [outFeatures], options)) : undefined);
   }

@@ -21,7 +21,11 @@ export function stateDict(model: Module): Map<string, Tensor> {
  * Puts the dict's tensors in the place of the model's parameters. With strict (the default) a missing or unexpected name
  * throws ERR_AO_FORMAT before anything changes; a wrong shape always does.
  */
-export function loadStateDict(model: Module, dict: ReadonlyMap<string, Tensor>, options: { readonly strict?: boolean } = {}): LoadReport {
+export function loadStateDict(
+  model: Module,
+  dict: ReadonlyMap<string, Tensor>,
+  options: { readonly strict?: boolean } = {},
+): LoadReport {
   const names = new Map<string, Tensor>(model.namedParameters({ all: true }));
   const unexpected = [...dict.keys()].filter((name) => !names.has(name));
   const given = new Set([...dict.keys()].map((name) => names.get(name)));
@@ -35,9 +39,13 @@ export function loadStateDict(model: Module, dict: ReadonlyMap<string, Tensor>, 
     });
   }
   if ((options.strict ?? true) && (missing.length > 0 || unexpected.length > 0)) {
-    throw new AoError('ERR_AO_FORMAT', `state dict: missing ${missing.join(', ') || 'nothing'}; unexpected ${unexpected.join(', ') || 'nothing'}`, {
-      fix: 'load the checkpoint that belongs to this model, or pass { strict: false }',
-    });
+    throw new AoError(
+      'ERR_AO_FORMAT',
+      `state dict: missing ${missing.join(', ') || 'nothing'}; unexpected ${unexpected.join(', ') || 'nothing'}`,
+      {
+        fix: 'load the checkpoint that belongs to this model, or pass { strict: false }',
+      },
+    );
   }
   const loaded: string[] = [];
   for (const [name, t] of dict) {

@@ -11,7 +11,10 @@ function parentOf(root: Module, fqn: string): [Bag, string] {
   for (const key of keys.slice(0, -1)) at = (at as Bag | undefined)?.[key];
   const last = keys[keys.length - 1]!;
   if (typeof at !== 'object' || at === null || !(last in at)) {
-    throw new AoError('ERR_AO_CONFIG', `the model has no '${fqn}'`, { module: fqn, fix: 'list names with namedModules() or namedParameters()' });
+    throw new AoError('ERR_AO_CONFIG', `the model has no '${fqn}'`, {
+      module: fqn,
+      fix: 'list names with namedModules() or namedParameters()',
+    });
   }
   return [at as Bag, last];
 }
@@ -36,7 +39,10 @@ export function getParameter(root: Module, fqn: string): Tensor {
   const [bag, key] = parentOf(root, fqn);
   const found = bag[key];
   if (isTensor(found)) return found;
-  throw new AoError('ERR_AO_CONFIG', `'${fqn}' is no parameter`, { tensor: fqn, fix: 'list names with namedParameters()' });
+  throw new AoError('ERR_AO_CONFIG', `'${fqn}' is no parameter`, {
+    tensor: fqn,
+    fix: 'list names with namedParameters()',
+  });
 }
 
 /** Replaces a tensor in every place of the model that holds it, and disposes it; returns the names it had. */

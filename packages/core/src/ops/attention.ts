@@ -15,7 +15,10 @@ export const rope = /*@__PURE__*/ defineOp<[x: Tensor, cos: Tensor, sin: Tensor,
     requireFloat('rope', 'x', x);
     requireNdim('rope', 'x', x, 4);
     const [, t, , d] = x.shape as [number, number, number, number];
-    for (const [name, table] of [['cos', cos], ['sin', sin]] as const) {
+    for (const [name, table] of [
+      ['cos', cos],
+      ['sin', sin],
+    ] as const) {
       requireDtype('rope', name, table, [float32]);
       requireShape('rope', name, table, [cos.shape[0]!, d / 2]);
     }

@@ -10,8 +10,7 @@ export const binarySamples = (): OpSamples[] => [
     samples(op, [
       ...[float32, bfloat16, float16].map((dtype) => ({
         name: `${dtype.name} equal shapes`,
-        args: (make: Make) =>
-          [make([2, 19], { dtype }), make([2, 19], { dtype })],
+        args: (make: Make) => [make([2, 19], { dtype }), make([2, 19], { dtype })],
       })),
       { name: 'broadcast both', args: (make) => [make([4, 1, 5]), make([3, 1])] },
       { name: 'number', args: (make) => [make([7]), 0.3] },

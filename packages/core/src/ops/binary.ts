@@ -52,7 +52,10 @@ export const ge: Binary = /*@__PURE__*/ define('ge', bool);
 export const where = /*@__PURE__*/ defineOp<[cond: Tensor, a: Operand, b: Operand]>('where', {
   meta(cond, a, b) {
     if (cond.dtype !== bool) {
-      throw new AoError('ERR_AO_DTYPE', `cond is ${cond.dtype.name}, it needs bool`, { op: 'where', fix: 'use ne(cond, 0)' });
+      throw new AoError('ERR_AO_DTYPE', `cond is ${cond.dtype.name}, it needs bool`, {
+        op: 'where',
+        fix: 'use ne(cond, 0)',
+      });
     }
     const shape = broadcastShapes('where', cond.shape, broadcastShapes('where', shapeOf(a), shapeOf(b)));
     return { shape, dtype: resultType(a, b) };

@@ -48,9 +48,13 @@ export const cat = /*@__PURE__*/ defineOp<[tensors: readonly Tensor[], dim?: num
     let total = 0;
     for (const t of tensors) {
       const fits = t.ndim === first.ndim && t.shape.every((n, i) => i === d || n === first.shape[i]);
-      if (!fits) throw shapeError('cat', `[${t.shape}] does not join [${first.shape}] along ${dim}`, 'equal the other sizes');
+      if (!fits)
+        throw shapeError('cat', `[${t.shape}] does not join [${first.shape}] along ${dim}`, 'equal the other sizes');
       if (t.dtype !== first.dtype) {
-        throw new AoError('ERR_AO_DTYPE', `${t.dtype.name} does not join ${first.dtype.name}`, { op: 'cat', fix: 'cast first' });
+        throw new AoError('ERR_AO_DTYPE', `${t.dtype.name} does not join ${first.dtype.name}`, {
+          op: 'cat',
+          fix: 'cast first',
+        });
       }
       total += t.shape[d]!;
     }

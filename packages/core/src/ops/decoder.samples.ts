@@ -18,7 +18,11 @@ const index = (make: Make, shape: readonly number[], high: number) =>
 export const decoderSamples = (): OpSamples[] => [
   samples(linear, [
     ...FLOATS.flatMap((dtype) => [
-      { name: `${dtype.name} one row`, args: (make: Make) => [make([1, 72], { dtype }), make([37, 72], { dtype })], tolerance: SUM },
+      {
+        name: `${dtype.name} one row`,
+        args: (make: Make) => [make([1, 72], { dtype }), make([37, 72], { dtype })],
+        tolerance: SUM,
+      },
       {
         name: `${dtype.name} ragged, bias`,
         args: (make: Make) => [make([2, 5, 71], { dtype }), make([33, 71], { dtype }), make([33], { dtype })],
@@ -34,14 +38,23 @@ export const decoderSamples = (): OpSamples[] => [
     { name: 'float32', args: (make) => [make([3, 40]), make([16, 40]), undefined, make([3, 16])], tolerance: SUM },
     {
       name: 'bfloat16',
-      args: (make) => [make([3, 40], { dtype: bfloat16 }), make([16, 40], { dtype: bfloat16 }), undefined, make([3, 16], { dtype: bfloat16 })],
+      args: (make) => [
+        make([3, 40], { dtype: bfloat16 }),
+        make([16, 40], { dtype: bfloat16 }),
+        undefined,
+        make([3, 16], { dtype: bfloat16 }),
+      ],
       tolerance: SUM,
     },
   ]),
   samples(matmul, [
     { name: 'batched', args: (make) => [make([2, 3, 17, 9]), make([3, 9, 21])], tolerance: SUM },
     { name: 'transposed', args: (make) => [make([5, 33]), permute(make([7, 33]), [1, 0])], tolerance: SUM },
-    { name: 'bfloat16', args: (make) => [make([5, 33], { dtype: bfloat16 }), make([33, 7], { dtype: bfloat16 })], tolerance: SUM },
+    {
+      name: 'bfloat16',
+      args: (make) => [make([5, 33], { dtype: bfloat16 }), make([33, 7], { dtype: bfloat16 })],
+      tolerance: SUM,
+    },
   ]),
   ...[softmax, logSoftmax].map((op) =>
     samples(
@@ -51,11 +64,19 @@ export const decoderSamples = (): OpSamples[] => [
   ),
   samples(negativeLogLikelihood, [
     { name: 'float32', args: (make) => [make([6, 100]), index(make, [6], 100), -100], tolerance: EXP },
-    { name: 'ignored', args: (make) => [make([3, 10]), make([3], { dtype: int32, fill: [1, -100, 9] }), -100], tolerance: EXP },
+    {
+      name: 'ignored',
+      args: (make) => [make([3, 10]), make([3], { dtype: int32, fill: [1, -100, 9] }), -100],
+      tolerance: EXP,
+    },
   ]),
   samples(
     rmsNorm,
-    FLOATS.map((dtype) => ({ name: dtype.name, args: (make) => [make([4, 72], { dtype }), make([72], { dtype }), 1e-5], tolerance: SUM })),
+    FLOATS.map((dtype) => ({
+      name: dtype.name,
+      args: (make) => [make([4, 72], { dtype }), make([72], { dtype }), 1e-5],
+      tolerance: SUM,
+    })),
   ),
   samples(
     layerNorm,
@@ -67,7 +88,11 @@ export const decoderSamples = (): OpSamples[] => [
   ),
   samples(
     siluMul,
-    FLOATS.map((dtype) => ({ name: dtype.name, args: (make) => [make([4, 73], { dtype }), make([4, 73], { dtype })], tolerance: EXP })),
+    FLOATS.map((dtype) => ({
+      name: dtype.name,
+      args: (make) => [make([4, 73], { dtype }), make([4, 73], { dtype })],
+      tolerance: EXP,
+    })),
   ),
   samples(
     rope,
@@ -91,12 +116,26 @@ export const decoderSamples = (): OpSamples[] => [
   samples(attention, [
     {
       name: 'decode with a cache',
-      args: (make) => [make([1, 1, 4, 16]), make([1, 2, 32, 16]), make([1, 2, 32, 16]), make([1], { dtype: int32, fill: [9] }), undefined, { causal: true }],
+      args: (make) => [
+        make([1, 1, 4, 16]),
+        make([1, 2, 32, 16]),
+        make([1, 2, 32, 16]),
+        make([1], { dtype: int32, fill: [9] }),
+        undefined,
+        { causal: true },
+      ],
       tolerance: SUM,
     },
     {
       name: 'prefill over 300 keys',
-      args: (make) => [make([1, 300, 4, 16]), make([1, 2, 300, 16]), make([1, 2, 300, 16]), undefined, undefined, { causal: true }],
+      args: (make) => [
+        make([1, 300, 4, 16]),
+        make([1, 2, 300, 16]),
+        make([1, 2, 300, 16]),
+        undefined,
+        undefined,
+        { causal: true },
+      ],
       tolerance: SUM,
     },
     {
@@ -113,7 +152,14 @@ export const decoderSamples = (): OpSamples[] => [
     },
     {
       name: 'window',
-      args: (make) => [make([1, 20, 2, 8]), make([1, 1, 20, 8]), make([1, 1, 20, 8]), undefined, undefined, { causal: true, window: 6 }],
+      args: (make) => [
+        make([1, 20, 2, 8]),
+        make([1, 1, 20, 8]),
+        make([1, 1, 20, 8]),
+        undefined,
+        undefined,
+        { causal: true, window: 6 },
+      ],
       tolerance: SUM,
     },
   ]),
@@ -130,7 +176,12 @@ export const decoderSamples = (): OpSamples[] => [
     ].map((options) => ({
       refusesStrided: true as const,
       name: `temperature ${options.temperature}, top-k ${options.topK}, top-p ${options.topP}`,
-      args: (make: Make) => [make([1], { dtype: int32, fill: [0] }), make([300]), make([2], { dtype: int32, fill: [42, 7] }), options],
+      args: (make: Make) => [
+        make([1], { dtype: int32, fill: [0] }),
+        make([300]),
+        make([2], { dtype: int32, fill: [42, 7] }),
+        options,
+      ],
     })),
   ]),
 ];

@@ -20,7 +20,11 @@ export const gather = /*@__PURE__*/ defineOp<[x: Tensor, dim: number, index: Ten
     const d = dimOf('gather', dim, x.ndim);
     requireDtype('gather', 'index', index, [int32]);
     if (index.ndim !== x.ndim || index.shape.some((n, i) => i !== d && n > x.shape[i]!)) {
-      throw shapeError('gather', `index [${index.shape}] does not fit x [${x.shape}] along ${dim}`, 'give index the rank of x');
+      throw shapeError(
+        'gather',
+        `index [${index.shape}] does not fit x [${x.shape}] along ${dim}`,
+        'give index the rank of x',
+      );
     }
     return { shape: index.shape, dtype: x.dtype };
   },

@@ -4,12 +4,12 @@
 // int8-token = per row, symmetric, scale amax/127.5; int8-token-asym = per row with zero point (torchao's 8da4w).
 import type { DType } from '../dtype.ts';
 import { float32, int32 } from '../dtypes/index.ts';
-import { override, type OverrideEntry } from '../extension.ts';
+import { type OverrideEntry, override } from '../extension.ts';
 import type { Kind } from '../kind.ts';
 import { defineOp } from '../op.ts';
 import type { WeightFormat, WeightParts } from '../packed.ts';
 import { scope } from '../scope.ts';
-import { type Tensor, Wrapped } from '../tensor.ts';
+import type { Tensor, Wrapped } from '../tensor.ts';
 import { add, mul, sub } from './binary.ts';
 import { requireDtype, requireFloat, requireShape, shapeError } from './checks.ts';
 import { cast } from './copy.ts';
@@ -18,19 +18,35 @@ import { linear } from './matmul.ts';
 import { unpackInt4 } from './quant/int4.ts';
 import { reshape, slice } from './views.ts';
 
-function checkParts(op: string, codes: Tensor, scale: Tensor | undefined, zero: Tensor | undefined, f: WeightFormat): void {
+function checkParts(
+  op: string,
+  codes: Tensor,
+  scale: Tensor | undefined,
+  zero: Tensor | undefined,
+  f: WeightFormat,
+): void {
   if (f.K % f.groupSize !== 0) {
     throw shapeError(op, `the group size ${f.groupSize} does not divide K = ${f.K}`, 'choose a divisor of K');
   }
   requireShape(op, 'codes', codes, [f.N, f.code === 'int4' ? Math.ceil(f.K / 2) : f.K]);
-  for (const [name, t] of [['scale', scale], ['zero', zero]] as const) {
+  for (const [name, t] of [
+    ['scale', scale],
+    ['zero', zero],
+  ] as const) {
     if (t !== undefined) requireShape(op, name, t, [f.N, f.K / f.groupSize]);
   }
 }
 
 /** x [..., K] with a weight [N, K] in parts, b [N] -> [..., N] in x's dtype. */
 export const linearWeight = /*@__PURE__*/ defineOp<
-  [x: Tensor, codes: Tensor, scale: Tensor | undefined, zero: Tensor | undefined, b: Tensor | undefined, format: WeightFormat]
+  [
+    x: Tensor,
+    codes: Tensor,
+    scale: Tensor | undefined,
+    zero: Tensor | undefined,
+    b: Tensor | undefined,
+    format: WeightFormat,
+  ]
 >('linear_weight', {
   meta(x, codes, scale, zero, b, f) {
     requireFloat('linear_weight', 'x', x);
@@ -45,7 +61,14 @@ export const linearWeight = /*@__PURE__*/ defineOp<
 
 /** Rows of a weight [N, K] in parts, by int32 indices -> [..., K] in `dtype`. */
 export const embeddingWeight = /*@__PURE__*/ defineOp<
-  [codes: Tensor, scale: Tensor | undefined, zero: Tensor | undefined, indices: Tensor, format: WeightFormat, dtype: DType]
+  [
+    codes: Tensor,
+    scale: Tensor | undefined,
+    zero: Tensor | undefined,
+    indices: Tensor,
+    format: WeightFormat,
+    dtype: DType,
+  ]
 >('embedding_weight', {
   meta(codes, scale, zero, indices, f, dtype) {
     checkParts('embedding_weight', codes, scale, zero, f);
@@ -54,7 +77,8 @@ export const embeddingWeight = /*@__PURE__*/ defineOp<
   },
   decompose(codes, scale, zero, indices, f, dtype) {
     const groups = f.K / f.groupSize;
-    const perGroup = (t: Tensor): Tensor => reshape(cast(embedding(t, indices), float32), [...indices.shape, groups, 1]);
+    const perGroup = (t: Tensor): Tensor =>
+      reshape(cast(embedding(t, indices), float32), [...indices.shape, groups, 1]);
     const rows = embedding(codes, indices);
     const plain = f.code === 'int4' ? slice(unpackInt4(rows), indices.ndim, 0, f.K) : rows;
     let w = reshape(cast(plain, float32), [...indices.shape, groups, f.groupSize]);
@@ -68,7 +92,8 @@ export const embeddingWeight = /*@__PURE__*/ defineOp<
 /** The plain weight of a kind that answers `weight`. */
 export function weightOf(t: Wrapped): WeightParts {
   const parts = t.kind.spec.weight?.(t as never);
-  if (parts == null) throw shapeError('linear', `this tensor of kind ${t.kind.name} is no weight`, 'dequantize it first');
+  if (parts == null)
+    throw shapeError('linear', `this tensor of kind ${t.kind.name} is no weight`, 'dequantize it first');
   return parts;
 }
 

@@ -23,7 +23,11 @@ function linearMeta(op: string, x: Tensor, w: Tensor, b: Tensor | undefined): Me
   requireFloat(op, 'x', x);
   requireSameDtype(op, ['x', x], ['w', w]);
   if (w.ndim !== 2 || x.ndim < 1 || x.shape[x.ndim - 1] !== w.shape[1]) {
-    throw shapeError(op, `x [${x.shape}] does not fit the weight [${w.shape}]`, 'the last size of x is the in_features of the weight');
+    throw shapeError(
+      op,
+      `x [${x.shape}] does not fit the weight [${w.shape}]`,
+      'the last size of x is the in_features of the weight',
+    );
   }
   if (b !== undefined) {
     requireSameDtype(op, ['x', x], ['b', b]);
@@ -49,13 +53,16 @@ export const linears = /*@__PURE__*/ defineOp<
 });
 
 /** residual + linear(x, w, b), the sum rounded once more, as separate ops would. */
-export const linearAdd = /*@__PURE__*/ defineOp<[x: Tensor, w: Tensor, b: Tensor | undefined, residual: Tensor]>('linear_add', {
-  weightArg: 1,
-  meta(x, w, b, residual) {
-    const out = linearMeta('linear_add', x, w, b);
-    requireShape('linear_add', 'residual', residual, out.shape);
-    requireSameDtype('linear_add', ['x', x], ['residual', residual]);
-    return out;
+export const linearAdd = /*@__PURE__*/ defineOp<[x: Tensor, w: Tensor, b: Tensor | undefined, residual: Tensor]>(
+  'linear_add',
+  {
+    weightArg: 1,
+    meta(x, w, b, residual) {
+      const out = linearMeta('linear_add', x, w, b);
+      requireShape('linear_add', 'residual', residual, out.shape);
+      requireSameDtype('linear_add', ['x', x], ['residual', residual]);
+      return out;
+    },
+    decompose: (x, w, b, residual) => add(residual, linear(x, w, b)),
   },
-  decompose: (x, w, b, residual) => add(residual, linear(x, w, b)),
-});
+);

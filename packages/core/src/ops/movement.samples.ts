@@ -1,4 +1,4 @@
-import { bfloat16, bool, float16, float32, float8_e4m3fn, float8_e5m2, int32, int8, uint8 } from '../dtypes/index.ts';
+import { bfloat16, bool, float8_e4m3fn, float8_e5m2, float16, float32, int8, int32, uint8 } from '../dtypes/index.ts';
 import { type Make, type OpSamples, samples } from '../sample.ts';
 import { contiguousOp } from './contiguous.ts';
 import { castTo, cat, clone, copy_, fill_ } from './copy.ts';
@@ -11,7 +11,9 @@ export const movementSamples = (): OpSamples[] => [
     { name: 'expanded', args: (make) => [expand(make([3, 1]), [2, 3, 4])] },
     { name: 'sliced bfloat16', args: (make) => [slice(make([4, 9], { dtype: bfloat16 }), 1, 1, 8, 3)] },
   ]),
-  samples(clone, [{ name: 'int8', args: (make) => [make([3, 4], { dtype: int8, fill: 'integer', low: -9, high: 9 })] }]),
+  samples(clone, [
+    { name: 'int8', args: (make) => [make([3, 4], { dtype: int8, fill: 'integer', low: -9, high: 9 })] },
+  ]),
   samples(castTo, [
     ...[bfloat16, float16, float8_e4m3fn, float8_e5m2, int32, int8, bool].map((dtype) => ({
       name: `float32 to ${dtype.name}`,
@@ -21,7 +23,10 @@ export const movementSamples = (): OpSamples[] => [
       name: `${dtype.name} to float32`,
       args: (make: Make) => [make([5, 7], { dtype }), float32],
     })),
-    { name: 'uint8 to float32', args: (make) => [make([9], { dtype: uint8, fill: 'integer', low: 0, high: 255 }), float32] },
+    {
+      name: 'uint8 to float32',
+      args: (make) => [make([9], { dtype: uint8, fill: 'integer', low: 0, high: 255 }), float32],
+    },
   ]),
   samples(copy_, [
     { name: 'into a view, cast', args: (make) => [slice(make([4, 6], { dtype: bfloat16 }), 1, 1, 4), make([3])] },

@@ -17,7 +17,10 @@ export const rmsNorm = /*@__PURE__*/ defineOp<[x: Tensor, w: Tensor, eps: number
 export const layerNorm = /*@__PURE__*/ defineOp<[x: Tensor, w: Tensor, b: Tensor, eps: number]>('layer_norm', {
   meta(x, w, b) {
     requireFloat('layer_norm', 'x', x);
-    for (const [name, t] of [['w', w], ['b', b]] as const) {
+    for (const [name, t] of [
+      ['w', w],
+      ['b', b],
+    ] as const) {
       requireSameDtype('layer_norm', ['x', x], [name, t]);
       requireShape('layer_norm', name, t, [x.shape[x.ndim - 1] ?? 1]);
     }

@@ -11,7 +11,11 @@ export const reduceSamples = (): OpSamples[] => [
       { name: 'first, kept', args: (make) => [make([130, 7]), 0, true], tolerance: SUM },
       { name: 'middle, bfloat16', args: (make) => [make([3, 17, 5], { dtype: bfloat16 }), 1], tolerance: SUM },
       { name: 'all', args: (make) => [make([9, 33])], tolerance: SUM },
-      { name: 'int32', args: (make) => [make([9, 3], { dtype: int32, fill: 'integer', low: -9, high: 9 }), 0] , tolerance: SUM },
+      {
+        name: 'int32',
+        args: (make) => [make([9, 3], { dtype: int32, fill: 'integer', low: -9, high: 9 }), 0],
+        tolerance: SUM,
+      },
     ]),
   ),
   ...[reduce.amax, reduce.amin, reduce.argmax].map((op) =>

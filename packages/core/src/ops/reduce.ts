@@ -45,7 +45,10 @@ export const topk = /*@__PURE__*/ defineOp<[x: Tensor, k: number], [values: Tens
   meta(x, k) {
     const n = x.shape[x.ndim - 1] ?? 0;
     if (!Number.isInteger(k) || k < 1 || k > n) {
-      throw new AoError('ERR_AO_SHAPE', `k is ${k}, the last dimension has ${n}`, { op: 'topk', fix: `give k in 1..${n}` });
+      throw new AoError('ERR_AO_SHAPE', `k is ${k}, the last dimension has ${n}`, {
+        op: 'topk',
+        fix: `give k in 1..${n}`,
+      });
     }
     const shape = [...x.shape.slice(0, -1), k];
     return [

@@ -18,26 +18,30 @@ export interface SampleOptions {
  * Writes one token (int32 [1]) drawn from logits [V]. state is int32 [2]: the Philox4x32-10 key (seed) and a call counter
  * that each call raises by one. Temperature first, then top-k, then top-p, as in transformers.
  */
-export const sample_ = /*@__PURE__*/ defineOp<[token: Tensor, logits: Tensor, state: Tensor, options: SampleOptions]>('sample_', {
-  mutates: 0,
-  meta(token, logits, state, options) {
-    requireDtype('sample_', 'token', token, [int32]);
-    requireShape('sample_', 'token', token, [1]);
-    requireFloat('sample_', 'logits', logits);
-    requireNdim('sample_', 'logits', logits, 1);
-    requireDtype('sample_', 'state', state, [int32]);
-    requireShape('sample_', 'state', state, [2]);
-    if (!isDense(state) || !state.contiguous) throw shapeError('sample_', 'state is written in place: it must be contiguous', 'clone(state)');
-    const { temperature, topK, topP } = options;
-    if (!(temperature >= 0) || !(topK >= 0) || !Number.isInteger(topK) || !(topP > 0 && topP <= 1)) {
-      throw new AoError('ERR_AO_CONFIG', `temperature ${temperature}, topK ${topK}, topP ${topP}`, {
-        op: 'sample_',
-        fix: 'temperature >= 0, topK a whole number >= 0, topP in (0, 1]',
-      });
-    }
-    return { shape: token.shape, dtype: int32 };
+export const sample_ = /*@__PURE__*/ defineOp<[token: Tensor, logits: Tensor, state: Tensor, options: SampleOptions]>(
+  'sample_',
+  {
+    mutates: 0,
+    meta(token, logits, state, options) {
+      requireDtype('sample_', 'token', token, [int32]);
+      requireShape('sample_', 'token', token, [1]);
+      requireFloat('sample_', 'logits', logits);
+      requireNdim('sample_', 'logits', logits, 1);
+      requireDtype('sample_', 'state', state, [int32]);
+      requireShape('sample_', 'state', state, [2]);
+      if (!isDense(state) || !state.contiguous)
+        throw shapeError('sample_', 'state is written in place: it must be contiguous', 'clone(state)');
+      const { temperature, topK, topP } = options;
+      if (!(temperature >= 0) || !(topK >= 0) || !Number.isInteger(topK) || !(topP > 0 && topP <= 1)) {
+        throw new AoError('ERR_AO_CONFIG', `temperature ${temperature}, topK ${topK}, topP ${topP}`, {
+          op: 'sample_',
+          fix: 'temperature >= 0, topK a whole number >= 0, topP in (0, 1]',
+        });
+      }
+      return { shape: token.shape, dtype: int32 };
+    },
   },
-});
+);
 
 /** x + value in place, for counters (int32) and accumulators. */
 export const addScalar_ = /*@__PURE__*/ defineOp<[x: Tensor, value: number]>('add_scalar_', {

@@ -25,15 +25,18 @@ export const logSoftmax = /*@__PURE__*/ defineOp<[x: Tensor]>('log_softmax', {
 });
 
 /** -log softmax(logits)[target] in nats: logits [N, V], targets int32 [N] -> float32 [N]; 0 where the target is ignored. */
-export const negativeLogLikelihood = /*@__PURE__*/ defineOp<[logits: Tensor, targets: Tensor, ignoreIndex: number]>('nll', {
-  meta(logits, targets) {
-    requireFloat('cross_entropy', 'logits', logits);
-    requireNdim('cross_entropy', 'logits', logits, 2);
-    requireDtype('cross_entropy', 'targets', targets, [int32]);
-    requireShape('cross_entropy', 'targets', targets, [logits.shape[0]!]);
-    return { shape: targets.shape, dtype: float32 };
+export const negativeLogLikelihood = /*@__PURE__*/ defineOp<[logits: Tensor, targets: Tensor, ignoreIndex: number]>(
+  'nll',
+  {
+    meta(logits, targets) {
+      requireFloat('cross_entropy', 'logits', logits);
+      requireNdim('cross_entropy', 'logits', logits, 2);
+      requireDtype('cross_entropy', 'targets', targets, [int32]);
+      requireShape('cross_entropy', 'targets', targets, [logits.shape[0]!]);
+      return { shape: targets.shape, dtype: float32 };
+    },
   },
-});
+);
 
 export interface CrossEntropyOptions {
   readonly ignoreIndex?: number;

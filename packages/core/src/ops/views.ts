@@ -15,7 +15,11 @@ function resolveShape(x: Tensor, shape: readonly number[]): number[] {
   const known = numel(shape.filter((d) => d !== -1));
   const out = shape.map((d, i) => (i === free && known > 0 ? x.numel / known : d));
   if (numel(out) !== x.numel || out.some((d) => !Number.isInteger(d) || d < 0)) {
-    throw shapeError('reshape', `[${x.shape}] has ${x.numel} elements, [${shape}] does not fit`, 'keep the element count');
+    throw shapeError(
+      'reshape',
+      `[${x.shape}] has ${x.numel} elements, [${shape}] does not fit`,
+      'keep the element count',
+    );
   }
   return out;
 }
@@ -77,22 +81,25 @@ function range(x: Tensor, dim: number, start: number, end: number, step: number)
 }
 
 /** x[start:end:step] along dim; negative positions count from the end, positions beyond it are clamped, as in torch. */
-export const slice = /*@__PURE__*/ defineOp<[x: Tensor, dim: number, start: number, end?: number, step?: number]>('slice', {
-  meta(x, dim, start, end = Number.POSITIVE_INFINITY, step = 1) {
-    const r = range(x, dim, start, end, step);
-    return { shape: x.shape.map((n, i) => (i === r.dim ? r.length : n)), dtype: x.dtype };
+export const slice = /*@__PURE__*/ defineOp<[x: Tensor, dim: number, start: number, end?: number, step?: number]>(
+  'slice',
+  {
+    meta(x, dim, start, end = Number.POSITIVE_INFINITY, step = 1) {
+      const r = range(x, dim, start, end, step);
+      return { shape: x.shape.map((n, i) => (i === r.dim ? r.length : n)), dtype: x.dtype };
+    },
+    view(x, dim, start, end = Number.POSITIVE_INFINITY, step = 1) {
+      const r = range(x, dim, start, end, step);
+      const t = x as Dense;
+      return view(
+        t,
+        t.shape.map((n, i) => (i === r.dim ? r.length : n)),
+        t.strides.map((s, i) => (i === r.dim ? s * step : s)),
+        t.offset + r.start * t.strides[r.dim]!,
+      );
+    },
   },
-  view(x, dim, start, end = Number.POSITIVE_INFINITY, step = 1) {
-    const r = range(x, dim, start, end, step);
-    const t = x as Dense;
-    return view(
-      t,
-      t.shape.map((n, i) => (i === r.dim ? r.length : n)),
-      t.strides.map((s, i) => (i === r.dim ? s * step : s)),
-      t.offset + r.start * t.strides[r.dim]!,
-    );
-  },
-});
+);
 
 /** x[..., index, ...] without the dimension. */
 export function select(x: Tensor, dim: number, index: number): Tensor {

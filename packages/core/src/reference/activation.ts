@@ -19,7 +19,13 @@ interface Params {
 
 const clamp = (x: number, low: number): number => Math.min(Math.max(x, low), 127);
 
-function params(mode: WeightFormat['activation'], min: number, max: number, round: (x: number) => number, dtype: DType): Params {
+function params(
+  mode: WeightFormat['activation'],
+  min: number,
+  max: number,
+  round: (x: number) => number,
+  dtype: DType,
+): Params {
   const amax = Math.max(-min, max);
   if (mode === 'int8-group') {
     const scale = Math.max(f32(amax / 127), 2 ** -126);

@@ -1,6 +1,7 @@
 // Kernels of a decoder layer: norms, rotary positions, the key-value cache and attention.
-import { type KernelEntry, kernel } from '../extension.ts';
+
 import { AoError } from '../errors.ts';
+import { type KernelEntry, kernel } from '../extension.ts';
 import { attention, kvAppend_, rope } from '../ops/attention.ts';
 import { layerNorm, rmsNorm, siluMul } from '../ops/norm.ts';
 import { slice, transpose } from '../ops/views.ts';
@@ -62,7 +63,10 @@ export const decoder = (): KernelEntry[] => [
     for (let at = 0, row = 0; at < v.length; at += D, row++) {
       const position = p[Math.floor(row / H) % T]!;
       if (position < 0 || position >= cos.shape[0]!) {
-        throw new AoError('ERR_AO_STREAM', `position ${position} is outside the ${cos.shape[0]} rows of cos`, { op: 'rope', fix: 'make longer tables' });
+        throw new AoError('ERR_AO_STREAM', `position ${position} is outside the ${cos.shape[0]} rows of cos`, {
+          op: 'rope',
+          fix: 'make longer tables',
+        });
       }
       for (let i = 0; i < half; i++) {
         const [a, b] = [v[at + i]!, v[at + half + i]!];
@@ -81,7 +85,10 @@ export const decoder = (): KernelEntry[] => [
       const T = x.shape[1]!;
       const room = cache.shape[2]!;
       if (start < 0 || start + T > room) {
-        throw new AoError('ERR_AO_STREAM', `positions ${start}..${start + T} are outside the cache of ${room}`, { op: 'kv_append_', fix: 'make a longer cache' });
+        throw new AoError('ERR_AO_STREAM', `positions ${start}..${start + T} are outside the cache of ${room}`, {
+          op: 'kv_append_',
+          fix: 'make a longer cache',
+        });
       }
       scope(() => {
         const target = slice(cache, 2, start, start + T) as Dense;
@@ -118,7 +125,8 @@ export const decoder = (): KernelEntry[] => [
               max = Math.max(max, scores[s - begin]!);
             }
             let total = 0;
-            for (let s = 0; s < scores.length; s++) total += scores[s] = max === Number.NEGATIVE_INFINITY ? 0 : Math.exp(scores[s]! - max);
+            for (let s = 0; s < scores.length; s++)
+              total += scores[s] = max === Number.NEGATIVE_INFINITY ? 0 : Math.exp(scores[s]! - max);
             const oAt = ((b * T + t) * Hq + h) * Dv;
             if (total === 0) continue;
             for (let s = begin; s < end; s++) {
@@ -133,4 +141,3 @@ export const decoder = (): KernelEntry[] => [
     { strided: true },
   ),
 ];
-

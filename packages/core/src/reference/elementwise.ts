@@ -3,8 +3,8 @@ import type { KernelEntry } from '../extension.ts';
 import { kernel } from '../extension.ts';
 import * as binary from '../ops/binary.ts';
 import * as unary from '../ops/unary.ts';
-import { type Dense, isTensor } from '../tensor.ts';
 import { expand } from '../ops/views.ts';
+import { type Dense, isTensor } from '../tensor.ts';
 import { store, valuesOf } from './memory.ts';
 
 /** Half to even. */

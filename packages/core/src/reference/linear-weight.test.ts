@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { createRuntime, embeddingWeight, float32, int8, linearWeight, tensor, int32, type WeightFormat } from '../index.ts';
+import {
+  createRuntime,
+  embeddingWeight,
+  float32,
+  int8,
+  int32,
+  linearWeight,
+  tensor,
+  type WeightFormat,
+} from '../index.ts';
 import { fakeActivation } from './activation.ts';
 
 const int4: WeightFormat = { code: 'int4', N: 1, K: 4, groupSize: 2, zeroDomain: 'float', activation: 'exact' };
@@ -7,7 +16,7 @@ const int4: WeightFormat = { code: 'int4', N: 1, K: 4, groupSize: 2, zeroDomain:
 describe('weights in codes', () => {
   it('decodes int4 nibbles, low first, with float zero points', async () => {
     const rt = await createRuntime();
-    const codes = tensor(rt, [[(0x1 | (0xf << 4)) << 24 >> 24, 0x78]], { dtype: int8 });
+    const codes = tensor(rt, [[((0x1 | (0xf << 4)) << 24) >> 24, 0x78]], { dtype: int8 });
     const scale = tensor(rt, [[0.5, 2]]);
     const zero = tensor(rt, [[10, -1]]);
     const row = embeddingWeight(codes, scale, zero, tensor(rt, [0], { dtype: int32 }), int4, float32);

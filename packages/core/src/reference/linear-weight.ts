@@ -26,7 +26,14 @@ function codesOf(codes: Dense, f: WeightFormat): ArrayLike<number> {
 }
 
 /** Row n of the decoded weight, rounded to float32 at each step. */
-export function decodeRow(out: Float32Array, n: number, q: ArrayLike<number>, s: ArrayLike<number> | undefined, z: ArrayLike<number> | undefined, f: WeightFormat): void {
+export function decodeRow(
+  out: Float32Array,
+  n: number,
+  q: ArrayLike<number>,
+  s: ArrayLike<number> | undefined,
+  z: ArrayLike<number> | undefined,
+  f: WeightFormat,
+): void {
   const groups = f.K / f.groupSize;
   for (let k = 0; k < f.K; k++) {
     const g = n * groups + Math.floor(k / f.groupSize);

@@ -1,6 +1,7 @@
 // Copies, casts, gathers.
-import { type KernelEntry, kernel } from '../extension.ts';
+
 import { AoError } from '../errors.ts';
+import { type KernelEntry, kernel } from '../extension.ts';
 import { contiguousOp } from '../ops/contiguous.ts';
 import { castTo, clone, copy_, fill_ } from '../ops/copy.ts';
 import { embedding, gather } from '../ops/embedding.ts';
@@ -12,7 +13,10 @@ import { rawOf, store, storeRaw, valuesOf } from './memory.ts';
 /** Checks an index against a table size. */
 export function checkIndex(op: string, index: number, size: number): number {
   if (index >= 0 && index < size) return index;
-  throw new AoError('ERR_AO_STREAM', `index ${index} is outside 0..${size - 1}`, { op, fix: 'check the indices against the table' });
+  throw new AoError('ERR_AO_STREAM', `index ${index} is outside 0..${size - 1}`, {
+    op,
+    fix: 'check the indices against the table',
+  });
 }
 
 /** torch's conversion of values on the way to a dtype: integers truncate, bool is x != 0. */
@@ -38,7 +42,16 @@ export const movement = (): KernelEntry[] => [
     { strided: true },
   ),
   kernel(fill_, 'reference', (out, _, value) => store(out, new Float64Array(out.numel).fill(value)), { strided: true }),
-  kernel(addScalar_, 'reference', (out, _, value) => store(out, Float64Array.from(valuesOf(out), (x) => x + value)), { strided: true }),
+  kernel(
+    addScalar_,
+    'reference',
+    (out, _, value) =>
+      store(
+        out,
+        Float64Array.from(valuesOf(out), (x) => x + value),
+      ),
+    { strided: true },
+  ),
   kernel(embedding, 'reference', (out, weight, indices) => {
     const table = rawOf(weight);
     const [V, D] = weight.shape as [number, number];

@@ -1,12 +1,16 @@
 // Reductions in double, rounded once at the end: what float32 sums of any order approximate.
 import { type KernelEntry, kernel } from '../extension.ts';
 import * as reduce from '../ops/reduce.ts';
-import { crossEntropyKernels } from './softmax.ts';
 import type { Dense } from '../tensor.ts';
 import { store, valuesOf } from './memory.ts';
+import { crossEntropyKernels } from './softmax.ts';
 
 /** Calls each(row, read, n) for every line along dim: read(i) is its i-th value. */
-function lines(x: Dense, dim: number | undefined, each: (line: number, read: (i: number) => number, n: number) => void): void {
+function lines(
+  x: Dense,
+  dim: number | undefined,
+  each: (line: number, read: (i: number) => number, n: number) => void,
+): void {
   const values = valuesOf(x);
   if (dim === undefined) {
     each(0, (i) => values[i]!, values.length);

@@ -1,6 +1,7 @@
 // Softmax, log-softmax and negative log likelihood over the last dimension, in double.
-import { type KernelEntry, kernel } from '../extension.ts';
+
 import { AoError } from '../errors.ts';
+import { type KernelEntry, kernel } from '../extension.ts';
 import { logSoftmax, negativeLogLikelihood, softmax } from '../ops/softmax.ts';
 import type { Dense } from '../tensor.ts';
 import { store, valuesOf } from './memory.ts';

@@ -1,6 +1,6 @@
 // Rotary positions, the key-value cache, attention and sampling.
 import * as ao from '@ao/core';
-import { type Dense, kernel, type KernelEntry } from '@ao/core';
+import { type Dense, type KernelEntry, kernel } from '@ao/core';
 import { address, addressOr, calls } from './support.ts';
 
 /** t itself where its last dimension is contiguous, else a copy. */
@@ -12,8 +12,20 @@ export const decoderKernels = (): KernelEntry[] => [
   kernel(ao.rope, 'cpu', (out, x, cos, sin, positions) => {
     const [batch, tokens, heads, dim] = x.shape as [number, number, number, number];
     calls(out).rope(
-      address(out), address(x), address(cos), address(sin), address(positions), batch * tokens, heads, dim, dim, heads * dim, dim,
-      tokens, cos.shape[0]!, x.dtype.code,
+      address(out),
+      address(x),
+      address(cos),
+      address(sin),
+      address(positions),
+      batch * tokens,
+      heads,
+      dim,
+      dim,
+      heads * dim,
+      dim,
+      tokens,
+      cos.shape[0]!,
+      x.dtype.code,
     );
   }),
   kernel(
@@ -25,8 +37,17 @@ export const decoderKernels = (): KernelEntry[] => [
         const source = innermost(x);
         const [batch, tokens, heads, dim] = x.shape as [number, number, number, number];
         calls(cache).kv_append(
-          address(target), address(source), address(pos), batch, tokens, heads, dim, cache.shape[2]!, target.strides.slice(0, 3),
-          source.strides.slice(0, 3), x.dtype.code,
+          address(target),
+          address(source),
+          address(pos),
+          batch,
+          tokens,
+          heads,
+          dim,
+          cache.shape[2]!,
+          target.strides.slice(0, 3),
+          source.strides.slice(0, 3),
+          x.dtype.code,
         );
         if (target !== cache) ao.copy_(cache, target);
       }),
@@ -41,18 +62,43 @@ export const decoderKernels = (): KernelEntry[] => [
         const [batch, tokens, qHeads, dim] = q.shape as [number, number, number, number];
         const [, kvHeads, keys] = k.shape as [number, number, number];
         calls(out).sdpa(
-          address(out), address(qs), address(ks), address(vs), addressOr(mask), addressOr(pos), batch, tokens, qHeads, kvHeads, dim,
-          v.shape[3]!, keys, keys - tokens, options.causal === true ? 1 : 0, options.window ?? 0,
-          options.scale ?? 1 / Math.sqrt(dim), qs.strides.slice(0, 3), ks.strides.slice(0, 3), vs.strides.slice(0, 3),
-          mask === undefined ? [] : [0, 0, ...mask.strides], q.dtype.code,
+          address(out),
+          address(qs),
+          address(ks),
+          address(vs),
+          addressOr(mask),
+          addressOr(pos),
+          batch,
+          tokens,
+          qHeads,
+          kvHeads,
+          dim,
+          v.shape[3]!,
+          keys,
+          keys - tokens,
+          options.causal === true ? 1 : 0,
+          options.window ?? 0,
+          options.scale ?? 1 / Math.sqrt(dim),
+          qs.strides.slice(0, 3),
+          ks.strides.slice(0, 3),
+          vs.strides.slice(0, 3),
+          mask === undefined ? [] : [0, 0, ...mask.strides],
+          q.dtype.code,
         );
       }),
     { strided: true },
   ),
   kernel(ao.sample_, 'cpu', (token, _, logits, state, options) =>
     calls(token).sample(
-      address(token), address(state), address(logits), logits.numel, logits.dtype.code, options.temperature, options.topK,
-      options.topP, 0,
+      address(token),
+      address(state),
+      address(logits),
+      logits.numel,
+      logits.dtype.code,
+      options.temperature,
+      options.topK,
+      options.topP,
+      0,
     ),
   ),
 ];

@@ -1,15 +1,45 @@
 // Elementwise ops on the unary, clamp, binary and where kernels.
 import * as ao from '@ao/core';
-import { cast, type Dense, isTensor, kernel, type KernelEntry, promoteTypes } from '@ao/core';
+import { cast, type Dense, isTensor, type KernelEntry, kernel, promoteTypes } from '@ao/core';
 import { address, broadcastStrides, calls, collapse } from './support.ts';
 
 /** Codes of kernels/cpu/ops/elementwise.h. */
 const UNARY = [
-  ao.neg, ao.abs, ao.exp, ao.log, ao.sqrt, ao.rsqrt, ao.reciprocal, ao.sin, ao.cos, ao.tanh, ao.sigmoid, ao.silu, ao.gelu,
-  ao.geluTanh, ao.relu, ao.round, ao.floor, ao.ceil, ao.sign, ao.erf,
+  ao.neg,
+  ao.abs,
+  ao.exp,
+  ao.log,
+  ao.sqrt,
+  ao.rsqrt,
+  ao.reciprocal,
+  ao.sin,
+  ao.cos,
+  ao.tanh,
+  ao.sigmoid,
+  ao.silu,
+  ao.gelu,
+  ao.geluTanh,
+  ao.relu,
+  ao.round,
+  ao.floor,
+  ao.ceil,
+  ao.sign,
+  ao.erf,
 ];
 const BINARY = [
-  ao.add, ao.sub, ao.mul, ao.div, ao.maximum, ao.minimum, ao.pow, ao.eq, ao.ne, ao.lt, ao.le, ao.gt, ao.ge,
+  ao.add,
+  ao.sub,
+  ao.mul,
+  ao.div,
+  ao.maximum,
+  ao.minimum,
+  ao.pow,
+  ao.eq,
+  ao.ne,
+  ao.lt,
+  ao.le,
+  ao.gt,
+  ao.ge,
 ] as readonly (typeof ao.add)[];
 
 /** The dtype a binary kernel computes in: the operands' common one. */
@@ -39,8 +69,17 @@ function binary(code: number, op: string): (out: Dense, a: Dense | number, b: De
       ]);
       const [xs, ys] = strides as [number[], number[]];
       calls(out).binary(
-        address(out), isTensor(x) ? address(x) : 0, isTensor(y) ? address(y) : 0, shape.length, shape, xs, ys, dtype.code, code,
-        isTensor(x) ? 0 : x, isTensor(y) ? 0 : y,
+        address(out),
+        isTensor(x) ? address(x) : 0,
+        isTensor(y) ? address(y) : 0,
+        shape.length,
+        shape,
+        xs,
+        ys,
+        dtype.code,
+        code,
+        isTensor(x) ? 0 : x,
+        isTensor(y) ? 0 : y,
       );
     });
 }
@@ -54,7 +93,9 @@ export const elementwise = (): KernelEntry[] => [
       }),
     ),
   ),
-  kernel(ao.clamp, 'cpu', (out, x, low, high) => calls(out).clamp(address(out), address(x), out.numel, out.dtype.code, low, high)),
+  kernel(ao.clamp, 'cpu', (out, x, low, high) =>
+    calls(out).clamp(address(out), address(x), out.numel, out.dtype.code, low, high),
+  ),
   ...BINARY.map((op, code) => kernel(op, 'cpu', binary(code, op.id), { strided: true })),
   kernel(
     ao.where,
@@ -72,8 +113,18 @@ export const elementwise = (): KernelEntry[] => [
         ]);
         const [cs, xs, ys] = strides as [number[], number[], number[]];
         calls(out).where(
-          address(out), address(cond), isTensor(x) ? address(x) : 0, isTensor(y) ? address(y) : 0, shape.length, shape, cs, xs, ys,
-          out.dtype.code, isTensor(x) ? 0 : x, isTensor(y) ? 0 : y,
+          address(out),
+          address(cond),
+          isTensor(x) ? address(x) : 0,
+          isTensor(y) ? address(y) : 0,
+          shape.length,
+          shape,
+          cs,
+          xs,
+          ys,
+          out.dtype.code,
+          isTensor(x) ? 0 : x,
+          isTensor(y) ? 0 : y,
         );
       }),
     { strided: true },

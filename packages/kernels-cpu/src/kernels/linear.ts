@@ -1,7 +1,7 @@
 // Linear layers: packed weights on linear_packed, plain ones on linear (which packs to scratch where they are coded), matmul.
 import * as ao from '@ao/core';
-import { AoError, type Dense, kernel, type KernelEntry, type PackedWeight, type Tensor } from '@ao/core';
-import { codeOf, zeroDomainOf, activationOf } from './packer.ts';
+import { AoError, type Dense, type KernelEntry, kernel, type PackedWeight, type Tensor } from '@ao/core';
+import { activationOf, codeOf, zeroDomainOf } from './packer.ts';
 import { address, addressOr, broadcastStrides, calls, dtypeOr, isFloat, rows } from './support.ts';
 
 interface Target {
@@ -25,8 +25,21 @@ function linearPacked(x: Dense, targets: readonly Target[], residual?: Dense): v
     return [address(target.w.data), addressOr(target.bias), address(target.out), n, n];
   };
   calls(x).linear_packed(
-    address(x), m, k, k, x.dtype.code, first.out.dtype.code, dtypeOr(targets.find((s) => s.bias !== undefined)?.bias ?? x),
-    MODE_EPS, addressOr(residual), first.w.format.N, targets.length, ...t(0), ...t(1), ...t(2), ...t(3),
+    address(x),
+    m,
+    k,
+    k,
+    x.dtype.code,
+    first.out.dtype.code,
+    dtypeOr(targets.find((s) => s.bias !== undefined)?.bias ?? x),
+    MODE_EPS,
+    addressOr(residual),
+    first.w.format.N,
+    targets.length,
+    ...t(0),
+    ...t(1),
+    ...t(2),
+    ...t(3),
   );
 }
 
@@ -42,26 +55,60 @@ function together(ws: readonly Tensor[]): boolean {
     ws.length <= MAX_WEIGHTS &&
     ws.every((w) => {
       const b = packedOf(w).format;
-      return b.activation === a.activation && (a.activation === 'exact' || (b.code === a.code && b.groupSize === a.groupSize));
+      return (
+        b.activation === a.activation &&
+        (a.activation === 'exact' || (b.code === a.code && b.groupSize === a.groupSize))
+      );
     })
   );
 }
 
 export const linearKernels = (): KernelEntry[] => [
-  kernel(ao.linear, 'cpu', (out, x, w, bias) => linearPacked(x, [{ w: packedOf(w), bias, out }]), { packed: true, name: 'linear_packed' }),
-  kernel(ao.linears, 'cpu', (outs, x, ws, bs) => linearPacked(x, ws.map((w, i) => ({ w: packedOf(w), bias: bs?.[i], out: outs[i]! }))), {
-    packed: true,
-    name: 'linear_packed',
-    when: (_x, ws) => together(ws),
-  }),
-  kernel(ao.linearAdd, 'cpu', (out, x, w, bias, residual) => linearPacked(x, [{ w: packedOf(w), bias, out }], residual), {
+  kernel(ao.linear, 'cpu', (out, x, w, bias) => linearPacked(x, [{ w: packedOf(w), bias, out }]), {
     packed: true,
     name: 'linear_packed',
   }),
-  kernel(ao.embedding, 'cpu', (out, w, indices) => {
-    const { data, format } = packedOf(w);
-    calls(out).gather_packed(address(out), address(data), address(indices), indices.numel, format.N, format.K, format.K, out.dtype.code);
-  }, { packed: true, name: 'gather_packed' }),
+  kernel(
+    ao.linears,
+    'cpu',
+    (outs, x, ws, bs) =>
+      linearPacked(
+        x,
+        ws.map((w, i) => ({ w: packedOf(w), bias: bs?.[i], out: outs[i]! })),
+      ),
+    {
+      packed: true,
+      name: 'linear_packed',
+      when: (_x, ws) => together(ws),
+    },
+  ),
+  kernel(
+    ao.linearAdd,
+    'cpu',
+    (out, x, w, bias, residual) => linearPacked(x, [{ w: packedOf(w), bias, out }], residual),
+    {
+      packed: true,
+      name: 'linear_packed',
+    },
+  ),
+  kernel(
+    ao.embedding,
+    'cpu',
+    (out, w, indices) => {
+      const { data, format } = packedOf(w);
+      calls(out).gather_packed(
+        address(out),
+        address(data),
+        address(indices),
+        indices.numel,
+        format.N,
+        format.K,
+        format.K,
+        out.dtype.code,
+      );
+    },
+    { packed: true, name: 'gather_packed' },
+  ),
   kernel(
     ao.linear,
     'cpu',
@@ -69,8 +116,29 @@ export const linearKernels = (): KernelEntry[] => [
       const { rows: m, n: k } = rows(x);
       const n = w.shape[0]!;
       calls(out).linear(
-        address(out), address(x), address(w), 0, 0, addressOr(bias), 0, m, n, k, k, n, 0, x.dtype.code, out.dtype.code,
-        dtypeOr(bias), w.dtype.code, k, 0, 0, 0, 0, 0,
+        address(out),
+        address(x),
+        address(w),
+        0,
+        0,
+        addressOr(bias),
+        0,
+        m,
+        n,
+        k,
+        k,
+        n,
+        0,
+        x.dtype.code,
+        out.dtype.code,
+        dtypeOr(bias),
+        w.dtype.code,
+        k,
+        0,
+        0,
+        0,
+        0,
+        0,
       );
     },
     { when: (x) => isFloat(x.dtype) },
@@ -78,9 +146,29 @@ export const linearKernels = (): KernelEntry[] => [
   kernel(ao.linearWeight, 'cpu', (out, x, codes, scale, zero, bias, f) => {
     const { rows: m, n: k } = rows(x);
     calls(out).linear(
-      address(out), address(x), address(codes), addressOr(scale), addressOr(zero), addressOr(bias), 0, m, f.N, k, k, f.N, 0,
-      x.dtype.code, out.dtype.code, dtypeOr(bias), codeOf(f), f.groupSize, zeroDomainOf(f), dtypeOr(scale), dtypeOr(zero),
-      activationOf(f), MODE_EPS,
+      address(out),
+      address(x),
+      address(codes),
+      addressOr(scale),
+      addressOr(zero),
+      addressOr(bias),
+      0,
+      m,
+      f.N,
+      k,
+      k,
+      f.N,
+      0,
+      x.dtype.code,
+      out.dtype.code,
+      dtypeOr(bias),
+      codeOf(f),
+      f.groupSize,
+      zeroDomainOf(f),
+      dtypeOr(scale),
+      dtypeOr(zero),
+      activationOf(f),
+      MODE_EPS,
     );
   }),
   kernel(
@@ -91,14 +179,33 @@ export const linearKernels = (): KernelEntry[] => [
       const [m, n] = out.shape.slice(-2) as [number, number];
       const k = a.shape[a.ndim - 1]!;
       if (batch.length > 4) {
-        throw new AoError('ERR_AO_KERNEL', `${batch.length} batch dimensions; the cpu takes 4`, { op: 'matmul', fix: 'reshape' });
+        throw new AoError('ERR_AO_KERNEL', `${batch.length} batch dimensions; the cpu takes 4`, {
+          op: 'matmul',
+          fix: 'reshape',
+        });
       }
       const of = (t: Dense, last: readonly number[]): number[] => broadcastStrides(t, [...batch, ...last]);
       const as = of(a, [m, k]);
       const bs = of(b, [k, n]);
       calls(out).matmul(
-        address(out), address(a), address(b), m, n, k, a.dtype.code, out.dtype.code, as.at(-2)!, as.at(-1)!, bs.at(-2)!, bs.at(-1)!,
-        n, batch.length, batch, as.slice(0, -2), bs.slice(0, -2), out.strides.slice(0, -2),
+        address(out),
+        address(a),
+        address(b),
+        m,
+        n,
+        k,
+        a.dtype.code,
+        out.dtype.code,
+        as.at(-2)!,
+        as.at(-1)!,
+        bs.at(-2)!,
+        bs.at(-1)!,
+        n,
+        batch.length,
+        batch,
+        as.slice(0, -2),
+        bs.slice(0, -2),
+        out.strides.slice(0, -2),
       );
     },
     { strided: true },

@@ -1,13 +1,21 @@
 // Copies, casts and gathers.
 import * as ao from '@ao/core';
-import { type Dense, kernel, type KernelEntry } from '@ao/core';
+import { type Dense, type KernelEntry, kernel } from '@ao/core';
 import { address, broadcastStrides, calls, collapse, copyCodes, movedCode } from './support.ts';
 
 /** out[...] = x[...], broadcast and cast; both may be strided. */
 function copy(op: string, out: Dense, x: Dense): void {
   const { shape, strides } = collapse(op, out.shape, [out.strides, broadcastStrides(x, out.shape)]);
   const [to, from] = strides as [number[], number[]];
-  calls(out).copy_strided(address(out), address(x), ...copyCodes(op, out.dtype, x.dtype), shape.length, shape, to, from);
+  calls(out).copy_strided(
+    address(out),
+    address(x),
+    ...copyCodes(op, out.dtype, x.dtype),
+    shape.length,
+    shape,
+    to,
+    from,
+  );
 }
 
 export const movement = (): KernelEntry[] => [
@@ -37,7 +45,16 @@ export const movement = (): KernelEntry[] => [
   ),
   kernel(ao.embedding, 'cpu', (out, table, indices) => {
     const [vocab, dim] = table.shape as [number, number];
-    calls(out).embedding(address(out), address(table), address(indices), indices.numel, vocab, dim, dim, movedCode('embedding', table.dtype));
+    calls(out).embedding(
+      address(out),
+      address(table),
+      address(indices),
+      indices.numel,
+      vocab,
+      dim,
+      dim,
+      movedCode('embedding', table.dtype),
+    );
   }),
   kernel(
     ao.gather,
@@ -45,7 +62,15 @@ export const movement = (): KernelEntry[] => [
     (out, x, dim, index) => {
       const d = dim < 0 ? dim + x.ndim : dim;
       calls(out).gather(
-        address(out), address(x), address(index), x.ndim, out.shape, x.strides, index.strides, d, x.shape[d]!,
+        address(out),
+        address(x),
+        address(index),
+        x.ndim,
+        out.shape,
+        x.strides,
+        index.strides,
+        d,
+        x.shape[d]!,
         movedCode('gather', x.dtype),
       );
     },

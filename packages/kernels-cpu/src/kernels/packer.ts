@@ -1,6 +1,14 @@
 // Packing: canonical codes, scales and zero points to the panels of kernels/cpu/gemm/packed.h, and back bit for bit.
 import * as ao from '@ao/core';
-import { Dense, type DType, empty, type PackedWeight, type Packer, type WeightFormat, type WeightParts } from '@ao/core';
+import {
+  type Dense,
+  type DType,
+  empty,
+  type PackedWeight,
+  type Packer,
+  type WeightFormat,
+  type WeightParts,
+} from '@ao/core';
 import type { CpuBackend } from '../backend.ts';
 import { address, addressOr, calls } from './support.ts';
 
@@ -69,8 +77,20 @@ export const cpuPacker: Packer = {
     const data = empty(codes.rt, [size], { dtype: ao.uint8, device: 'cpu' });
     const plain = [codes, scale, zero].map((t) => (t === undefined ? undefined : (ao.contiguous(t) as Dense)));
     calls(codes).pack_weight(
-      address(data), address(plain[0] as Dense), addressOr(plain[1]), addressOr(plain[2]), codeOf(f), f.N, f.K, f.groupSize,
-      zeroDomainOf(f), scaleType, zeroType, activationOf(f), 0, f.N,
+      address(data),
+      address(plain[0] as Dense),
+      addressOr(plain[1]),
+      addressOr(plain[2]),
+      codeOf(f),
+      f.N,
+      f.K,
+      f.groupSize,
+      zeroDomainOf(f),
+      scaleType,
+      zeroType,
+      activationOf(f),
+      0,
+      f.N,
     );
     return new CpuPackedWeight(parts, dtype, data);
   },

@@ -1,6 +1,6 @@
 // Reductions, softmax, cross entropy and norms.
 import * as ao from '@ao/core';
-import { cast, type Dense, kernel, type KernelEntry } from '@ao/core';
+import { cast, type Dense, type KernelEntry, kernel } from '@ao/core';
 import { address, around, calls, rows } from './support.ts';
 
 /** Codes of the reduce kernel. */
@@ -32,7 +32,16 @@ export const rowKernels = (): KernelEntry[] => [
   ),
   kernel(ao.negativeLogLikelihood, 'cpu', (out, logits, targets, ignoreIndex) => {
     const [count, vocab] = logits.shape as [number, number];
-    calls(out).cross_entropy(address(out), address(logits), address(targets), count, vocab, vocab, logits.dtype.code, ignoreIndex);
+    calls(out).cross_entropy(
+      address(out),
+      address(logits),
+      address(targets),
+      count,
+      vocab,
+      vocab,
+      logits.dtype.code,
+      ignoreIndex,
+    );
   }),
   kernel(ao.rmsNorm, 'cpu', (out, x, w, eps) => {
     const { rows: count, n } = rows(x);

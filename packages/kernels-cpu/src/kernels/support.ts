@@ -76,10 +76,14 @@ export function collapse(op: string, shape: readonly number[], strides: readonly
     }
   }
   if (outShape.length > MAX_NDIM) {
-    throw new AoError('ERR_AO_KERNEL', `${outShape.length} dimensions that cannot be joined; the cpu takes ${MAX_NDIM}`, {
-      op,
-      fix: 'reshape, or make the operands contiguous',
-    });
+    throw new AoError(
+      'ERR_AO_KERNEL',
+      `${outShape.length} dimensions that cannot be joined; the cpu takes ${MAX_NDIM}`,
+      {
+        op,
+        fix: 'reshape, or make the operands contiguous',
+      },
+    );
   }
   return { shape: outShape, strides: outStrides };
 }
