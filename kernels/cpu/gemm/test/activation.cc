@@ -24,7 +24,7 @@ TEST(groups_stay_within_half_a_step) {
   CHECK(ao::quantize_group(x.data(), 32, q.data()) > 0 && q[5] == 0);
 }
 
-// The formulas of torch.ao on a bfloat16 or float16 row, each step rounded to that dtype.
+// The formulas of torchao on a bfloat16 or float16 row: the asymmetric form rounds each step to that dtype, the symmetric one s only.
 TEST(tokens_follow_torchao_in_their_dtype) {
   Random random(seed());
   for (int64_t dtype : {AO_F32, AO_BF16, AO_F16})
@@ -46,13 +46,14 @@ TEST(tokens_follow_torchao_in_their_dtype) {
         double s = asymmetric ? rounded(rounded(hi - lo) / 255) : rounded((float)fmax(-lo, hi) / 127.5f);
         s = fmax(s, asymmetric ? (dtype == AO_F16 ? 0x1p-14 : 0x1p-126) : 0x1p-23);
         const double z = asymmetric ? fmin(fmax(-128 - nearbyint(rounded((float)lo / (float)s)), -128), 127) : 0;
-        double inverse = rounded(1.0f / (float)s);
+        const auto stepped = [&](float v) { return asymmetric ? rounded(v) : (double)v; };
+        double inverse = stepped(1.0f / (float)s);
         if (isinf(inverse)) inverse = 1.0f / (float)s;
         int32_t zero;
         const float got = ao::quantize_token((int32_t)dtype, asymmetric, 0, x.data(), n, q.data(), &zero);
         CHECK(got == (float)s && zero == z);
         for (int64_t i = 0; i < n; i++) {
-          const double code = fmin(fmax(nearbyint(rounded((float)x[i] * (float)inverse)) + z, -128), 127);
+          const double code = fmin(fmax(nearbyint(stepped((float)x[i] * (float)inverse)) + z, -128), 127);
           CHECK_MSG(q[i] == code, "%s: code %d against %g", ao_dtype_name(dtype), q[i], code);
         }
       }

@@ -90,6 +90,7 @@ inline std::unique_ptr<Weight> make_weight(ao_ctx* ctx, const Spec& spec, Random
 
 struct Expected {
   double value, magnitude; // the result and the sum of the absolute values of its terms
+  double between = 0;      // what the rounding between two scales may add
 };
 
 // Row x [k] (values of x_dtype) times row r of w, as w's activation mode says.
@@ -121,12 +122,15 @@ inline Expected expected(const Weight& w, int64_t r, const float* x, int64_t x_d
     if (w.activation != AO_ACT_EXACT && w.zero_domain == AO_ZERO_FLOAT)
       e.magnitude += 2 * fabs(used[k] * decode(w.zero_dtype, w.zero.data(), r * w.groups() + k / w.group));
   }
+  // one scale on each side: the product with x's scale is rounded to x's dtype before the weight's
+  if (w.activation == AO_ACT_INT8_TOKEN && w.groups() == 1 && w.zero_domain == AO_ZERO_NONE)
+    e.between = half_step(x_dtype) * 1.01 * fabs(e.value);
   return e;
 }
 
 // What float32 chains may lose: about sqrt(k) roundings of the running sum.
 inline double tolerance(const Expected& e, int64_t k, int64_t out_dtype) {
-  return (8 + 4 * sqrt((double)k)) * 0x1p-24 * e.magnitude +
+  return e.between + (8 + 4 * sqrt((double)k)) * 0x1p-24 * e.magnitude +
          (out_dtype == AO_F32 ? 0 : 1.01 * half_step(out_dtype) * fabs(e.value)) +
          (out_dtype == AO_F16 ? 0x1p-24 : 1e-30);
 }
