@@ -61,12 +61,23 @@ void tile_kernel(const float* panel, int64_t count, const float* x, int64_t stri
   sums.save(out);
 }
 
-// The kernel for `rows` of 1..kRowsFloat rows.
-typedef void (*TileKernel)(const float*, int64_t, const float*, int64_t, float*, bool);
+// These two run the tallest tile that `left` rows fill and return its height.
+template <int rows, class Decoder>
+int64_t run_rows(const Packed* w, int64_t panel, const FloatRows& x, int64_t row, int64_t left, const Store& store) {
+  if constexpr (rows > 1) {
+    if (left < rows) return run_rows<shorter_tile(rows), Decoder>(w, panel, x, row, left, store);
+  }
+  rows_kernel<rows, Decoder>(w, panel, x, row, store);
+  return rows;
+}
+
 template <int rows>
-TileKernel tile_for(int64_t wanted) {
-  if constexpr (rows == 1) return tile_kernel<1>;
-  else return wanted == rows ? tile_kernel<rows> : tile_for<rows - 1>(wanted);
+int64_t run_tile(const float* panel, int64_t k, const float* x, int64_t stride, int64_t left, float* acc, bool first) {
+  if constexpr (rows > 1) {
+    if (left < rows) return run_tile<shorter_tile(rows)>(panel, k, x, stride, left, acc, first);
+  }
+  tile_kernel<rows>(panel, k, x, stride, acc, first);
+  return rows;
 }
 
 }  // namespace
@@ -87,13 +98,7 @@ void store_rows(const float* acc, int64_t row, int64_t rows, int64_t panel, cons
 
 void float_rows(const Packed* w, int64_t panel, const FloatRows& x, int64_t row, int64_t rows, const Store& store) {
   with_decoder(w, [&](auto decoder) {
-    typedef decltype(decoder) Decoder;
-    switch (rows) {
-      case 1: return rows_kernel<1, Decoder>(w, panel, x, row, store);
-      case 2: return rows_kernel<2, Decoder>(w, panel, x, row, store);
-      case 3: return rows_kernel<3, Decoder>(w, panel, x, row, store);
-      default: return rows_kernel<4, Decoder>(w, panel, x, row, store);
-    }
+    for (int64_t r = 0; r < rows;) r += run_rows<kRowsPacked, decltype(decoder)>(w, panel, x, row + r, rows - r, store);
   });
 }
 
@@ -105,10 +110,7 @@ void decode_panel(const Packed* w, int64_t panel, int64_t k0, int64_t k1, float*
 }
 
 void float_tile(const float* panel, int64_t k, const float* x, int64_t stride, int64_t rows, float* acc, bool first) {
-  for (int64_t r = 0; r < rows; r += kRowsFloat) {
-    const int64_t now = rows - r < kRowsFloat ? rows - r : kRowsFloat;
-    tile_for<kRowsFloat>(now)(panel, k, x + r * stride, stride, acc + r * kPanelRows, first);
-  }
+  for (int64_t r = 0; r < rows;) r += run_tile<kRowsFloat>(panel, k, x + r * stride, stride, rows - r, acc + r * kPanelRows, first);
 }
 
 }  // namespace AO_ISA_NS

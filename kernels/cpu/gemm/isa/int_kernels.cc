@@ -149,11 +149,14 @@ void kernel(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows&
   }
 }
 
-typedef void (*Kernel)(const Packed*, int64_t, const uint8_t*, const IntRows&, int64_t, const Store&);
+// Runs the tallest tile that `left` rows fill and returns its height.
 template <class Code, bool wide, int rows>
-Kernel kernel_for(int64_t wanted) {
-  if constexpr (rows == 1) return kernel<Code, wide, 1>;
-  else return wanted == rows ? kernel<Code, wide, rows> : kernel_for<Code, wide, rows - 1>(wanted);
+int64_t run_tile(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows& x, int64_t row, int64_t left, const Store& store) {
+  if constexpr (rows > 1) {
+    if (left < rows) return run_tile<Code, wide, shorter_tile(rows)>(w, panel, codes, x, row, left, store);
+  }
+  kernel<Code, wide, rows>(w, panel, codes, x, row, store);
+  return rows;
 }
 
 template <class Code>
@@ -165,19 +168,20 @@ void widen(const uint8_t* packed, int64_t k, uint8_t* wide) {
   }
 }
 
-template <class Code>
-void tiles(const Packed* w, int64_t panel, const uint8_t* wide, const IntRows& x, int64_t row, int64_t rows, const Store& store) {
-  for (int64_t r = 0; r < rows; r += kRowsWide) {
-    const int64_t now = rows - r < kRowsWide ? rows - r : kRowsWide;
-    kernel_for<Code, true, kRowsWide>(now)(w, panel, wide, x, row + r, store);
-  }
-}
-
 }  // namespace
 
 void int_rows(const Packed* w, int64_t panel, const IntRows& x, int64_t row, int64_t rows, const Store& store) {
-  const Kernel run = w->code == AO_INT4 ? kernel_for<Int4, false, kRowsPacked>(rows) : kernel_for<Int8, false, kRowsPacked>(rows);
-  run(w, panel, nullptr, x, row, store);
+  for (int64_t r = 0; r < rows;) {
+    if (w->code == AO_INT4) r += run_tile<Int4, false, kRowsPacked>(w, panel, nullptr, x, row + r, rows - r, store);
+    else r += run_tile<Int8, false, kRowsPacked>(w, panel, nullptr, x, row + r, rows - r, store);
+  }
+}
+
+void int_tile(const Packed* w, int64_t panel, const uint8_t* wide, const IntRows& x, int64_t row, int64_t rows, const Store& store) {
+  for (int64_t r = 0; r < rows;) {
+    if (w->code == AO_INT4) r += run_tile<Int4, true, kRowsWide>(w, panel, wide, x, row + r, rows - r, store);
+    else r += run_tile<Int8, true, kRowsWide>(w, panel, wide, x, row + r, rows - r, store);
+  }
 }
 
 int64_t int_wide_bytes(int32_t code, int64_t k) { return (k + 7) / 8 * (code == AO_INT4 ? Int4::kWide8 : Int8::kWide8); }
@@ -185,11 +189,6 @@ int64_t int_wide_bytes(int32_t code, int64_t k) { return (k + 7) / 8 * (code == 
 void widen_panel(const Packed* w, int64_t panel, uint8_t* wide) {
   if (w->code == AO_INT4) widen<Int4>(panel_at(w, panel), w->k, wide);
   else widen<Int8>(panel_at(w, panel), w->k, wide);
-}
-
-void int_tile(const Packed* w, int64_t panel, const uint8_t* wide, const IntRows& x, int64_t row, int64_t rows, const Store& store) {
-  if (w->code == AO_INT4) tiles<Int4>(w, panel, wide, x, row, rows, store);
-  else tiles<Int8>(w, panel, wide, x, row, rows, store);
 }
 
 }  // namespace AO_ISA_NS

@@ -106,7 +106,7 @@ struct Int8 : Int4 {
   static W load(const uint8_t* p) { return vi_load(p + 64 * quad); }
 };
 
-constexpr int kRowsPacked = 4, kRowsWide = 4, kRowsFloat = 4;  // rows of x per tile
+constexpr int kRowsPacked = 2, kRowsWide = 2, kRowsFloat = 2;  // rows of x per tile
 
 }  // namespace
 }  // namespace AO_ISA_NS
