@@ -11,18 +11,9 @@ template <int rows>
 struct Sums {
   Sums<rows - 1> rest;
   VF last;
-  AO_INLINE void clear() {
-    rest.clear();
-    last = v_zero();
-  }
-  AO_INLINE void load(const float* p) {
-    rest.load(p);
-    last = v_load(p + (rows - 1) * kPanelRows);
-  }
-  AO_INLINE void save(float* p) const {
-    rest.save(p);
-    v_store(p + (rows - 1) * kPanelRows, last);
-  }
+  AO_INLINE void clear() { rest.clear(); last = v_zero(); }
+  AO_INLINE void load(const float* p) { rest.load(p); last = v_load(p + (rows - 1) * kPanelRows); }
+  AO_INLINE void save(float* p) const { rest.save(p); v_store(p + (rows - 1) * kPanelRows, last); }
   AO_INLINE void add(VF column, const float* x, int64_t stride) {
     rest.add(column, x, stride);
     last = v_fma(column, v_set1(x[(rows - 1) * stride]), last);
@@ -45,7 +36,7 @@ struct Product {
   AO_INLINE void operator()(int64_t k, VF column) { sums.add(column, x + k, stride); }
 };
 struct Copy {
-  float* out; // of column 0
+  float* out;  // of column 0
   AO_INLINE void operator()(int64_t k, VF column) { v_store(out + k * kPanelRows, column); }
 };
 
@@ -64,25 +55,32 @@ void rows_kernel(const Packed* w, int64_t panel, const FloatRows& x, int64_t row
 template <int rows>
 void tile_kernel(const float* panel, int64_t count, const float* x, int64_t stride, float* out, bool first) {
   Sums<rows> sums;
-  if (first)
-    sums.clear();
-  else
-    sums.load(out);
+  if (first) sums.clear();
+  else sums.load(out);
   for (int64_t k = 0; k < count; k++) sums.add(v_load(panel + k * kPanelRows), x + k, stride);
   sums.save(out);
 }
 
-// The kernel for `rows` of 1..kRowsFloat rows.
-typedef void (*TileKernel)(const float*, int64_t, const float*, int64_t, float*, bool);
-template <int rows>
-TileKernel tile_for(int64_t wanted) {
-  if constexpr (rows == 1)
-    return tile_kernel<1>;
-  else
-    return wanted == rows ? tile_kernel<rows> : tile_for<rows - 1>(wanted);
+// These two run the tallest tile that `left` rows fill and return its height.
+template <int rows, class Decoder>
+int64_t run_rows(const Packed* w, int64_t panel, const FloatRows& x, int64_t row, int64_t left, const Store& store) {
+  if constexpr (rows > 1) {
+    if (left < rows) return run_rows<shorter_tile(rows), Decoder>(w, panel, x, row, left, store);
+  }
+  rows_kernel<rows, Decoder>(w, panel, x, row, store);
+  return rows;
 }
 
-} // namespace
+template <int rows>
+int64_t run_tile(const float* panel, int64_t k, const float* x, int64_t stride, int64_t left, float* acc, bool first) {
+  if constexpr (rows > 1) {
+    if (left < rows) return run_tile<shorter_tile(rows)>(panel, k, x, stride, left, acc, first);
+  }
+  tile_kernel<rows>(panel, k, x, stride, acc, first);
+  return rows;
+}
+
+}  // namespace
 
 void load_row(int32_t dtype, const void* x, int64_t n, float* out) {
   const int64_t size = dtype == AO_F32 ? 4 : 2;
@@ -100,17 +98,7 @@ void store_rows(const float* acc, int64_t row, int64_t rows, int64_t panel, cons
 
 void float_rows(const Packed* w, int64_t panel, const FloatRows& x, int64_t row, int64_t rows, const Store& store) {
   with_decoder(w, [&](auto decoder) {
-    typedef decltype(decoder) Decoder;
-    switch (rows) {
-    case 1:
-      return rows_kernel<1, Decoder>(w, panel, x, row, store);
-    case 2:
-      return rows_kernel<2, Decoder>(w, panel, x, row, store);
-    case 3:
-      return rows_kernel<3, Decoder>(w, panel, x, row, store);
-    default:
-      return rows_kernel<4, Decoder>(w, panel, x, row, store);
-    }
+    for (int64_t r = 0; r < rows;) r += run_rows<kRowsPacked, decltype(decoder)>(w, panel, x, row + r, rows - r, store);
   });
 }
 
@@ -122,11 +110,8 @@ void decode_panel(const Packed* w, int64_t panel, int64_t k0, int64_t k1, float*
 }
 
 void float_tile(const float* panel, int64_t k, const float* x, int64_t stride, int64_t rows, float* acc, bool first) {
-  for (int64_t r = 0; r < rows; r += kRowsFloat) {
-    const int64_t now = rows - r < kRowsFloat ? rows - r : kRowsFloat;
-    tile_for<kRowsFloat>(now)(panel, k, x + r * stride, stride, acc + r * kPanelRows, first);
-  }
+  for (int64_t r = 0; r < rows;) r += run_tile<kRowsFloat>(panel, k, x + r * stride, stride, rows - r, acc + r * kPanelRows, first);
 }
 
-} // namespace AO_ISA_NS
-} // namespace ao
+}  // namespace AO_ISA_NS
+}  // namespace ao

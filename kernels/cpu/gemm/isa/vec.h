@@ -25,6 +25,9 @@ namespace ao {
 namespace AO_ISA_NS {
 namespace {
 
+// Tiles come in these heights only, largest first; a block of rows is cut greedily.
+constexpr int shorter_tile(int rows) { return rows > 6 ? 6 : rows > 4 ? 4 : rows - 1; }
+
 // 16 values of a float dtype.
 inline VF v_load_as(int32_t dtype, const void* p) {
   return dtype == AO_F32 ? v_load((const float*)p) : dtype == AO_BF16 ? v_load_bf16(p) : v_load_f16(p);
