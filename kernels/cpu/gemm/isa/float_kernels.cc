@@ -11,9 +11,18 @@ template <int rows>
 struct Sums {
   Sums<rows - 1> rest;
   VF last;
-  AO_INLINE void clear() { rest.clear(); last = v_zero(); }
-  AO_INLINE void load(const float* p) { rest.load(p); last = v_load(p + (rows - 1) * kPanelRows); }
-  AO_INLINE void save(float* p) const { rest.save(p); v_store(p + (rows - 1) * kPanelRows, last); }
+  AO_INLINE void clear() {
+    rest.clear();
+    last = v_zero();
+  }
+  AO_INLINE void load(const float* p) {
+    rest.load(p);
+    last = v_load(p + (rows - 1) * kPanelRows);
+  }
+  AO_INLINE void save(float* p) const {
+    rest.save(p);
+    v_store(p + (rows - 1) * kPanelRows, last);
+  }
   AO_INLINE void add(VF column, const float* x, int64_t stride) {
     rest.add(column, x, stride);
     last = v_fma(column, v_set1(x[(rows - 1) * stride]), last);
@@ -36,7 +45,7 @@ struct Product {
   AO_INLINE void operator()(int64_t k, VF column) { sums.add(column, x + k, stride); }
 };
 struct Copy {
-  float* out;  // of column 0
+  float* out; // of column 0
   AO_INLINE void operator()(int64_t k, VF column) { v_store(out + k * kPanelRows, column); }
 };
 
@@ -55,8 +64,10 @@ void rows_kernel(const Packed* w, int64_t panel, const FloatRows& x, int64_t row
 template <int rows>
 void tile_kernel(const float* panel, int64_t count, const float* x, int64_t stride, float* out, bool first) {
   Sums<rows> sums;
-  if (first) sums.clear();
-  else sums.load(out);
+  if (first)
+    sums.clear();
+  else
+    sums.load(out);
   for (int64_t k = 0; k < count; k++) sums.add(v_load(panel + k * kPanelRows), x + k, stride);
   sums.save(out);
 }
@@ -80,7 +91,7 @@ int64_t run_tile(const float* panel, int64_t k, const float* x, int64_t stride, 
   return rows;
 }
 
-}  // namespace
+} // namespace
 
 void load_row(int32_t dtype, const void* x, int64_t n, float* out) {
   const int64_t size = dtype == AO_F32 ? 4 : 2;
@@ -110,8 +121,9 @@ void decode_panel(const Packed* w, int64_t panel, int64_t k0, int64_t k1, float*
 }
 
 void float_tile(const float* panel, int64_t k, const float* x, int64_t stride, int64_t rows, float* acc, bool first) {
-  for (int64_t r = 0; r < rows;) r += run_tile<kRowsFloat>(panel, k, x + r * stride, stride, rows - r, acc + r * kPanelRows, first);
+  for (int64_t r = 0; r < rows;)
+    r += run_tile<kRowsFloat>(panel, k, x + r * stride, stride, rows - r, acc + r * kPanelRows, first);
 }
 
-}  // namespace AO_ISA_NS
-}  // namespace ao
+} // namespace AO_ISA_NS
+} // namespace ao

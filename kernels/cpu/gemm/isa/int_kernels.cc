@@ -13,8 +13,8 @@ struct Segment {
   const float* s;
   const int32_t* sum;
   const int32_t* offset;
-  VF scale;  // of the weight, 16 rows
-  VI zero;   // its zero point + kOffset, where it is an integer one
+  VF scale; // of the weight, 16 rows
+  VI zero;  // its zero point + kOffset, where it is an integer one
 };
 
 // Integer accumulators of `rows` rows of x, nested so that each stays in a register.
@@ -22,7 +22,10 @@ template <class Code, int rows>
 struct Dots {
   Dots<Code, rows - 1> rest;
   typename Code::Acc last;
-  AO_INLINE void clear() { rest.clear(); last = Code::zero(); }
+  AO_INLINE void clear() {
+    rest.clear();
+    last = Code::zero();
+  }
   AO_INLINE void add(const typename Code::W& w, const typename Code::X* x, int64_t stride) {
     rest.add(w, x, stride);
     Code::dot(last, w, x + (rows - 1) * stride);
@@ -40,8 +43,10 @@ struct Dots {
     constexpr int r = rows - 1;
     VI dot = Code::finish(last);
     if (parts) dot = vi_add(dot, vi_load(part + r * kPanelRows));
-    if (int_zero) dot = vi_sub(dot, vi_mul(g.zero, vi_set1(g.sum[r])));
-    else if (Code::kOffset != 0) dot = vi_sub(dot, vi_set1(g.offset[r]));
+    if (int_zero)
+      dot = vi_sub(dot, vi_mul(g.zero, vi_set1(g.sum[r])));
+    else if (Code::kOffset != 0)
+      dot = vi_sub(dot, vi_set1(g.offset[r]));
     float* at = sums + r * kPanelRows;
     v_store(at, v_fma(v_cvt(dot), v_mul(g.scale, v_set1(g.s[r])), v_load(at)));
   }
@@ -103,7 +108,7 @@ void kernel(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows&
   const int32_t domain = w->zero_domain, scale_dtype = w->scale_dtype;
   const int64_t scale_bytes = kPanelRows * (scale_dtype == AO_F32 ? 4 : 2);
   const int64_t zero_bytes = kPanelRows * (domain == AO_ZERO_INT ? 1 : w->zero_dtype == AO_F32 ? 4 : 2);
-  const int64_t lines = wide ? 0 : (w->panel_bytes * 32 / k8 + 63) / 64;  // to fetch per 32 columns
+  const int64_t lines = wide ? 0 : (w->panel_bytes * 32 / k8 + 63) / 64; // to fetch per 32 columns
   const uint8_t* ahead = base + fetch_distance(w);
   Segment g;
   g.s = x.s + row;
@@ -114,7 +119,7 @@ void kernel(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows&
   alignas(64) int32_t part_memory[rows * kPanelRows];
   float* sums = in_memory(sum_memory);
   int32_t* part = in_memory(part_memory);
-  int64_t used = 0;  // segments of the current group
+  int64_t used = 0; // segments of the current group
   for (int64_t i = 0; i < segments; i++) {
     const int64_t left = k8 - i * segment;
     int64_t count = left < segment || segments == 1 ? left : segment;
@@ -135,16 +140,21 @@ void kernel(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows&
     g.scale = x.between < 0 ? v_load_as(scale_dtype, scale) : v_set1(1.0f);
     if (domain == AO_ZERO_INT) {
       g.zero = vi_add(vi_from_i8(zero), vi_set1(Code::kOffset));
-      if (parts) dots.template finish<true, true>(sums, part, g);
-      else dots.template finish<false, true>(sums, part, g);
+      if (parts)
+        dots.template finish<true, true>(sums, part, g);
+      else
+        dots.template finish<false, true>(sums, part, g);
     } else {
-      if (parts) dots.template finish<true, false>(sums, part, g);
-      else dots.template finish<false, false>(sums, part, g);
+      if (parts)
+        dots.template finish<true, false>(sums, part, g);
+      else
+        dots.template finish<false, false>(sums, part, g);
     }
     if (domain == AO_ZERO_FLOAT) {
       const VF z = v_load_as(w->zero_dtype, zero);
 #pragma GCC unroll 16
-      for (int r = 0; r < rows; r++) v_store(sums + r * kPanelRows, v_fma(v_set1(total[r]), z, v_load(sums + r * kPanelRows)));
+      for (int r = 0; r < rows; r++)
+        v_store(sums + r * kPanelRows, v_fma(v_set1(total[r]), z, v_load(sums + r * kPanelRows)));
     }
     g.s += x.rows;
     g.sum += x.rows;
@@ -158,7 +168,8 @@ void kernel(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows&
   }
   for (int r = 0; r < rows; r++) {
     float* at = sums + r * kPanelRows;
-    if (x.between >= 0) v_store(at, v_mul(round_to_dtype(x.between, v_load(at)), v_load_as(scale_dtype, base + w->scale_at)));
+    if (x.between >= 0)
+      v_store(at, v_mul(round_to_dtype(x.between, v_load(at)), v_load_as(scale_dtype, base + w->scale_at)));
     if (x.shift) v_store(at, v_fma(v_set1(-x.shift[row + r]), v_load((const float*)(base + w->sum_at)), v_load(at)));
     store_row(at, row + r, panel, store);
   }
@@ -166,7 +177,8 @@ void kernel(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows&
 
 // Runs the tallest tile that `left` rows fill and returns its height.
 template <class Code, bool wide, int rows>
-int64_t run_tile(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows& x, int64_t row, int64_t left, const Store& store) {
+int64_t run_tile(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows& x, int64_t row, int64_t left,
+                 const Store& store) {
   if constexpr (rows > 1) {
     if (left < rows) return run_tile<Code, wide, shorter_tile(rows)>(w, panel, codes, x, row, left, store);
   }
@@ -183,28 +195,37 @@ void widen(const uint8_t* packed, int64_t k, uint8_t* wide) {
   }
 }
 
-}  // namespace
+} // namespace
 
 void int_rows(const Packed* w, int64_t panel, const IntRows& x, int64_t row, int64_t rows, const Store& store) {
   for (int64_t r = 0; r < rows;) {
-    if (w->code == AO_INT4) r += run_tile<Int4, false, kRowsPacked>(w, panel, nullptr, x, row + r, rows - r, store);
-    else r += run_tile<Int8, false, kRowsPacked>(w, panel, nullptr, x, row + r, rows - r, store);
+    if (w->code == AO_INT4)
+      r += run_tile<Int4, false, kRowsPacked>(w, panel, nullptr, x, row + r, rows - r, store);
+    else
+      r += run_tile<Int8, false, kRowsPacked>(w, panel, nullptr, x, row + r, rows - r, store);
   }
 }
 
-void int_tile(const Packed* w, int64_t panel, const uint8_t* wide, const IntRows& x, int64_t row, int64_t rows, const Store& store) {
+void int_tile(const Packed* w, int64_t panel, const uint8_t* wide, const IntRows& x, int64_t row, int64_t rows,
+              const Store& store) {
   for (int64_t r = 0; r < rows;) {
-    if (w->code == AO_INT4) r += run_tile<Int4, true, kRowsWide>(w, panel, wide, x, row + r, rows - r, store);
-    else r += run_tile<Int8, true, kRowsWide>(w, panel, wide, x, row + r, rows - r, store);
+    if (w->code == AO_INT4)
+      r += run_tile<Int4, true, kRowsWide>(w, panel, wide, x, row + r, rows - r, store);
+    else
+      r += run_tile<Int8, true, kRowsWide>(w, panel, wide, x, row + r, rows - r, store);
   }
 }
 
-int64_t int_wide_bytes(int32_t code, int64_t k) { return (k + 7) / 8 * (code == AO_INT4 ? Int4::kWide8 : Int8::kWide8); }
+int64_t int_wide_bytes(int32_t code, int64_t k) {
+  return (k + 7) / 8 * (code == AO_INT4 ? Int4::kWide8 : Int8::kWide8);
+}
 
 void widen_panel(const Packed* w, int64_t panel, uint8_t* wide) {
-  if (w->code == AO_INT4) widen<Int4>(panel_at(w, panel), w->k, wide);
-  else widen<Int8>(panel_at(w, panel), w->k, wide);
+  if (w->code == AO_INT4)
+    widen<Int4>(panel_at(w, panel), w->k, wide);
+  else
+    widen<Int8>(panel_at(w, panel), w->k, wide);
 }
 
-}  // namespace AO_ISA_NS
-}  // namespace ao
+} // namespace AO_ISA_NS
+} // namespace ao

@@ -12,7 +12,11 @@ typedef int16_t VH __attribute__((vector_size(64)));
 typedef uint16_t VUH __attribute__((vector_size(64)));
 
 inline VF v_zero() { return VF{}; }
-inline VF v_load(const float* p) { VF v; memcpy(&v, p, 64); return v; }
+inline VF v_load(const float* p) {
+  VF v;
+  memcpy(&v, p, 64);
+  return v;
+}
 inline void v_store(float* p, VF v) { memcpy(p, &v, 64); }
 inline VF v_set1(float x) { return VF{} + x; }
 inline VF v_add(VF a, VF b) { return a + b; }
@@ -48,7 +52,11 @@ inline void v_store_f16(void* p, VF v) {
 }
 
 inline VI vi_zero() { return VI{}; }
-inline VI vi_load(const void* p) { VI v; memcpy(&v, p, 64); return v; }
+inline VI vi_load(const void* p) {
+  VI v;
+  memcpy(&v, p, 64);
+  return v;
+}
 inline void vi_store(void* p, VI v) { memcpy(p, &v, 64); }
 inline VI vi_set1(int32_t x) { return VI{} + x; }
 inline VI vi_add(VI a, VI b) { return (VI)((VU)a + (VU)b); }
@@ -88,11 +96,15 @@ struct Int4 {
   typedef VI W;
   typedef VI Acc;
   static constexpr int kOffset = 8, kSpan = 1 << 30;
-  static constexpr int64_t kPacked8 = 64, kWide8 = 128;  // bytes of 8 columns, packed and widened
+  static constexpr int64_t kPacked8 = 64, kWide8 = 128; // bytes of 8 columns, packed and widened
   template <int quad>
-  static W load(const uint8_t* p) { return vi_and(vi_shr(vi_load(p), 4 * quad), vi_set1(0x0f0f0f0f)); }
+  static W load(const uint8_t* p) {
+    return vi_and(vi_shr(vi_load(p), 4 * quad), vi_set1(0x0f0f0f0f));
+  }
   template <int quad>
-  static W load_wide(const uint8_t* p) { return vi_load(p + 64 * quad); }
+  static W load_wide(const uint8_t* p) {
+    return vi_load(p + 64 * quad);
+  }
   static void store_wide(uint8_t* p, W w) { vi_store(p, w); }
   static Acc zero() { return vi_zero(); }
   static void dot(Acc& acc, const W& w, const X* x) { acc = dot_bytes(acc, w, x); }
@@ -103,11 +115,13 @@ struct Int8 : Int4 {
   static constexpr int kOffset = 0;
   static constexpr int64_t kPacked8 = 128, kWide8 = 128;
   template <int quad>
-  static W load(const uint8_t* p) { return vi_load(p + 64 * quad); }
+  static W load(const uint8_t* p) {
+    return vi_load(p + 64 * quad);
+  }
 };
 
-constexpr int kRowsPacked = 2, kRowsWide = 2, kRowsFloat = 2;  // rows of x per tile
+constexpr int kRowsPacked = 2, kRowsWide = 2, kRowsFloat = 2; // rows of x per tile
 
-}  // namespace
-}  // namespace AO_ISA_NS
-}  // namespace ao
+} // namespace
+} // namespace AO_ISA_NS
+} // namespace ao

@@ -229,8 +229,8 @@ TEST(norms) {
             // a float32 mean is off by half an ulp, which a small variance magnifies
             const double of_mean = 0x1p-23 * fabs(mean) / sqrt(variance + 1e-5) * fabs(weight);
             CHECK_NEAR(decode(dtype, layer.data(), r * n + i), exact,
-                       of_mean + fabs(exact) * half_step(dtype) * 1.01 + (n == 1 ? 1e-3 : 4e-6) * (fabs(weight) + fabs(z)) +
-                           (dtype == AO_F16 ? 0x1p-23 : 1e-7));
+                       of_mean + fabs(exact) * half_step(dtype) * 1.01 +
+                           (n == 1 ? 1e-3 : 4e-6) * (fabs(weight) + fabs(z)) + (dtype == AO_F16 ? 0x1p-23 : 1e-7));
           }
         }
       }
