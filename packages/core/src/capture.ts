@@ -12,6 +12,8 @@ import { Dense, isTensor, type Lease, type Tensor } from './tensor.ts';
 /** Keeps what a plan reads alive for as long as the plan. */
 export class Recording {
   readonly storages = new Set<Storage>();
+  /** Made while recording: they live in the plan's arena, which may reuse them once they are freed. */
+  readonly own = new WeakSet<Storage>();
   readonly aliases: Dense[] = [];
 
   /** The same values with handles of the plan's own, for backends that run recorded functions later. */
@@ -30,7 +32,7 @@ export class Recording {
       if (Array.isArray(a)) this.retain(a);
       else if (isTensor(a)) {
         const storage = a.packed !== null ? a.packed.data.storage : (a as Dense).storage;
-        if (this.storages.has(storage)) continue;
+        if (this.storages.has(storage) || this.own.has(storage)) continue;
         this.storages.add(storage);
         storage.retain();
       }

@@ -4,7 +4,6 @@ import { float32, int32 } from './dtypes/index.ts';
 import { AoError } from './errors.ts';
 import { fill_ } from './ops/copy.ts';
 import type { Runtime } from './runtime.ts';
-import { Storage } from './storage.ts';
 import { Dense, numel } from './tensor.ts';
 
 export interface CreateOptions {
@@ -17,11 +16,10 @@ export type NestedNumbers = number | boolean | readonly NestedNumbers[];
 /** Uninitialised memory. */
 export function empty(rt: Runtime, shape: readonly number[], options: CreateOptions = {}): Dense {
   const dtype = options.dtype ?? float32;
-  const backend = rt.backend(options.device ?? rt.device);
   if (shape.some((d) => !Number.isInteger(d) || d < 0)) {
     throw new AoError('ERR_AO_SHAPE', `[${shape}] is no shape`, { op: 'empty', fix: 'give whole numbers from 0 up' });
   }
-  return new Dense(rt, new Storage(backend, backend.alloc(numel(shape) * dtype.itemsize)), shape, dtype);
+  return new Dense(rt, rt.storage(options.device ?? rt.device, numel(shape) * dtype.itemsize), shape, dtype);
 }
 
 /** Raw codes as they are, row-major. */

@@ -1,11 +1,9 @@
 // One op call, in this order: check arguments and shapes (meta) -> view -> packed weight -> the kind's override -> the
 // device's kernel by priority and `when` -> decompose -> an error that lists what was there.
-import type { Backend } from './backend.ts';
 import { AoError } from './errors.ts';
 import type { KernelEntry, OverrideEntry } from './extension.ts';
 import type { AnyOp, Args, Meta } from './op.ts';
 import type { RuntimeImpl } from './runtime.ts';
-import { Storage } from './storage.ts';
 import { Dense, isTensor, numel, type Tensor } from './tensor.ts';
 import { unpackedOf } from './unpack.ts';
 
@@ -69,8 +67,8 @@ function select(entries: readonly KernelEntry[] | undefined, args: Args): Kernel
   return undefined;
 }
 
-function allocate(rt: RuntimeImpl, backend: Backend, m: Meta): Dense {
-  return new Dense(rt, new Storage(backend, backend.alloc(numel(m.shape) * m.dtype.itemsize)), m.shape, m.dtype);
+function allocate(rt: RuntimeImpl, device: string, m: Meta): Dense {
+  return new Dense(rt, rt.storage(device, numel(m.shape) * m.dtype.itemsize), m.shape, m.dtype);
 }
 
 /** Arguments with every strided tensor replaced by a contiguous copy, which is added to `temporaries`. */
@@ -103,7 +101,7 @@ function runKernel(
     out = args[mutated] as Dense;
     out.storage.version += 1;
   } else {
-    out = Array.isArray(metas) ? metas.map((m) => allocate(rt, backend, m)) : allocate(rt, backend, metas);
+    out = Array.isArray(metas) ? metas.map((m) => allocate(rt, device, m)) : allocate(rt, device, metas);
   }
   rt.recording?.retain(ready);
   const outer = rt.currentOp;

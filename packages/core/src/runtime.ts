@@ -13,6 +13,7 @@ import { clone } from './ops/copy.ts';
 import type { Packer } from './packed.ts';
 import { reference } from './reference/index.ts';
 import { type Coverage, Registry } from './registry.ts';
+import { Storage } from './storage.ts';
 import type { Dense, Tensor } from './tensor.ts';
 import type { Trait } from './trait.ts';
 
@@ -28,6 +29,8 @@ export interface Runtime {
   readonly devices: readonly string[];
   readonly kinds: ReadonlyMap<string, Kind>;
   backend(device: string): Backend;
+  /** New memory on a device; inside a capture it belongs to the plan. */
+  storage(device: string, nbytes: number): Storage;
   packer(device: string): Packer | undefined;
   /** Asks a config type's answer to a trait; throws ERR_AO_CONFIG naming the config where no extension answers. */
   ask<Rest extends readonly unknown[], R>(trait: Trait<Rest, R>, config: { readonly type: string }, ...rest: Rest): R;
@@ -84,6 +87,13 @@ export class RuntimeImpl implements Runtime {
     throw new AoError('ERR_AO_DEVICE', `no device '${device}'; this runtime has ${this.devices.join(', ')}`, {
       fix: `give createRuntime the extension of that backend, for cpu: use: [cpu()] from '@ao/kernels-cpu'`,
     });
+  }
+
+  storage(device: string, nbytes: number): Storage {
+    const backend = this.backend(device);
+    const made = new Storage(backend, backend.alloc(nbytes));
+    this.recording?.own.add(made);
+    return made;
   }
 
   packer(device: string): Packer | undefined {

@@ -34,6 +34,6 @@ describe.each(publicPackages())('$manifest.name', ({ manifest }) => {
     expect(files).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'package.json', 'dist']));
     expect(files).not.toContain('src');
     const manifestText = readFileSync(join(unpacked.folder, 'package/package.json'), 'utf8');
-    expect(manifestText).not.toMatch(/workspace:|catalog:|@ao\/source/);
+    expect(manifestText).not.toMatch(/workspace:|catalog:|"@ao\/source"/);
   });
 });

@@ -63,7 +63,7 @@ export { quantizeActivation } from './kinds/int8-linear.ts';
 export { type Int8Attrs, type Int8Tensor, int8Kind } from './kinds/int8-tensor.ts';
 export { type IntxAttrs, type IntxUnpackedToInt8Tensor, intxKind } from './kinds/intx-tensor.ts';
 export { modelBytes, tensorBytes } from './quantize/bytes.ts';
-export { computeError } from './quantize/compute-error.ts';
+export { computeError, decibels, errorNorms } from './quantize/compute-error.ts';
 export { type DequantizeModelOptions, dequantize_ } from './quantize/dequantize.ts';
 export { planTensor, quantizeTensor } from './quantize/preflight.ts';
 export { type QuantizeOptions, quantize_ } from './quantize/quantize.ts';

@@ -14,7 +14,7 @@ import {
   type TensorFile,
   writeSafetensors,
 } from '@ao/core';
-import { computeError, type QuantizeReport, type TensorPlan } from '@ao/quantization';
+import { decibels, errorNorms, type QuantizeReport, type TensorPlan } from '@ao/quantization';
 import { autoRuntime } from '../auto-runtime.ts';
 import { readModelConfig } from '../config/model-config.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
@@ -73,6 +73,7 @@ export async function quantizeCheckpoint(
       loaded += sizeOf(tensors, name);
       onProgress?.({ phase: 'quantize', name, loaded, total });
     }
+    await work.measured();
     await writeFiles(staged.folder, work, tensors, spool, maxShardSize, onProgress, signal);
     await spool.remove();
     await copyModelFiles(folder, staged.folder);
@@ -108,6 +109,7 @@ class Work {
   readonly #file: TensorFile;
   readonly #spool: Spool;
   readonly #device: string;
+  #measuring: Promise<void> = Promise.resolve();
 
   constructor(rt: Runtime, file: TensorFile, spool: Spool, device: string) {
     this.#rt = rt;
@@ -127,21 +129,30 @@ class Work {
     }
     const weight = keep(await readTensor(this.#rt, this.#file, name, { device: this.#device }));
     const quantized = keep(scope(() => plan.quantize(weight)));
-    const sqnr = await computeError(weight, quantized);
-    weight.dispose();
     await flattened(name, quantized, async (tensors, metadata) => {
+      const reads = [...tensors].map(([key, part]) => ({ key, part, bits: part.bits() }));
+      const norms = errorNorms(weight, quantized);
+      weight.dispose();
       const items: SafetensorsItem[] = [];
       let bytesAfter = 0;
-      for (const [key, part] of tensors) {
-        const { buffer, byteOffset, byteLength } = await part.bits();
+      for (const { key, part, bits } of reads) {
+        const { buffer, byteOffset, byteLength } = await bits;
         await this.#spool.write(key, new Uint8Array(buffer, byteOffset, byteLength));
         items.push({ name: key, dtype: part.dtype.safetensors, shape: part.shape });
         bytesAfter += byteLength;
       }
       this.stored.set(name, { items, metadata });
-      this.outcomes.set(name, { dtype, bytesBefore, bytesAfter, sqnr });
+      await this.measured();
+      this.#measuring = decibels(norms).then((sqnr) => {
+        this.outcomes.set(name, { dtype, bytesBefore, bytesAfter, sqnr });
+      });
     });
     quantized.dispose();
+  }
+
+  /** Errors are measured behind the reads of the parts, while the next tensor comes from the disk. */
+  async measured(): Promise<void> {
+    await this.#measuring;
   }
 }
 
