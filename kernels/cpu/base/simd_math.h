@@ -1,6 +1,6 @@
 // float32 functions on vectors, the same on every instruction set up to the fused multiply-add. Errors in units in the
 // last place, checked by
-// ops/test/math.cc:  exp 1.5  log 1.5  tanh 2.5  sigmoid 2.5  silu 3  erf 2  sin, cos 2.5 (beyond |x| = 8192 libm's)
+// ops/test/math.cc:  exp 1.5  log 1.5  tanh 2.5  sigmoid 2.5  silu 3.5  erf 2  sin, cos 2.5 (beyond |x| = 8192 libm's)
 // gelu 16  gelu_tanh 200: the last two are far below 1 ulp of x, their negative tails tend to 0.
 #pragma once
 #include <math.h>

@@ -31,7 +31,7 @@ static const Case cases[] = {
     {"cos", ao::COS, [](double x) { return cos(x); }, 2.5, 0, 1e30},
     {"tanh", ao::TANH, [](double x) { return tanh(x); }, 2.5, 0, INFINITY},
     {"sigmoid", ao::SIGMOID, sigmoid, 2.5, 0, INFINITY},
-    {"silu", ao::SILU, [](double x) { return x * sigmoid(x); }, 3, 0, 80},
+    {"silu", ao::SILU, [](double x) { return x * sigmoid(x); }, 3.5, 0, 80},
     {"gelu", ao::GELU, gelu, 16, 0, 12},
     {"gelu_tanh", ao::GELU_TANH, gelu_tanh, 200, 0, 9},
     {"relu", ao::RELU, [](double x) { return x > 0   ? x
