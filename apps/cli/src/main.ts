@@ -108,6 +108,12 @@ export function program(): Command {
   return ao;
 }
 
+// a reader that has seen enough, as in `ao inspect DIR | head`, ends the command quietly
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(EXIT.ok);
+});
+
 try {
   await program().parseAsync();
 } catch (error) {
