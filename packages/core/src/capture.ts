@@ -125,13 +125,15 @@ export function capture(rt: RuntimeImpl, fn: (...inputs: Dense[]) => unknown, in
   rt.recording = recording;
   backend.beginCapture();
   let result: unknown;
-  let handle: PlanHandle;
   try {
     result = scope(() => fn(...own));
-  } finally {
-    handle = backend.endCapture();
+  } catch (error) {
     rt.recording = null;
+    new Plan(backend, backend.endCapture(), own, [], recording).dispose();
+    throw error;
   }
+  const handle = backend.endCapture();
+  rt.recording = null;
   const outputs = (Array.isArray(result) ? result : [result]).filter(isTensor) as Dense[];
   for (const t of outputs) t.kept = true;
   for (const t of own) t.kept = true;

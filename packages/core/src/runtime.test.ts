@@ -133,7 +133,9 @@ describe('runtime', () => {
     expect(await second?.data()).toEqual(Float32Array.of(22, 42));
     expect(await counter.item()).toBe(2);
     expect(code(() => neg(first as Tensor))).toBe('ERR_AO_DISPOSED');
-    expect(code(() => rt.capture(() => x.dataSync()))).toBe('ERR_AO_STREAM');
+    const live = rt.backend('reference').memory().live;
+    expect(code(() => rt.capture((a) => add(a, 1).dataSync(), x))).toBe('ERR_AO_STREAM');
+    expect(rt.backend('reference').memory().live).toBe(live);
     plan.dispose();
     expect(code(() => plan.replay())).toBe('ERR_AO_DISPOSED');
   });
