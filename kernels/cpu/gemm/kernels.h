@@ -1,6 +1,6 @@
 // The per-ISA pieces of the GEMM and GEMV skeletons (gemm/isa/*.cc). A tile is some rows of x times one panel (16 columns of the
-// output). Every output element is one chain over ascending k, whatever the tile: float32 fused multiply-adds of the decoded
-// weight, or, in the integer modes, one fused multiply-add per segment, acc = dot * (sx * sw) + acc.
+// output). Every output element is one chain over ascending k, whatever the tile: fused multiply-adds of the decoded weight in
+// float32 or of bfloat16 pairs, or, in the integer modes, exact dot products joined as gemm/isa/int_sums.cc says.
 #pragma once
 #include "base/isa.h"
 #include "gemm/packed.h"
@@ -16,25 +16,35 @@ struct Store {
   int32_t bias_dtype, out_dtype;
 };
 
-// x in float32.
-struct FloatRows {
-  const float* x;
-  int64_t stride;
+// x as the kernels read it: tiles of `height` rows, each [units][height]. A unit is 32 bits of one row: a float32, two bfloat16, four
+// int8 codes, or two int16 codes where the ISA multiplies those. With one row that is the row itself.
+struct Tiles {
+  const uint32_t* units;
+  int64_t count; // units of a row
+  int64_t height;
+  const uint32_t* at(int64_t row) const { return units + row / height * height * count + row % height; }
 };
 
-// x quantized per row. Codes q [row][stride] have the form the ISA wants. For each segment of k, and each row: the scale s, the sum of
-// the codes, that sum times the offset of the weight's operand, and times s in float32; these lie as [segment][rows].
-// shift[row] = s * z of the asymmetric mode, else null.
+// x quantized per row, its codes in tiles. For each segment of k, and each row: the scale s, the sum of the codes, and that sum times
+// minus the offset of the weight's operand; for each group total, the sum of x. These lie as [segment][rows]. In the token modes s
+// [rows] is the row's, and total counts codes.
 struct IntRows {
-  void* q;
-  int64_t stride;
+  Tiles tiles;
   float* s;
   int32_t* sum;
   int32_t* offset;
   float* total;
-  float* shift;
+  float* shift; // s * z of the asymmetric mode, else null
   int64_t segment, segments, rows;
-  int32_t between; // dtype that sums * sx round to before the weight's scale; -1 where both scales are one factor
+  bool token;
+  int32_t between; // dtype that sums * sx round to before the weight's scale; -1 where nothing is rounded between
+};
+
+// What waits between two blocks of k: per row and column of a panel, the result so far and the open group's part of it; [panel][row][16],
+// panels `stride` values apart.
+struct IntState {
+  float *sums, *group;
+  int64_t stride;
 };
 
 constexpr int kFewRows = 4; // up to here the GEMV skeleton runs
@@ -46,27 +56,40 @@ AO_ISA_DECLARE(void, load_row, (int32_t dtype, const void* x, int64_t n, float* 
 // float32 rows [rows][16] of accumulators to column 16 * panel.
 AO_ISA_DECLARE(void, store_rows, (const float* acc, int64_t row, int64_t rows, int64_t panel, const Store& store))
 
-// Exact mode. float_rows: up to kFewRows rows, decoding in registers. decode_panel: columns [k0, k1) as [k1 - k0][16] float32, k0 a
-// multiple of 8. float_tile: acc [rows][16] = (first ? 0 : acc) + x . panel.
+AO_ISA_DECLARE(int64_t, tile_height, ()) // of x in the GEMM skeleton
+// out[unit][height] from `rows` rows of `count` units; rows beyond `rows` are left alone.
+AO_ISA_DECLARE(void, interleave_rows,
+               (const uint32_t* const* from, int64_t rows, int64_t count, int64_t height, uint32_t* out))
+
+// Exact mode. float_rows: up to kFewRows rows, decoding in registers; pairs says that x is bfloat16 pairs, which takes a bfloat16
+// weight. decode_panel: columns [k0, k1) as [k1 - k0][16] float32, k0 a multiple of 8. float_tile: acc [panel][row][16] = (first ? 0 :
+// acc) + panel . x, for up to two panels, the tiles of `rows` rows from `row` on and units [u0, u0 + count); in pairs a panel is the
+// packed one. Rows beyond the last of a tile are computed too.
+AO_ISA_DECLARE(bool, multiplies_pairs, ())
 AO_ISA_DECLARE(void, float_rows,
-               (const Packed* w, int64_t panel, const FloatRows& x, int64_t row, int64_t rows, const Store& store))
+               (const Packed* w, int64_t panel, const Tiles& x, bool pairs, int64_t rows, const Store& store))
 AO_ISA_DECLARE(void, decode_panel, (const Packed* w, int64_t panel, int64_t k0, int64_t k1, float* out))
 AO_ISA_DECLARE(void, float_tile,
-               (const float* panel, int64_t k, const float* x, int64_t stride, int64_t rows, float* acc, bool first))
+               (const void* const* panel, int64_t panels, bool pairs, int64_t u0, int64_t count, const Tiles& x,
+                int64_t row, int64_t rows, float* acc, int64_t stride, bool first))
 
-// Integer modes. int_rows: up to kFewRows rows from the packed codes. widen_panel turns a panel's codes into operands once for
-// int_tile, which takes any number of rows.
-AO_ISA_DECLARE(int64_t, int_code_bytes, (int32_t code))            // of one code of x
-AO_ISA_DECLARE(int64_t, int_wide_bytes, (int32_t code, int64_t k)) // of a widened panel
+// Integer modes. int_rows: up to kFewRows rows from the packed codes. int_tile: columns [k0, k1) of up to two neighbouring panels
+// for the tiles of `rows` rows from `row` on, k0 at the start of a segment, from the codes widen_panel made where wide_bytes(code, k) > 0
+// of them are wanted. `first` starts the state, int_finish turns it into output.
+AO_ISA_DECLARE(int64_t, units_per_quad, (int32_t code)) // 32-bit units of four codes of x
+AO_ISA_DECLARE(int64_t, wide_bytes, (int32_t code, int64_t k))
 AO_ISA_DECLARE(void, quantize_row,
                (const Packed* w, int32_t dtype, float eps, const float* x, const IntRows& out, int64_t row,
-                int8_t* codes))
+                int8_t* codes, uint32_t* units))
 AO_ISA_DECLARE(void, int_rows,
-               (const Packed* w, int64_t panel, const IntRows& x, int64_t row, int64_t rows, const Store& store))
-AO_ISA_DECLARE(void, widen_panel, (const Packed* w, int64_t panel, uint8_t* wide))
+               (const Packed* w, int64_t panel, int64_t panels, const IntRows& x, int64_t rows, const Store& store))
+AO_ISA_DECLARE(void, widen_panel, (const Packed* w, int64_t panel, int64_t k0, int64_t k1, uint8_t* wide))
 AO_ISA_DECLARE(void, int_tile,
-               (const Packed* w, int64_t panel, const uint8_t* wide, const IntRows& x, int64_t row, int64_t rows,
-                const Store& store))
+               (const Packed* w, int64_t panel, int64_t panels, const uint8_t* const* wide, int64_t k0, int64_t k1,
+                const IntRows& x, int64_t row, int64_t rows, const IntState& state, bool first))
+AO_ISA_DECLARE(void, int_finish,
+               (const Packed* w, int64_t panel, int64_t panels, const IntRows& x, int64_t row, int64_t rows,
+                const IntState& state, const Store& store))
 AO_ISA_DECLARE(void, decode_strided,
                (int32_t dtype, const void* b, int64_t row, int64_t col, int64_t n, int64_t panel, int64_t k0,
                 int64_t k1, float* out))

@@ -1,141 +1,234 @@
-// Speed of linear_packed: GB/s of weight bytes for one row of x (weights out of cache, many copies in turn) and GOP/s for 512 rows,
-// beside the machine's own read bandwidth and multiply peaks measured in the same run. Arguments: threads ... (default 1 2).
+// Speed of linear_packed as GB/s of weight bytes for one row of x, out of cache and in it, and as GOP/s for 512 rows, beside what the
+// machine can do, measured in the same run (peaks.h). Each case is measured in several short rounds, all cases in turn; medians count.
+//   bench_gemm_linear [--threads N] [--only TEXT] [--rounds N] [--json]      --json: one line per case
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#include <algorithm>
-#include <chrono>
 #include <string>
 #include <vector>
 
 #include "ao/weights.h"
-#include "base/ctx.h"
 #include "gemm/bench/peaks.h"
 #include "gemm/packed.h"
 #include "testing/check.h"
 
+using namespace ao_bench;
 using ao_test::Buffer;
 
 namespace {
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-// Best seconds per call over about `budget` seconds.
-template <class Fn>
-double best(double budget, const Fn& fn) {
-  fn();
-  double least = 1e9;
-  const double end = now() + budget;
-  do {
-    const double begin = now();
-    fn();
-    least = std::min(least, now() - begin);
-  } while (now() < end);
-  return least;
-}
+enum Limit { kRead, kFma, kVnni, kPairs, kNone };
 
 struct Format {
-  const char* name;
-  int64_t code, group, scale_dtype, activation; // group 0 = a row
+  const char *name, *form;
+  int64_t code, group, scale_dtype, activation, x_dtype; // group 0 = a row
 };
-const Format kFormats[] = {
-    {"int4 g32 int8-group", AO_INT4, 32, AO_BF16, AO_ACT_INT8_GROUP},
-    {"int4 g32 exact", AO_INT4, 32, AO_BF16, AO_ACT_EXACT},
-    {"int8 row int8-token", AO_I8, 0, AO_F32, AO_ACT_INT8_TOKEN},
-    {"int8 row exact", AO_I8, 0, AO_F32, AO_ACT_EXACT},
-    {"bfloat16", AO_BF16, 0, AO_F32, AO_ACT_EXACT},
-    {"float32", AO_F32, 0, AO_F32, AO_ACT_EXACT},
-};
-struct Shape {
-  int64_t n, k;
+const Format kInt4G32 = {"int4 g32", "int8-group", AO_INT4, 32, AO_BF16, AO_ACT_INT8_GROUP, AO_F32};
+const Format kInt4G128 = {"int4 g128", "int8-group", AO_INT4, 128, AO_BF16, AO_ACT_INT8_GROUP, AO_F32};
+const Format kInt4Token = {"int4 g32", "int8-token", AO_INT4, 32, AO_BF16, AO_ACT_INT8_TOKEN_ASYM, AO_F32};
+const Format kInt4Exact = {"int4 g32", "exact", AO_INT4, 32, AO_BF16, AO_ACT_EXACT, AO_F32};
+const Format kInt8Token = {"int8 row", "int8-token", AO_I8, 0, AO_F32, AO_ACT_INT8_TOKEN, AO_F32};
+const Format kInt8G32 = {"int8 g32", "int8-group", AO_I8, 32, AO_BF16, AO_ACT_INT8_GROUP, AO_F32};
+const Format kInt8Exact = {"int8 row", "exact", AO_I8, 0, AO_F32, AO_ACT_EXACT, AO_F32};
+const Format kBF16 = {"bfloat16", "bfloat16 pairs", AO_BF16, 0, AO_F32, AO_ACT_EXACT, AO_BF16};
+const Format kBF16Exact = {"bfloat16", "exact", AO_BF16, 0, AO_F32, AO_ACT_EXACT, AO_F32};
+const Format kF32 = {"float32", "exact", AO_F32, 0, AO_F32, AO_ACT_EXACT, AO_F32};
+
+struct Case {
+  std::string id;
+  Format format;
+  int64_t n, k, m;
+  bool cached;
+  Limit limit;
+  double target; // share of the limit; 0 = none
 };
 
-int64_t size_of(const Format& f, Shape s) {
-  return ao_cpu_weight_packed_size(f.code, s.n, s.k, f.group ? f.group : s.k, AO_ZERO_NONE, f.scale_dtype, AO_F32);
+std::vector<Case> cases() {
+  std::vector<Case> list = {
+      {"gemv-bf16-8192", kBF16, 8192, 8192, 1, false, kRead, 0.90},
+      {"gemv-int8-8192", kInt8Token, 8192, 8192, 1, false, kRead, 0.85},
+      {"gemv-int4-8192", kInt4G32, 8192, 8192, 1, false, kRead, 0.85},
+      {"gemv-int4-g128-8192", kInt4G128, 8192, 8192, 1, false, kRead, 0},
+      {"gemv-int8-g32-8192", kInt8G32, 8192, 8192, 1, false, kRead, 0},
+      {"gemv-int8-exact-8192", kInt8Exact, 8192, 8192, 1, false, kRead, 0},
+      {"gemv-int4-exact-8192", kInt4Exact, 8192, 8192, 1, false, kRead, 0},
+      {"gemv-f32-8192", kF32, 8192, 8192, 1, false, kRead, 0},
+      {"gemv-int4-cached-4096", kInt4G32, 4096, 4096, 1, true, kNone, 0},
+      {"gemv-int4-cached-2048x8192", kInt4G32, 2048, 8192, 1, true, kNone, 0},
+      {"gemv-int4-cached-576", kInt4G32, 576, 576, 1, true, kNone, 0},
+      {"gemv-int8-cached-576", kInt8Token, 576, 576, 1, true, kNone, 0},
+      {"gemv-int4-cached-1536x576", kInt4G32, 1536, 576, 1, true, kNone, 0},
+      {"gemv-int8-cached-4096", kInt8Token, 4096, 4096, 1, true, kNone, 0},
+      {"gemv-bf16-cached-1024", kBF16, 1024, 4096, 1, true, kNone, 0},
+      {"gemm-int8-4096", kInt8Token, 4096, 4096, 512, true, kVnni, 0.80},
+      {"gemm-int4-g32-4096", kInt4G32, 4096, 4096, 512, true, kVnni, 0},
+      {"gemm-int4-g128-4096", kInt4G128, 4096, 4096, 512, true, kVnni, 0},
+      {"gemm-int4-token-4096", kInt4Token, 4096, 4096, 512, true, kVnni, 0},
+      {"gemm-int8-g32-4096", kInt8G32, 4096, 4096, 512, true, kVnni, 0},
+      {"gemm-f32-4096", kF32, 4096, 4096, 512, true, kFma, 0.88},
+      {"gemm-bf16-4096", kBF16, 4096, 4096, 512, true, kPairs, 0.85},
+      {"gemm-bf16-exact-4096", kBF16Exact, 4096, 4096, 512, true, kFma, 0},
+      {"gemm-int4-exact-4096", kInt4Exact, 4096, 4096, 512, true, kFma, 0},
+      {"gemm-int8-576", kInt8Token, 1536, 576, 512, true, kVnni, 0},
+      {"gemm-int4-g32-576", kInt4G32, 1536, 576, 512, true, kVnni, 0},
+      {"gemm-bf16-576", kBF16, 1536, 576, 512, true, kPairs, 0},
+      {"gemm-f32-576", kF32, 1536, 576, 512, true, kFma, 0},
+  };
+  return list;
 }
 
-void pack(ao_ctx* ctx, const Format& f, Shape s, uint8_t* to) {
-  const int64_t group = f.group ? f.group : s.k;
-  Buffer<uint8_t> codes(s.n * s.k * 4, 0x11);
-  Buffer<float> scale(s.n * (s.k / group), 0.01f);
-  if (f.code == AO_F32 || f.code == AO_BF16)
-    for (int64_t i = 0; i < s.n * s.k; i++) ao_test::encode(f.code, codes.data(), i, 0.25);
-  const ao_pack_weight_args a = {to,    codes.data(), scale.data(),  nullptr, f.code,       s.n, s.k,
-                                 group, AO_ZERO_NONE, f.scale_dtype, AO_F32,  f.activation, 0,   s.n};
-  if (ao_cpu_pack_weight(&a, ctx)) fprintf(stderr, "%s\n", ao_ctx_error(ctx));
+int64_t size_of(const Case& c) {
+  const Format& f = c.format;
+  return ao_cpu_weight_packed_size(f.code, c.n, c.k, f.group ? f.group : c.k, AO_ZERO_NONE, f.scale_dtype, AO_F32);
 }
 
-// Seconds per call for m rows, over `copies` copies of the weight.
-double measure(ao_ctx* ctx, const Format& f, Shape s, int64_t m, int64_t least_bytes, double budget) {
-  const int64_t size = ao::round_up_to(size_of(f, s), 4096), copies = std::max<int64_t>(1, least_bytes / size);
-  Buffer<uint8_t> weights(size * copies);
-  pack(ctx, f, s, weights.data());
-  for (int64_t i = 1; i < copies; i++) memcpy(weights.data() + i * size, weights.data(), size);
-  Buffer<float> x(m * s.k), out(m * s.n);
-  ao_test::Random random(1);
-  for (int64_t i = 0; i < m * s.k; i++) x[i] = random.normal();
-  ao_linear_packed_args a = {};
-  a.x = x.data();
-  a.m = m;
-  a.k = s.k;
-  a.x_stride = s.k;
-  a.count = 1;
-  a.out0 = out.data();
-  a.n0 = s.n;
-  a.stride0 = s.n;
-  const double once = best(0, [&] {
-    a.weight0 = weights.data();
-    ao_cpu_linear_packed(&a, ctx);
-    ao_ctx_reset(ctx);
-  });
-  const int64_t slice =
-      std::max<int64_t>(1, (int64_t)(5e-4 / once)); // calls timed together: short, to find a quiet moment
-  int64_t next = 0;
-  return best(budget,
-              [&] {
-                for (int64_t i = 0; i < slice; i++, next++) {
-                  a.weight0 = weights.data() + next % copies * size;
-                  if (ao_cpu_linear_packed(&a, ctx)) fprintf(stderr, "%s\n", ao_ctx_error(ctx));
-                  ao_ctx_reset(ctx);
-                }
-              }) /
-         slice;
+// Memory as the backend hands it out: huge pages where the block is large.
+class Block {
+public:
+  explicit Block(int64_t bytes) : data_((uint8_t*)aligned_alloc(1 << 21, ao::round_up_to(bytes, 1 << 21))) {
+    madvise(data_, ao::round_up_to(bytes, 1 << 21), MADV_HUGEPAGE);
+    memset(data_, 0, bytes);
+  }
+  ~Block() { free(data_); }
+  uint8_t* data() const { return data_; }
+
+private:
+  uint8_t* data_;
+};
+
+// One case with its operands. Out of cache, copies of the weight are taken in turn, 512 MiB in all.
+class Running {
+public:
+  Running(ao_ctx* ctx, const Case& c)
+      : ctx_(ctx), size_(ao::round_up_to(size_of(c), 4096)),
+        copies_(c.cached ? 1 : std::max<int64_t>(2, ((int64_t)512 << 20) / size_)), weights_(size_ * copies_),
+        x_(c.m * c.k * 4), out_(c.m * c.n) {
+    const Format& f = c.format;
+    const int64_t group = f.group ? f.group : c.k;
+    Buffer<uint8_t> codes(c.n * c.k * (f.code == AO_INT4 ? 1 : ao_dtype_size(f.code)), 0x11);
+    Buffer<float> scale(c.n * (c.k / group), 0.01f);
+    if (f.code == AO_F32 || f.code == AO_BF16)
+      for (int64_t i = 0; i < c.n * c.k; i++) ao_test::encode(f.code, codes.data(), i, 0.25);
+    const ao_pack_weight_args p = {weights_.data(), codes.data(), scale.data(),  nullptr, f.code,       c.n, c.k,
+                                   group,           AO_ZERO_NONE, f.scale_dtype, AO_F32,  f.activation, 0,   c.n};
+    check(ao_cpu_pack_weight(&p, ctx));
+    for (int64_t i = 1; i < copies_; i++) memcpy(weights_.data() + i * size_, weights_.data(), size_);
+    ao_test::Random random(1);
+    for (int64_t i = 0; i < c.m * c.k; i++) ao_test::encode(f.x_dtype, x_.data(), i, random.normal());
+    a_ = {};
+    a_.x = x_.data();
+    a_.x_dtype = f.x_dtype;
+    a_.m = c.m;
+    a_.k = a_.x_stride = c.k;
+    a_.count = 1;
+    a_.out0 = out_.data();
+    a_.n0 = a_.stride0 = c.n;
+    once();
+    const double t = least_seconds(2, [&] { once(); });
+    slice_ = std::max<int64_t>(1, (int64_t)(2e-3 / t));
+  }
+  // Seconds per call, over a slice of calls.
+  double seconds() {
+    return least_seconds(5,
+                         [&] {
+                           for (int64_t i = 0; i < slice_; i++) once();
+                         }) /
+           slice_;
+  }
+
+private:
+  void check(int failed) {
+    if (failed) fprintf(stderr, "%s\n", ao_ctx_error(ctx_)), exit(1);
+  }
+  void once() {
+    a_.weight0 = weights_.data() + next_++ % copies_ * size_;
+    check(ao_cpu_linear_packed(&a_, ctx_));
+    ao_ctx_reset(ctx_);
+  }
+  ao_ctx* ctx_;
+  int64_t size_, copies_;
+  Block weights_;
+  Buffer<uint8_t> x_;
+  Buffer<float> out_;
+  ao_linear_packed_args a_;
+  int64_t next_ = 0, slice_ = 1;
+};
+
+double median(std::vector<double> v) {
+  std::sort(v.begin(), v.end());
+  return v[v.size() / 2];
+}
+
+void report(const Case& c, int threads, double t, const Peaks& peaks, bool json) {
+  const double value = c.m == 1 ? size_of(c) / t * 1e-9 : 2.0 * c.m * c.n * c.k / t * 1e-9;
+  const double limit = 1e-9 * (c.limit == kRead    ? peaks.read
+                               : c.limit == kFma   ? peaks.fma
+                               : c.limit == kVnni  ? peaks.vnni
+                               : c.limit == kPairs ? peaks.pairs
+                                                   : 0);
+  const char* name = c.limit == kRead    ? "read bandwidth"
+                     : c.limit == kFma   ? "float32 FMA peak"
+                     : c.limit == kVnni  ? "int8 VNNI peak"
+                     : c.limit == kPairs ? "bfloat16 pairs peak"
+                                         : "";
+  char what[128];
+  snprintf(what, sizeof what, "%s %lld x %lld%s, %s", c.m == 1 ? "GEMV" : "GEMM of 512 rows,", (long long)c.n,
+           (long long)c.k,
+           c.m > 1    ? ""
+           : c.cached ? " in cache"
+                      : " out of cache",
+           c.format.name);
+  const char* unit = c.m == 1 ? "GB/s" : "GOP/s";
+  if (!json) {
+    printf("%-46s %-14s %d threads %9.1f us %8.2f %-5s", what, c.format.form, threads, t * 1e6, value, unit);
+    if (limit > 0) printf("  %3.0f %% of %s", 100 * value / limit, name);
+    if (limit > 0 && c.target > 0) printf(" (%.0f wanted)", 100 * c.target);
+    printf("\n");
+    return;
+  }
+  printf("{\"id\":\"%s\",\"what\":\"%s\",\"form\":\"%s\",\"threads\":%d,\"value\":%.4g,\"unit\":\"%s\"", c.id.c_str(),
+         what, c.format.form, threads, value, unit);
+  if (limit > 0) printf(",\"limit\":\"%s\",\"limitValue\":%.4g,\"share\":%.4g", name, limit, value / limit);
+  if (limit > 0 && c.target > 0) printf(",\"target\":%.4g", c.target);
+  printf("}\n");
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
-  std::vector<int> threads;
+  int threads = 0, rounds = 5;
+  bool json = false;
   std::string only;
   for (int i = 1; i < argc; i++) {
-    if (atoi(argv[i]) > 0)
-      threads.push_back(atoi(argv[i]));
+    const std::string word = argv[i];
+    if (word == "--json")
+      json = true;
+    else if (word == "--threads" && i + 1 < argc)
+      threads = atoi(argv[++i]);
+    else if (word == "--rounds" && i + 1 < argc)
+      rounds = atoi(argv[++i]);
+    else if (word == "--only" && i + 1 < argc)
+      only = argv[++i];
     else
-      only = argv[i];
+      return fprintf(stderr, "bench_gemm_linear [--threads N] [--only TEXT] [--rounds N] [--json]\n"), 2;
   }
-  if (threads.empty()) threads = {1, 2};
-  const Shape small[] = {{576, 576}, {192, 576}, {1536, 576}, {576, 1536}, {49152, 576}, {4096, 4096}};
-  const Shape large[] = {{576, 576}, {1536, 576}, {576, 1536}, {4096, 4096}};
-  for (int count : threads) {
-    char err[256];
-    ao_ctx* ctx = ao_ctx_create(count, nullptr, err, sizeof err);
-    if (!ctx) return fprintf(stderr, "%s\n", err), 1;
-    const double read = ao::read_bandwidth(ctx), fma = ao::fma_peak(ctx);
-    printf("%s, %d threads: reads %.1f GB/s, float32 fma %.0f GFLOP/s\n", ao_isa_name(ao_ctx_isa(ctx)),
-           ao_ctx_threads(ctx), read * 1e-9, fma * 1e-9);
-    for (const Format& f : kFormats) {
-      if (!only.empty() && !strstr(f.name, only.c_str())) continue;
-      for (Shape s : small) {
-        const double t = measure(ctx, f, s, 1, (int64_t)160 << 20, 0.4), rate = size_of(f, s) / t;
-        printf("  gemv %-20s n %5lld k %4lld  %8.1f us  %6.2f GB/s  %3.0f%% of reads\n", f.name, (long long)s.n,
-               (long long)s.k, t * 1e6, rate * 1e-9, 100 * rate / read);
-      }
-      for (Shape s : large) {
-        const double t = measure(ctx, f, s, 512, 0, 0.4), rate = 2.0 * 512 * s.n * s.k / t;
-        printf("  gemm %-20s n %5lld k %4lld  %8.1f us  %6.1f GOP/s  %3.0f%% of fma\n", f.name, (long long)s.n,
-               (long long)s.k, t * 1e6, rate * 1e-9, 100 * rate / fma);
-      }
-    }
-    ao_ctx_destroy(ctx);
+  char err[256];
+  ao_ctx* ctx = ao_ctx_create(threads, nullptr, err, sizeof err);
+  if (!ctx) return fprintf(stderr, "%s\n", err), 1;
+  const Peaks peaks = measure_peaks(ctx);
+  if (!json)
+    printf("%s, %d threads: reads %.1f GB/s, float32 FMA %.0f GFLOP/s, int8 VNNI %.0f GOP/s, bfloat16 pairs %.0f "
+           "GFLOP/s\n",
+           ao_isa_name(ao_ctx_isa(ctx)), ao_ctx_threads(ctx), peaks.read * 1e-9, peaks.fma * 1e-9, peaks.vnni * 1e-9,
+           peaks.pairs * 1e-9);
+  for (const Case& c : cases()) {
+    if (c.id.find(only) == std::string::npos) continue;
+    Running running(ctx, c);
+    std::vector<double> times;
+    for (int round = 0; round < rounds; round++) times.push_back(running.seconds());
+    report(c, ao_ctx_threads(ctx), median(times), peaks, json);
+    fflush(stdout);
   }
+  ao_ctx_destroy(ctx);
 }

@@ -1,4 +1,5 @@
-// The exact mode: acc[r][n] = fma(w[n][k], x[r][k], acc[r][n]) over ascending k, in float32, for every decoder and tile.
+// The exact mode: acc[r][n] = fma(w[n][k], x[r][k], acc[r][n]) over ascending k, in float32, for every decoder and tile; or, where
+// weight and x are bfloat16 and the ISA multiplies pairs of them, acc[r][n] = dot_pairs(acc[r][n], w[n][k .. k + 1], x[r][k .. k + 1]).
 #include "gemm/isa/decode.h"
 #include "gemm/isa/store.h"
 
@@ -6,92 +7,132 @@ namespace ao {
 namespace AO_ISA_NS {
 namespace {
 
-// Accumulators of `rows` rows of x. Nested rather than an array, so that each stays in a register.
-template <int rows>
+AO_INLINE float float_of(uint32_t unit) {
+  float f;
+  memcpy(&f, &unit, 4);
+  return f;
+}
+
+// Accumulators of `rows` rows of x and one or two panels. Nested rather than an array, so that each stays in a register.
+template <int rows, int panels>
 struct Sums {
-  Sums<rows - 1> rest;
-  VF last;
+  Sums<rows - 1, panels> rest;
+  VF first, second;
   AO_INLINE void clear() {
     rest.clear();
-    last = v_zero();
+    first = second = v_zero();
   }
-  AO_INLINE void load(const float* p) {
-    rest.load(p);
-    last = v_load(p + (rows - 1) * kPanelRows);
+  AO_INLINE void load(const float* p, int64_t stride) {
+    rest.load(p, stride);
+    first = v_load(p + (rows - 1) * kPanelRows);
+    if (panels == 2) second = v_load(p + (rows - 1) * kPanelRows + stride);
   }
-  AO_INLINE void save(float* p) const {
-    rest.save(p);
-    v_store(p + (rows - 1) * kPanelRows, last);
+  AO_INLINE void save(float* p, int64_t stride) const {
+    rest.save(p, stride);
+    v_store(p + (rows - 1) * kPanelRows, first);
+    if (panels == 2) v_store(p + (rows - 1) * kPanelRows + stride, second);
   }
-  AO_INLINE void add(VF column, const float* x, int64_t stride) {
-    rest.add(column, x, stride);
-    last = v_fma(column, v_set1(x[(rows - 1) * stride]), last);
+  AO_INLINE void add(VF a, VF b, const uint32_t* x) {
+    rest.add(a, b, x);
+    const VF value = v_set1(float_of(x[rows - 1]));
+    first = v_fma(a, value, first);
+    if (panels == 2) second = v_fma(b, value, second);
+  }
+  AO_INLINE void add_pairs(VI a, VI b, const uint32_t* x) {
+    rest.add_pairs(a, b, x);
+    first = v_dot_pairs(first, a, x[rows - 1]);
+    if (panels == 2) second = v_dot_pairs(second, b, x[rows - 1]);
   }
 };
-template <>
-struct Sums<0> {
+template <int panels>
+struct Sums<0, panels> {
   AO_INLINE void clear() {}
-  AO_INLINE void load(const float*) {}
-  AO_INLINE void save(float*) const {}
-  AO_INLINE void add(VF, const float*, int64_t) {}
+  AO_INLINE void load(const float*, int64_t) {}
+  AO_INLINE void save(float*, int64_t) const {}
+  AO_INLINE void add(VF, VF, const uint32_t*) {}
+  AO_INLINE void add_pairs(VI, VI, const uint32_t*) {}
 };
 
 // What a decoder hands its columns to.
 template <int rows>
 struct Product {
-  Sums<rows> sums;
-  const float* x;
-  int64_t stride;
-  AO_INLINE void operator()(int64_t k, VF column) { sums.add(column, x + k, stride); }
+  Sums<rows, 1> sums;
+  const uint32_t* x;
+  AO_INLINE void operator()(int64_t k, VF column) { sums.add(column, column, x + k * rows); }
 };
 struct Copy {
   float* out; // of column 0
   AO_INLINE void operator()(int64_t k, VF column) { v_store(out + k * kPanelRows, column); }
 };
 
+template <int rows>
+void finish_rows(const Sums<rows, 1>& sums, int64_t panel, const Store& store) {
+  alignas(64) float memory[rows * kPanelRows];
+  sums.save(memory, 0);
+  for (int r = 0; r < rows; r++) store_row(memory + r * kPanelRows, r, panel, store);
+}
+
 template <int rows, class Decoder>
-void rows_kernel(const Packed* w, int64_t panel, const FloatRows& x, int64_t row, const Store& store) {
+void rows_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store& store) {
   Product<rows> product;
   product.sums.clear();
-  product.x = x.x + row * x.stride;
-  product.stride = x.stride;
+  product.x = x.units;
   Decoder::run(w, panel_at(w, panel), 0, w->k, product);
-  alignas(64) float sums[rows * kPanelRows];
-  product.sums.save(sums);
-  for (int r = 0; r < rows; r++) store_row(sums + r * kPanelRows, row + r, panel, store);
+  finish_rows<rows>(product.sums, panel, store);
 }
 
 template <int rows>
-void tile_kernel(const float* panel, int64_t count, const float* x, int64_t stride, float* out, bool first) {
-  Sums<rows> sums;
+void pairs_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store& store) {
+  const uint8_t *codes = panel_at(w, panel), *ahead = codes + fetch_distance(w);
+  Sums<rows, 1> sums;
+  sums.clear();
+  for (int64_t u = 0; u < x.count; u++) {
+    v_prefetch(ahead + u * 64);
+    const VI column = vi_load(codes + u * 64);
+    sums.add_pairs(column, column, x.units + u * rows);
+  }
+  finish_rows<rows>(sums, panel, store);
+}
+
+template <int rows, int panels, bool pairs>
+void tile_kernel(const uint8_t* a, const uint8_t* b, int64_t count, const uint32_t* x, float* out, int64_t stride,
+                 bool first) {
+  Sums<rows, panels> sums;
   if (first)
     sums.clear();
   else
-    sums.load(out);
-  for (int64_t k = 0; k < count; k++) sums.add(v_load(panel + k * kPanelRows), x + k, stride);
-  sums.save(out);
+    sums.load(out, stride);
+  const int64_t between = b - a;
+#pragma GCC unroll 4
+  for (int64_t u = 0; u < count; u++, a += 64, x += kTileHeight) {
+    const uint8_t* beside = panels == 2 ? a + between : a;
+    if (pairs)
+      sums.add_pairs(vi_load(a), vi_load(beside), x);
+    else
+      sums.add(v_load((const float*)a), v_load((const float*)beside), x);
+  }
+  sums.save(out, stride);
 }
 
-// These two run the tallest tile that `left` rows fill and return its height.
-template <int rows, class Decoder>
-int64_t run_rows(const Packed* w, int64_t panel, const FloatRows& x, int64_t row, int64_t left, const Store& store) {
-  if constexpr (rows > 1) {
-    if (left < rows) return run_rows<shorter_tile(rows), Decoder>(w, panel, x, row, left, store);
-  }
-  rows_kernel<rows, Decoder>(w, panel, x, row, store);
-  return rows;
+template <int rows, bool pairs>
+void run_tile(const void* const* panel, int64_t panels, int64_t count, const uint32_t* x, float* acc, int64_t stride,
+              bool first) {
+  const auto at = [&](int64_t p) { return (const uint8_t*)panel[p]; };
+  if (kFloatPanels == 2 && panels == 2)
+    return tile_kernel<rows, kFloatPanels, pairs>(at(0), at(1), count, x, acc, stride, first);
+  for (int64_t p = 0; p < panels; p++)
+    tile_kernel<rows, 1, pairs>(at(p), at(p), count, x, acc + p * stride, stride, first);
 }
 
 template <int rows>
-int64_t run_tile(const float* panel, int64_t k, const float* x, int64_t stride, int64_t left, float* acc, bool first) {
-  if constexpr (rows > 1) {
-    if (left < rows) return run_tile<shorter_tile(rows)>(panel, k, x, stride, left, acc, first);
-  }
-  tile_kernel<rows>(panel, k, x, stride, acc, first);
-  return rows;
+void run_rows(const Packed* w, int64_t panel, const Tiles& x, bool pairs, const Store& store) {
+  if (kPairs && pairs) return pairs_kernel<rows>(w, panel, x, store);
+  with_decoder(w, [&](auto decoder) { rows_kernel<rows, decltype(decoder)>(w, panel, x, store); });
 }
 
 } // namespace
+
+bool multiplies_pairs() { return kPairs; }
 
 void load_row(int32_t dtype, const void* x, int64_t n, float* out) {
   const int64_t size = dtype == AO_F32 ? 4 : 2;
@@ -107,10 +148,17 @@ void store_rows(const float* acc, int64_t row, int64_t rows, int64_t panel, cons
   for (int64_t r = 0; r < rows; r++) store_row(acc + r * kPanelRows, row + r, panel, store);
 }
 
-void float_rows(const Packed* w, int64_t panel, const FloatRows& x, int64_t row, int64_t rows, const Store& store) {
-  with_decoder(w, [&](auto decoder) {
-    for (int64_t r = 0; r < rows;) r += run_rows<kRowsPacked, decltype(decoder)>(w, panel, x, row + r, rows - r, store);
-  });
+void float_rows(const Packed* w, int64_t panel, const Tiles& x, bool pairs, int64_t rows, const Store& store) {
+  switch (rows) {
+  case 1:
+    return run_rows<1>(w, panel, x, pairs, store);
+  case 2:
+    return run_rows<2>(w, panel, x, pairs, store);
+  case 3:
+    return run_rows<3>(w, panel, x, pairs, store);
+  default:
+    return run_rows<4>(w, panel, x, pairs, store);
+  }
 }
 
 void decode_panel(const Packed* w, int64_t panel, int64_t k0, int64_t k1, float* out) {
@@ -120,9 +168,17 @@ void decode_panel(const Packed* w, int64_t panel, int64_t k0, int64_t k1, float*
   });
 }
 
-void float_tile(const float* panel, int64_t k, const float* x, int64_t stride, int64_t rows, float* acc, bool first) {
-  for (int64_t r = 0; r < rows;)
-    r += run_tile<kRowsFloat>(panel, k, x + r * stride, stride, rows - r, acc + r * kPanelRows, first);
+void float_tile(const void* const* panel, int64_t panels, bool pairs, int64_t u0, int64_t count, const Tiles& x,
+                int64_t row, int64_t rows, float* acc, int64_t stride, bool first) {
+  constexpr int kHalf = (kTileHeight + 1) / 2; // where the last tile is no more than half full
+  for (int64_t r = 0; r < rows; r += kTileHeight) {
+    const uint32_t* units = x.at(row + r) + u0 * kTileHeight;
+    const bool half = rows - r <= kHalf;
+    const auto run = half              ? kPairs && pairs ? run_tile<kHalf, kPairs> : run_tile<kHalf, false>
+                     : kPairs && pairs ? run_tile<kTileHeight, kPairs>
+                                       : run_tile<kTileHeight, false>;
+    run(panel, panels, count, units, acc + r * kPanelRows, stride, first);
+  }
 }
 
 } // namespace AO_ISA_NS

@@ -1,85 +1,376 @@
-// The integer modes, for a segment of k with one scale of x and one of the weight:
-//   dot = sum (q_w - z) q_x  exactly in int32;  acc = fma(dot, sx * sw, acc), and with a float zero point acc = fma(sx * sum q_x, z, acc)
-// over segments in order. The asymmetric mode ends with acc = fma(-sx zx, row sum of w, acc). One scale on each side is torchao's
-// int8 dynamic product and rounds as it does: acc = (dot * sx, rounded to x's dtype) * sw.
+// The integer modes. Segments of k have one scale of x and one of the weight; dot = sum (q_w - z) q_x of a segment is exact in int32.
+//   one segment     y = (dot * sx, rounded to x's dtype) * sw    torchao's int8 dynamic product; with zero points dot * (sx * sw)
+//   several, token  y = sx * (acc over segments: fma(dot, sw, acc))
+//   several, group  y = acc over groups: fma(part, sw, acc), part over the group's segments: fma(dot, sx, part)
+// A float zero point adds fma(total of x, z, acc) per group; the asymmetric mode ends with fma(-sx zx, row sum of w, y).
+#include <type_traits>
+
+#include "gemm/isa/dots.h"
 #include "gemm/isa/store.h"
 
 namespace ao {
 namespace AO_ISA_NS {
 namespace {
 
-// What one segment needs besides the codes; rows are neighbours.
+// [rows][16] float32 sums, in registers or in memory.
+template <int rows>
+struct RegisterSums {
+  RegisterSums<rows - 1> rest;
+  VF last;
+  AO_INLINE void clear() {
+    rest.clear();
+    last = v_zero();
+  }
+  AO_INLINE void load(const float* p) {
+    rest.load(p);
+    last = v_load(p + (rows - 1) * kPanelRows);
+  }
+  AO_INLINE void save(float* p) const {
+    rest.save(p);
+    v_store(p + (rows - 1) * kPanelRows, last);
+  }
+  template <int row>
+  AO_INLINE void add(VF a, VF b) {
+    if constexpr (row == rows - 1)
+      last = v_fma(a, b, last);
+    else
+      rest.template add<row>(a, b);
+  }
+  template <int row>
+  AO_INLINE VF get() const {
+    if constexpr (row == rows - 1)
+      return last;
+    else
+      return rest.template get<row>();
+  }
+};
+template <>
+struct RegisterSums<0> {
+  AO_INLINE void clear() {}
+  AO_INLINE void load(const float*) {}
+  AO_INLINE void save(float*) const {}
+};
+
+template <int rows>
+struct MemorySums {
+  alignas(64) float memory[rows * kPanelRows];
+  float* at;
+  AO_INLINE void clear() {
+    memset(memory, 0, sizeof memory);
+    at = in_memory(memory);
+  }
+  AO_INLINE void load(const float* p) {
+    memcpy(memory, p, sizeof memory);
+    at = in_memory(memory);
+  }
+  AO_INLINE void save(float* p) const { memcpy(p, at, sizeof memory); }
+  template <int row>
+  AO_INLINE void add(VF a, VF b) {
+    float* p = at + row * kPanelRows;
+    v_store(p, v_fma(a, b, v_load(p)));
+  }
+  template <int row>
+  AO_INLINE VF get() const {
+    return v_load(at + row * kPanelRows);
+  }
+};
+
+template <int rows>
+using Sums = std::conditional_t<kSumsInRegisters, RegisterSums<rows>, MemorySums<rows>>;
+
+// What joins a segment's dot products to the sums. Of x: its scales and sums, rows side by side.
 struct Segment {
   const float* s;
   const int32_t* sum;
   const int32_t* offset;
-  VF scale; // of the weight, 16 rows
-  VI zero;  // its zero point + kOffset, where it is an integer one
 };
 
-// Integer accumulators of `rows` rows of x, nested so that each stays in a register.
-template <class Code, int rows>
-struct Dots {
-  Dots<Code, rows - 1> rest;
-  typename Code::Acc last;
-  AO_INLINE void clear() {
-    rest.clear();
-    last = Code::zero();
-  }
-  AO_INLINE void add(const typename Code::W& w, const typename Code::X* x, int64_t stride) {
-    rest.add(w, x, stride);
-    Code::dot(last, w, x + (rows - 1) * stride);
-  }
-  // Moves the sums into [rows][16] int32.
-  AO_INLINE void flush(int32_t* part) {
-    rest.flush(part);
-    vi_store(part + (rows - 1) * kPanelRows, vi_add(vi_load(part + (rows - 1) * kPanelRows), Code::finish(last)));
-    last = Code::zero();
-  }
-  // sums [rows][16] = fma(dot, sx * sw, sums), dot with what was flushed to part.
-  template <bool parts, bool int_zero>
-  AO_INLINE void finish(float* sums, const int32_t* part, const Segment& g) const {
-    rest.template finish<parts, int_zero>(sums, part, g);
-    constexpr int r = rows - 1;
-    VI dot = Code::finish(last);
-    if (parts) dot = vi_add(dot, vi_load(part + r * kPanelRows));
+// Of one panel: 16 rows' scales and zero points, of the group at hand.
+struct Side {
+  const uint8_t *scale_at, *zero_at;
+  VF scale;
+  VI zero; // plus kOffset, where it is an integer one
+};
+
+// Row `row` of a panel's dots as float32, plus what was flushed to part.
+template <class Code, int panel, bool int_zero, bool parts, int row, int rows, int height, int panels>
+AO_INLINE VF dot_of(const Dots<Code, rows, height, panels>& dots, const int32_t* part, const Segment& g,
+                    const Side& w) {
+  if constexpr (row < rows - 1) {
+    return dot_of<Code, panel, int_zero, parts, row>(dots.rest, part, g, w);
+  } else {
+    VI dot = Code::finish(panel == 0 ? dots.first : dots.second);
+    if (parts) dot = vi_add(dot, vi_load(part + row * kPanelRows));
     if (int_zero)
-      dot = vi_sub(dot, vi_mul(g.zero, vi_set1(g.sum[r])));
-    else if (Code::kOffset != 0)
-      dot = vi_sub(dot, vi_set1(g.offset[r]));
-    float* at = sums + r * kPanelRows;
-    v_store(at, v_fma(v_cvt(dot), v_mul(g.scale, v_set1(g.s[r])), v_load(at)));
+      dot = vi_sub(dot, vi_mul(w.zero, vi_set1(g.sum[row])));
+    else if (Code::kOffset != 0 && !Code::kStarts)
+      dot = vi_add(dot, vi_set1(g.offset[row]));
+    return v_cvt(dot);
   }
+}
+
+template <class Code, int panel, bool token, bool open, bool int_zero, bool parts, int rows, int height, int panels,
+          int row = 0>
+AO_INLINE void join_rows(const Dots<Code, rows, height, panels>& dots, Sums<rows>& sums, const int32_t* part,
+                         const Segment& g, const Side& w) {
+  if constexpr (row < rows) {
+    const VF dot = dot_of<Code, panel, int_zero, parts, row>(dots, part, g, w);
+    if (token)
+      sums.template add<row>(dot, w.scale);
+    else if (open) // the group goes on: its own sum takes x's scale only
+      sums.template add<row>(dot, v_set1(g.s[row]));
+    else
+      sums.template add<row>(v_mul(dot, v_set1(g.s[row])), w.scale);
+    join_rows<Code, panel, token, open, int_zero, parts, rows, height, panels, row + 1>(dots, sums, part, g, w);
+  }
+}
+
+template <class Code, int panel, bool token, bool open, bool kParts, int rows, int height, int panels>
+AO_INLINE void join(const Dots<Code, rows, height, panels>& dots, Sums<rows>& sums, const int32_t* part, bool parts,
+                    bool int_zero, const Segment& g, const Side& w) {
+  if constexpr (kParts) {
+    if (parts && int_zero) return join_rows<Code, panel, token, open, true, true>(dots, sums, part, g, w);
+    if (parts) return join_rows<Code, panel, token, open, false, true>(dots, sums, part, g, w);
+  }
+  if (int_zero)
+    join_rows<Code, panel, token, open, true, false>(dots, sums, part, g, w);
+  else
+    join_rows<Code, panel, token, open, false, false>(dots, sums, part, g, w);
+}
+
+template <int rows, int row = 0>
+AO_INLINE void add_zero(Sums<rows>& sums, const float* total, VF zero) {
+  if constexpr (row < rows) {
+    sums.template add<row>(v_set1(total[row]), zero);
+    add_zero<rows, row + 1>(sums, total, zero);
+  }
+}
+
+// A group's own sums, and its zero point's share, into acc.
+template <int rows, int row = 0>
+AO_INLINE void close_group(const Sums<rows>& sums, VF scale, bool with_zero, VF zero, const float* total, float* acc) {
+  if constexpr (row < rows) {
+    float* at = acc + row * kPanelRows;
+    VF v = v_fma(sums.template get<row>(), scale, v_load(at));
+    if (with_zero) v = v_fma(v_set1(total[row]), zero, v);
+    v_store(at, v);
+    close_group<rows, row + 1>(sums, scale, with_zero, zero, total, acc);
+  }
+}
+
+// Where one tile's results wait, one or two panels `stride` floats apart.
+struct Place {
+  float *acc, *group;
+  int64_t stride;
+  bool first;
 };
+
+// Segments [i0, i1) of neighbouring panels. open: a group has several segments, its sum is kept apart in `group` and joins `acc` at its
+// end. whole: every segment has 32 columns.
+template <class Code, bool wide, int rows, int height, int panels, bool token, bool open, bool whole>
+void sums_kernel(const Packed* w, int64_t panel, const uint8_t* codes, int64_t next, int64_t i0, int64_t i1,
+                 const IntRows& x, int64_t row, const Place& to) {
+  constexpr int64_t kBytes = Codes<Code, wide>::kBytes8;
+  constexpr int kLines = kBytes * 4 / 64;
+  constexpr bool kParts = !whole && Code::kSpan < 65536, fetch = !wide && rows == height;
+  const int64_t segment = x.segment, per_group = (w->group + segment - 1) / segment, k8 = (w->k + 7) / 8 * 8;
+  const uint32_t* q = x.tiles.at(row) + i0 * segment / 4 * Code::kUnits * height;
+  const int32_t domain = w->zero_domain, scale_dtype = w->scale_dtype;
+  const int64_t scale_bytes = kPanelRows * (scale_dtype == AO_F32 ? 4 : 2);
+  const int64_t zero_bytes = kPanelRows * (domain == AO_ZERO_INT ? 1 : w->zero_dtype == AO_F32 ? 4 : 2);
+  const uint8_t* base = panel_at(w, panel) + i0 / per_group * scale_bytes + w->scale_at;
+  const uint8_t* zero = panel_at(w, panel) + i0 / per_group * zero_bytes + w->zero_at;
+  Side a = {base, zero, v_zero(), vi_zero()}, b = {base + w->panel_bytes, zero + w->panel_bytes, v_zero(), vi_zero()};
+  const float* total = x.total + i0 / per_group * x.rows + row;
+  Segment g = {x.s + (token ? 0 : i0 * x.rows) + row, x.sum + i0 * x.rows + row, x.offset + i0 * x.rows + row};
+  Ahead ahead(w, codes, k8 / 8 * kBytes, panels), beside(w, codes + next, k8 / 8 * kBytes, panels);
+  alignas(64) int32_t part_memory[kParts ? panels * rows * kPanelRows : 1];
+  int32_t* part = in_memory(part_memory);
+  Sums<rows> sums, sums2;
+  float* kept = open ? to.group : to.acc;
+  if (to.first) {
+    sums.clear();
+    if (panels == 2) sums2.clear();
+    if (open) memset(to.acc, 0, rows * kPanelRows * 4);
+    if (open && panels == 2) memset(to.acc + to.stride, 0, rows * kPanelRows * 4);
+  } else {
+    sums.load(kept);
+    if (panels == 2) sums2.load(kept + to.stride);
+  }
+  int64_t used = i0 % per_group;
+  for (int64_t i = i0; i < i1; i++) {
+    Dots<Code, rows, height, panels> dots;
+    dots.start(g.offset);
+    const auto take32 = [&]() AO_ALWAYS {
+      if (fetch) ahead.fetch<kLines>();
+      if (fetch && panels == 2) beside.fetch<kLines>();
+      add32<Code, wide>(dots, codes, next, q);
+      codes += 4 * kBytes, q += 8 * Code::kUnits * height;
+    };
+    bool parts = false;
+    if constexpr (whole) {
+      take32();
+    } else {
+      const int64_t left = k8 - i * segment;
+      int64_t count = left < segment ? left : segment;
+      if constexpr (kParts)
+        for (; count > Code::kSpan; parts = true, count -= 32) {
+          take32();
+          dots.flush(part, rows * kPanelRows, !parts);
+        }
+      for (; count >= 32; count -= 32) take32();
+      for (; count > 0; count -= 8, codes += kBytes, q += 2 * Code::kUnits * height)
+        add8<Code, wide>(dots, codes, next, q);
+    }
+    const auto finish = [&](Side& side) AO_ALWAYS {
+      if (!open) side.scale = v_load_as(scale_dtype, side.scale_at);
+      if (domain == AO_ZERO_INT) side.zero = vi_add(vi_from_i8(side.zero_at), vi_set1(Code::kOffset));
+    };
+    finish(a);
+    join<Code, 0, token, open, kParts>(dots, sums, part, parts, domain == AO_ZERO_INT, g, a);
+    if constexpr (panels == 2) {
+      finish(b);
+      join<Code, 1, token, open, kParts>(dots, sums2, part + rows * kPanelRows, parts, domain == AO_ZERO_INT, g, b);
+    }
+    if (!token) g.s += x.rows;
+    g.sum += x.rows;
+    g.offset += x.rows;
+    if (++used < per_group) continue;
+    used = 0;
+    if constexpr (open) {
+      const auto close = [&](const Side& side, Sums<rows>& part_sums, float* acc) AO_ALWAYS {
+        const bool zero = domain == AO_ZERO_FLOAT;
+        close_group<rows>(part_sums, v_load_as(scale_dtype, side.scale_at), zero,
+                          zero ? v_load_as(w->zero_dtype, side.zero_at) : v_zero(), total, acc);
+        part_sums.clear();
+      };
+      close(a, sums, to.acc);
+      if (panels == 2) close(b, sums2, to.acc + to.stride);
+    } else if (domain == AO_ZERO_FLOAT) {
+      add_zero<rows>(sums, total, v_load_as(w->zero_dtype, a.zero_at));
+      if constexpr (panels == 2) add_zero<rows>(sums2, total, v_load_as(w->zero_dtype, b.zero_at));
+    }
+    const auto advance = [&](Side& side) AO_ALWAYS {
+      if (fetch) v_prefetch(side.scale_at + panels * w->panel_bytes);
+      if (fetch && domain == AO_ZERO_FLOAT) v_prefetch(side.zero_at + panels * w->panel_bytes);
+      side.scale_at += scale_bytes;
+      side.zero_at += zero_bytes;
+    };
+    advance(a);
+    if (panels == 2) advance(b);
+    total += x.rows;
+  }
+  sums.save(kept);
+  if (panels == 2) sums2.save(kept + to.stride);
+}
+
+// Columns of one or two panels into exact sums.
+template <class Code, bool wide, int rows, int height, int panels>
+void dots_kernel(const Packed* w, const uint8_t* codes, int64_t next, int64_t columns, const uint32_t* q, int32_t* sums,
+                 int64_t stride, bool first) {
+  constexpr int64_t kBytes = Codes<Code, wide>::kBytes8;
+  constexpr int kLines = kBytes * 4 / 64;
+  constexpr bool fetch = !wide && rows == height;
+  int64_t count = (columns + 7) / 8 * 8;
+  Ahead ahead(w, codes, count / 8 * kBytes, panels), beside(w, codes + next, count / 8 * kBytes, panels);
+  Dots<Code, rows, height, panels> dots;
+  dots.clear();
+  for (; count >= 32; count -= 32, codes += 4 * kBytes, q += 8 * Code::kUnits * height) {
+    if (fetch) ahead.fetch<kLines>();
+    if (fetch && panels == 2) beside.fetch<kLines>();
+    add32<Code, wide>(dots, codes, next, q);
+    if (Code::kSpan < 65536) {
+      dots.flush(sums, stride, first);
+      first = false;
+    }
+  }
+  for (; count > 0; count -= 8, codes += kBytes, q += 2 * Code::kUnits * height) add8<Code, wide>(dots, codes, next, q);
+  dots.flush(sums, stride, first);
+}
+
+struct Work {
+  const Packed* w;
+  int64_t panel, panels;
+  const uint8_t* const* wide; // null: the packed codes
+  int64_t k0, k1;
+  const IntRows* x;
+  int64_t row, rows;
+  IntState state;
+  bool first;
+};
+
+template <class Code, bool wide, int rows, int height, int panels>
+void run_panels(const Work& a, int64_t row, int64_t p) {
+  constexpr int64_t kBytes = Codes<Code, wide>::kBytes8;
+  const IntRows& x = *a.x;
+  const auto codes = [&](int64_t at) { return wide ? a.wide[at] : panel_at(a.w, a.panel + at) + a.k0 / 8 * kBytes; };
+  const int64_t next = panels == 2 ? codes(p + 1) - codes(p) : 0, stride = a.state.stride;
+  const int64_t at = p * stride + (row - a.row) * kPanelRows;
+  if (x.segments == 1)
+    return dots_kernel<Code, wide, rows, height, panels>(a.w, codes(p), next, a.k1 - a.k0,
+                                                         x.tiles.at(row) + a.k0 / 4 * Code::kUnits * height,
+                                                         (int32_t*)a.state.sums + at, stride, a.first);
+  const int64_t i0 = a.k0 / x.segment, i1 = (a.k1 + x.segment - 1) / x.segment;
+  const Place to = {a.state.sums + at, a.state.group + at, stride, a.first};
+  const auto run = [&](auto whole) {
+    constexpr bool kWhole = decltype(whole)::value;
+    const auto kernel = x.token                  ? sums_kernel<Code, wide, rows, height, panels, true, false, kWhole>
+                        : a.w->group > x.segment ? sums_kernel<Code, wide, rows, height, panels, false, true, kWhole>
+                                                 : sums_kernel<Code, wide, rows, height, panels, false, false, kWhole>;
+    kernel(a.w, a.panel + p, codes(p), next, i0, i1, x, row, to);
+  };
+  if (x.segment == 32 && a.w->k % 32 == 0)
+    run(std::true_type());
+  else
+    run(std::false_type());
+}
+
+template <class Code, bool wide, int rows, int height>
+void run_tile(const Work& a, int64_t row) {
+  constexpr int kTogether = rows * 2 <= kPairRows ? 2 : 1;
+  int64_t p = 0;
+  if constexpr (kTogether == 2)
+    for (; p + 2 <= a.panels; p += 2) run_panels<Code, wide, rows, height, 2>(a, row, p);
+  for (; p < a.panels; p++) run_panels<Code, wide, rows, height, 1>(a, row, p);
+}
+
+// The GEMV skeleton has one tile of all rows and reads the packed codes.
 template <class Code>
-struct Dots<Code, 0> {
-  AO_INLINE void clear() {}
-  AO_INLINE void add(const typename Code::W&, const typename Code::X*, int64_t) {}
-  AO_INLINE void flush(int32_t*) {}
-  template <bool parts, bool int_zero>
-  AO_INLINE void finish(float*, const int32_t*, const Segment&) const {}
-};
-
-template <class Code, bool wide, int rows>
-AO_INLINE void add8(Dots<Code, rows>& dots, const uint8_t* w, const typename Code::X* x, int64_t stride) {
-  dots.add(wide ? Code::template load_wide<0>(w) : Code::template load<0>(w), x, stride);
-  dots.add(wide ? Code::template load_wide<1>(w) : Code::template load<1>(w), x + 4, stride);
+void run_few(const Work& a) {
+  switch (a.rows) {
+  case 1:
+    return run_tile<Code, false, 1, 1>(a, 0);
+  case 2:
+    return run_tile<Code, false, 2, 2>(a, 0);
+  case 3:
+    return run_tile<Code, false, 3, 3>(a, 0);
+  default:
+    return run_tile<Code, false, 4, 4>(a, 0);
+  }
 }
 
-template <class Code, bool wide, int rows>
-AO_INLINE void add32(Dots<Code, rows>& dots, const uint8_t* w, const typename Code::X* x, int64_t stride) {
-  constexpr int64_t kBytes = wide ? Code::kWide8 : Code::kPacked8;
-  add8<Code, wide>(dots, w, x, stride);
-  add8<Code, wide>(dots, w + kBytes, x + 8, stride);
-  add8<Code, wide>(dots, w + 2 * kBytes, x + 16, stride);
-  add8<Code, wide>(dots, w + 3 * kBytes, x + 24, stride);
+// Whole tiles: rows beyond the last are computed and not stored. Sums keep as many registers again.
+template <class Code>
+void run_block(const Work& a) {
+  const int64_t end = a.row + a.rows;
+  for (int64_t row = a.row; row < end;) {
+    if (kTileHeight > kSumsHeight && (a.x->segments > 1 || end - row <= kSumsHeight)) {
+      run_tile<Code, kWidens, kSumsHeight, kTileHeight>(a, row);
+      row += kSumsHeight;
+    } else {
+      run_tile<Code, kWidens, kTileHeight, kTileHeight>(a, row);
+      row += kTileHeight;
+    }
+  }
 }
 
-// The compiler may not follow p back to a local array, which it would try to hold in registers that the tile needs.
-template <class T>
-AO_INLINE T* in_memory(T* p) {
-  asm("" : "+r"(p) : : "memory");
-  return p;
+template <class Code>
+void widen(const uint8_t* packed, int64_t columns, uint8_t* wide) {
+  constexpr int64_t kQuad = Code::kWide8 / 2;
+  for (int64_t i = 0; i < columns; i += 8, packed += Code::kPacked8, wide += Code::kWide8) {
+    Code::store_wide(wide, Code::template load<0>(packed));
+    Code::store_wide(wide + kQuad, Code::template load<1>(packed));
+  }
 }
 
 AO_INLINE VF round_to_dtype(int32_t dtype, VF v) {
@@ -95,136 +386,73 @@ AO_INLINE VF round_to_dtype(int32_t dtype, VF v) {
   return v;
 }
 
-template <class Code, bool wide, int rows>
-void kernel(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows& x, int64_t row, const Store& store) {
-  const uint8_t* base = panel_at(w, panel);
-  if (!wide) codes = base;
-  constexpr int64_t kBytes = wide ? Code::kWide8 : Code::kPacked8;
-  const typename Code::X* q = (const typename Code::X*)x.q + row * x.stride;
-  const int64_t segments = x.segments, segment = x.segment, per_group = (w->group + segment - 1) / segment;
-  const int64_t k8 = (w->k + 7) / 8 * 8, stride = x.stride;
-  const uint8_t* scale = base + w->scale_at;
-  const uint8_t* zero = base + w->zero_at;
-  const int32_t domain = w->zero_domain, scale_dtype = w->scale_dtype;
-  const int64_t scale_bytes = kPanelRows * (scale_dtype == AO_F32 ? 4 : 2);
-  const int64_t zero_bytes = kPanelRows * (domain == AO_ZERO_INT ? 1 : w->zero_dtype == AO_F32 ? 4 : 2);
-  const int64_t lines = wide ? 0 : (w->panel_bytes * 32 / k8 + 63) / 64; // to fetch per 32 columns
-  const uint8_t* ahead = base + fetch_distance(w);
-  Segment g;
-  g.s = x.s + row;
-  g.sum = x.sum + row;
-  g.offset = x.offset + row;
-  const float* total = x.total + row;
-  alignas(64) float sum_memory[rows * kPanelRows] = {};
-  alignas(64) int32_t part_memory[rows * kPanelRows];
-  float* sums = in_memory(sum_memory);
-  int32_t* part = in_memory(part_memory);
-  int64_t used = 0; // segments of the current group
-  for (int64_t i = 0; i < segments; i++) {
-    const int64_t left = k8 - i * segment;
-    int64_t count = left < segment || segments == 1 ? left : segment;
-    const bool parts = count > Code::kSpan;
-    Dots<Code, rows> dots;
-    dots.clear();
-    if (parts) memset(part, 0, rows * kPanelRows * 4);
-    for (; count > Code::kSpan; count -= Code::kSpan, codes += Code::kSpan / 8 * kBytes, q += Code::kSpan) {
-      for (int64_t line = 0; line < lines; line++, ahead += 64) v_prefetch(ahead);
-      add32<Code, wide>(dots, codes, q, stride);
-      dots.flush(part);
-    }
-    for (; count >= 32; count -= 32, codes += 4 * kBytes, q += 32) {
-      for (int64_t line = 0; line < lines; line++, ahead += 64) v_prefetch(ahead);
-      add32<Code, wide>(dots, codes, q, stride);
-    }
-    for (; count > 0; count -= 8, codes += kBytes, q += 8) add8<Code, wide>(dots, codes, q, stride);
-    g.scale = x.between < 0 ? v_load_as(scale_dtype, scale) : v_set1(1.0f);
-    if (domain == AO_ZERO_INT) {
-      g.zero = vi_add(vi_from_i8(zero), vi_set1(Code::kOffset));
-      if (parts)
-        dots.template finish<true, true>(sums, part, g);
-      else
-        dots.template finish<false, true>(sums, part, g);
-    } else {
-      if (parts)
-        dots.template finish<true, false>(sums, part, g);
-      else
-        dots.template finish<false, false>(sums, part, g);
-    }
-    if (domain == AO_ZERO_FLOAT) {
-      const VF z = v_load_as(w->zero_dtype, zero);
-#pragma GCC unroll 16
-      for (int r = 0; r < rows; r++)
-        v_store(sums + r * kPanelRows, v_fma(v_set1(total[r]), z, v_load(sums + r * kPanelRows)));
-    }
-    g.s += x.rows;
-    g.sum += x.rows;
-    g.offset += x.rows;
-    total += x.rows;
-    if (++used == per_group) {
-      used = 0;
-      scale += scale_bytes;
-      zero += zero_bytes;
-    }
+// Row `row` of the only segment's dot products.
+VF finish_dot(const Packed* w, const uint8_t* base, const IntRows& x, int64_t row, const int32_t* sums) {
+  const VF sx = v_set1(x.s[row]), sw = v_load_as(w->scale_dtype, base + w->scale_at);
+  VI dot = vi_load(sums);
+  if (w->zero_domain == AO_ZERO_INT) {
+    const VI zero = vi_add(vi_from_i8(base + w->zero_at), vi_set1(w->code == AO_INT4 ? Int4::kOffset : Int8::kOffset));
+    dot = vi_sub(dot, vi_mul(zero, vi_set1(x.sum[row])));
+  } else {
+    dot = vi_add(dot, vi_set1(x.offset[row]));
   }
-  for (int r = 0; r < rows; r++) {
-    float* at = sums + r * kPanelRows;
-    if (x.between >= 0)
-      v_store(at, v_mul(round_to_dtype(x.between, v_load(at)), v_load_as(scale_dtype, base + w->scale_at)));
-    if (x.shift) v_store(at, v_fma(v_set1(-x.shift[row + r]), v_load((const float*)(base + w->sum_at)), v_load(at)));
-    store_row(at, row + r, panel, store);
-  }
-}
-
-// Runs the tallest tile that `left` rows fill and returns its height.
-template <class Code, bool wide, int rows>
-int64_t run_tile(const Packed* w, int64_t panel, const uint8_t* codes, const IntRows& x, int64_t row, int64_t left,
-                 const Store& store) {
-  if constexpr (rows > 1) {
-    if (left < rows) return run_tile<Code, wide, shorter_tile(rows)>(w, panel, codes, x, row, left, store);
-  }
-  kernel<Code, wide, rows>(w, panel, codes, x, row, store);
-  return rows;
-}
-
-template <class Code>
-void widen(const uint8_t* packed, int64_t k, uint8_t* wide) {
-  constexpr int64_t kQuad = Code::kWide8 / 2;
-  for (int64_t i = 0; i < k; i += 8, packed += Code::kPacked8, wide += Code::kWide8) {
-    Code::store_wide(wide, Code::template load<0>(packed));
-    Code::store_wide(wide + kQuad, Code::template load<1>(packed));
-  }
+  if (x.between >= 0) return v_mul(round_to_dtype(x.between, v_mul(v_cvt(dot), sx)), sw);
+  const VF y = v_mul(v_cvt(dot), v_mul(sx, sw));
+  if (w->zero_domain != AO_ZERO_FLOAT) return y;
+  const VF total = v_set1(x.total[row]);
+  return v_fma(x.token ? v_mul(total, sx) : total, v_load_as(w->zero_dtype, base + w->zero_at), y);
 }
 
 } // namespace
 
-void int_rows(const Packed* w, int64_t panel, const IntRows& x, int64_t row, int64_t rows, const Store& store) {
-  for (int64_t r = 0; r < rows;) {
-    if (w->code == AO_INT4)
-      r += run_tile<Int4, false, kRowsPacked>(w, panel, nullptr, x, row + r, rows - r, store);
-    else
-      r += run_tile<Int8, false, kRowsPacked>(w, panel, nullptr, x, row + r, rows - r, store);
-  }
+int64_t tile_height() { return kTileHeight; }
+int64_t units_per_quad(int32_t code) { return code == AO_INT4 ? Int4::kUnits : Int8::kUnits; }
+
+int64_t wide_bytes(int32_t code, int64_t k) {
+  return kWidens ? (k + 7) / 8 * (code == AO_INT4 ? Int4::kWide8 : Int8::kWide8) : 0;
 }
 
-void int_tile(const Packed* w, int64_t panel, const uint8_t* wide, const IntRows& x, int64_t row, int64_t rows,
-              const Store& store) {
-  for (int64_t r = 0; r < rows;) {
-    if (w->code == AO_INT4)
-      r += run_tile<Int4, true, kRowsWide>(w, panel, wide, x, row + r, rows - r, store);
-    else
-      r += run_tile<Int8, true, kRowsWide>(w, panel, wide, x, row + r, rows - r, store);
-  }
-}
-
-int64_t int_wide_bytes(int32_t code, int64_t k) {
-  return (k + 7) / 8 * (code == AO_INT4 ? Int4::kWide8 : Int8::kWide8);
-}
-
-void widen_panel(const Packed* w, int64_t panel, uint8_t* wide) {
+void widen_panel(const Packed* w, int64_t panel, int64_t k0, int64_t k1, uint8_t* wide) {
   if (w->code == AO_INT4)
-    widen<Int4>(panel_at(w, panel), w->k, wide);
+    widen<Int4>(panel_at(w, panel) + k0 / 8 * Int4::kPacked8, k1 - k0, wide);
   else
-    widen<Int8>(panel_at(w, panel), w->k, wide);
+    widen<Int8>(panel_at(w, panel) + k0 / 8 * Int8::kPacked8, k1 - k0, wide);
+}
+
+void int_tile(const Packed* w, int64_t panel, int64_t panels, const uint8_t* const* wide, int64_t k0, int64_t k1,
+              const IntRows& x, int64_t row, int64_t rows, const IntState& state, bool first) {
+  const Work work = {w, panel, panels, wide, k0, k1, &x, row, rows, state, first};
+  if (w->code == AO_INT4)
+    run_block<Int4>(work);
+  else
+    run_block<Int8>(work);
+}
+
+void int_finish(const Packed* w, int64_t panel, int64_t panels, const IntRows& x, int64_t row, int64_t rows,
+                const IntState& state, const Store& store) {
+  for (int64_t p = 0; p < panels; p++) {
+    const uint8_t* base = panel_at(w, panel + p);
+    for (int64_t r = row; r < row + rows; r++) {
+      float* at = state.sums + p * state.stride + (r - row) * kPanelRows;
+      if (x.segments == 1)
+        v_store(at, finish_dot(w, base, x, r, (const int32_t*)at));
+      else if (x.token)
+        v_store(at, v_mul(v_load(at), v_set1(x.s[r])));
+      if (x.shift) v_store(at, v_fma(v_set1(-x.shift[r]), v_load((const float*)(base + w->sum_at)), v_load(at)));
+      store_row(at, r, panel + p, store);
+    }
+  }
+}
+
+void int_rows(const Packed* w, int64_t panel, int64_t panels, const IntRows& x, int64_t rows, const Store& store) {
+  alignas(64) float sums[2 * kFewRows * kPanelRows], group[2 * kFewRows * kPanelRows];
+  const IntState state = {sums, group, kFewRows * kPanelRows};
+  const Work work = {w, panel, panels, nullptr, 0, w->k, &x, 0, rows, state, true};
+  if (w->code == AO_INT4)
+    run_few<Int4>(work);
+  else
+    run_few<Int8>(work);
+  int_finish(w, panel, panels, x, 0, rows, state, store);
 }
 
 } // namespace AO_ISA_NS

@@ -1,5 +1,5 @@
-// One row of x to int8 codes as gemm/activation.h defines them, in the form the integer kernels of this ISA read, padded with 0 to a
-// multiple of 8.
+// One row of x to int8 codes as gemm/activation.h defines them, in the units the integer kernels of this ISA read, padded with 0 to
+// a multiple of 8 columns.
 #include "gemm/activation.h"
 
 #include "gemm/isa/vec.h"
@@ -10,12 +10,12 @@ namespace AO_ISA_NS {
 namespace {
 
 template <class Code>
-void lay_out(const int8_t* codes, int64_t k8, void* out) {
-  if (sizeof(typename Code::X) == 1) {
-    memcpy(out, codes, k8);
+void lay_out(const int8_t* codes, int64_t k8, uint32_t* units) {
+  if (Code::kUnits == 1) {
+    memcpy(units, codes, k8);
     return;
   }
-  int16_t* pairs = (int16_t*)out;
+  int16_t* pairs = (int16_t*)units;
   for (int64_t i = 0; i < k8; i += 4) {
     pairs[i] = codes[i];
     pairs[i + 1] = codes[i + 2];
@@ -26,36 +26,37 @@ void lay_out(const int8_t* codes, int64_t k8, void* out) {
 
 } // namespace
 
-int64_t int_code_bytes(int32_t code) { return code == AO_INT4 ? sizeof(Int4::X) : sizeof(Int8::X); }
-
 // `codes` is scratch of k rounded up to 8 bytes.
 void quantize_row(const Packed* w, int32_t dtype, float eps, const float* x, const IntRows& out, int64_t row,
-                  int8_t* codes) {
+                  int8_t* codes, uint32_t* units) {
   const int64_t k = w->k, k8 = (k + 7) / 8 * 8, segments = out.segments, segment = out.segment;
-  const int32_t offset = w->code == AO_INT4 ? Int4::kOffset : Int8::kOffset;
+  const int64_t per_group = (w->group + segment - 1) / segment;
+  // with an integer zero point the offset is part of it
+  const int32_t offset = w->zero_domain == AO_ZERO_INT ? 0 : w->code == AO_INT4 ? Int4::kOffset : Int8::kOffset;
   memset(codes + k, 0, k8 - k);
-  const bool grouped = w->activation == AO_ACT_INT8_GROUP;
-  float s = 0;
-  if (!grouped) {
+  float s = 1;
+  if (out.token) {
     int32_t zero;
-    s = quantize_token(dtype, w->activation == AO_ACT_INT8_TOKEN_ASYM, eps, x, k, codes, &zero);
-    if (out.shift) out.shift[row] = s * (float)zero;
+    out.s[row] = quantize_token(dtype, w->activation == AO_ACT_INT8_TOKEN_ASYM, eps, x, k, codes, &zero);
+    if (out.shift) out.shift[row] = out.s[row] * (float)zero;
   }
+  float total = 0;
   for (int64_t i = 0; i < segments; i++) {
     const int64_t begin = i * segment, count = k - begin < segment ? k - begin : segment, at = i * out.rows + row;
-    if (grouped) s = quantize_group(x + begin, count, codes + begin);
+    if (!out.token) out.s[at] = s = quantize_group(x + begin, count, codes + begin);
     int32_t sum = 0;
     for (int64_t j = 0; j < count; j++) sum += codes[begin + j];
-    out.s[at] = s;
     out.sum[at] = sum;
-    out.offset[at] = sum * offset;
-    out.total[at] = s * (float)sum;
+    out.offset[at] = -sum * offset;
+    total += s * (float)sum;
+    if ((i + 1) % per_group) continue;
+    out.total[i / per_group * out.rows + row] = total;
+    total = 0;
   }
-  char* to = (char*)out.q;
   if (w->code == AO_INT4)
-    lay_out<Int4>(codes, k8, to + row * out.stride * sizeof(Int4::X));
+    lay_out<Int4>(codes, k8, units);
   else
-    lay_out<Int8>(codes, k8, to + row * out.stride * sizeof(Int8::X));
+    lay_out<Int8>(codes, k8, units);
 }
 
 } // namespace AO_ISA_NS

@@ -11,6 +11,7 @@
 #include "base/dtype.h"
 
 #define AO_INLINE inline __attribute__((always_inline))
+#define AO_ALWAYS __attribute__((always_inline)) // of a lambda
 
 #if AO_ISA_LEVEL == 2
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized" // GCC 12's own avx512 headers

@@ -81,76 +81,73 @@ inline VI vi_from_i8(const void* p) {
 
 AO_INLINE void v_prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
 
-inline __m256i bytes4(const void* p) {
-  int32_t x;
-  memcpy(&x, p, 4);
-  return _mm256_set1_epi32(x);
-}
-
 // Keeps the compiler from reordering a chain of integer sums into a tree that does not fit the registers.
 AO_INLINE void in_order(__m256i& a, __m256i& b) { asm("" : "+x"(a), "+x"(b)); }
 
 // The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.
-//   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  X  the form of x
+//   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  kUnits  32-bit units of four codes of x
+//   kStarts  the accumulator may start from minus what the offset adds
 
 // q + 8 in 0..15 times int8: a pair is at most 3840, so eight quads fit the int16 sums of maddubs.
 struct Int4 {
-  typedef int8_t X;
   struct W {
     __m256i a, b;
   };
   struct Acc {
     __m256i a, b;
   };
-  static constexpr int kOffset = 8, kSpan = 32;
+  static constexpr int kOffset = 8, kSpan = 32, kUnits = 1;
+  static constexpr bool kStarts = false;
   static constexpr int64_t kPacked8 = 64, kWide8 = 128; // bytes of 8 columns, packed and widened
   template <int quad>
-  static W load(const uint8_t* p) {
+  static AO_INLINE W load(const uint8_t* p) {
     const __m256i mask = _mm256_set1_epi8(15);
     const VI v = vi_load(p);
     if (quad == 0) return {_mm256_and_si256(v.a, mask), _mm256_and_si256(v.b, mask)};
     return {_mm256_and_si256(_mm256_srli_epi16(v.a, 4), mask), _mm256_and_si256(_mm256_srli_epi16(v.b, 4), mask)};
   }
   template <int quad>
-  static W load_wide(const uint8_t* p) {
+  static AO_INLINE W load_wide(const uint8_t* p) {
     return {load256(p + 64 * quad), load256(p + 64 * quad + 32)};
   }
   static void store_wide(uint8_t* p, W w) {
     _mm256_storeu_si256((__m256i*)p, w.a);
     _mm256_storeu_si256((__m256i*)(p + 32), w.b);
   }
-  static Acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  static AO_INLINE void dot(Acc& acc, const W& w, const X* x) {
-    const __m256i b = bytes4(x);
+  static AO_INLINE Acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  static AO_INLINE Acc start(int32_t) { return zero(); }
+  template <int height>
+  static AO_INLINE void dot(Acc& acc, const W& w, const uint32_t* x) {
+    const __m256i b = _mm256_set1_epi32((int32_t)*x);
     acc.a = _mm256_add_epi16(acc.a, _mm256_maddubs_epi16(w.a, b));
     acc.b = _mm256_add_epi16(acc.b, _mm256_maddubs_epi16(w.b, b));
     in_order(acc.a, acc.b);
   }
-  static VI finish(const Acc& acc) {
+  static AO_INLINE VI finish(const Acc& acc) {
     const __m256i one = _mm256_set1_epi16(1);
     return {_mm256_madd_epi16(acc.a, one), _mm256_madd_epi16(acc.b, one)};
   }
 };
 
-// int8 times int8 through int16: w as even and odd bytes of each lane, x as the pairs (x0, x2), (x1, x3).
+// int8 times int8 through int16: w as even and odd bytes of each lane, x as two units, the pairs (x0, x2) and (x1, x3).
 struct Int8 {
-  typedef int16_t X;
   struct W {
     __m256i even_a, even_b, odd_a, odd_b;
   };
   struct Acc {
     __m256i a, b;
   };
-  static constexpr int kOffset = 0, kSpan = 1 << 30;
+  static constexpr int kOffset = 0, kSpan = 1 << 30, kUnits = 2;
+  static constexpr bool kStarts = false;
   static constexpr int64_t kPacked8 = 128, kWide8 = 256;
   template <int quad>
-  static W load(const uint8_t* p) {
+  static AO_INLINE W load(const uint8_t* p) {
     const VI v = vi_load(p + 64 * quad);
     return {_mm256_srai_epi16(_mm256_slli_epi16(v.a, 8), 8), _mm256_srai_epi16(_mm256_slli_epi16(v.b, 8), 8),
             _mm256_srai_epi16(v.a, 8), _mm256_srai_epi16(v.b, 8)};
   }
   template <int quad>
-  static W load_wide(const uint8_t* p) {
+  static AO_INLINE W load_wide(const uint8_t* p) {
     p += 128 * quad;
     return {load256(p), load256(p + 32), load256(p + 64), load256(p + 96)};
   }
@@ -160,9 +157,11 @@ struct Int8 {
     _mm256_storeu_si256((__m256i*)(p + 64), w.odd_a);
     _mm256_storeu_si256((__m256i*)(p + 96), w.odd_b);
   }
-  static Acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  static AO_INLINE void dot(Acc& acc, const W& w, const X* x) {
-    const __m256i even = bytes4(x), odd = bytes4(x + 2);
+  static AO_INLINE Acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  static AO_INLINE Acc start(int32_t) { return zero(); }
+  template <int height>
+  static AO_INLINE void dot(Acc& acc, const W& w, const uint32_t* x) {
+    const __m256i even = _mm256_set1_epi32((int32_t)x[0]), odd = _mm256_set1_epi32((int32_t)x[height]);
     acc.a = _mm256_add_epi32(acc.a, _mm256_madd_epi16(w.even_a, even));
     acc.b = _mm256_add_epi32(acc.b, _mm256_madd_epi16(w.even_b, even));
     in_order(acc.a, acc.b);
@@ -170,10 +169,16 @@ struct Int8 {
     acc.b = _mm256_add_epi32(acc.b, _mm256_madd_epi16(w.odd_b, odd));
     in_order(acc.a, acc.b);
   }
-  static VI finish(const Acc& acc) { return {acc.a, acc.b}; }
+  static AO_INLINE VI finish(const Acc& acc) { return {acc.a, acc.b}; }
 };
 
-constexpr int kRowsPacked = 4, kRowsWide = 6, kRowsFloat = 6; // rows of x per tile
+inline constexpr bool kPairs = false;
+AO_INLINE VF v_dot_pairs(VF acc, VI, uint32_t) { return acc; }
+
+constexpr int kFloatPanels = 1; // of a tile of float products
+constexpr int kTileHeight = 6, kSumsHeight = 6,
+              kPairRows = 4;                             // rows of x per tile, with sums; rows of two panels together
+constexpr bool kWidens = true, kSumsInRegisters = false; // codes become operands once per block of rows; 16 registers
 
 } // namespace
 } // namespace AO_ISA_NS

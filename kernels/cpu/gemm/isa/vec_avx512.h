@@ -51,43 +51,53 @@ inline VI vi_from_i8(const void* p) { return _mm512_cvtepi8_epi32(_mm_loadu_si12
 AO_INLINE void v_prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
 
 // The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.
-//   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  X  the form of x
+//   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  kUnits  32-bit units of four codes of x
+//   kStarts  the accumulator may start from minus what the offset adds
 // vpdpbusd multiplies unsigned by signed bytes into int32 without saturation.
 struct Int4 {
-  typedef int8_t X;
   typedef VI W;
   typedef VI Acc;
-  static constexpr int kOffset = 8, kSpan = 1 << 30;
+  static constexpr int kOffset = 8, kSpan = 1 << 30, kUnits = 1;
+  static constexpr bool kStarts = true;
   static constexpr int64_t kPacked8 = 64, kWide8 = 128; // bytes of 8 columns, packed and widened
   template <int quad>
-  static W load(const uint8_t* p) {
+  static AO_INLINE W load(const uint8_t* p) {
     const VI v = vi_load(p), mask = _mm512_set1_epi8(15);
     return quad == 0 ? _mm512_and_si512(v, mask) : _mm512_and_si512(_mm512_srli_epi16(v, 4), mask);
   }
   template <int quad>
-  static W load_wide(const uint8_t* p) {
+  static AO_INLINE W load_wide(const uint8_t* p) {
     return vi_load(p + 64 * quad);
   }
   static void store_wide(uint8_t* p, W w) { vi_store(p, w); }
-  static Acc zero() { return vi_zero(); }
-  static void dot(Acc& acc, const W& w, const X* x) {
-    int32_t four;
-    memcpy(&four, x, 4);
-    acc = _mm512_dpbusd_epi32(acc, w, _mm512_set1_epi32(four));
+  static AO_INLINE Acc zero() { return vi_zero(); }
+  static AO_INLINE Acc start(int32_t offset) { return vi_set1(offset); }
+  template <int height>
+  static AO_INLINE void dot(Acc& acc, const W& w, const uint32_t* x) {
+    acc = _mm512_dpbusd_epi32(acc, w, _mm512_set1_epi32((int32_t)*x));
   }
-  static VI finish(const Acc& acc) { return acc; }
+  static AO_INLINE VI finish(const Acc& acc) { return acc; }
 };
 
 struct Int8 : Int4 {
   static constexpr int kOffset = 128;
   static constexpr int64_t kPacked8 = 128, kWide8 = 128;
   template <int quad>
-  static W load(const uint8_t* p) {
+  static AO_INLINE W load(const uint8_t* p) {
     return _mm512_xor_si512(vi_load(p + 64 * quad), _mm512_set1_epi8((char)0x80));
   }
 };
 
-constexpr int kRowsPacked = 4, kRowsWide = 12, kRowsFloat = 12; // rows of x per tile
+// acc[lane] += the dot product of a lane's two bfloat16 and the pair x, as vdpbf16ps rounds it.
+inline constexpr bool kPairs = true;
+AO_INLINE VF v_dot_pairs(VF acc, VI w, uint32_t x) {
+  return _mm512_dpbf16_ps(acc, (__m512bh)w, (__m512bh)_mm512_set1_epi32((int32_t)x));
+}
+
+constexpr int kFloatPanels = 2; // of a tile of float products
+constexpr int kTileHeight = 12, kSumsHeight = 6,
+              kPairRows = 24;                            // rows of x per tile, with sums; rows of two panels together
+constexpr bool kWidens = false, kSumsInRegisters = true; // codes are cheap to turn into operands; 32 registers
 
 } // namespace
 } // namespace AO_ISA_NS

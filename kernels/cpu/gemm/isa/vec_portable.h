@@ -90,12 +90,13 @@ inline VI dot_bytes(VI acc, VI w, const int8_t* x) {
 }
 
 // The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.
-//   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  X  the form of x
+//   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  kUnits  32-bit units of four codes of x
+//   kStarts  the accumulator may start from minus what the offset adds
 struct Int4 {
-  typedef int8_t X;
   typedef VI W;
   typedef VI Acc;
-  static constexpr int kOffset = 8, kSpan = 1 << 30;
+  static constexpr int kOffset = 8, kSpan = 1 << 30, kUnits = 1;
+  static constexpr bool kStarts = true;
   static constexpr int64_t kPacked8 = 64, kWide8 = 128; // bytes of 8 columns, packed and widened
   template <int quad>
   static W load(const uint8_t* p) {
@@ -107,7 +108,11 @@ struct Int4 {
   }
   static void store_wide(uint8_t* p, W w) { vi_store(p, w); }
   static Acc zero() { return vi_zero(); }
-  static void dot(Acc& acc, const W& w, const X* x) { acc = dot_bytes(acc, w, x); }
+  static Acc start(int32_t offset) { return vi_set1(offset); }
+  template <int height>
+  static void dot(Acc& acc, const W& w, const uint32_t* x) {
+    acc = dot_bytes(acc, w, (const int8_t*)x);
+  }
   static VI finish(const Acc& acc) { return acc; }
 };
 
@@ -120,7 +125,13 @@ struct Int8 : Int4 {
   }
 };
 
-constexpr int kRowsPacked = 2, kRowsWide = 2, kRowsFloat = 2; // rows of x per tile
+inline constexpr bool kPairs = false;
+AO_INLINE VF v_dot_pairs(VF acc, VI, uint32_t) { return acc; }
+
+constexpr int kFloatPanels = 1; // of a tile of float products
+constexpr int kTileHeight = 2, kSumsHeight = 2,
+              kPairRows = 2; // rows of x per tile, with sums; rows of two panels together
+constexpr bool kWidens = true, kSumsInRegisters = true;
 
 } // namespace
 } // namespace AO_ISA_NS

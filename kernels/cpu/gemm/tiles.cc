@@ -1,0 +1,62 @@
+// x in tiles: float32, bfloat16 pairs, or int8 codes.
+#include <string.h>
+
+#include "gemm/tiles.h"
+
+namespace ao {
+
+int64_t rows_per_tile(ao_ctx* ctx, int64_t m) { return m <= kFewRows ? m : AO_ISA_PICK(ctx, tile_height)(); }
+
+bool meet_in_pairs(ao_ctx* ctx, int32_t x_dtype, int64_t code) {
+  return x_dtype == AO_BF16 && code == AO_BF16 && AO_ISA_PICK(ctx, multiplies_pairs)();
+}
+
+bool float_tiles(ao_ctx* ctx, int32_t dtype, bool pairs, const void* x, int64_t m, int64_t k, int64_t stride,
+                 int64_t height, Tiles* tiles) {
+  if (dtype == AO_F32 && height == 1) {
+    *tiles = {(const uint32_t*)x, k, 1};
+    return true;
+  }
+  const int64_t size = dtype == AO_F32 ? 4 : 2;
+  const auto load = AO_ISA_PICK(ctx, load_row);
+  return make_tiles(ctx, m, pairs ? (k + 1) / 2 : k, k, height, 1, tiles,
+                    [&](int64_t, int64_t row, uint32_t* units, int) {
+                      const char* from = (const char*)x + row * stride * size;
+                      if (!pairs) return load(dtype, from, k, (float*)units);
+                      units[(k - 1) / 2] = 0;
+                      memcpy(units, from, k * 2);
+                    });
+}
+
+bool int_tiles(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int64_t stride, int64_t m, float eps,
+               IntRows* rows) {
+  const int64_t k = w->k, k8 = round_up_to(k, 8);
+  rows->segment = segment_of(w);
+  rows->segments = groups_of(w) * ((w->group + rows->segment - 1) / rows->segment);
+  const int64_t height = rows_per_tile(ctx, m),
+                whole = round_up_to(m, height); // rows beyond m are computed and not stored
+  rows->rows = whole;
+  rows->token = w->activation != AO_ACT_INT8_GROUP;
+  const bool one_scale = rows->segments == 1 && w->zero_domain == AO_ZERO_NONE;
+  rows->between = one_scale && w->activation == AO_ACT_INT8_TOKEN ? dtype : -1;
+  rows->s = scratch<float>(ctx, whole * (rows->token ? 1 : rows->segments));
+  rows->sum = scratch<int32_t>(ctx, whole * rows->segments);
+  rows->offset = scratch<int32_t>(ctx, whole * rows->segments);
+  rows->total = scratch<float>(ctx, whole * groups_of(w));
+  rows->shift = scratch<float>(ctx, whole);
+  const int64_t each = round_up_to(k8 * 5, 64); // float32 row and codes
+  char* memory = scratch<char>(ctx, each * ao_ctx_threads(ctx));
+  if (!rows->s || !rows->sum || !rows->offset || !rows->total || !rows->shift || !memory) return false;
+  if (w->activation != AO_ACT_INT8_TOKEN_ASYM) rows->shift = nullptr;
+  const auto load = AO_ISA_PICK(ctx, load_row);
+  const auto quantize = AO_ISA_PICK(ctx, quantize_row);
+  const int64_t size = dtype == AO_F32 ? 4 : 2, units = k8 / 4 * AO_ISA_PICK(ctx, units_per_quad)(w->code);
+  return make_tiles(ctx, m, units, 2 * k, height, 1, &rows->tiles, [&](int64_t, int64_t row, uint32_t* to, int thread) {
+    float* values = (float*)(memory + thread * each);
+    const char* from = (const char*)x + row * stride * size;
+    if (dtype != AO_F32) load(dtype, from, k, values);
+    quantize(w, dtype, eps, dtype == AO_F32 ? (const float*)from : values, *rows, row, (int8_t*)(values + k8), to);
+  });
+}
+
+} // namespace ao
