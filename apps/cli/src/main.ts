@@ -65,7 +65,7 @@ export function program(): Command {
 
   runtimeOptions(command(ao, 'generate', 'write text'))
     .argument('<model>')
-    .option('--prompt <text>', 'text to continue')
+    .option('--prompt <text>', 'text to continue; several are decoded together', collect)
     .addOption(new Option('--prompt-ids <ids>', 'token ids to continue, e.g. 1,2,3').argParser(ids).conflicts('prompt'))
     .option('--chat', 'put the prompt into the model’s chat template as a user’s turn')
     .option('--max-tokens <n>', 'most new tokens', count, 128)

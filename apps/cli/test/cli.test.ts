@@ -35,6 +35,15 @@ describe('--json gives one object with the fields of its contract', () => {
     expect(result['decodeTokensPerSecond']).toBeGreaterThan(0);
   });
 
+  test('generate, several prompts', async () => {
+    const args = ['generate', 'stories-7m', '--max-tokens', '6', '--temperature', '0'];
+    const [a, b] = ['Once upon a time', 'The dog'];
+    const { sequences } = await json(...args, '--prompt', a, '--prompt', b);
+    const alone = [await json(...args, '--prompt', a), await json(...args, '--prompt', b)];
+    const ids = (results: unknown) => (results as { ids: number[] }[]).map((r) => r.ids);
+    expect(ids(sequences)).toEqual(ids(alone));
+  });
+
   test('eval', async () => {
     const text = join(folder, 'text.txt');
     await writeFile(

@@ -2,6 +2,8 @@
 // contiguous, any float or integer dtype. The first of equals wins, and the first NaN wins over all, as in torch.
 // topk: the k largest of each row of x [rows, n], descending; values [rows, k] and int32 indices [rows, k]. NaN counts
 // as the largest, equals come with the lower index first.
+#include "ops/argmax.h"
+
 #include <math.h>
 
 #include <algorithm>
@@ -51,19 +53,23 @@ int64_t scan(int64_t dtype, const void* x, int64_t n, int64_t stride, bool least
 
 } // namespace
 
+int64_t ao::first_largest(ao_ctx* ctx, int64_t dtype, const void* x, int64_t n, bool least) {
+  const auto run = AO_ISA_PICK(ctx, reduce_row);
+  return find(dtype, x, n, static_cast<float>(run(least ? AMIN : AMAX, dtype, x, n)));
+}
+
 extern "C" int ao_cpu_argmax(const ao_argmax_args* a, ao_ctx* ctx) {
   if (ao::need_known(ctx, "argmax", a->dtype)) return 1;
   if (a->n == 0) return ao_fail(ctx, "argmax: the dimension is empty");
   if (a->n > INT32_MAX)
     return ao_fail(ctx, "argmax: %lld elements do not fit int32 indices", static_cast<long long>(a->n));
   int32_t* out = static_cast<int32_t*>(a->out);
-  const auto run = AO_ISA_PICK(ctx, reduce_row);
   ao::parallel_for(ctx, a->outer * a->inner, ao::rows_per_chunk(a->n), [&](int64_t begin, int64_t end, int) {
     for (int64_t p = begin; p < end; p++) {
       const void* x = ao::element(a->x, a->dtype, p / a->inner * a->n * a->inner + p % a->inner);
       int64_t index;
       if (a->inner == 1 && ao::is_float(a->dtype)) {
-        index = find(a->dtype, x, a->n, static_cast<float>(run(a->least ? ao::AMIN : ao::AMAX, a->dtype, x, a->n)));
+        index = ao::first_largest(ctx, a->dtype, x, a->n, a->least);
       } else if (ao::is_float_dtype(a->dtype)) {
         index = scan<float>(a->dtype, x, a->n, a->inner, a->least, ao::load_floats);
       } else {

@@ -1,6 +1,6 @@
 // random_uniform: out[i] = low + u (high - low), u = (word 0 of Philox at element i >> 8) 2^-24 in [0, 1), float32
 // math, one rounding to the dtype. state is int32 {seed, call}; call goes up by one.
-// sample: one int32 token from logits [vocab]. temperature 0: the first of the largest (NaN wins). Else, with z =
+// sample: one int32 token from each row of logits [rows, vocab]; row r has state r of [rows, {seed, call}]. temperature 0: the first of the largest (NaN wins). Else, with z =
 // logits / temperature in float32 and candidates in order of z descending (lower index first among equals):
 //   top_k > 0 keeps the first k;  p = e^(z - max) in double, normalised over what is kept;
 //   top_p < 1 keeps candidates until their sum reaches top_p (the one that reaches it stays);  min_p drops p < min_p *
@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "ops/argmax.h"
 #include "ops/check.h"
 #include "ops/convert.h"
 #include "ops/philox.h"
@@ -22,15 +23,6 @@ struct Candidate {
 };
 
 bool later(const Candidate& a, const Candidate& b) { return a.z != b.z ? a.z < b.z : a.index > b.index; }
-
-int32_t greedy(const float* x, int64_t n) {
-  int64_t best = 0;
-  for (int64_t i = 0; i < n; i++) {
-    if (isnan(x[i])) return static_cast<int32_t>(i);
-    if (x[i] > x[best]) best = i;
-  }
-  return static_cast<int32_t>(best);
-}
 
 // The candidates are popped from a heap, so that only those in front are ever sorted.
 int32_t draw(Candidate* heap, int64_t n, double* weights, double top_p, double min_p, double u) {
@@ -69,6 +61,37 @@ int32_t draw(Candidate* heap, int64_t n, double* weights, double top_p, double m
   return heap[n - limit].index; // rounding left the running sum just short
 }
 
+int draw_rows(const ao_sample_args* a, int32_t* token, const uint32_t* state, ao_ctx* ctx) {
+  const int64_t n = a->vocab, threads = ao_ctx_threads(ctx);
+  float* values = ao::scratch<float>(ctx, n * threads);
+  Candidate* heaps = ao::scratch<Candidate>(ctx, n * threads);
+  double* weights = ao::scratch<double>(ctx, n * threads);
+  if (!values || !heaps || !weights) return 1;
+  const int64_t k = a->top_k > 0 && a->top_k < n ? a->top_k : n;
+  const auto before = [](const Candidate& x, const Candidate& y) { return later(y, x); };
+  ao::parallel_for(ctx, a->rows, 1, [&](int64_t begin, int64_t end, int thread) {
+    float* z = values + thread * n;
+    Candidate* candidates = heaps + thread * n;
+    for (int64_t r = begin; r < end; r++) {
+      ao::load_floats(a->dtype, ao::element(a->logits, a->dtype, r * n), 1, z, n);
+      token[r] = -1; // until the row is known to have no NaN
+      int64_t i = 0;
+      for (; i < n && !isnan(z[i]); i++)
+        candidates[i] = {z[i] / static_cast<float>(a->temperature), static_cast<int32_t>(i)};
+      if (i < n) continue;
+      if (k < n) std::nth_element(candidates, candidates + k - 1, candidates + n, before);
+      // nth_element leaves an order of its own; the sum of weights must not depend on it
+      if (k < n) std::sort(candidates, candidates + k, before);
+      const double u = ao::philox(state[2 * r], 0, state[2 * r + 1]).word[0] * 0x1p-32;
+      token[r] = draw(candidates, k, weights + thread * n, a->top_p, a->min_p, u);
+    }
+  });
+  for (int64_t r = 0; r < a->rows; r++) {
+    if (token[r] < 0) return ao_fail(ctx, "sample: a logit of row %lld is NaN", static_cast<long long>(r));
+  }
+  return 0;
+}
+
 } // namespace
 
 extern "C" int ao_cpu_random_uniform(const ao_random_uniform_args* a, ao_ctx* ctx) {
@@ -100,31 +123,18 @@ extern "C" int ao_cpu_sample(const ao_sample_args* a, ao_ctx* ctx) {
                    "1], min_p in [0, 1]",
                    a->temperature, static_cast<long long>(a->top_k), a->top_p, a->min_p);
   const int64_t n = a->vocab;
-  float* z = ao::scratch<float>(ctx, n);
-  if (!z) return 1;
-  ao::load_floats(a->dtype, a->logits, 1, z, n);
-  uint32_t* state = static_cast<uint32_t*>(a->state);
   int32_t* token = static_cast<int32_t*>(a->token);
-  const uint32_t call = state ? state[1] : 0;
+  uint32_t* state = static_cast<uint32_t*>(a->state);
   if (a->temperature == 0) {
-    *token = greedy(z, n);
-    if (state) state[1] = call + 1;
-    return 0;
+    ao::parallel_for(ctx, a->rows, 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t r = begin; r < end; r++)
+        token[r] =
+            static_cast<int32_t>(ao::first_largest(ctx, a->dtype, ao::element(a->logits, a->dtype, r * n), n, false));
+    });
+  } else {
+    if (!state) return ao_fail(ctx, "sample: drawing needs a state tensor {seed, call}");
+    if (draw_rows(a, token, state, ctx)) return 1;
   }
-  if (!state) return ao_fail(ctx, "sample: drawing needs a state tensor {seed, call}");
-  Candidate* candidates = ao::scratch<Candidate>(ctx, n);
-  double* weights = ao::scratch<double>(ctx, n);
-  if (!candidates || !weights) return 1;
-  for (int64_t i = 0; i < n; i++) {
-    if (isnan(z[i])) return ao_fail(ctx, "sample: logit %lld is NaN", static_cast<long long>(i));
-    candidates[i] = {z[i] / static_cast<float>(a->temperature), static_cast<int32_t>(i)};
-  }
-  const int64_t k = a->top_k > 0 && a->top_k < n ? a->top_k : n;
-  const auto before = [](const Candidate& x, const Candidate& y) { return later(y, x); };
-  if (k < n) std::nth_element(candidates, candidates + k - 1, candidates + n, before);
-  // nth_element leaves an order of its own; the sum of weights must not depend on it
-  if (k < n) std::sort(candidates, candidates + k, before);
-  *token = draw(candidates, k, weights, a->top_p, a->min_p, ao::philox(state[0], 0, call).word[0] * 0x1p-32);
-  state[1] = call + 1;
+  for (int64_t r = 0; state && r < a->rows; r++) state[2 * r + 1]++;
   return 0;
 }

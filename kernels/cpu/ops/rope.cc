@@ -5,7 +5,7 @@
 //   copied.
 // x [rows, heads, dim] with strides x_row_stride, x_head_stride; out contiguous and not x; float32 math, one rounding.
 // positions is int32: one per row, or one per token shared by a batch. A position outside the tables is an error that
-// names it. kv_append: cache[b, h, p + t, :] = x[b, t, h, :], t < tokens, p = *pos (int32). cache strides are (batch,
+// names it. kv_append: cache[b, h, p + t, :] = x[b, t, h, :], t < tokens, p = pos[b % pos_count] (int32, one or one per b). cache strides are (batch,
 // head, position), x strides (batch, token, head), the last dim is contiguous. p + tokens > capacity is an error
 // before anything is written.
 #include <string.h>
@@ -46,17 +46,19 @@ extern "C" int ao_cpu_rope(const ao_rope_args* a, ao_ctx* ctx) {
 
 extern "C" int ao_cpu_kv_append(const ao_kv_append_args* a, ao_ctx* ctx) {
   if (ao::need_known(ctx, "kv_append", a->dtype)) return 1;
-  const int64_t p = *static_cast<const int32_t*>(a->pos);
-  if (p < 0 || p + a->tokens > a->capacity)
-    return ao_fail(ctx,
-                   "kv_append: %lld tokens at position %lld go beyond the cache's %lld positions; make a longer cache "
-                   "or start over",
-                   static_cast<long long>(a->tokens), static_cast<long long>(p), static_cast<long long>(a->capacity));
+  const int32_t* pos = static_cast<const int32_t*>(a->pos);
+  for (int64_t i = 0; i < a->pos_count; i++) {
+    if (pos[i] < 0 || pos[i] + a->tokens > a->capacity)
+      return ao_fail(ctx,
+                     "kv_append: %lld tokens at position %d go beyond the cache's %lld positions; make a longer cache "
+                     "or start over",
+                     static_cast<long long>(a->tokens), pos[i], static_cast<long long>(a->capacity));
+  }
   const size_t bytes = static_cast<size_t>(a->dim * ao_dtype_size(a->dtype));
   ao::parallel_for(
       ctx, a->batch * a->tokens, ao::rows_per_chunk(a->heads * a->dim), [&](int64_t begin, int64_t end, int) {
         for (int64_t r = begin; r < end; r++) {
-          const int64_t b = r / a->tokens, t = r % a->tokens;
+          const int64_t b = r / a->tokens, t = r % a->tokens, p = pos[b % a->pos_count];
           for (int64_t h = 0; h < a->heads; h++) {
             memcpy(ao::element(a->cache, a->dtype,
                                b * a->cache_strides[0] + h * a->cache_strides[1] + (p + t) * a->cache_strides[2]),

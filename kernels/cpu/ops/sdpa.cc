@@ -2,7 +2,8 @@
 // q_heads / kv_heads.
 //   q [batch, tokens, q_heads, dim], strides (batch, token, head); k [batch, kv_heads, keys, dim] and v [.., v_dim],
 //   strides (batch, head, position); last dims contiguous; out [batch, tokens, q_heads, v_dim] contiguous; dtype
-//   float32, float16 or bfloat16. p = *pos (int32) where pos is given, else `past`: the position of query 0. Keys j
+//   float32, float16 or bfloat16. p = pos[b % pos_count] (int32, one or one per b) where pos is given, else `past`:
+//   the position of query 0. Keys j
 //   that query t sees:
 //     causal      j <= p + t                                    (p + tokens > keys is an error)
 //     not causal  j < p + tokens where pos is given, else all `keys`
@@ -24,15 +25,24 @@ using ao::kSplit;
 
 struct Problem {
   const ao_sdpa_args* a;
-  int64_t first, group, blocks, dim_padded, v_padded;
+  int64_t group, blocks, dim_padded, v_padded;
 };
+
+// The position of query 0 of sequence b, and how many keys its queries may see at most.
+int64_t first_of(const ao_sdpa_args* a, int64_t b) {
+  return a->pos ? static_cast<const int32_t*>(a->pos)[b % a->pos_count] : a->past;
+}
+int64_t end_of(const ao_sdpa_args* a, int64_t b) {
+  const int64_t end = first_of(a, b) + a->tokens;
+  return (a->causal || a->pos) && end < a->keys ? end : a->keys;
+}
 
 // Query rows of a head block are (token, head within the group), token first.
 void set_rows(const Problem& p, int64_t item, ao::SdpaRows* r, float* q, void** out, ao_ctx* ctx) {
   const ao_sdpa_args* a = p.a;
   const int64_t block = p.blocks - 1 - item % p.blocks; // the longest first
   const int64_t head = item / p.blocks % a->kv_heads, b = item / p.blocks / a->kv_heads;
-  const int64_t total = a->tokens * p.group, begin = block * kRows;
+  const int64_t total = a->tokens * p.group, begin = block * kRows, first = first_of(a, b), end = end_of(a, b);
   const auto load = AO_ISA_PICK(ctx, load_run);
   r->q = q;
   r->rows = static_cast<int>(total - begin < kRows ? total - begin : kRows);
@@ -43,13 +53,12 @@ void set_rows(const Problem& p, int64_t item, ao::SdpaRows* r, float* q, void** 
   r->scale = static_cast<float>(a->scale);
   r->mask_stride = a->mask_strides[3];
   for (int i = 0; i < r->rows; i++) {
-    const int64_t t = (begin + i) / p.group, h = head * p.group + (begin + i) % p.group, position = p.first + t;
+    const int64_t t = (begin + i) / p.group, h = head * p.group + (begin + i) % p.group, position = first + t;
     float* row = q + i * p.dim_padded;
     load(a->dtype, ao::element(a->q, a->dtype, b * a->q_strides[0] + t * a->q_strides[1] + h * a->q_strides[2]), row,
          a->dim);
     for (int64_t d = a->dim; d < p.dim_padded; d++) row[d] = 0;
-    const int64_t end = p.first + a->tokens;
-    r->high[i] = a->causal ? position + 1 : a->pos && end < a->keys ? end : a->keys;
+    r->high[i] = a->causal ? position + 1 : end;
     r->low[i] = a->window > 0 && position - a->window + 1 > 0 ? position - a->window + 1 : 0;
     if (r->low[i] > r->high[i]) r->low[i] = r->high[i];
     r->mask[i] = a->mask ? static_cast<const float*>(a->mask) + b * a->mask_strides[0] + h * a->mask_strides[1] +
@@ -151,16 +160,19 @@ extern "C" int ao_cpu_sdpa(const ao_sdpa_args* a, ao_ctx* ctx) {
     return ao_fail(ctx, "sdpa: %lld query heads of %lld for %lld key heads; query heads are a multiple of key heads",
                    static_cast<long long>(a->q_heads), static_cast<long long>(a->dim),
                    static_cast<long long>(a->kv_heads));
-  const int64_t first = a->pos ? *static_cast<const int32_t*>(a->pos) : a->past;
-  if (first < 0 || (a->causal && first + a->tokens > a->keys))
-    return ao_fail(ctx, "sdpa: %lld queries at position %lld do not fit %lld keys; make a longer cache or start over",
-                   static_cast<long long>(a->tokens), static_cast<long long>(first), static_cast<long long>(a->keys));
+  int64_t last = 0;
+  for (int64_t b = 0; b < a->batch; b++) {
+    const int64_t first = first_of(a, b), end = end_of(a, b);
+    if (first < 0 || (a->causal && first + a->tokens > a->keys))
+      return ao_fail(ctx, "sdpa: %lld queries at position %lld do not fit %lld keys; make a longer cache or start over",
+                     static_cast<long long>(a->tokens), static_cast<long long>(first), static_cast<long long>(a->keys));
+    last = end > last ? end : last;
+  }
   const int64_t group = a->q_heads / a->kv_heads, rows = a->tokens * group;
   if (rows == 0 || a->batch == 0) return 0;
-  const Problem p{a, first, group, (rows + kRows - 1) / kRows, (a->dim + 15) / 16 * 16, (a->v_dim + 15) / 16 * 16};
+  const Problem p{a, group, (rows + kRows - 1) / kRows, (a->dim + 15) / 16 * 16, (a->v_dim + 15) / 16 * 16};
   const int64_t items = a->batch * a->kv_heads * p.blocks;
-  const int64_t last = a->causal || a->pos ? first + a->tokens : a->keys;
-  const int64_t splits = ((last < a->keys ? last : a->keys) + kSplit - 1) / kSplit;
+  const int64_t splits = (last + kSplit - 1) / kSplit;
   if (ao_ctx_threads(ctx) > 1 && splits > 1 && p.blocks == 1 && items < 4 * ao_ctx_threads(ctx))
     return run_splits(p, items, splits, ctx);
   return run_blocks(p, items, ctx);

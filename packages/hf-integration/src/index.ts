@@ -11,9 +11,9 @@ export { AutoModelForCausalLM, type FromPretrainedOptions } from './from-pretrai
 export type { GenerateInput } from './generate/generate.ts';
 export { type FinishReason, Generation, type GenerationResult, type Piece } from './generate/generation.ts';
 export type { GenerateOptions } from './generate/options.ts';
-export { CausalLM } from './models/causal-lm.ts';
+export { CausalLM, type Prompt } from './models/causal-lm.ts';
 export type { ModelFamily, Outline, ParameterSpec, Role } from './models/family.ts';
-export { type CacheShape, StaticCache } from './models/kv-cache.ts';
+export { type CacheShape, type KVCache, StaticCache } from './models/kv-cache.ts';
 export { LlamaForCausalLM } from './models/llama.ts';
 export type { OnProgress, ProgressEvent } from './progress.ts';
 export { dryRun } from './quantize/dry-run.ts';

@@ -4,7 +4,7 @@
 import { AoError } from '@ao/core';
 
 /** FNV-1a of the rows; the addon must have been built from the same. */
-export const ABI_HASH = '26c7774a8bdd07c3';
+export const ABI_HASH = '1541092c2887148c';
 
 /** Where commands go: `reserve` makes room and returns an index into `records`, `commit` hands the command over. */
 export interface CommandStream {
@@ -169,30 +169,30 @@ export class Calls {
     r[at + 13] = table_rows; r[at + 14] = dtype; s.commit(15);
   }
 
-  /** INOUT(cache) IN(x) IN(pos) I(batch) I(tokens) I(heads) I(dim) I(capacity) V(cache_strides, 3) V(x_strides, 3) I(dtype) */
-  kv_append(cache: number, x: number, pos: number, batch: number, tokens: number, heads: number, dim: number, capacity: number, cache_strides: ArrayLike<number>, x_strides: ArrayLike<number>, dtype: number): void {
+  /** INOUT(cache) IN(x) IN(pos) I(pos_count) I(batch) I(tokens) I(heads) I(dim) I(capacity) V(cache_strides, 3) V(x_strides, 3) I(dtype) */
+  kv_append(cache: number, x: number, pos: number, pos_count: number, batch: number, tokens: number, heads: number, dim: number, capacity: number, cache_strides: ArrayLike<number>, x_strides: ArrayLike<number>, dtype: number): void {
     if (cache_strides.length > 3) tooLong('kv_append', 'cache_strides', cache_strides.length, 3);
     if (x_strides.length > 3) tooLong('kv_append', 'x_strides', x_strides.length, 3);
-    const s = this.#stream, at = s.reserve(16), r = s.records; r[at] = 18; r[at + 1] = cache; r[at + 2] = x;
-    r[at + 3] = pos; r[at + 4] = batch; r[at + 5] = tokens; r[at + 6] = heads; r[at + 7] = dim; r[at + 8] = capacity;
-    for (let i = 0; i < 3; i++) r[at + 9 + i] = cache_strides[i] ?? 0;
-    for (let i = 0; i < 3; i++) r[at + 12 + i] = x_strides[i] ?? 0; r[at + 15] = dtype; s.commit(16);
+    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 18; r[at + 1] = cache; r[at + 2] = x;
+    r[at + 3] = pos; r[at + 4] = pos_count; r[at + 5] = batch; r[at + 6] = tokens; r[at + 7] = heads; r[at + 8] = dim;
+    r[at + 9] = capacity; for (let i = 0; i < 3; i++) r[at + 10 + i] = cache_strides[i] ?? 0;
+    for (let i = 0; i < 3; i++) r[at + 13 + i] = x_strides[i] ?? 0; r[at + 16] = dtype; s.commit(17);
   }
 
-  /** OUT(out) IN(q) IN(k) IN(v) IN(mask) IN(pos) I(batch) I(tokens) I(q_heads) I(kv_heads) I(dim) I(v_dim) I(keys) I(past) I(causal) I(window) F(scale) V(q_strides, 3) V(k_strides, 3) V(v_strides, 3) V(mask_strides, 4) I(dtype) */
-  sdpa(out: number, q: number, k: number, v: number, mask: number, pos: number, batch: number, tokens: number, q_heads: number, kv_heads: number, dim: number, v_dim: number, keys: number, past: number, causal: number, window: number, scale: number, q_strides: ArrayLike<number>, k_strides: ArrayLike<number>, v_strides: ArrayLike<number>, mask_strides: ArrayLike<number>, dtype: number): void {
+  /** OUT(out) IN(q) IN(k) IN(v) IN(mask) IN(pos) I(pos_count) I(batch) I(tokens) I(q_heads) I(kv_heads) I(dim) I(v_dim) I(keys) I(past) I(causal) I(window) F(scale) V(q_strides, 3) V(k_strides, 3) V(v_strides, 3) V(mask_strides, 4) I(dtype) */
+  sdpa(out: number, q: number, k: number, v: number, mask: number, pos: number, pos_count: number, batch: number, tokens: number, q_heads: number, kv_heads: number, dim: number, v_dim: number, keys: number, past: number, causal: number, window: number, scale: number, q_strides: ArrayLike<number>, k_strides: ArrayLike<number>, v_strides: ArrayLike<number>, mask_strides: ArrayLike<number>, dtype: number): void {
     if (q_strides.length > 3) tooLong('sdpa', 'q_strides', q_strides.length, 3);
     if (k_strides.length > 3) tooLong('sdpa', 'k_strides', k_strides.length, 3);
     if (v_strides.length > 3) tooLong('sdpa', 'v_strides', v_strides.length, 3);
     if (mask_strides.length > 4) tooLong('sdpa', 'mask_strides', mask_strides.length, 4);
-    const s = this.#stream, at = s.reserve(32), r = s.records; r[at] = 19; r[at + 1] = out; r[at + 2] = q;
-    r[at + 3] = k; r[at + 4] = v; r[at + 5] = mask; r[at + 6] = pos; r[at + 7] = batch; r[at + 8] = tokens;
-    r[at + 9] = q_heads; r[at + 10] = kv_heads; r[at + 11] = dim; r[at + 12] = v_dim; r[at + 13] = keys;
-    r[at + 14] = past; r[at + 15] = causal; r[at + 16] = window; r[at + 17] = scale;
-    for (let i = 0; i < 3; i++) r[at + 18 + i] = q_strides[i] ?? 0;
-    for (let i = 0; i < 3; i++) r[at + 21 + i] = k_strides[i] ?? 0;
-    for (let i = 0; i < 3; i++) r[at + 24 + i] = v_strides[i] ?? 0;
-    for (let i = 0; i < 4; i++) r[at + 27 + i] = mask_strides[i] ?? 0; r[at + 31] = dtype; s.commit(32);
+    const s = this.#stream, at = s.reserve(33), r = s.records; r[at] = 19; r[at + 1] = out; r[at + 2] = q;
+    r[at + 3] = k; r[at + 4] = v; r[at + 5] = mask; r[at + 6] = pos; r[at + 7] = pos_count; r[at + 8] = batch;
+    r[at + 9] = tokens; r[at + 10] = q_heads; r[at + 11] = kv_heads; r[at + 12] = dim; r[at + 13] = v_dim;
+    r[at + 14] = keys; r[at + 15] = past; r[at + 16] = causal; r[at + 17] = window; r[at + 18] = scale;
+    for (let i = 0; i < 3; i++) r[at + 19 + i] = q_strides[i] ?? 0;
+    for (let i = 0; i < 3; i++) r[at + 22 + i] = k_strides[i] ?? 0;
+    for (let i = 0; i < 3; i++) r[at + 25 + i] = v_strides[i] ?? 0;
+    for (let i = 0; i < 4; i++) r[at + 28 + i] = mask_strides[i] ?? 0; r[at + 32] = dtype; s.commit(33);
   }
 
   /** OUT(scale) OUT(zero_point) IN(x) I(blocks) I(n) I(dtype) I(scale_dtype) I(zero_dtype) I(mapping) I(preserve_zero) F(qmin) F(qmax) F(eps) */
@@ -244,11 +244,11 @@ export class Calls {
     r[at + 3] = n; r[at + 4] = dtype; r[at + 5] = low; r[at + 6] = high; s.commit(7);
   }
 
-  /** OUT(token) INOUT(state) IN(logits) I(vocab) I(dtype) F(temperature) I(top_k) F(top_p) F(min_p) */
-  sample(token: number, state: number, logits: number, vocab: number, dtype: number, temperature: number, top_k: number, top_p: number, min_p: number): void {
-    const s = this.#stream, at = s.reserve(10), r = s.records; r[at] = 27; r[at + 1] = token; r[at + 2] = state;
-    r[at + 3] = logits; r[at + 4] = vocab; r[at + 5] = dtype; r[at + 6] = temperature; r[at + 7] = top_k;
-    r[at + 8] = top_p; r[at + 9] = min_p; s.commit(10);
+  /** OUT(token) INOUT(state) IN(logits) I(rows) I(vocab) I(dtype) F(temperature) I(top_k) F(top_p) F(min_p) */
+  sample(token: number, state: number, logits: number, rows: number, vocab: number, dtype: number, temperature: number, top_k: number, top_p: number, min_p: number): void {
+    const s = this.#stream, at = s.reserve(11), r = s.records; r[at] = 27; r[at + 1] = token; r[at + 2] = state;
+    r[at + 3] = logits; r[at + 4] = rows; r[at + 5] = vocab; r[at + 6] = dtype; r[at + 7] = temperature;
+    r[at + 8] = top_k; r[at + 9] = top_p; r[at + 10] = min_p; s.commit(11);
   }
 
   /** OUT(packed) IN(codes) IN(scale) IN(zero) I(code) I(n) I(k) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(activation) I(row) I(rows) */

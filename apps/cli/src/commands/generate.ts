@@ -1,11 +1,12 @@
-// ao generate: text on stdout as it comes; with --json one object at the end.
+// ao generate: text on stdout as it comes, of several prompts one after the other at the end; with --json one object.
 
+import type { GenerationResult } from '@ao/hf-integration';
 import { UsageError } from '../exit.ts';
 import { type ModelOptions, openModel } from '../open-model.ts';
 import { printJson } from '../output.ts';
 
 interface Options extends ModelOptions {
-  readonly prompt?: string;
+  readonly prompt?: readonly string[];
   readonly promptIds?: readonly number[];
   readonly chat?: boolean;
   readonly maxTokens: number;
@@ -25,9 +26,9 @@ export async function generate(name: string, options: Options): Promise<void> {
   const { model, signal, tokenizer: load, close } = await openModel(name, options);
   try {
     const tokenizer = await load();
-    const prompt = await promptOf(options, tokenizer);
+    const prompts = await promptsOf(options, tokenizer);
     const { temperature, topK, topP, seed, stop, ignoreEos } = options;
-    const run = model.generate(prompt, {
+    const input = {
       tokenizer,
       maxNewTokens: options.maxTokens,
       ...(temperature === undefined ? {} : { temperature }),
@@ -37,24 +38,37 @@ export async function generate(name: string, options: Options): Promise<void> {
       ...(stop === undefined ? {} : { stopStrings: stop }),
       ...(ignoreEos === undefined ? {} : { ignoreEos }),
       signal,
-    });
+    };
+    if (prompts.length > 1) {
+      const results = await model.generate(prompts, input);
+      if (options.json) printJson({ sequences: results.map(fields) });
+      else for (const { text } of results) process.stdout.write(`${text}\n`);
+      return;
+    }
+    const run = model.generate(prompts[0]!, input);
     if (!options.json) for await (const { text } of run) process.stdout.write(text);
     const result = await run;
-    if (options.json) {
-      const { promptIds, ids, text, prefillTokensPerSecond, decodeTokensPerSecond } = result;
-      printJson({ promptIds, ids, text, prefillTokensPerSecond, decodeTokensPerSecond });
-    } else process.stdout.write('\n');
+    if (options.json) printJson(fields(result));
+    else process.stdout.write('\n');
   } finally {
     await close();
   }
 }
 
-async function promptOf(
-  { prompt, promptIds, chat }: Options,
+function fields({ promptIds, ids, text, prefillTokensPerSecond, decodeTokensPerSecond }: GenerationResult) {
+  return { promptIds, ids, text, prefillTokensPerSecond, decodeTokensPerSecond };
+}
+
+async function promptsOf(
+  { prompt = [], promptIds, chat }: Options,
   tokenizer: Awaited<ReturnType<Awaited<ReturnType<typeof openModel>>['tokenizer']>>,
-): Promise<readonly number[]> {
-  if (promptIds) return promptIds;
-  if (!chat) return tokenizer.encode(prompt!);
-  const text = await tokenizer.applyChatTemplate([{ role: 'user', content: prompt! }]);
-  return tokenizer.encode(text, { addSpecialTokens: false });
+): Promise<readonly (readonly number[])[]> {
+  if (promptIds) return [promptIds];
+  if (!chat) return prompt.map((text) => tokenizer.encode(text));
+  return Promise.all(
+    prompt.map(async (content) => {
+      const text = await tokenizer.applyChatTemplate([{ role: 'user', content }]);
+      return tokenizer.encode(text, { addSpecialTokens: false });
+    }),
+  );
 }

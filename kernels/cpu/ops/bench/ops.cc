@@ -48,6 +48,7 @@ static void attention(ao_ctx* ctx, int64_t dtype, int64_t tokens, int32_t pos, i
                           nullptr,
                           &pos,
                           1,
+                          1,
                           tokens,
                           heads,
                           kv,
@@ -143,7 +144,7 @@ int main() {
   const auto logits = values(AO_F32, vocab);
   int32_t token, state[2] = {1, 0};
   for (const auto& c : {std::pair<double, double>{0, 1}, {1, 1}, {0.7, 0.9}}) {
-    const ao_sample_args a{&token, state, logits.data(), vocab, AO_F32, c.first, c.second < 1 ? 50 : 0, c.second, 0};
+    const ao_sample_args a{&token, state, logits.data(), 1, vocab, AO_F32, c.first, c.second < 1 ? 50 : 0, c.second, 0};
     rate(ctx,
          c.first == 0   ? "greedy"
          : c.second < 1 ? "top-k, top-p"

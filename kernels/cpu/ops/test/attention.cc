@@ -34,7 +34,7 @@ struct Attention {
     ao_sdpa_args a{};
     a.out = out, a.q = q.data(), a.k = k.data(), a.v = v.data(), a.mask = masked ? mask.data() : nullptr, a.pos = pos;
     a.batch = s.batch, a.tokens = s.tokens, a.q_heads = s.q_heads, a.kv_heads = s.kv_heads, a.dim = s.dim,
-    a.v_dim = s.v_dim;
+    a.v_dim = s.v_dim, a.pos_count = 1;
     a.keys = s.keys, a.past = s.first, a.causal = s.causal, a.window = s.window, a.scale = 1 / sqrt((double)s.dim),
     a.dtype = dtype;
     const int64_t qs[3] = {s.tokens * s.q_heads * s.dim, s.q_heads * s.dim, s.dim};
@@ -139,6 +139,32 @@ TEST(sdpa_agrees_bit_for_bit_over_batching_and_threads) {
   }
 }
 
+TEST(sdpa_takes_a_position_per_sequence) {
+  Random random(seed() + 6);
+  Context one(1), three(3);
+  for (int64_t dtype : kDtypes) {
+    const Shape s{4, 1, 6, 2, 64, 64, 700, 0, 0, true, true};
+    const Attention x(random, s, dtype);
+    const int64_t size = ao_dtype_size(dtype), row = s.q_heads * s.v_dim * size;
+    const int32_t pos[4] = {699, 0, 300, 255};
+    Buffer<unsigned char> batch(s.batch * row), alone(row);
+    for (ao_ctx* ctx : {one.ctx, three.ctx}) {
+      ao_sdpa_args args = x.args(batch.data(), pos, false);
+      args.pos_count = 4;
+      CHECK_EQ(ao_cpu_sdpa(&args, ctx), 0);
+      args.batch = 1, args.pos_count = 1, args.out = alone.data();
+      for (int64_t b = 0; b < s.batch; b++) {
+        args.q = x.q.data() + b * row, args.k = x.k.data() + b * s.kv_heads * s.keys * s.dim * size;
+        args.v = x.v.data() + b * s.kv_heads * s.keys * s.v_dim * size, args.pos = pos + b;
+        CHECK_EQ(ao_cpu_sdpa(&args, ctx), 0);
+        CHECK_MSG(memcmp(alone.data(), batch.data() + b * row, row) == 0, "%s, sequence %lld alone differs",
+                  ao_dtype_name(dtype), (long long)b);
+      }
+      ao_ctx_reset(ctx);
+    }
+  }
+}
+
 TEST(sdpa_does_not_look_at_keys_it_may_not_see) {
   Context ctx(2);
   Random random(seed() + 2);
@@ -222,10 +248,11 @@ TEST(kv_append_writes_its_rows_only) {
   const int64_t batch = 2, tokens = 3, heads = 2, dim = 5, capacity = 8;
   const Buffer<unsigned char> x = values(random, AO_BF16, batch * tokens * heads * dim);
   Buffer<uint16_t> cache(batch * heads * capacity * dim, 0x1234);
-  int32_t pos = 5;
+  int32_t pos[2] = {5, 1};
   const ao_kv_append_args args{cache.data(),
                                x.data(),
-                               &pos,
+                               pos,
+                               2,
                                batch,
                                tokens,
                                heads,
@@ -240,10 +267,11 @@ TEST(kv_append_writes_its_rows_only) {
     for (int64_t h = 0; h < heads; h++)
       for (int64_t p = 0; p < capacity; p++)
         for (int64_t d = 0; d < dim; d++) {
-          const uint16_t expected = p < 5 ? 0x1234 : in[((b * tokens + p - 5) * heads + h) * dim + d];
+          const int64_t t = p - pos[b];
+          const uint16_t expected = t < 0 || t >= tokens ? 0x1234 : in[((b * tokens + t) * heads + h) * dim + d];
           CHECK_EQ(cache[((b * heads + h) * capacity + p) * dim + d], expected);
         }
-  pos = 6;
+  pos[1] = 6;
   CHECK_EQ(ao_cpu_kv_append(&args, ctx), 1);
   CHECK(strstr(ao_ctx_error(ctx), "3 tokens at position 6 go beyond the cache's 8"));
 }

@@ -42,7 +42,7 @@ static int sample(ao_ctx* ctx, const std::vector<float>& logits, int32_t* state,
                   double p, double min_p) {
   Buffer<float> x(logits);
   int32_t token = -1;
-  const ao_sample_args args{&token, state, x.data(), (int64_t)logits.size(), AO_F32, temperature, k, p, min_p};
+  const ao_sample_args args{&token, state, x.data(), 1, (int64_t)logits.size(), AO_F32, temperature, k, p, min_p};
   if (ao_cpu_sample(&args, ctx)) token = -2;
   ao_ctx_reset(ctx);
   return token;
@@ -123,6 +123,30 @@ TEST(a_seed_and_a_counter_name_a_token) {
   for (int i = 0; i < 50; i++) {
     int32_t a[2] = {i, 3 * i}, b[2] = {i, 3 * i};
     CHECK_EQ(sample(ctx, logits, a, 0.9, 50, 0.9, 0), sample(ctx, logits, b, 0.9, 50, 0.9, 0));
+  }
+}
+
+TEST(rows_are_drawn_each_by_its_own_state) {
+  Random random(seed() + 2);
+  const int64_t rows = 5, n = 3000;
+  std::vector<float> logits(rows * n);
+  for (float& v : logits) v = random.normal();
+  for (int threads : {1, 3}) {
+    Context ctx(threads);
+    for (double temperature : {0.0, 0.8}) {
+      Buffer<float> x(logits);
+      int32_t token[rows], state[2 * rows];
+      for (int i = 0; i < rows; i++) state[2 * i] = 40 + i, state[2 * i + 1] = i;
+      const ao_sample_args args{token, state, x.data(), rows, n, AO_F32, temperature, 50, 0.9, 0};
+      CHECK_EQ(ao_cpu_sample(&args, ctx), 0);
+      ao_ctx_reset(ctx);
+      for (int i = 0; i < rows; i++) {
+        int32_t alone[2] = {40 + i, i};
+        CHECK_EQ(token[i],
+                 sample(ctx, {logits.begin() + i * n, logits.begin() + (i + 1) * n}, alone, temperature, 50, 0.9, 0));
+        CHECK_EQ(state[2 * i + 1], i + 1);
+      }
+    }
   }
 }
 

@@ -8,13 +8,13 @@ import { transpose } from './views.ts';
 
 /**
  * Rotates the two halves of each head: out = x * cos + rotate_half(x) * sin at the row's position.
- * x [B, T, H, D], cos and sin float32 [P, D/2], positions int32 [T].
+ * x [B, T, H, D], cos and sin float32 [P, D/2], positions int32 [T] or [B, T].
  */
 export const rope = /*@__PURE__*/ defineOp<[x: Tensor, cos: Tensor, sin: Tensor, positions: Tensor]>('rope', {
   meta(x, cos, sin, positions) {
     requireFloat('rope', 'x', x);
     requireNdim('rope', 'x', x, 4);
-    const [, t, , d] = x.shape as [number, number, number, number];
+    const [b, t, , d] = x.shape as [number, number, number, number];
     for (const [name, table] of [
       ['cos', cos],
       ['sin', sin],
@@ -23,12 +23,18 @@ export const rope = /*@__PURE__*/ defineOp<[x: Tensor, cos: Tensor, sin: Tensor,
       requireShape('rope', name, table, [cos.shape[0]!, d / 2]);
     }
     requireDtype('rope', 'positions', positions, [int32]);
-    requireShape('rope', 'positions', positions, [t]);
+    requireShape('rope', 'positions', positions, positions.ndim === 2 ? [b, t] : [t]);
     return { shape: x.shape, dtype: x.dtype };
   },
 });
 
-/** Writes x [B, T, H, D] into cache [B, H, P, D] at positions pos .. pos + T; pos is an int32 [1]. */
+/** `pos`: one position for all sequences, or one for each. */
+function requirePos(op: string, pos: Tensor, batch: number): void {
+  requireDtype(op, 'pos', pos, [int32]);
+  requireShape(op, 'pos', pos, [pos.shape[0] === 1 ? 1 : batch]);
+}
+
+/** Writes x [B, T, H, D] into cache [B, H, P, D] at positions pos .. pos + T; pos is an int32 [1] or [B]. */
 export const kvAppend_ = /*@__PURE__*/ defineOp<[cache: Tensor, x: Tensor, pos: Tensor]>('kv_append_', {
   mutates: 0,
   meta(cache, x, pos) {
@@ -36,8 +42,7 @@ export const kvAppend_ = /*@__PURE__*/ defineOp<[cache: Tensor, x: Tensor, pos: 
     const [b, , h, d] = x.shape as [number, number, number, number];
     requireShape('kv_append_', 'cache', cache, [b, h, cache.shape[2] ?? 0, d]);
     requireSameDtype('kv_append_', ['x', x], ['cache', cache]);
-    requireDtype('kv_append_', 'pos', pos, [int32]);
-    requireShape('kv_append_', 'pos', pos, [1]);
+    requirePos('kv_append_', pos, b);
     return { shape: cache.shape, dtype: cache.dtype };
   },
 });
@@ -47,7 +52,7 @@ export interface AttentionOptions {
   readonly scale?: number;
   /** Query t sees keys up to past + t; past is `pos` where given, else S - T. */
   readonly causal?: boolean;
-  /** int32 [1]: keys before the first query; keys beyond pos + T are not looked at. */
+  /** int32 [1] or [B]: keys before the first query; keys beyond pos + T are not looked at. */
   readonly pos?: Tensor;
   /** Added to the scores: float32 [T, S]. */
   readonly mask?: Tensor;
@@ -70,10 +75,7 @@ export const attention = /*@__PURE__*/ defineOp<
     requireShape('attention', 'k', k, [b, hkv, s, d]);
     requireShape('attention', 'v', v, [b, hkv, s, v.shape[3]!]);
     if (hq % hkv !== 0) throw shapeError('attention', `${hq} query heads for ${hkv} key heads`, 'use a multiple');
-    if (pos !== undefined) {
-      requireDtype('attention', 'pos', pos, [int32]);
-      requireShape('attention', 'pos', pos, [1]);
-    }
+    if (pos !== undefined) requirePos('attention', pos, b);
     if (mask !== undefined) {
       requireDtype('attention', 'mask', mask, [float32]);
       requireShape('attention', 'mask', mask, [t, s]);

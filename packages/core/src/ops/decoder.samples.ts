@@ -10,6 +10,7 @@ import { permute } from './views.ts';
 
 const SUM = { ulps: 16, rtol: 2 ** -17, why: 'float32 sums in another order than the exact ones' };
 const EXP = { ulps: 16, rtol: 2 ** -18, why: 'exp of at most 2 ulp, sums in another order' };
+const ROTATED = { ulps: 4, rtol: 2 ** -21, why: 'two products and a sum, each rounded' };
 const FLOATS = [float32, bfloat16, float16];
 
 const index = (make: Make, shape: readonly number[], high: number) =>
@@ -94,23 +95,36 @@ export const decoderSamples = (): OpSamples[] => [
       tolerance: EXP,
     })),
   ),
-  samples(
-    rope,
-    FLOATS.map((dtype) => ({
+  samples(rope, [
+    ...FLOATS.map((dtype) => ({
       name: dtype.name,
-      args: (make) => [
+      args: (make: Make) => [
         make([2, 3, 4, 16], { dtype }),
         make([10, 8], { fill: 'uniform', low: -1, high: 1 }),
         make([10, 8], { fill: 'uniform', low: -1, high: 1 }),
         make([3], { dtype: int32, fill: [4, 5, 9] }),
       ],
-      tolerance: { ulps: 4, rtol: 2 ** -21, why: 'two products and a sum, each rounded' },
+      tolerance: ROTATED,
     })),
-  ),
+    {
+      name: 'positions of each sequence',
+      args: (make) => [
+        make([3, 1, 4, 16]),
+        make([10, 8], { fill: 'uniform', low: -1, high: 1 }),
+        make([10, 8], { fill: 'uniform', low: -1, high: 1 }),
+        make([3, 1], { dtype: int32, fill: [4, 0, 9] }),
+      ],
+      tolerance: ROTATED,
+    },
+  ]),
   samples(kvAppend_, [
     {
       name: 'two positions',
       args: (make) => [make([1, 2, 8, 16]), make([1, 2, 2, 16]), make([1], { dtype: int32, fill: [3] })],
+    },
+    {
+      name: 'a position for each sequence',
+      args: (make) => [make([3, 2, 8, 16]), make([3, 1, 2, 16]), make([3], { dtype: int32, fill: [3, 7, 0] })],
     },
   ]),
   samples(attention, [
@@ -121,6 +135,18 @@ export const decoderSamples = (): OpSamples[] => [
         make([1, 2, 32, 16]),
         make([1, 2, 32, 16]),
         make([1], { dtype: int32, fill: [9] }),
+        undefined,
+        { causal: true },
+      ],
+      tolerance: SUM,
+    },
+    {
+      name: 'decode of sequences at positions of their own',
+      args: (make) => [
+        make([3, 1, 4, 16]),
+        make([3, 2, 300, 16]),
+        make([3, 2, 300, 16]),
+        make([3], { dtype: int32, fill: [9, 299, 0] }),
         undefined,
         { causal: true },
       ],
@@ -177,9 +203,9 @@ export const decoderSamples = (): OpSamples[] => [
       refusesStrided: true as const,
       name: `temperature ${options.temperature}, top-k ${options.topK}, top-p ${options.topP}`,
       args: (make: Make) => [
-        make([1], { dtype: int32, fill: [0] }),
-        make([300]),
-        make([2], { dtype: int32, fill: [42, 7] }),
+        make([3], { dtype: int32, fill: [0, 0, 0] }),
+        make([3, 300]),
+        make([3, 2], { dtype: int32, fill: [42, 7, 43, 7, 42, 8] }),
         options,
       ],
     })),

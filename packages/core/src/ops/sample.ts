@@ -15,8 +15,8 @@ export interface SampleOptions {
 }
 
 /**
- * Writes one token (int32 [1]) drawn from logits [V]. state is int32 [2]: the Philox4x32-10 key (seed) and a call counter
- * that each call raises by one. Temperature first, then top-k, then top-p, as in transformers.
+ * Writes one token for each row of logits [N, V]: token is int32 [N]. state is int32 [N, 2]: of each row the Philox4x32-10
+ * key (seed) and a call counter that each call raises by one, so a row draws the same alone and among others. Temperature first, then top-k, then top-p, as in transformers.
  */
 export const sample_ = /*@__PURE__*/ defineOp<[token: Tensor, logits: Tensor, state: Tensor, options: SampleOptions]>(
   'sample_',
@@ -24,11 +24,12 @@ export const sample_ = /*@__PURE__*/ defineOp<[token: Tensor, logits: Tensor, st
     mutates: 0,
     meta(token, logits, state, options) {
       requireDtype('sample_', 'token', token, [int32]);
-      requireShape('sample_', 'token', token, [1]);
       requireFloat('sample_', 'logits', logits);
-      requireNdim('sample_', 'logits', logits, 1);
+      requireNdim('sample_', 'logits', logits, 2);
+      const rows = logits.shape[0]!;
+      requireShape('sample_', 'token', token, [rows]);
       requireDtype('sample_', 'state', state, [int32]);
-      requireShape('sample_', 'state', state, [2]);
+      requireShape('sample_', 'state', state, [rows, 2]);
       if (!isDense(state) || !state.contiguous)
         throw shapeError('sample_', 'state is written in place: it must be contiguous', 'clone(state)');
       const { temperature, topK, topP } = options;

@@ -56,12 +56,12 @@ export const decoder = (): KernelEntry[] => [
     );
   }),
   kernel(rope, 'reference', (out, x, cos, sin, positions) => {
-    const [, T, H, D] = x.shape as [number, number, number, number];
+    const [, , H, D] = x.shape as [number, number, number, number];
     const half = D / 2;
     const [v, c, s, p] = [valuesOf(x), valuesOf(cos), valuesOf(sin), valuesOf(positions)];
     const result = new Float64Array(v.length);
     for (let at = 0, row = 0; at < v.length; at += D, row++) {
-      const position = p[Math.floor(row / H) % T]!;
+      const position = p[Math.floor(row / H) % p.length]!;
       if (position < 0 || position >= cos.shape[0]!) {
         throw new AoError('ERR_AO_STREAM', `position ${position} is outside the ${cos.shape[0]} rows of cos`, {
           op: 'rope',
@@ -81,18 +81,23 @@ export const decoder = (): KernelEntry[] => [
     kvAppend_,
     'reference',
     (cache, _, x, pos) => {
-      const start = valuesOf(pos)[0]!;
-      const T = x.shape[1]!;
+      const starts = valuesOf(pos);
+      const [B, T] = x.shape as [number, number];
       const room = cache.shape[2]!;
-      if (start < 0 || start + T > room) {
-        throw new AoError('ERR_AO_STREAM', `positions ${start}..${start + T} are outside the cache of ${room}`, {
-          op: 'kv_append_',
-          fix: 'make a longer cache',
-        });
+      for (const start of starts) {
+        if (start < 0 || start + T > room) {
+          throw new AoError('ERR_AO_STREAM', `positions ${start}..${start + T} are outside the cache of ${room}`, {
+            op: 'kv_append_',
+            fix: 'make a longer cache',
+          });
+        }
       }
       scope(() => {
-        const target = slice(cache, 2, start, start + T) as Dense;
-        storeRaw(target, rawOf(transpose(x, 1, 2) as Dense));
+        for (let b = 0; b < B; b++) {
+          const start = starts[b % starts.length]!;
+          const target = slice(slice(cache, 0, b, b + 1), 2, start, start + T) as Dense;
+          storeRaw(target, rawOf(transpose(slice(x, 0, b, b + 1), 1, 2) as Dense));
+        }
       });
     },
     { strided: true },
@@ -106,10 +111,11 @@ export const decoder = (): KernelEntry[] => [
       const Dv = v.shape[3]!;
       const [qv, kv, vv] = [valuesOf(q), valuesOf(k), valuesOf(v)];
       const bias = mask && valuesOf(mask);
-      const past = pos === undefined ? S - T : valuesOf(pos)[0]!;
+      const starts = pos === undefined ? [S - T] : valuesOf(pos);
       const scale = options.scale ?? 1 / Math.sqrt(D);
       const result = new Float64Array(out.numel);
       for (let b = 0; b < B; b++) {
+        const past = starts[b % starts.length]!;
         for (let t = 0; t < T; t++) {
           const end = options.causal === true ? past + t + 1 : pos === undefined ? S : past + T;
           const begin = options.window === undefined ? 0 : Math.max(0, past + t + 1 - options.window);

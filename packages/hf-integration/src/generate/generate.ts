@@ -1,13 +1,13 @@
-// generate(model, prompt, options): prefill, then steps with at most two in flight, until an end id, a stop string or the
-// token limit.
+// generate(model, prompt, options), generateAll(model, prompts, options): prefill, then steps with at most two in flight,
+// until every sequence has ended.
 import { AoError, prepare } from '@ao/core';
 import type { GenerationConfig } from '../config/generation-config.ts';
-import type { CausalLM } from '../models/causal-lm.ts';
+import type { CausalLM, Prompt } from '../models/causal-lm.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { Decoder } from './decoder.ts';
-import { type FinishReason, Generation, type GenerationResult, type Piece } from './generation.ts';
+import { Generation, type GenerationResult, type Piece } from './generation.ts';
 import { type GenerateOptions, resolveSampling, type Sampling } from './options.ts';
-import { StopStrings } from './stop-strings.ts';
+import { Sequence } from './sequence.ts';
 
 export interface GenerateInput extends GenerateOptions {
   /** Gives pieces and the result their text; needed for a prompt in text and for stopStrings. */
@@ -20,119 +20,104 @@ const IN_FLIGHT = 2;
 export function generate(
   model: CausalLM,
   defaults: GenerationConfig,
-  prompt: string | readonly number[],
+  prompt: Prompt,
   input: GenerateInput = {},
 ): Generation {
-  const sampling = resolveSampling(input, defaults);
-  const { tokenizer } = input;
-  if ((typeof prompt === 'string' || sampling.stopStrings.length > 0) && tokenizer === undefined) {
-    throw new AoError(
-      'ERR_AO_CONFIG',
-      `${typeof prompt === 'string' ? 'a prompt in text' : 'stopStrings'} without a tokenizer`,
-      {
-        op: 'generate',
-        fix: 'pass tokenizer: await AutoTokenizer.fromPretrained(folder)',
-      },
-    );
-  }
-  const promptIds = typeof prompt === 'string' ? tokenizer!.encode(prompt) : prompt;
-  checkPrompt(promptIds, model);
-  return new Generation(() => run(model, promptIds, sampling, tokenizer, input.signal));
+  const start = plan(model, defaults, [prompt], input);
+  return new Generation(async function* () {
+    return (yield* start())[0]!;
+  });
 }
 
-function checkPrompt(ids: readonly number[], model: CausalLM): void {
+/** The prompts in one batch: every step reads the weights once for all sequences that go on. */
+export function generateAll(
+  model: CausalLM,
+  defaults: GenerationConfig,
+  prompts: readonly Prompt[],
+  input: GenerateInput = {},
+): Generation<readonly GenerationResult[]> {
+  return new Generation(plan(model, defaults, prompts, input));
+}
+
+/** Checks everything; what it returns does the work. */
+function plan(
+  model: CausalLM,
+  defaults: GenerationConfig,
+  prompts: readonly Prompt[],
+  input: GenerateInput,
+): () => AsyncGenerator<Piece, readonly GenerationResult[]> {
+  const sampling = resolveSampling(input, defaults);
+  const { tokenizer } = input;
+  const text = prompts.some((p) => typeof p === 'string');
+  if ((text || sampling.stopStrings.length > 0) && tokenizer === undefined) {
+    throw new AoError('ERR_AO_CONFIG', `${text ? 'a prompt in text' : 'stopStrings'} without a tokenizer`, {
+      op: 'generate',
+      fix: 'pass tokenizer: await AutoTokenizer.fromPretrained(folder)',
+    });
+  }
+  const all = prompts.map((p) => (typeof p === 'string' ? tokenizer!.encode(p) : p));
+  for (const [i, ids] of all.entries()) checkPrompt(all.length > 1 ? `prompt ${i}` : 'the prompt', ids, model);
+  return () => run(model, all, sampling, tokenizer, input.signal);
+}
+
+function checkPrompt(name: string, ids: readonly number[], model: CausalLM): void {
   const refuse = (message: string, fix: string): never => {
     throw new AoError('ERR_AO_CONFIG', message, { op: 'generate', fix });
   };
-  if (ids.length === 0) refuse('the prompt has no tokens', 'begin with the model’s BOS id');
+  if (ids.length === 0) refuse(`${name} has no tokens`, 'begin with the model’s BOS id');
   const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= model.vocabSize);
-  if (wrong !== undefined)
-    refuse(`id ${wrong} is not in the vocabulary of ${model.vocabSize}`, 'use the tokenizer of this model');
-  if (ids.length >= model.maxPositions) {
-    refuse(`the prompt has ${ids.length} tokens, the model ${model.maxPositions} positions`, 'shorten the prompt');
+  if (wrong !== undefined) {
+    refuse(`id ${wrong} is not in the vocabulary of ${model.vocabSize} (${name})`, 'use the tokenizer of this model');
   }
+  if (ids.length >= model.maxPositions)
+    refuse(`${name} has ${ids.length} tokens, the model ${model.maxPositions} positions`, 'shorten the prompt');
 }
 
 async function* run(
   model: CausalLM,
-  promptIds: readonly number[],
+  prompts: readonly (readonly number[])[],
   sampling: Sampling,
   tokenizer: Tokenizer | undefined,
   signal: AbortSignal | undefined,
-): AsyncGenerator<Piece, GenerationResult> {
+): AsyncGenerator<Piece, readonly GenerationResult[]> {
   signal?.throwIfAborted();
   await prepare(model);
-  const room = model.maxPositions - promptIds.length;
-  const most = Math.min(sampling.maxNewTokens ?? room, room);
-  const text = new TextOut(tokenizer, sampling.stopStrings);
-  const decoder = new Decoder(model, promptIds.length + most, sampling);
-  const queue: Promise<number>[] = [];
-  const ids: number[] = [];
-  let finishReason: FinishReason = 'length';
+  const sequences = prompts.map((ids) => {
+    const room = model.maxPositions - ids.length;
+    return new Sequence(ids, Math.min(sampling.maxNewTokens ?? room, room), sampling, tokenizer);
+  });
+  // steps in flight when a sequence ends still write its next positions
+  const length = Math.max(...sequences.map((s) => s.promptIds.length + s.most)) + IN_FLIGHT;
+  const decoder = new Decoder(model, sequences.length, length, sampling);
+  const queue: Promise<ArrayLike<number>>[] = [];
   try {
     const start = performance.now();
-    let id = await decoder.prefill(promptIds, signal);
+    let tokens = await decoder.prefill(prompts, signal);
     const first = performance.now();
-    let last = first;
+    let now = first;
     for (;;) {
-      ids.push(id);
-      if (sampling.eosTokenIds.has(id)) finishReason = 'stop';
-      const piece = finishReason === 'stop' ? '' : text.push(id);
-      if (text.stopped) finishReason = 'stop';
-      const ended = finishReason === 'stop' || ids.length >= most;
-      yield { id, text: ended ? piece + text.end() : piece };
-      signal?.throwIfAborted();
-      if (ended) break;
-      while (queue.length < Math.min(IN_FLIGHT, most - ids.length)) {
+      for (const [sequence, s] of sequences.entries()) {
+        if (s.ended) continue;
+        const id = tokens[sequence]!;
+        yield { sequence, id, text: s.push(id, now) };
+        signal?.throwIfAborted();
+        if (s.ended) decoder.leave(sequence);
+      }
+      const left = Math.max(...sequences.map((s) => (s.ended ? 0 : s.most - s.ids.length)));
+      if (left === 0) break;
+      while (queue.length < Math.min(IN_FLIGHT, left)) {
         const next = decoder.step();
         // one that fails while nobody waits for it is reported when its turn comes
         next.catch(() => {});
         queue.push(next);
       }
-      id = await queue.shift()!;
-      last = performance.now();
+      tokens = await queue.shift()!;
+      now = performance.now();
     }
-    return {
-      promptIds,
-      ids,
-      text: text.all,
-      finishReason,
-      prefillTokensPerSecond: (promptIds.length / (first - start)) * 1000,
-      decodeTokensPerSecond: ids.length > 1 ? ((ids.length - 1) / (last - first)) * 1000 : 0,
-    };
+    return sequences.map((s) => s.result(start, first));
   } finally {
     // steps that nobody waits for any more still run: the tensors they use are freed after them
     await Promise.allSettled(queue);
     decoder.dispose();
-  }
-}
-
-/** Ids to text, up to a stop string. */
-class TextOut {
-  all = '';
-  readonly #stream: ReturnType<Tokenizer['stream']> | undefined;
-  readonly #stops: StopStrings;
-
-  constructor(tokenizer: Tokenizer | undefined, stops: readonly string[]) {
-    this.#stream = tokenizer?.stream();
-    this.#stops = new StopStrings(stops);
-  }
-
-  get stopped(): boolean {
-    return this.#stops.matched !== undefined;
-  }
-
-  push(id: number): string {
-    return this.#add(this.#stream === undefined ? '' : this.#stops.push(this.#stream.push(id)));
-  }
-
-  end(): string {
-    if (this.stopped) return '';
-    return this.#add(this.#stops.push(this.#stream?.end() ?? '') + this.#stops.end());
-  }
-
-  #add(piece: string): string {
-    this.all += piece;
-    return piece;
   }
 }

@@ -3,6 +3,8 @@
 import { AoError } from '@ao/core';
 
 export interface Piece {
+  /** Which prompt it continues; 0 where there is one. */
+  readonly sequence: number;
   readonly id: number;
   /** What this id adds to the text; '' without a tokenizer and inside a character. */
   readonly text: string;
@@ -17,18 +19,20 @@ export interface GenerationResult {
   /** The new text, without stop strings and special tokens; '' without a tokenizer. */
   readonly text: string;
   readonly finishReason: FinishReason;
+  /** Of this sequence; those of a batch add up. */
   readonly prefillTokensPerSecond: number;
   /** Over the tokens after the first; 0 where there is none. */
   readonly decodeTokensPerSecond: number;
 }
 
-export class Generation implements AsyncIterable<Piece>, PromiseLike<GenerationResult> {
-  readonly #run: () => AsyncGenerator<Piece, GenerationResult>;
+/** R is the result: one, or for several prompts an array in their order. */
+export class Generation<R = GenerationResult> implements AsyncIterable<Piece>, PromiseLike<R> {
+  readonly #run: () => AsyncGenerator<Piece, R>;
   #started = false;
-  #result: Promise<GenerationResult> | undefined;
-  #settle: { resolve(r: GenerationResult): void; reject(e: unknown): void } | undefined;
+  #result: Promise<R> | undefined;
+  #settle: { resolve(r: R): void; reject(e: unknown): void } | undefined;
 
-  constructor(run: () => AsyncGenerator<Piece, GenerationResult>) {
+  constructor(run: () => AsyncGenerator<Piece, R>) {
     this.#run = run;
   }
 
@@ -67,14 +71,14 @@ export class Generation implements AsyncIterable<Piece>, PromiseLike<GenerationR
   }
 
   // biome-ignore lint/suspicious/noThenProperty: a generation is awaited like a promise
-  then<A = GenerationResult, B = never>(
-    onResult?: ((value: GenerationResult) => A | PromiseLike<A>) | null,
+  then<A = R, B = never>(
+    onResult?: ((value: R) => A | PromiseLike<A>) | null,
     onError?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     return this.result().then(onResult, onError);
   }
 
-  private result(): Promise<GenerationResult> {
+  private result(): Promise<R> {
     if (this.#result) return this.#result;
     this.#result = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };

@@ -13,7 +13,7 @@ export interface GenerateOptions {
   readonly topK?: number;
   /** Sample among the likeliest whose probabilities add up to p. */
   readonly topP?: number;
-  /** Equal seeds give equal texts, on every backend. Default 0. */
+  /** Equal seeds give equal texts, on every backend; prompt i of several draws with seed + i. Default 0. */
   readonly seed?: number;
   /** The text ends before the first of these. */
   readonly stopStrings?: readonly string[];

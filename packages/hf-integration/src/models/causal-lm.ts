@@ -3,15 +3,18 @@
 import { type DType, Module, type Runtime, type Tensor } from '@ao/core';
 import type { GenerationConfig } from '../config/generation-config.ts';
 import type { ModelConfig } from '../config/model-config.ts';
-import { type GenerateInput, generate } from '../generate/generate.ts';
-import type { Generation } from '../generate/generation.ts';
+import { type GenerateInput, generate, generateAll } from '../generate/generate.ts';
+import type { Generation, GenerationResult } from '../generate/generation.ts';
 import type { TorchAoConfig } from '../quantize/torchao-config.ts';
 import { type SaveOptions, savePretrained } from '../save-pretrained.ts';
-import type { StaticCache } from './kv-cache.ts';
+import type { KVCache, StaticCache } from './kv-cache.ts';
 
-/** Where new tokens stand: filled positions before them (in the cache) and their own positions (int32 [T]). */
+/** Text, or token ids. */
+export type Prompt = string | readonly number[];
+
+/** Where new tokens stand: filled positions before them (in the cache) and their own positions (int32 [T] or [B, T]). */
 export interface Step {
-  readonly cache: StaticCache;
+  readonly cache: KVCache;
   readonly positions: Tensor;
 }
 
@@ -45,9 +48,18 @@ export abstract class CausalLM extends Module {
   /** Token ids int32 [B, T] -> logits [B, T, V]. */
   forward = (ids: Tensor, step: Step): Tensor => this.head(this.hidden(ids, step));
 
-  /** Continues a prompt of text or ids; iterate the result for pieces, or await it for the whole. */
-  generate(prompt: string | readonly number[], options: GenerateInput = {}): Generation {
-    return generate(this, this.origin?.generationConfig ?? NOTHING, prompt, options);
+  /**
+   * Continues a prompt of text or ids; iterate the result for pieces, or await it for the whole. Several prompts, of any
+   * lengths, are decoded together and give an array of results, each the one its prompt gives alone with its own seed.
+   */
+  generate(prompt: Prompt, options?: GenerateInput): Generation;
+  generate(prompts: readonly Prompt[], options?: GenerateInput): Generation<readonly GenerationResult[]>;
+  generate(
+    prompt: Prompt | readonly Prompt[],
+    options: GenerateInput = {},
+  ): Generation | Generation<readonly GenerationResult[]> {
+    const defaults = this.origin?.generationConfig ?? NOTHING;
+    return isBatch(prompt) ? generateAll(this, defaults, prompt, options) : generate(this, defaults, prompt, options);
   }
 
   /** Writes a folder that fromPretrained, and Python's transformers, load. */
@@ -55,6 +67,9 @@ export abstract class CausalLM extends Module {
     return savePretrained(this, folder, options);
   }
 }
+
+const isBatch = (prompt: Prompt | readonly Prompt[]): prompt is readonly Prompt[] =>
+  typeof prompt !== 'string' && prompt.length > 0 && typeof prompt[0] !== 'number';
 
 const NOTHING: GenerationConfig = {
   bosTokenId: undefined,

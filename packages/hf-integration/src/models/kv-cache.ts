@@ -1,5 +1,6 @@
 // StaticCache: keys and values of all positions, allocated once: per layer two tensors [B, Hkv, P, D].
-// `pos` (int32 [1]) is how many positions are filled; it lives on the device, so a captured step can use and raise it.
+// `pos` (int32 [B]) is how many positions of each sequence are filled; it lives on the device, so a captured step can use
+// and raise it. Sequences are of any lengths: nothing is padded.
 import {
   type CreateOptions,
   copy_,
@@ -8,6 +9,8 @@ import {
   int32,
   keep,
   type Runtime,
+  scope,
+  slice,
   type Tensor,
   tensor,
   zeros,
@@ -24,7 +27,16 @@ export interface CacheShape {
   readonly device: string;
 }
 
-export class StaticCache {
+/** What a model reads and writes: per layer keys and values [B, Hkv, P, D], and the filled positions, int32 [B]. */
+export interface KVCache {
+  readonly keys: readonly Tensor[];
+  readonly values: readonly Tensor[];
+  readonly pos: Tensor;
+  /** Most positions. */
+  readonly length: number;
+}
+
+export class StaticCache implements KVCache {
   readonly keys: readonly Tensor[];
   readonly values: readonly Tensor[];
   readonly pos: Tensor;
@@ -39,14 +51,20 @@ export class StaticCache {
     this.length = length;
     this.keys = Array.from({ length: layers }, one);
     this.values = Array.from({ length: layers }, one);
-    this.pos = keep(zeros(rt, [1], { dtype: int32, device }));
+    this.pos = keep(zeros(rt, [batch], { dtype: int32, device }));
   }
 
-  /** Forgets everything from position n on. */
-  truncate(n: number): void {
-    const to = tensor(this.#rt, [n], { dtype: int32, device: this.pos.device });
-    copy_(this.pos, to);
-    to.dispose();
+  /** The cache of sequence b alone: views, made and freed by the caller's scope. */
+  sequence(b: number): KVCache {
+    const one = (t: Tensor): Tensor => slice(t, 0, b, b + 1);
+    return { keys: this.keys.map(one), values: this.values.map(one), pos: one(this.pos), length: this.length };
+  }
+
+  /** Sequence b forgets everything from position n on. */
+  truncate(n: number, b = 0): void {
+    scope(() => {
+      copy_(slice(this.pos, 0, b, b + 1), tensor(this.#rt, [n], { dtype: int32, device: this.pos.device }));
+    });
   }
 
   dispose(): void {

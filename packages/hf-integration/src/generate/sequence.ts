@@ -1,0 +1,59 @@
+// Sequence: one prompt and what follows it, up to an end id, a stop string or its most new tokens.
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { FinishReason, GenerationResult } from './generation.ts';
+import type { Sampling } from './options.ts';
+import { StopStrings } from './stop-strings.ts';
+
+export class Sequence {
+  readonly promptIds: readonly number[];
+  readonly most: number;
+  readonly ids: number[] = [];
+  ended = false;
+  readonly #ends: ReadonlySet<number>;
+  readonly #stream: ReturnType<Tokenizer['stream']> | undefined;
+  readonly #stops: StopStrings;
+  #text = '';
+  #finishReason: FinishReason = 'length';
+  #last = 0;
+
+  constructor(
+    promptIds: readonly number[],
+    most: number,
+    { stopStrings, eosTokenIds }: Sampling,
+    tokenizer: Tokenizer | undefined,
+  ) {
+    this.promptIds = promptIds;
+    this.most = most;
+    this.#ends = eosTokenIds;
+    this.#stream = tokenizer?.stream();
+    this.#stops = new StopStrings(stopStrings);
+  }
+
+  /** Takes the next id, which came at `time` (ms); what it adds to the text. */
+  push(id: number, time: number): string {
+    this.ids.push(id);
+    this.#last = time;
+    let text = '';
+    if (this.#ends.has(id)) this.#finishReason = 'stop';
+    else text = this.#stops.push(this.#stream?.push(id) ?? '');
+    if (this.#stops.matched !== undefined) this.#finishReason = 'stop';
+    this.ended = this.#finishReason === 'stop' || this.ids.length >= this.most;
+    if (this.ended && this.#stops.matched === undefined)
+      text += this.#stops.push(this.#stream?.end() ?? '') + this.#stops.end();
+    this.#text += text;
+    return text;
+  }
+
+  /** The whole, of a prefill that took from `start` to `first` (ms). */
+  result(start: number, first: number): GenerationResult {
+    const { promptIds, ids } = this;
+    return {
+      promptIds,
+      ids,
+      text: this.#text,
+      finishReason: this.#finishReason,
+      prefillTokensPerSecond: (promptIds.length / (first - start)) * 1000,
+      decodeTokensPerSecond: ids.length > 1 ? ((ids.length - 1) / (this.#last - first)) * 1000 : 0,
+    };
+  }
+}
