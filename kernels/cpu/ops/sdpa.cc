@@ -2,7 +2,7 @@
 // q_heads / kv_heads.
 //   q [batch, tokens, q_heads, dim], strides (batch, token, head); k [batch, kv_heads, keys, dim] and v [.., v_dim],
 //   strides (batch, head, position); last dims contiguous; out [batch, tokens, q_heads, v_dim] contiguous; dtype
-//   float32, float16 or bfloat16. p = pos[b % pos_count] (int32, one or one per b) where pos is given, else `past`:
+//   (q and out) and kv_dtype (k and v) float32, float16 or bfloat16. p = pos[b % pos_count] (int32, one or one per b) where pos is given, else `past`:
 //   the position of query 0. Keys j
 //   that query t sees:
 //     causal      j <= p + t                                    (p + tokens > keys is an error)
@@ -20,6 +20,7 @@
 
 namespace {
 
+using ao::kBlock;
 using ao::kRows;
 using ao::kSplit;
 
@@ -37,6 +38,13 @@ int64_t end_of(const ao_sdpa_args* a, int64_t b) {
   return (a->causal || a->pos) && end < a->keys ? end : a->keys;
 }
 
+const void* keys_at(const Problem& p, int64_t item, int64_t split) {
+  const ao_sdpa_args* a = p.a;
+  const int64_t head = item / p.blocks % a->kv_heads, b = item / p.blocks / a->kv_heads;
+  return ao::element(a->k, a->kv_dtype,
+                     b * a->k_strides[0] + head * a->k_strides[1] + split * kSplit * a->k_strides[2]);
+}
+
 // Query rows of a head block are (token, head within the group), token first.
 void set_rows(const Problem& p, int64_t item, ao::SdpaRows* r, float* q, void** out, ao_ctx* ctx) {
   const ao_sdpa_args* a = p.a;
@@ -47,9 +55,9 @@ void set_rows(const Problem& p, int64_t item, ao::SdpaRows* r, float* q, void** 
   r->q = q;
   r->rows = static_cast<int>(total - begin < kRows ? total - begin : kRows);
   r->dim = a->dim, r->v_dim = a->v_dim, r->dim_padded = p.dim_padded, r->v_padded = p.v_padded;
-  r->k = ao::element(a->k, a->dtype, b * a->k_strides[0] + head * a->k_strides[1]);
-  r->v = ao::element(a->v, a->dtype, b * a->v_strides[0] + head * a->v_strides[1]);
-  r->k_stride = a->k_strides[2], r->v_stride = a->v_strides[2], r->dtype = a->dtype;
+  r->k = keys_at(p, item, 0);
+  r->v = ao::element(a->v, a->kv_dtype, b * a->v_strides[0] + head * a->v_strides[1]);
+  r->k_stride = a->k_strides[2], r->v_stride = a->v_strides[2], r->dtype = a->kv_dtype;
   r->scale = static_cast<float>(a->scale);
   r->mask_stride = a->mask_strides[3];
   for (int i = 0; i < r->rows; i++) {
@@ -83,10 +91,10 @@ int64_t end_split(const ao::SdpaRows& r) {
 // Where the parts of one partial result, or of a thread's work space, lie in a block of floats.
 int64_t partial_size(const Problem& p) { return kRows * (2 + p.v_padded); }
 ao::SdpaPartial partial_at(float* base) { return {base, base + kRows, base + 2 * kRows}; }
-int64_t work_size(const Problem& p) { return (kSplit + kRows) * p.dim_padded + kSplit * p.v_padded + kRows * kSplit; }
+int64_t work_size(const Problem& p) { return (kBlock + kRows) * p.dim_padded + kBlock * p.v_padded + kRows * kSplit; }
 ao::SdpaWork work_at(const Problem& p, float* base) {
   float* k = base + kRows * p.dim_padded; // the query rows come first
-  return {k, k + kSplit * p.dim_padded, k + kSplit * (p.dim_padded + p.v_padded)};
+  return {k, k + kBlock * p.dim_padded, k + kBlock * (p.dim_padded + p.v_padded)};
 }
 
 // Many query blocks: each goes through its splits.
@@ -107,10 +115,10 @@ int run_blocks(const Problem& p, int64_t items, ao_ctx* ctx) {
       set_rows(p, item, &r, base, out, ctx);
       for (int i = 0; i < r.rows; i++) total.m[i] = -INFINITY;
       for (int64_t s = first_split(r); s < end_split(r); s++) {
-        split(r, s, work_at(p, base), next);
+        split(r, s, s + 1 < end_split(r) ? keys_at(p, item, s + 1) : nullptr, work_at(p, base), next);
         merge(r, total, next);
       }
-      finish(r, total, out);
+      finish(r, total, p.a->dtype, out);
     }
   });
   return 0;
@@ -124,7 +132,8 @@ int run_splits(const Problem& p, int64_t items, int64_t splits, ao_ctx* ctx) {
   const auto split = AO_ISA_PICK(ctx, sdpa_split);
   const auto merge = AO_ISA_PICK(ctx, sdpa_merge);
   const auto finish = AO_ISA_PICK(ctx, sdpa_finish);
-  ao::parallel_for(ctx, items * splits, 1, [&](int64_t begin, int64_t end, int thread) {
+  const int64_t tasks = items * splits, chunk = tasks / (4 * ao_ctx_threads(ctx));
+  ao::parallel_for(ctx, tasks, chunk > 1 ? chunk : 1, [&](int64_t begin, int64_t end, int thread) {
     for (int64_t n = begin; n < end; n++) {
       float* base = rooms + thread * work_size(p);
       ao::SdpaRows r;
@@ -132,7 +141,8 @@ int run_splits(const Problem& p, int64_t items, int64_t splits, ao_ctx* ctx) {
       set_rows(p, n / splits, &r, base, out, ctx);
       const int64_t s = n % splits;
       if (s >= first_split(r) && s < end_split(r))
-        split(r, s, work_at(p, base), partial_at(partials + n * partial_size(p)));
+        split(r, s, n + 1 < end ? keys_at(p, (n + 1) / splits, (n + 1) % splits) : nullptr, work_at(p, base),
+              partial_at(partials + n * partial_size(p)));
     }
   });
   for (int64_t item = 0; item < items; item++) {
@@ -147,7 +157,7 @@ int run_splits(const Problem& p, int64_t items, int64_t splits, ao_ctx* ctx) {
     }
     const ao::SdpaPartial total = partial_at(base + s * partial_size(p));
     for (s++; s < end_split(r); s++) merge(r, total, partial_at(base + s * partial_size(p)));
-    finish(r, total, out);
+    finish(r, total, p.a->dtype, out);
   }
   return 0;
 }
@@ -155,7 +165,7 @@ int run_splits(const Problem& p, int64_t items, int64_t splits, ao_ctx* ctx) {
 } // namespace
 
 extern "C" int ao_cpu_sdpa(const ao_sdpa_args* a, ao_ctx* ctx) {
-  if (ao::need_float(ctx, "sdpa", a->dtype)) return 1;
+  if (ao::need_float(ctx, "sdpa", a->dtype) || ao::need_float(ctx, "sdpa", a->kv_dtype)) return 1;
   if (a->kv_heads < 1 || a->q_heads % a->kv_heads || a->dim < 1 || a->v_dim < 1)
     return ao_fail(ctx, "sdpa: %lld query heads of %lld for %lld key heads; query heads are a multiple of key heads",
                    static_cast<long long>(a->q_heads), static_cast<long long>(a->dim),

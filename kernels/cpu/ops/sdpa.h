@@ -5,6 +5,7 @@
 namespace ao {
 
 constexpr int kSplit = 256; // keys; splits count from position 0, so that any batch of queries sees the same ones
+constexpr int kBlock = 64;  // keys of a split that are worked on together
 constexpr int kRows = 32;
 
 struct SdpaRows {
@@ -12,7 +13,7 @@ struct SdpaRows {
   int rows;
   int64_t dim, v_dim, dim_padded, v_padded; // padded to 16
   const void *k, *v;                        // of this head, position 0
-  int64_t k_stride, v_stride, dtype;
+  int64_t k_stride, v_stride, dtype;        // of keys and values
   float scale;
   int64_t low[kRows], high[kRows]; // the keys each row sees: low <= key < high
   const float* mask[kRows];        // additive, or null
@@ -26,16 +27,19 @@ struct SdpaPartial { // of each row over the keys of a split: the largest score,
 };
 
 struct SdpaWork {
-  float* k;      // [kSplit, dim_padded]
-  float* v;      // [kSplit, v_padded]
+  float* k;      // [dim_padded, kBlock]
+  float* v;      // [kBlock, v_padded]
   float* scores; // [kRows, kSplit]
 };
 
 } // namespace ao
 
+// `next`: the keys the caller goes on with, which are fetched meanwhile, or null.
 AO_ISA_DECLARE(void, sdpa_split,
-               (const ao::SdpaRows& r, int64_t split, const ao::SdpaWork& work, const ao::SdpaPartial& out))
+               (const ao::SdpaRows& r, int64_t split, const void* next, const ao::SdpaWork& work,
+                const ao::SdpaPartial& out))
 // total = total merged with the next split
 AO_ISA_DECLARE(void, sdpa_merge, (const ao::SdpaRows& r, const ao::SdpaPartial& total, const ao::SdpaPartial& next))
-// out[row] = sum / l in r.dtype, 0 where nothing was seen
-AO_ISA_DECLARE(void, sdpa_finish, (const ao::SdpaRows& r, const ao::SdpaPartial& total, void* const* out))
+// out[row] = sum / l in `dtype`, 0 where nothing was seen
+AO_ISA_DECLARE(void, sdpa_finish,
+               (const ao::SdpaRows& r, const ao::SdpaPartial& total, int64_t dtype, void* const* out))

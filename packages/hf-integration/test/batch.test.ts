@@ -40,6 +40,12 @@ describe('several prompts at once', () => {
     expect(new Set(together.map((r) => r.text)).size).toBe(PROMPTS.length);
   });
 
+  test('over a cache of bfloat16', async () => {
+    const options = { maxNewTokens: 12, kvCache: 'bf16' } as const;
+    const together = await model.generate(PROMPTS, { tokenizer, ...options });
+    expect(together.map(text)).toEqual((await alone(options)).map(text));
+  });
+
   test('one ends at its end id while the others go on', async () => {
     const free = await alone({ maxNewTokens: 12 });
     const eosTokenId = free[1]!.ids[3]!;

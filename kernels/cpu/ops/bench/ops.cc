@@ -1,5 +1,4 @@
-// Speed of the ops at the shapes of a small decoder: GFLOP/s for attention, GB/s of bytes read and written for the
-// rest. Each figure is the best of several runs; AO_ISA and AO_NUM_THREADS choose what runs. One thread is timed by
+// Speed of the ops at the shapes of a small decoder: GB/s of bytes read and written (attention: bench/sdpa.cc). Each figure is the best of several runs; AO_ISA and AO_NUM_THREADS choose what runs. One thread is timed by
 // its CPU time, which a busy machine disturbs less.
 #include <time.h>
 
@@ -37,40 +36,6 @@ static Buffer<unsigned char> values(int64_t dtype, int64_t n) {
   return b;
 }
 
-static void attention(ao_ctx* ctx, int64_t dtype, int64_t tokens, int32_t pos, int64_t heads, int64_t kv, int64_t dim) {
-  const int64_t keys = pos + tokens, row = heads * dim;
-  const auto q = values(dtype, tokens * row), k = values(dtype, kv * keys * dim), v = values(dtype, kv * keys * dim);
-  Buffer<unsigned char> out(tokens * row * ao_dtype_size(dtype));
-  const ao_sdpa_args args{out.data(),
-                          q.data(),
-                          k.data(),
-                          v.data(),
-                          nullptr,
-                          &pos,
-                          1,
-                          1,
-                          tokens,
-                          heads,
-                          kv,
-                          dim,
-                          dim,
-                          keys,
-                          0,
-                          1,
-                          0,
-                          0.125,
-                          {tokens * row, row, dim},
-                          {kv * keys * dim, keys * dim, dim},
-                          {kv * keys * dim, keys * dim, dim},
-                          {},
-                          dtype};
-  const double s = best_seconds(ctx, [&] { return ao_cpu_sdpa(&args, ctx); });
-  const double pairs = (double)tokens * (pos + (tokens + 1) / 2.0);
-  printf("sdpa %-8s tokens %4lld past %5d heads %lld/%lld dim %lld: %8.3f ms %7.1f GFLOP/s %6.1f GB/s of cache\n",
-         ao_dtype_name(dtype), (long long)tokens, pos, (long long)heads, (long long)kv, (long long)dim, s * 1e3,
-         4 * pairs * row / s * 1e-9, 2.0 * kv * keys * dim * ao_dtype_size(dtype) / s * 1e-9);
-}
-
 template <class Fn>
 static void rate(ao_ctx* ctx, const char* name, int64_t dtype, double bytes, const Fn& fn) {
   const double s = best_seconds(ctx, fn);
@@ -81,11 +46,6 @@ int main() {
   Context ctx;
   printf("%s, %d threads\n", ao_isa_name(ao_ctx_isa(ctx)), ao_ctx_threads(ctx));
   for (int64_t dtype : {AO_F32, AO_BF16}) {
-    attention(ctx, dtype, 512, 0, 9, 3, 64);
-    attention(ctx, dtype, 512, 0, 32, 8, 128);
-    attention(ctx, dtype, 1, 500, 9, 3, 64);
-    attention(ctx, dtype, 1, 4000, 9, 3, 64);
-    attention(ctx, dtype, 1, 4000, 32, 8, 128);
     const int64_t rows = 512, n = 2048, total = rows * n, size = ao_dtype_size(dtype);
     const auto x = values(dtype, total), y = values(dtype, total);
     Buffer<unsigned char> out(total * size);

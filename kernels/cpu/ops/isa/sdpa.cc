@@ -2,71 +2,131 @@
 
 #include <math.h>
 
+#include <type_traits>
+
 #include "base/simd_map.h"
 #include "base/simd_math.h"
 
 namespace ao {
 namespace AO_ISA_NS {
 
-// The lanes of eight vectors summed, each by the same tree whatever its place.
-static inline void sum_eight(const vf a[8], float* out) {
+// t[i] lane j becomes t[j] lane i.
+static inline void transpose(vf t[AO_W]) {
 #if AO_ISA_LEVEL >= 1
-  __m256 v[8];
-  for (int i = 0; i < 8; i++) {
+  vf u[AO_W];
+  for (int i = 0; i < AO_W; i += 4) { // within 128 bits: u[i + c] has column c of rows i .. i + 3
 #if AO_ISA_LEVEL == 2
-    v[i] = _mm256_add_ps(_mm512_castps512_ps256((__m512)a[i]), _mm512_extractf32x8_ps((__m512)a[i], 1));
+    const __m512 a = (__m512)t[i], b = (__m512)t[i + 1], c = (__m512)t[i + 2], d = (__m512)t[i + 3];
+    const __m512d ab = (__m512d)_mm512_unpacklo_ps(a, b), AB = (__m512d)_mm512_unpackhi_ps(a, b);
+    const __m512d cd = (__m512d)_mm512_unpacklo_ps(c, d), CD = (__m512d)_mm512_unpackhi_ps(c, d);
+    u[i] = (vf)_mm512_unpacklo_pd(ab, cd), u[i + 1] = (vf)_mm512_unpackhi_pd(ab, cd);
+    u[i + 2] = (vf)_mm512_unpacklo_pd(AB, CD), u[i + 3] = (vf)_mm512_unpackhi_pd(AB, CD);
 #else
-    v[i] = (__m256)a[i];
+    const __m256 a = (__m256)t[i], b = (__m256)t[i + 1], c = (__m256)t[i + 2], d = (__m256)t[i + 3];
+    const __m256d ab = (__m256d)_mm256_unpacklo_ps(a, b), AB = (__m256d)_mm256_unpackhi_ps(a, b);
+    const __m256d cd = (__m256d)_mm256_unpacklo_ps(c, d), CD = (__m256d)_mm256_unpackhi_ps(c, d);
+    u[i] = (vf)_mm256_unpacklo_pd(ab, cd), u[i + 1] = (vf)_mm256_unpackhi_pd(ab, cd);
+    u[i + 2] = (vf)_mm256_unpacklo_pd(AB, CD), u[i + 3] = (vf)_mm256_unpackhi_pd(AB, CD);
 #endif
   }
-  const __m256 x = _mm256_hadd_ps(_mm256_hadd_ps(v[0], v[1]), _mm256_hadd_ps(v[2], v[3]));
-  const __m256 y = _mm256_hadd_ps(_mm256_hadd_ps(v[4], v[5]), _mm256_hadd_ps(v[6], v[7]));
-  _mm256_storeu_ps(out, _mm256_add_ps(_mm256_permute2f128_ps(x, y, 0x20), _mm256_permute2f128_ps(x, y, 0x31)));
+  for (int c = 0; c < 4; c++) {
+#if AO_ISA_LEVEL == 2
+    const __m512 e = (__m512)u[c], f = (__m512)u[4 + c], g = (__m512)u[8 + c], h = (__m512)u[12 + c];
+    const __m512 ef = _mm512_shuffle_f32x4(e, f, 0x44), EF = _mm512_shuffle_f32x4(e, f, 0xee);
+    const __m512 gh = _mm512_shuffle_f32x4(g, h, 0x44), GH = _mm512_shuffle_f32x4(g, h, 0xee);
+    t[c] = (vf)_mm512_shuffle_f32x4(ef, gh, 0x88), t[4 + c] = (vf)_mm512_shuffle_f32x4(ef, gh, 0xdd);
+    t[8 + c] = (vf)_mm512_shuffle_f32x4(EF, GH, 0x88), t[12 + c] = (vf)_mm512_shuffle_f32x4(EF, GH, 0xdd);
 #else
-  for (int i = 0; i < 8; i++) out[i] = (a[i][0] + a[i][1]) + (a[i][2] + a[i][3]);
+    t[c] = (vf)_mm256_permute2f128_ps((__m256)u[c], (__m256)u[4 + c], 0x20);
+    t[4 + c] = (vf)_mm256_permute2f128_ps((__m256)u[c], (__m256)u[4 + c], 0x31);
+#endif
+  }
+#else
+  for (int i = 0; i < AO_W; i++)
+    for (int j = 0; j < i; j++) {
+      const float x = t[i][j];
+      t[i][j] = t[j][i], t[j][i] = x;
+    }
 #endif
 }
 
-// scores[row][j] = q[row] . k[j] for `rows` rows (the last of them repeat where there are fewer) and keys from <= j <
-// to; a dot product sums lanes over dim in one chain. d is the dtype of the keys.
-template <int d, int rows, int keys>
-static void dots(const float* q, int64_t q_stride, int valid, const void* k, int64_t k_stride, int64_t dim, int from,
-                 int to, float* scores) {
-  static_assert(rows * keys == 8);
-  const float* row[rows];
-  for (int r = 0; r < rows; r++) row[r] = q + (r < valid ? r : valid - 1) * q_stride;
-  for (int j = from; j < to; j += keys) {
-    int64_t key[keys];
-    for (int c = 0; c < keys; c++) key[c] = (j + c < to ? j + c : to - 1) * k_stride;
-    vf a[8];
-    for (int i = 0; i < 8; i++) a[i] = set1(0.0f);
-    for (int64_t i = 0; i < dim; i += AO_W) {
-      vf y[keys];
-      for (int c = 0; c < keys; c++) y[c] = load_as(d, k, key[c] + i, AO_W);
-      for (int r = 0; r < rows; r++) {
-        const vf x = load(row[r] + i);
-        for (int c = 0; c < keys; c++) a[r * keys + c] = fma_(x, y[c], a[r * keys + c]);
+// Reading bytes at `p` now and those `ahead` of it soon; 0 = none.
+static inline void fetch(const void* p, int64_t ahead) { __builtin_prefetch((const char*)p + ahead, 0, 2); }
+
+// out[i][j] = k[j][i], i < dim, for the vectors of keys that cover from <= j < to <= kBlock; keys outside repeat one
+// within.
+template <int d>
+static void transpose_keys(const void* k, int64_t stride, int64_t dim, int from, int to, int64_t ahead, float* out) {
+  for (int j = from / AO_W * AO_W; j < to; j += AO_W) {
+    int64_t key[AO_W], i = 0;
+    for (int c = 0; c < AO_W; c++) key[c] = (j + c < from ? from : j + c < to ? j + c : to - 1) * stride;
+    vf t[AO_W];
+    if (d == AO_BF16) { // two elements a lane
+      for (; i + 2 * AO_W <= dim; i += 2 * AO_W) {
+        for (int c = 0; c < AO_W; c++) {
+          memcpy(&t[c], (const uint16_t*)k + key[c] + i, sizeof t[c]);
+          fetch((const uint16_t*)k + key[c] + i, ahead);
+        }
+        transpose(t);
+        for (int c = 0; c < AO_W; c++) {
+          store(out + (i + 2 * c) * kBlock + j, (vf)((vi)t[c] << 16));
+          store(out + (i + 2 * c + 1) * kBlock + j, (vf)((vi)t[c] & set1i(-65536)));
+        }
       }
     }
-    float sums[8];
-    sum_eight(a, sums);
-    for (int r = 0; r < valid; r++)
-      for (int c = 0; c < keys; c++)
-        if (j + c < to) scores[r * kSplit + j + c] = sums[r * keys + c];
+    for (; i < dim; i += AO_W) {
+      const int count = dim - i < AO_W ? (int)(dim - i) : AO_W;
+      for (int c = 0; c < AO_W; c++) {
+        t[c] = load_as(d, k, key[c] + i, count);
+        fetch((const char*)k + (key[c] + i) * (d == AO_F32 ? 4 : 2), ahead);
+      }
+      transpose(t);
+      for (int c = 0; c < count; c++) store(out + (i + c) * kBlock + j, t[c]);
+    }
   }
+}
+
+// scores[row][j] = q[row] . k[j] for `vectors` vectors of keys; a dot product is one chain over dim.
+template <int rows, int vectors>
+static inline void score_tile(const float* q, int64_t q_stride, const float* k, int64_t dim, float* scores) {
+  vf a[rows][vectors];
+  for (int r = 0; r < rows; r++)
+    for (int c = 0; c < vectors; c++) a[r][c] = set1(0.0f);
+  for (int64_t i = 0; i < dim; i++) {
+    vf y[vectors];
+    for (int c = 0; c < vectors; c++) y[c] = load(k + i * kBlock + c * AO_W);
+    for (int r = 0; r < rows; r++) {
+      const vf x = set1(q[r * q_stride + i]);
+      for (int c = 0; c < vectors; c++) a[r][c] = fma_(x, y[c], a[r][c]);
+    }
+  }
+  for (int r = 0; r < rows; r++)
+    for (int c = 0; c < vectors; c++) store(scores + r * kSplit + c * AO_W, a[r][c]);
+}
+
+// k [dim][kBlock]; writes the whole vectors that cover from <= j < to.
+template <int rows>
+static void score(const float* q, int64_t q_stride, const float* k, int64_t dim, int from, int to, float* scores) {
+  constexpr int wide = AO_W == 16 ? 4 : 2;
+  int j = from / AO_W * AO_W;
+  for (; j + (wide - 1) * AO_W < to; j += wide * AO_W) score_tile<rows, wide>(q, q_stride, k + j, dim, scores + j);
+  for (; j < to; j += AO_W) score_tile<rows, 1>(q, q_stride, k + j, dim, scores + j);
 }
 
 // sum[row] += p[row][j] v[j] over from <= j < to, j ascending, for `rows` rows and `vectors` vectors of columns from
 // `column`.
 template <int d, int rows, int vectors>
 static inline void weigh_tile(const float* p, const void* v, int64_t v_stride, int from, int to, float* sum,
-                              int64_t sum_stride, int64_t column) {
+                              int64_t sum_stride, int64_t column, int64_t ahead) {
   vf a[rows][vectors];
   for (int r = 0; r < rows; r++)
     for (int c = 0; c < vectors; c++) a[r][c] = load(sum + r * sum_stride + column + c * AO_W);
   for (int j = from; j < to; j++) {
     vf y[vectors];
-    for (int c = 0; c < vectors; c++) y[c] = load_as(d, v, j * v_stride + column + c * AO_W, AO_W);
+    for (int c = 0; c < vectors; c++) {
+      y[c] = load_as(d, v, j * v_stride + column + c * AO_W, AO_W);
+      if (ahead) fetch((const char*)v + (j * v_stride + column + c * AO_W) * (d == AO_F32 ? 4 : 2), ahead);
+    }
     for (int r = 0; r < rows; r++) {
       const vf x = set1(p[r * kSplit + j]);
       for (int c = 0; c < vectors; c++) a[r][c] = fma_(x, y[c], a[r][c]);
@@ -78,26 +138,23 @@ static inline void weigh_tile(const float* p, const void* v, int64_t v_stride, i
 
 template <int d, int rows>
 static void weigh(const float* p, const void* v, int64_t v_stride, int from, int to, float* sum, int64_t sum_stride,
-                  int64_t columns) {
+                  int64_t columns, int64_t ahead) {
   if (from >= to) return;
-  constexpr int wide = rows == 1 ? 8 : rows == 2 ? 4 : 2;
+  constexpr int wide = rows == 1 ? 8 : AO_W == 16 || rows == 2 ? 4 : 2;
   int64_t c = 0;
   for (; c + wide * AO_W <= columns; c += wide * AO_W)
-    weigh_tile<d, rows, wide>(p, v, v_stride, from, to, sum, sum_stride, c);
-  for (; c < columns; c += AO_W) weigh_tile<d, rows, 1>(p, v, v_stride, from, to, sum, sum_stride, c);
+    weigh_tile<d, rows, wide>(p, v, v_stride, from, to, sum, sum_stride, c, ahead);
+  for (; c < columns; c += AO_W) weigh_tile<d, rows, 1>(p, v, v_stride, from, to, sum, sum_stride, c, ahead);
 }
 
-// Rows [from, to) of x as float32, `padded` apart with zeros behind `dim`.
-static void widen_rows(int64_t dtype, const void* x, int64_t stride, int64_t dim, int64_t padded, int from, int to,
-                       float* room) {
-  by_dtype(dtype, [&](auto tag) {
-    constexpr int d = decltype(tag)::dtype;
-    for (int j = from; j < to; j++) {
-      float* row = room + j * padded;
-      steps(dim, [&](int64_t i, int count) { store(row + i, load_as(d, x, j * stride + i, count)); });
-      for (int64_t i = (dim + AO_W - 1) / AO_W * AO_W; i < padded; i += AO_W) store(row + i, set1(0.0f));
-    }
-  });
+// `count` rows of x as float32, `padded` apart with zeros behind `dim`.
+template <int d>
+static void widen_rows(const void* x, int64_t stride, int64_t dim, int64_t padded, int count, float* room) {
+  for (int j = 0; j < count; j++) {
+    float* row = room + j * padded;
+    steps(dim, [&](int64_t i, int n) { store(row + i, load_as(d, x, j * stride + i, n)); });
+    for (int64_t i = (dim + AO_W - 1) / AO_W * AO_W; i < padded; i += AO_W) store(row + i, set1(0.0f));
+  }
 }
 
 static inline vf mask_values(const float* mask, int64_t stride, int64_t first, int from, int to) {
@@ -135,56 +192,89 @@ struct Ranges { // the keys of a split that each row sees, counted from its star
   int from[kRows], to[kRows];
 };
 
-// d is the dtype in which keys and values are read: the stored one, or float32 after widening.
+// fn(tag, first row, rows) over tiles of tag.rows <= 4 rows.
+template <class Fn>
+static inline void row_tiles(int rows, const Fn& fn) {
+  int i = 0;
+  for (; i + 4 <= rows; i += 4) fn(std::integral_constant<int, 4>(), i);
+  if (rows - i == 3) fn(std::integral_constant<int, 3>(), i);
+  if (rows - i == 2) fn(std::integral_constant<int, 2>(), i);
+  if (rows - i == 1) fn(std::integral_constant<int, 1>(), i);
+}
+
+// The scores of all rows for the keys [begin, end) of the split, a block at most.
 template <int d>
-static void split_rows(const SdpaRows& r, const Ranges& see, const void* k, int64_t ks, const void* v, int64_t vs,
-                       int64_t base, float* all_scores, const SdpaPartial& out) {
-  const int64_t dim = (r.dim + AO_W - 1) / AO_W * AO_W, columns = (r.v_dim + AO_W - 1) / AO_W * AO_W;
-  for (int i = 0, n; i < r.rows; i += n) {
-    n = r.rows - i < 4 ? r.rows - i : 4;
-    int least = kSplit, most = 0;
+static void score_rows(const SdpaRows& r, const Ranges& see, const void* k, int begin, int end, int64_t ahead,
+                       const SdpaWork& work) {
+  transpose_keys<d>(k, r.k_stride, r.dim, 0, end - begin, ahead, work.k);
+  row_tiles(r.rows, [&](auto tag, int i) {
+    constexpr int n = decltype(tag)::value;
+    int from = end, to = begin; // what any row of the tile sees
     for (int j = i; j < i + n; j++) {
-      if (see.from[j] == see.to[j]) continue;
-      least = see.from[j] < least ? see.from[j] : least;
-      most = see.to[j] > most ? see.to[j] : most;
+      from = see.from[j] < from && see.to[j] > begin ? see.from[j] : from;
+      to = see.to[j] > to ? see.to[j] : to;
     }
-    float* scores = all_scores + i * kSplit;
-    const float* q = r.q + i * r.dim_padded;
-    if (n > 2)
-      dots<d, 4, 2>(q, r.dim_padded, n, k, ks, dim, least, most, scores);
-    else if (n == 2)
-      dots<d, 2, 4>(q, r.dim_padded, n, k, ks, dim, least, most, scores);
-    else
-      dots<d, 1, 8>(q, r.dim_padded, n, k, ks, dim, least, most, scores);
-    int inner = 0, outer = kSplit; // the keys that all rows of the tile see
-    for (int j = i; j < i + n; j++) {
-      softmax_part(all_scores + j * kSplit, see.from[j], see.to[j], r.scale, r.mask[j], r.mask_stride, base, out.m + j,
-                   out.l + j);
-      inner = see.from[j] > inner ? see.from[j] : inner;
-      outer = see.to[j] < outer ? see.to[j] : outer;
+    from = from < begin ? begin : from, to = to > end ? end : to;
+    if (from < to)
+      score<n>(r.q + i * r.dim_padded, r.dim_padded, work.k, r.dim, from - begin, to - begin,
+               work.scores + i * kSplit + begin);
+  });
+}
+
+// out.sum[row] += weight[row][j] v[j] over the keys [begin, end) of the split; d is the dtype v is read in.
+template <int d>
+static void weigh_rows(const SdpaRows& r, const Ranges& see, const void* v, int64_t stride, int begin, int end,
+                       const float* weights, int64_t ahead, const SdpaPartial& out) {
+  const int64_t columns = (r.v_dim + AO_W - 1) / AO_W * AO_W;
+  row_tiles(r.rows, [&](auto tag, int i) {
+    constexpr int n = decltype(tag)::value;
+    int from[n], to[n], inner = begin, outer = end; // inner <= j < outer: the keys that all rows of the tile see
+    for (int j = 0; j < n; j++) {
+      from[j] = see.from[i + j] < begin ? begin : see.from[i + j], to[j] = see.to[i + j] > end ? end : see.to[i + j];
+      inner = from[j] > inner ? from[j] : inner, outer = to[j] < outer ? to[j] : outer;
     }
+    const float* p = weights + i * kSplit + begin;
     float* sum = out.sum + i * r.v_padded;
-    const auto alone = [&](int j, int from, int to) {
-      weigh<d, 1>(scores + j * kSplit, v, vs, from, to, sum + j * r.v_padded, r.v_padded, columns);
+    const auto alone = [&](int j, int a, int b) {
+      weigh<d, 1>(p + j * kSplit, v, stride, a - begin, b - begin, sum + j * r.v_padded, r.v_padded, columns, ahead);
     };
-    if (inner >= outer) {
-      for (int j = 0; j < n; j++) alone(j, see.from[i + j], see.to[i + j]);
-      continue;
+    if (n == 1 || inner >= outer) {
+      for (int j = 0; j < n; j++) alone(j, from[j], to[j]);
+      return;
     }
-    for (int j = 0; j < n; j++) alone(j, see.from[i + j], inner);
-    if (n == 4)
-      weigh<d, 4>(scores, v, vs, inner, outer, sum, r.v_padded, columns);
-    else if (n == 3)
-      weigh<d, 3>(scores, v, vs, inner, outer, sum, r.v_padded, columns);
-    else if (n == 2)
-      weigh<d, 2>(scores, v, vs, inner, outer, sum, r.v_padded, columns);
-    else
-      alone(0, inner, outer);
-    for (int j = 0; j < n; j++) alone(j, outer, see.to[i + j]);
+    for (int j = 0; j < n; j++) alone(j, from[j], inner);
+    weigh<d, n>(p, v, stride, inner - begin, outer - begin, sum, r.v_padded, columns, ahead);
+    for (int j = 0; j < n; j++) alone(j, outer, to[j]);
+  });
+}
+
+template <int d>
+static void split_rows(const SdpaRows& r, const Ranges& see, int first, int last, int64_t base, const void* next,
+                       const SdpaWork& work, const SdpaPartial& out) {
+  const int64_t size = d == AO_F32 ? 4 : 2;
+  const char *k = (const char*)r.k + base * r.k_stride * size, *v = (const char*)r.v + base * r.v_stride * size;
+  // few rows read the stored values; many share a widened copy
+  const bool widen = r.v_dim % AO_W != 0 || (d != AO_F32 && r.rows > 8);
+  // in a cache keys and values have the same strides: each row fetches the one that the next stage reads
+  const int64_t to_values = v - k, to_keys = next ? (const char*)next - v : 0;
+  for (int j = first; j < last; j += kBlock)
+    score_rows<d>(r, see, k + j * r.k_stride * size, j, last - j < kBlock ? last : j + kBlock, to_values, work);
+  for (int i = 0; i < r.rows; i++)
+    softmax_part(work.scores + i * kSplit, see.from[i], see.to[i], r.scale, r.mask[i], r.mask_stride, base, out.m + i,
+                 out.l + i);
+  for (int j = first; j < last; j += kBlock) {
+    const int end = last - j < kBlock ? last : j + kBlock;
+    const char* block = v + j * r.v_stride * size;
+    if (widen) {
+      widen_rows<d>(block, r.v_stride, r.v_dim, r.v_padded, end - j, work.v);
+      weigh_rows<AO_F32>(r, see, work.v, r.v_padded, j, end, work.scores, 0, out);
+    } else {
+      weigh_rows<d>(r, see, block, r.v_stride, j, end, work.scores, to_keys, out);
+    }
   }
 }
 
-void sdpa_split(const SdpaRows& r, int64_t split, const SdpaWork& work, const SdpaPartial& out) {
+void sdpa_split(const SdpaRows& r, int64_t split, const void* next, const SdpaWork& work, const SdpaPartial& out) {
   const int64_t base = split * kSplit;
   Ranges see;
   int first = kSplit, last = 0;
@@ -195,19 +285,9 @@ void sdpa_split(const SdpaRows& r, int64_t split, const SdpaWork& work, const Sd
     see.from[i] = from, see.to[i] = to;
     if (from < to) first = from < first ? from : first, last = to > last ? to : last;
   }
-  const int64_t size = r.dtype == AO_F32 ? 4 : 2;
-  const char *k = (const char*)r.k + base * r.k_stride * size, *v = (const char*)r.v + base * r.v_stride * size;
+  first = first / AO_W * AO_W; // whole vectors of scores
   memset(out.sum, 0, (size_t)(r.rows * r.v_padded) * sizeof(float));
-  // few rows read the stored keys; many share a widened copy
-  if (r.dim % AO_W == 0 && r.v_dim % AO_W == 0 && (r.dtype == AO_F32 || r.rows <= 8)) {
-    by_dtype(r.dtype, [&](auto tag) {
-      split_rows<decltype(tag)::dtype>(r, see, k, r.k_stride, v, r.v_stride, base, work.scores, out);
-    });
-    return;
-  }
-  widen_rows(r.dtype, k, r.k_stride, r.dim, r.dim_padded, first, last, work.k);
-  widen_rows(r.dtype, v, r.v_stride, r.v_dim, r.v_padded, first, last, work.v);
-  split_rows<AO_F32>(r, see, work.k, r.dim_padded, work.v, r.v_padded, base, work.scores, out);
+  by_dtype(r.dtype, [&](auto tag) { split_rows<decltype(tag)::dtype>(r, see, first, last, base, next, work, out); });
 }
 
 void sdpa_merge(const SdpaRows& r, const SdpaPartial& total, const SdpaPartial& next) {
@@ -229,8 +309,8 @@ void sdpa_merge(const SdpaRows& r, const SdpaPartial& total, const SdpaPartial& 
   }
 }
 
-void sdpa_finish(const SdpaRows& r, const SdpaPartial& total, void* const* out) {
-  by_dtype(r.dtype, [&](auto tag) {
+void sdpa_finish(const SdpaRows& r, const SdpaPartial& total, int64_t dtype, void* const* out) {
+  by_dtype(dtype, [&](auto tag) {
     constexpr int d = decltype(tag)::dtype;
     for (int i = 0; i < r.rows; i++) {
       const bool seen = total.m[i] != -INFINITY;

@@ -21,13 +21,14 @@ struct Shape {
 
 struct Attention {
   Shape s;
-  int64_t dtype;
+  int64_t dtype, kv_dtype;
   Buffer<unsigned char> q, k, v;
   Buffer<float> mask;
-  Attention(Random& random, Shape shape, int64_t type)
-      : s(shape), dtype(type), q(values(random, type, s.batch * s.tokens * s.q_heads * s.dim)),
-        k(values(random, type, s.batch * s.kv_heads * s.keys * s.dim)),
-        v(values(random, type, s.batch * s.kv_heads * s.keys * s.v_dim)), mask(s.tokens * s.keys) {
+  Attention(Random& random, Shape shape, int64_t type, int64_t kv_type = -1)
+      : s(shape), dtype(type), kv_dtype(kv_type < 0 ? type : kv_type),
+        q(values(random, type, s.batch * s.tokens * s.q_heads * s.dim)),
+        k(values(random, kv_dtype, s.batch * s.kv_heads * s.keys * s.dim)),
+        v(values(random, kv_dtype, s.batch * s.kv_heads * s.keys * s.v_dim)), mask(s.tokens * s.keys) {
     for (int64_t i = 0; i < mask.size(); i++) mask[i] = random.below(5) == 0 ? -INFINITY : random.normal();
   }
   ao_sdpa_args args(void* out, const int32_t* pos, bool masked) const {
@@ -36,7 +37,7 @@ struct Attention {
     a.batch = s.batch, a.tokens = s.tokens, a.q_heads = s.q_heads, a.kv_heads = s.kv_heads, a.dim = s.dim,
     a.v_dim = s.v_dim, a.pos_count = 1;
     a.keys = s.keys, a.past = s.first, a.causal = s.causal, a.window = s.window, a.scale = 1 / sqrt((double)s.dim),
-    a.dtype = dtype;
+    a.dtype = dtype, a.kv_dtype = kv_dtype;
     const int64_t qs[3] = {s.tokens * s.q_heads * s.dim, s.q_heads * s.dim, s.dim};
     const int64_t ks[3] = {s.kv_heads * s.keys * s.dim, s.keys * s.dim, s.dim},
                   vs[3] = {s.kv_heads * s.keys * s.v_dim, s.keys * s.v_dim, s.v_dim};
@@ -58,7 +59,7 @@ struct Attention {
       double dot = 0;
       for (int64_t d = 0; d < s.dim; d++)
         dot += decode(dtype, q.data(), ((b * s.tokens + t) * s.q_heads + h) * s.dim + d) *
-               decode(dtype, k.data(), ((b * s.kv_heads + hk) * s.keys + j) * s.dim + d);
+               decode(kv_dtype, k.data(), ((b * s.kv_heads + hk) * s.keys + j) * s.dim + d);
       p[j] = dot / sqrt((double)s.dim) + (masked ? mask[t * s.keys + j] : 0);
       top = fmax(top, p[j]);
     }
@@ -67,7 +68,7 @@ struct Attention {
     for (int64_t j = 0; j < s.keys; j++) p[j] = p[j] == -INFINITY ? 0 : exp(p[j] - top), sum += p[j];
     for (int64_t j = 0; j < s.keys; j++) {
       for (int64_t d = 0; d < s.v_dim; d++) {
-        const double x = decode(dtype, v.data(), ((b * s.kv_heads + hk) * s.keys + j) * s.v_dim + d);
+        const double x = decode(kv_dtype, v.data(), ((b * s.kv_heads + hk) * s.keys + j) * s.v_dim + d);
         out[d] += p[j] / sum * x, magnitude[d] += p[j] / sum * fabs(x);
       }
     }
@@ -88,9 +89,11 @@ TEST(sdpa_equals_the_definition) {
   Random random(seed());
   for (const Shape& s : kShapes) {
     for (int64_t dtype : kDtypes) {
-      for (bool masked : {false, true}) {
-        const Attention x(random, s, dtype);
-        Buffer<unsigned char> out(x.out_size() * ao_dtype_size(dtype));
+      for (int variant = 0; variant < 3; variant++) {
+        const bool masked = variant == 1;
+        const Attention x(random, s, variant == 2 ? (int64_t)AO_F32 : dtype,
+                          dtype); // 2: float32 queries over this cache
+        Buffer<unsigned char> out(x.out_size() * ao_dtype_size(x.dtype));
         const int32_t pos = (int32_t)s.first;
         const ao_sdpa_args args = x.args(out.data(), s.pos ? &pos : nullptr, masked);
         CHECK_EQ(ao_cpu_sdpa(&args, ctx), 0);
@@ -102,9 +105,9 @@ TEST(sdpa_equals_the_definition) {
             for (int64_t h = 0; h < s.q_heads; h++) {
               x.exact(b, t, h, masked, exact, magnitude);
               for (int64_t d = 0; d < s.v_dim; d++) {
-                const double got = decode(dtype, out.data(), ((b * s.tokens + t) * s.q_heads + h) * s.v_dim + d);
+                const double got = decode(x.dtype, out.data(), ((b * s.tokens + t) * s.q_heads + h) * s.v_dim + d);
                 // dots of `dim` normals move a weight by about dim * 2^-24 of itself; then one rounding to the dtype
-                CHECK_NEAR(got, exact[d], magnitude[d] * 0x1p-18 + fabs(exact[d]) * half_step(dtype) + 1e-7);
+                CHECK_NEAR(got, exact[d], magnitude[d] * 0x1p-18 + fabs(exact[d]) * half_step(x.dtype) + 1e-7);
               }
             }
       }
@@ -260,6 +263,7 @@ TEST(kv_append_writes_its_rows_only) {
                                capacity,
                                {heads * capacity * dim, capacity * dim, dim},
                                {tokens * heads * dim, heads * dim, dim},
+                               AO_BF16,
                                AO_BF16};
   CHECK_EQ(ao_cpu_kv_append(&args, ctx), 0);
   const uint16_t* in = (const uint16_t*)x.data();
@@ -274,6 +278,42 @@ TEST(kv_append_writes_its_rows_only) {
   pos[1] = 6;
   CHECK_EQ(ao_cpu_kv_append(&args, ctx), 1);
   CHECK(strstr(ao_ctx_error(ctx), "3 tokens at position 6 go beyond the cache's 8"));
+}
+
+TEST(kv_append_rounds_float32_to_the_cache) {
+  Context ctx(2);
+  Random random(seed() + 7);
+  const int64_t tokens = 3, heads = 2, dim = 21, capacity = 4;
+  const Buffer<unsigned char> x = values(random, AO_F32, tokens * heads * dim);
+  const int32_t pos = 1;
+  for (int64_t dtype : {AO_BF16, AO_F16}) {
+    Buffer<uint16_t> cache(heads * capacity * dim, 0x1234);
+    ao_kv_append_args args{cache.data(),
+                           x.data(),
+                           &pos,
+                           1,
+                           1,
+                           tokens,
+                           heads,
+                           dim,
+                           capacity,
+                           {heads * capacity * dim, capacity * dim, dim},
+                           {tokens * heads * dim, heads * dim, dim},
+                           dtype,
+                           AO_F32};
+    CHECK_EQ(ao_cpu_kv_append(&args, ctx), 0);
+    for (int64_t h = 0; h < heads; h++)
+      for (int64_t t = 0; t < tokens; t++)
+        for (int64_t d = 0; d < dim; d++) {
+          unsigned char bits[8];
+          encode(dtype, bits, 0, decode(AO_F32, x.data(), (t * heads + h) * dim + d));
+          CHECK_EQ(cache[(h * capacity + pos + t) * dim + d], *(const uint16_t*)bits);
+        }
+    for (int64_t d = 0; d < dim; d++) CHECK_EQ(cache[d], 0x1234);
+    args.x_dtype = dtype == AO_BF16 ? AO_F16 : AO_BF16;
+    CHECK_EQ(ao_cpu_kv_append(&args, ctx), 1);
+    CHECK(strstr(ao_ctx_error(ctx), "does not go into a cache of"));
+  }
 }
 
 AO_TEST_MAIN()

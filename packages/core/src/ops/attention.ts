@@ -1,5 +1,5 @@
 // Attention of a decoder: rotary positions, the key-value cache, and scaled dot products with grouped queries.
-import { float32, int32 } from '../dtypes/index.ts';
+import { bfloat16, float16, float32, int32 } from '../dtypes/index.ts';
 import { defineOp } from '../op.ts';
 import { scope } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';
@@ -34,6 +34,16 @@ function requirePos(op: string, pos: Tensor, batch: number): void {
   requireShape(op, 'pos', pos, [pos.shape[0] === 1 ? 1 : batch]);
 }
 
+/** A cache has the dtype of what goes in and out, or holds float32 rounded to 16 bits. */
+function requireCacheDtype(
+  op: string,
+  x: readonly [name: string, Tensor],
+  cache: readonly [name: string, Tensor],
+): void {
+  if (x[1].dtype === float32) requireDtype(op, cache[0], cache[1], [float32, bfloat16, float16]);
+  else requireSameDtype(op, x, cache);
+}
+
 /** Writes x [B, T, H, D] into cache [B, H, P, D] at positions pos .. pos + T; pos is an int32 [1] or [B]. */
 export const kvAppend_ = /*@__PURE__*/ defineOp<[cache: Tensor, x: Tensor, pos: Tensor]>('kv_append_', {
   mutates: 0,
@@ -41,7 +51,7 @@ export const kvAppend_ = /*@__PURE__*/ defineOp<[cache: Tensor, x: Tensor, pos: 
     requireNdim('kv_append_', 'x', x, 4);
     const [b, , h, d] = x.shape as [number, number, number, number];
     requireShape('kv_append_', 'cache', cache, [b, h, cache.shape[2] ?? 0, d]);
-    requireSameDtype('kv_append_', ['x', x], ['cache', cache]);
+    requireCacheDtype('kv_append_', ['x', x], ['cache', cache]);
     requirePos('kv_append_', pos, b);
     return { shape: cache.shape, dtype: cache.dtype };
   },
@@ -60,7 +70,7 @@ export interface AttentionOptions {
   readonly window?: number;
 }
 
-/** q [B, T, Hq, D], k and v [B, Hkv, S, D] with Hkv dividing Hq -> [B, T, Hq, D]. */
+/** q [B, T, Hq, D], k and v [B, Hkv, S, D] with Hkv dividing Hq -> [B, T, Hq, D]. Keys and values may have 16 bits. */
 export const attention = /*@__PURE__*/ defineOp<
   [q: Tensor, k: Tensor, v: Tensor, pos: Tensor | undefined, mask: Tensor | undefined, options: AttentionOptions]
 >('attention', {
@@ -68,7 +78,7 @@ export const attention = /*@__PURE__*/ defineOp<
     requireFloat('attention', 'q', q);
     requireNdim('attention', 'q', q, 4);
     requireNdim('attention', 'k', k, 4);
-    requireSameDtype('attention', ['q', q], ['k', k]);
+    requireCacheDtype('attention', ['q', q], ['k', k]);
     requireSameDtype('attention', ['k', k], ['v', v]);
     const [b, t, hq, d] = q.shape as [number, number, number, number];
     const [, hkv, s] = k.shape as [number, number, number, number];

@@ -122,6 +122,14 @@ export const decoderSamples = (): OpSamples[] => [
       name: 'two positions',
       args: (make) => [make([1, 2, 8, 16]), make([1, 2, 2, 16]), make([1], { dtype: int32, fill: [3] })],
     },
+    ...[bfloat16, float16].map((dtype) => ({
+      name: `float32 into ${dtype.name}`,
+      args: (make: Make) => [
+        make([1, 2, 8, 16], { dtype }),
+        make([1, 2, 2, 16]),
+        make([1], { dtype: int32, fill: [3] }),
+      ],
+    })),
     {
       name: 'a position for each sequence',
       args: (make) => [make([3, 2, 8, 16]), make([3, 1, 2, 16]), make([3], { dtype: int32, fill: [3, 7, 0] })],
@@ -152,6 +160,18 @@ export const decoderSamples = (): OpSamples[] => [
       ],
       tolerance: SUM,
     },
+    ...[bfloat16, float16].map((dtype) => ({
+      name: `float32 over a cache of ${dtype.name}`,
+      args: (make: Make) => [
+        make([1, 3, 6, 64]),
+        make([1, 2, 300, 64], { dtype }),
+        make([1, 2, 300, 64], { dtype }),
+        make([1], { dtype: int32, fill: [270] }),
+        undefined,
+        { causal: true },
+      ],
+      tolerance: SUM,
+    })),
     {
       name: 'prefill over 300 keys',
       args: (make) => [

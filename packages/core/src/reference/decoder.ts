@@ -96,7 +96,9 @@ export const decoder = (): KernelEntry[] => [
         for (let b = 0; b < B; b++) {
           const start = starts[b % starts.length]!;
           const target = slice(slice(cache, 0, b, b + 1), 2, start, start + T) as Dense;
-          storeRaw(target, rawOf(transpose(slice(x, 0, b, b + 1), 1, 2) as Dense));
+          const own = transpose(slice(x, 0, b, b + 1), 1, 2) as Dense;
+          if (own.dtype === target.dtype) storeRaw(target, rawOf(own));
+          else store(target, valuesOf(own));
         }
       });
     },

@@ -5,6 +5,7 @@
 import {
   addScalar_,
   arange,
+  bfloat16,
   int32,
   keep,
   type Plan,
@@ -38,7 +39,7 @@ export class Decoder {
     const state = Array.from({ length: batch }, (_, b) => [(sampling.seed + b) | 0, 0]);
     this.#model = model;
     this.#batch = batch;
-    this.#cache = model.createCache(length, batch);
+    this.#cache = model.createCache(length, batch, sampling.kvCache === 'bf16' ? bfloat16 : undefined);
     this.#token = keep(tensor(rt, new Int32Array(batch), { dtype: int32, device }));
     this.#state = keep(tensor(rt, state, { dtype: int32, device }));
     this.#options = { temperature: sampling.temperature, topK: sampling.topK ?? 0, topP: sampling.topP ?? 1 };

@@ -23,6 +23,8 @@ export interface GenerateOptions {
   readonly ignoreEos?: boolean;
   /** 'static': one preallocated cache and one captured step (default). 'dynamic': eager steps over the same cache. */
   readonly cacheImplementation?: 'static' | 'dynamic';
+  /** What keys and values are kept in. 'auto' = as the model computes them (default); 'bf16' halves float32's bytes. */
+  readonly kvCache?: 'auto' | 'bf16';
   readonly signal?: AbortSignal;
 }
 
@@ -36,6 +38,7 @@ export interface Sampling {
   readonly stopStrings: readonly string[];
   readonly eosTokenIds: ReadonlySet<number>;
   readonly cacheImplementation: 'static' | 'dynamic';
+  readonly kvCache: 'auto' | 'bf16';
 }
 
 export function resolveSampling(options: GenerateOptions, defaults: GenerationConfig): Sampling {
@@ -66,6 +69,8 @@ export function resolveSampling(options: GenerateOptions, defaults: GenerationCo
     ['static', 'dynamic'].includes(cacheImplementation),
     "'static' or 'dynamic'",
   );
+  const kvCache = options.kvCache ?? 'auto';
+  check('kvCache', kvCache, ['auto', 'bf16'].includes(kvCache), "'auto' or 'bf16'");
   const asked = (temperature ?? 0) > 0 || topK !== undefined || topP !== undefined;
   const doSample = options.doSample ?? (temperature === 0 ? false : asked || defaults.doSample);
   return {
@@ -77,6 +82,7 @@ export function resolveSampling(options: GenerateOptions, defaults: GenerationCo
     stopStrings,
     eosTokenIds: new Set(options.ignoreEos ? [] : eos),
     cacheImplementation,
+    kvCache,
   };
 }
 

@@ -37,7 +37,8 @@ export abstract class CausalLM extends Module {
   abstract readonly maxPositions: number;
   origin: Origin | undefined;
 
-  abstract createCache(length: number, batch?: number): StaticCache;
+  /** For `batch` sequences of at most `length` positions; dtype is what computing gives unless named. */
+  abstract createCache(length: number, batch?: number, dtype?: DType): StaticCache;
 
   /** Token ids int32 [B, T] -> normalised hidden states [B, T, H]; writes the cache, leaves `cache.pos` as it is. */
   abstract hidden(ids: Tensor, step: Step): Tensor;

@@ -252,11 +252,11 @@ export class LlamaForCausalLM extends CausalLM {
     return this.#config.maxPositionEmbeddings;
   }
 
-  createCache(length: number, batch = 1): StaticCache {
+  createCache(length: number, batch = 1, dtype = this.dtype): StaticCache {
     const { numHiddenLayers: layers, numKeyValueHeads: heads, headDim } = this.#config;
     // the tables are made here: not inside a capture
     this.#rope.tables(this.rt, length, this.device);
-    return new StaticCache(this.rt, { layers, batch, heads, headDim, length, dtype: this.dtype, device: this.device });
+    return new StaticCache(this.rt, { layers, batch, heads, headDim, length, dtype, device: this.device });
   }
 
   hidden(ids: Tensor, step: Step): Tensor {

@@ -48,6 +48,7 @@ export const decoderKernels = (): KernelEntry[] => [
           cache.shape[2]!,
           target.strides.slice(0, 3),
           source.strides.slice(0, 3),
+          cache.dtype.code,
           x.dtype.code,
         );
         if (target !== cache) ao.copy_(cache, target);
@@ -86,6 +87,7 @@ export const decoderKernels = (): KernelEntry[] => [
           vs.strides.slice(0, 3),
           mask === undefined ? [] : [0, 0, ...mask.strides],
           q.dtype.code,
+          k.dtype.code,
         );
       }),
     { strided: true },

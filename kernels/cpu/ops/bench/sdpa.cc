@@ -1,0 +1,125 @@
+// Attention at the shapes of a small decoder and of an 8B one.
+//   decode   one query over a long cache: GB/s of keys and values, as a share of the read bandwidth measured in the same
+//            run. The caches of many layers are read in turn, so that none is in the processor's cache.
+//   prefill  512 queries: GFLOP/s of the two products over the keys that are seen, of the multiply-adds measured.
+// bench_ops_sdpa [--json] [THREADS...] [ID-PART]; --json writes one line per figure. AO_ISA chooses what runs.
+#include <sys/mman.h>
+
+#include "gemm/bench/peaks.h"
+#include "testing/check.h"
+
+using namespace ao_test;
+
+namespace {
+
+bool json = false;
+
+struct Heads {
+  const char* name;
+  int64_t q, kv, dim;
+};
+const Heads kSmall{"smollm2", 9, 3, 64}, k8b{"8b", 32, 8, 128};
+
+// Huge pages, as the backend's buffers of this size have.
+struct Memory {
+  char* data;
+  explicit Memory(int64_t bytes) : data((char*)aligned_alloc(1 << 21, (size_t)(bytes + (1 << 21)) >> 21 << 21)) {
+    madvise(data, (size_t)bytes, MADV_HUGEPAGE);
+  }
+  Memory(const Memory&) = delete;
+  ~Memory() { free(data); }
+};
+
+void fill(int64_t dtype, void* x, int64_t n) {
+  Random random(1);
+  const int64_t some = n < 65536 ? n : 65536, bytes = some * ao_dtype_size(dtype);
+  for (int64_t i = 0; i < some; i++) encode(dtype, x, i, random.uniform() * 2 - 1);
+  for (int64_t at = bytes; at < n * ao_dtype_size(dtype); at += bytes)
+    memcpy((char*)x + at, x, (size_t)(n * ao_dtype_size(dtype) - at < bytes ? n * ao_dtype_size(dtype) - at : bytes));
+}
+
+void report(ao_ctx* ctx, const char* id, const std::string& what, double value, const char* unit, const char* limit,
+            double most, double target) {
+  if (json)
+    printf(
+        "{\"id\":\"%s\",\"what\":\"%s\",\"isa\":\"%s\",\"threads\":%d,\"value\":%.2f,\"unit\":\"%s\",\"limit\":\"%s\","
+        "\"limitValue\":%.2f,\"share\":%.3f,\"target\":%g}\n",
+        id, what.c_str(), ao_isa_name(ao_ctx_isa(ctx)), ao_ctx_threads(ctx), value, unit, limit, most, value / most,
+        target);
+  else
+    printf("  %-28s %-62s %7.2f %s  %3.0f%% of %s\n", id, what.c_str(), value, unit, 100 * value / most, limit);
+  fflush(stdout);
+}
+
+// Seconds of one attention of `tokens` queries at position `past`, over `layers` caches in turn.
+double seconds(ao_ctx* ctx, const Heads& h, int64_t kv_dtype, int64_t tokens, int64_t past, int64_t layers) {
+  const int64_t keys = past + tokens, row = h.q * h.dim, one = h.kv * keys * h.dim, size = ao_dtype_size(kv_dtype);
+  const Memory cache(2 * layers * one * size);
+  fill(kv_dtype, cache.data, 2 * layers * one);
+  Buffer<float> q(tokens * row), out(tokens * row);
+  fill(AO_F32, q.data(), tokens * row);
+  const int32_t pos = (int32_t)past;
+  ao_sdpa_args a{};
+  a.out = out.data(), a.q = q.data(), a.pos = &pos, a.pos_count = 1, a.batch = 1, a.tokens = tokens;
+  a.q_heads = h.q, a.kv_heads = h.kv, a.dim = a.v_dim = h.dim, a.keys = keys, a.causal = 1;
+  a.scale = 1 / sqrt((double)h.dim), a.dtype = AO_F32, a.kv_dtype = kv_dtype;
+  a.q_strides[0] = tokens * row, a.q_strides[1] = row, a.q_strides[2] = h.dim;
+  a.k_strides[0] = a.v_strides[0] = one, a.k_strides[1] = a.v_strides[1] = keys * h.dim;
+  a.k_strides[2] = a.v_strides[2] = h.dim;
+  double least = 1e9, spent = 0;
+  for (int round = 0; round < 100 && (round < 3 || spent < 1); round++) {
+    const auto begin = std::chrono::steady_clock::now();
+    for (int64_t layer = 0; layer < layers; layer++) {
+      a.k = cache.data + 2 * layer * one * size, a.v = (const char*)a.k + one * size;
+      if (ao_cpu_sdpa(&a, ctx)) fprintf(stderr, "%s\n", ao_ctx_error(ctx)), exit(1);
+      ao_ctx_reset(ctx);
+    }
+    const double t = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    least = t < least ? t : least, spent += t;
+  }
+  return least / layers;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  std::vector<int> counts;
+  std::string only;
+  for (int i = 1; i < argc; i++) {
+    if (!strcmp(argv[i], "--json"))
+      json = true;
+    else if (atoi(argv[i]) > 0 && argv[i][strspn(argv[i], "0123456789")] == 0)
+      counts.push_back(atoi(argv[i]));
+    else
+      only = argv[i];
+  }
+  if (counts.empty()) counts = {1, 2};
+  for (int count : counts) {
+    Context ctx(count);
+    const double read = ao::read_bandwidth(ctx), fma = ao::fma_peak(ctx);
+    if (!json)
+      printf("%s, %d threads: reads %.1f GB/s, float32 multiply-adds %.0f GFLOP/s\n", ao_isa_name(ao_ctx_isa(ctx)),
+             ao_ctx_threads(ctx), read * 1e-9, fma * 1e-9);
+    for (const Heads& h : {kSmall, k8b}) {
+      for (int64_t dtype : {AO_BF16, AO_F16, AO_F32}) {
+        const std::string kind = dtype == AO_BF16 ? "bf16" : dtype == AO_F16 ? "f16" : "f32";
+        const std::string shape = std::to_string(h.q) + "/" + std::to_string(h.kv) + " heads of " +
+                                  std::to_string(h.dim) + ", " + kind + " cache";
+        for (int64_t keys : {4096, 16384, 32768}) {
+          const std::string id = "sdpa-" + kind + "-" + h.name + "-" + std::to_string(keys / 1024) + "k";
+          if (id.find(only) == std::string::npos) continue;
+          const double bytes = 2.0 * h.kv * keys * h.dim * (double)ao_dtype_size(dtype);
+          const int64_t layers = (int64_t)(192e6 / bytes) + 1;
+          report(ctx, id.c_str(), "1 query over " + std::to_string(keys) + " keys, " + shape,
+                 bytes / seconds(ctx, h, dtype, 1, keys - 1, layers) * 1e-9, "GB/s", "read bandwidth", read * 1e-9,
+                 0.7);
+        }
+        const std::string id = "sdpa-" + kind + "-" + h.name + "-prefill";
+        if (id.find(only) == std::string::npos) continue;
+        const double work = 4.0 * h.q * h.dim * 512 * 513 / 2;
+        report(ctx, id.c_str(), "512 queries, " + shape, work / seconds(ctx, h, dtype, 512, 0, 4) * 1e-9, "GFLOP/s",
+               "float32 multiply-adds", fma * 1e-9, 0.5);
+      }
+    }
+  }
+}
