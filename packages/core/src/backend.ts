@@ -31,6 +31,8 @@ export interface Backend {
   /** Resolves with a copy once everything before it has run; rejects with the error that poisoned the buffer. */
   read(buffer: Buffer, byteOffset: number, nbytes: number): Promise<Uint8Array>;
   readSync(buffer: Buffer, byteOffset: number, nbytes: number): Uint8Array;
+  /** Fills a buffer from an open file in stream order, past JavaScript's memory; `fd` stays open until it resolves. */
+  readFileInto?(buffer: Buffer, byteOffset: number, nbytes: number, fd: number, position: number): Promise<void>;
   sync(): Promise<void>;
   /** While capturing: records a kernel call as a function; backends that record their own commands leave it out. */
   execute?(run: () => void): void;

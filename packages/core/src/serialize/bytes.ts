@@ -5,6 +5,8 @@ export interface ByteSource {
   /** For messages: a file name. */
   readonly name: string;
   readonly size: number;
+  /** The open file behind it, for backends that read files themselves. */
+  readonly fd?: number;
   /** Exactly `length` bytes from `offset`; the caller may keep the array, the source does not write it again. */
   read(offset: number, length: number): Promise<Uint8Array>;
 }

@@ -95,6 +95,7 @@ async function openShards(
     entry: (tensor) => shardOf(tensor).entry(tensor),
     read: async (tensor) => shardOf(tensor).read(tensor),
     readRange: async (tensor, begin, end) => shardOf(tensor).readRange(tensor, begin, end),
+    locate: (tensor) => shardOf(tensor).locate(tensor),
   };
 }
 

@@ -18,6 +18,8 @@ export interface TensorFile {
   read(name: string): Promise<Uint8Array>;
   /** Bytes begin to end of the tensor, counted from its first. */
   readRange(name: string, begin: number, end: number): Promise<Uint8Array>;
+  /** Where the tensor's bytes lie. */
+  locate(name: string): { readonly source: ByteSource; readonly offset: number };
 }
 
 export function missingTensor(file: string, name: string, names: readonly string[]): AoError {
@@ -59,5 +61,6 @@ export async function openSafetensors(source: ByteSource): Promise<TensorFile> {
     entry,
     read: async (name) => readRange(name, 0, entry(name).end - entry(name).begin),
     readRange,
+    locate: (name) => ({ source, offset: start + entry(name).begin }),
   };
 }

@@ -37,7 +37,7 @@ export async function openFile(path: string): Promise<FileSource> {
     }
     return bytes;
   };
-  return { name: basename(path), size, read, close: () => handle.close() };
+  return { name: basename(path), size, fd: handle.fd, read, close: () => handle.close() };
 }
 
 let sinks = 0;

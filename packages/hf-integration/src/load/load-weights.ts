@@ -1,5 +1,6 @@
 // loadWeights: the tensors of a checkpoint as parameters on a device, one at a time, largest first: read, cast or quantize,
-// pack, free the plain bytes. So memory peaks while the largest is handled, when nearly nothing else is there yet.
+// pack, free the plain bytes. So memory peaks while the largest is handled, when nearly nothing else is there yet. All of it
+// is only enqueued here where the backend reads files itself: the thread is free while the stream works.
 import {
   AoError,
   cast,
@@ -15,6 +16,7 @@ import {
   Wrapped,
 } from '@ao/core';
 import type { TensorPlan } from '@ao/quantization';
+import { PendingReads } from '../files/pending-reads.ts';
 import { readStored, type Stored } from '../files/stored.ts';
 import type { Outline, ParameterSpec } from '../models/family.ts';
 import type { OnProgress } from '../progress.ts';
@@ -43,19 +45,25 @@ export async function loadWeights(
   const total = order.reduce((n, spec) => n + bytes(spec), 0);
   const backend = rt.backend(device);
   const weights = new Map<string, Tensor>();
+  const pending = new PendingReads();
   let loaded = 0;
   try {
     for (const spec of order) {
       signal?.throwIfAborted();
-      weights.set(spec.name, await loadOne(rt, spec, file, stored.get(spec.name)!, options));
-      await backend.sync();
+      weights.set(spec.name, await loadOne(rt, spec, file, stored.get(spec.name)!, options, pending));
       if (bytes(spec) > LARGE) backend.trim();
-      loaded += bytes(spec);
-      onProgress?.({ phase: 'load', name: spec.name, loaded, total });
+      pending.after(() => {
+        loaded += bytes(spec);
+        onProgress?.({ phase: 'load', name: spec.name, loaded, total });
+      });
     }
+    await pending.all();
+    await backend.sync();
+    signal?.throwIfAborted();
     backend.trim();
     return weights;
   } catch (error) {
+    await pending.ended();
     for (const t of weights.values()) t.dispose();
     throw error;
   }
@@ -70,9 +78,10 @@ async function loadOne(
   file: TensorFile,
   stored: Stored,
   options: LoadWeightsOptions,
+  pending: PendingReads,
 ): Promise<Tensor> {
   const { device, dtype, signal, plans } = options;
-  const raw = keep(await readStored(rt, file, stored, { device, signal }));
+  const raw = keep(await readStored(rt, file, stored, { device, signal, pending }));
   const plan = plans.get(spec.name);
   if (isWrapped(raw)) return packed(rt, spec, retyped(raw, spec, dtype));
   if (plan === undefined && spec.role !== 'vector' && upcasts(raw.dtype, dtype)) {

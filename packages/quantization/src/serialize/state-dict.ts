@@ -119,10 +119,15 @@ export async function unflattenTensor(
     { ...entry._data, ...(entry.ao !== undefined && { ao: entry.ao }) },
     parts,
   );
-  const { zero_point: zero } = parts;
-  const symmetric = zero !== undefined && zero.dtype.category === 'int' && (await zero.data()).every((z) => z === 0);
-  const known = symmetric && 'symmetric' in (attrs as object) ? { ...(attrs as object), symmetric } : attrs;
+  const known =
+    'symmetric' in (attrs as object) && (await isZero(parts.zero_point))
+      ? { ...(attrs as object), symmetric: true }
+      : attrs;
   return new Wrapped(rt, kind, parts, kind.spec.attrs(known), shape, dtype);
+}
+
+async function isZero(zero: Tensor | undefined): Promise<boolean> {
+  return zero !== undefined && zero.dtype.category === 'int' && (await zero.data()).every((z) => z === 0);
 }
 
 /** The inverse of flattenTensorStateDict; parts whose tensor is not complete stay in `leftover`, so shards work. */
