@@ -11,6 +11,11 @@ export interface ModelOptions extends SchemeOptions {
   readonly threads?: number;
 }
 
+export interface OpenOptions extends ModelOptions {
+  /** Text goes in or out: the tokenizer is made while weights load. */
+  readonly tokenizer: boolean;
+}
+
 export interface Opened {
   readonly folder: string;
   readonly model: CausalLM;
@@ -28,27 +33,37 @@ export function log({ message }: { readonly message: string }): void {
   process.stderr.write(`ao: ${message}\n`);
 }
 
-export async function openModel(name: string, options: ModelOptions): Promise<Opened> {
+export async function openModel(name: string, options: OpenOptions): Promise<Opened> {
   const folder = modelFolder(name);
+  // made behind the backend, which has its work queued once the first weight is there; a failure is told to who asks
+  let tokenizer: Promise<Tokenizer> | undefined;
+  const makeTokenizer = (): Promise<Tokenizer> => {
+    tokenizer ??= AutoTokenizer.fromPretrained(folder);
+    tokenizer.catch(() => {});
+    return tokenizer;
+  };
   const signal = interruptSignal();
   setThreads(options.threads);
   const config = await quantizationConfig(folder, options);
   const runtime = await autoRuntime({ device: options.device, log });
-  const bar = progress();
+  const bar = await progress();
   try {
     const model = await AutoModelForCausalLM.fromPretrained(folder, {
       runtime,
       device: options.device,
       dtype: options.dtype,
       ...(config === undefined ? {} : { quantizationConfig: config }),
-      onProgress: bar.update,
+      onProgress: (event) => {
+        bar.update(event);
+        if (options.tokenizer) void makeTokenizer();
+      },
       signal,
     });
     const close = async (): Promise<void> => {
       model.dispose();
       await runtime.close();
     };
-    return { folder, model, signal, tokenizer: () => AutoTokenizer.fromPretrained(folder), close };
+    return { folder, model, signal, tokenizer: makeTokenizer, close };
   } catch (error) {
     await runtime.close();
     throw error;

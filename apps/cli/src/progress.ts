@@ -1,5 +1,5 @@
 // A progress bar on stderr for long work; silent where stderr is no terminal.
-import { Presets, SingleBar } from 'cli-progress';
+import type { SingleBar } from 'cli-progress';
 
 export interface ProgressEvent {
   readonly phase: string;
@@ -13,8 +13,9 @@ export interface Progress {
   stop(): void;
 }
 
-export function progress(): Progress {
+export async function progress(): Promise<Progress> {
   if (!process.stderr.isTTY) return { update() {}, stop() {} };
+  const { Presets, SingleBar } = await import('cli-progress');
   let bar: SingleBar | undefined;
   let phase = '';
   const stop = (): void => {

@@ -7,6 +7,9 @@
 namespace ao {
 namespace {
 
+// What of a panel the rows are written to in turn.
+constexpr int64_t kCachedBytes = 16384;
+
 struct Source {
   const uint8_t* codes;
   const uint8_t* scale;
@@ -14,65 +17,115 @@ struct Source {
   int64_t first, rows; // what row codes begins at, and how many there are
 };
 
-void pack_codes(const Packed* w, uint8_t* panel, const uint8_t* row, int r) {
-  const int64_t k = w->k;
-  switch (w->code) {
+// Sixteen columns at a time: of each 32 bits the low half holds columns 0 to 3, which get a byte each, the high half 4 to 7,
+// which go above them.
+void pack_nibbles(uint8_t* panel, const uint8_t* row, int64_t k, int r) {
+  constexpr int kWords = 64;
+  uint64_t words[kWords];
+  int64_t i = 0;
+  while (i + 16 <= k) {
+    const int64_t count = (k - i) / 16 < kWords ? (k - i) / 16 : kWords;
+    memcpy(words, row + i / 2, count * 8);
+    for (int64_t j = 0; j < count; j++) {
+      const uint64_t half = 0x0000ffff0000ffffu, byte = 0x00ff00ff00ff00ffu, nibble = 0x0f0f0f0f0f0f0f0fu;
+      uint64_t low = words[j] & half, high = words[j] >> 16 & half;
+      low = (low | low << 8) & byte, high = (high | high << 8) & byte;
+      low = (low | low << 4) & nibble, high = (high | high << 4) & nibble;
+      words[j] = (low | high << 4) ^ 0x8888888888888888u;
+    }
+    for (int64_t j = 0; j < 2 * count; j++)
+      memcpy(panel + code_offset(AO_INT4, i + 8 * j, r), (const uint8_t*)words + 4 * j, 4);
+    i += 16 * count;
+  }
+  for (; i < k; i++) {
+    const int stored = ((row[i / 2] >> (i % 2 * 4)) & 15) ^ 8;
+    uint8_t* byte = panel + code_offset(AO_INT4, i, r);
+    *byte = (uint8_t)((*byte & (0xf0 >> nibble_shift(i))) | stored << nibble_shift(i));
+  }
+}
+
+template <int size>
+void pack_units(uint8_t* panel, const uint8_t* row, int64_t count) {
+  for (int64_t i = 0; i < count; i++) memcpy(panel + i * kPanelRows * size, row + i * size, size);
+}
+
+// k codes of row r, to a panel that begins at their column.
+void pack_codes(int32_t code, uint8_t* panel, const uint8_t* row, int64_t k, int r) {
+  switch (code) {
   case AO_F32:
-    for (int64_t i = 0; i < k; i++) memcpy(panel + (i * kPanelRows + r) * 4, row + 4 * i, 4);
+    pack_units<4>(panel + 4 * r, row, k);
     break;
   case AO_F16:
-    for (int64_t i = 0; i < k; i++) memcpy(panel + (i * kPanelRows + r) * 2, row + 2 * i, 2);
+    pack_units<2>(panel + 2 * r, row, k);
     break;
   case AO_BF16:
-    for (int64_t i = 0; i < k; i++) memcpy(panel + code_offset(AO_BF16, i, r), row + 2 * i, 2);
+    pack_units<4>(panel + 4 * r, row, k / 2);
+    if (k % 2) memcpy(panel + code_offset(AO_BF16, k - 1, r), row + 2 * (k - 1), 2);
     break;
   case AO_I8:
-    for (int64_t i = 0; i < k; i += 4) memcpy(panel + code_offset(AO_I8, i, r), row + i, k - i < 4 ? k - i : 4);
+    pack_units<4>(panel + 4 * r, row, k / 4);
+    if (k % 4) memcpy(panel + code_offset(AO_I8, k / 4 * 4, r), row + k / 4 * 4, k % 4);
     break;
-  default: {
-    int64_t i = 0;
-    for (; i + 8 <= k; i += 8) { // bytes b0..b3 hold columns 01 23 45 67; a lane's bytes are 04 15 26 37
-      uint32_t b;
-      memcpy(&b, row + i / 2, 4);
-      const uint32_t low = b & 0xffffu, high = b >> 16;
-      const uint32_t first = (low & 15) | (low & 0xf0) << 4 | (low & 0xf00) << 8 | (low & 0xf000) << 12;
-      const uint32_t second = (high & 15) << 4 | (high & 0xf0) << 8 | (high & 0xf00) << 12 | (high & 0xf000) << 16;
-      b = (first | second) ^ 0x88888888u;
-      memcpy(panel + code_offset(AO_INT4, i, r), &b, 4);
-    }
-    for (; i < k; i++) {
-      const int stored = ((row[i / 2] >> (i % 2 * 4)) & 15) ^ 8;
-      uint8_t* byte = panel + code_offset(AO_INT4, i, r);
-      *byte = (uint8_t)((*byte & (0xf0 >> nibble_shift(i))) | stored << nibble_shift(i));
-    }
-  }
+  default:
+    pack_nibbles(panel, row, k, r);
   }
 }
 
 // Sum of the codes of columns [begin, end), both even for int4.
 int64_t sum_codes(int32_t code, const uint8_t* row, int64_t begin, int64_t end) {
-  int64_t sum = 0;
   if (code == AO_I8) {
-    for (int64_t i = begin; i < end; i++) sum += (int8_t)row[i];
+    int64_t sum = 0;
+    while (begin < end) { // a run whose sum fits 32 bits
+      const int64_t stop = end - begin < 65536 ? end : begin + 65536;
+      int32_t part = 0;
+      for (; begin < stop; begin++) part += (int8_t)row[begin];
+      sum += part;
+    }
     return sum;
   }
-  for (int64_t i = begin / 2; i < end / 2; i++) sum += ((row[i] & 15) ^ 8) + ((row[i] >> 4) ^ 8) - 16;
+  int64_t i = begin / 2, sum = -8 * (end - begin);
+  for (; i + 16 <= end / 2;
+       i += 16) { // nibbles to bytes of at most 60, those to 16-bit lanes, which one product adds up
+    uint64_t a, b;
+    memcpy(&a, row + i, 8);
+    memcpy(&b, row + i + 8, 8);
+    a ^= 0x8888888888888888u;
+    b ^= 0x8888888888888888u;
+    const uint64_t low = 0x0f0f0f0f0f0f0f0fu, bytes = (a & low) + (a >> 4 & low) + (b & low) + (b >> 4 & low);
+    const uint64_t even = 0x00ff00ff00ff00ffu, lanes = (bytes & even) + (bytes >> 8 & even);
+    sum += (int64_t)(lanes * 0x0001000100010001u >> 48);
+  }
+  for (; i < end / 2; i++) sum += ((row[i] & 15) ^ 8) + ((row[i] >> 4) ^ 8);
   return sum;
 }
 
-void pack_groups(uint8_t* out, const uint8_t* row, int64_t groups, int size, int r) {
+template <int size>
+void pack_groups(uint8_t* out, const uint8_t* row, int64_t groups, int r) {
   for (int64_t g = 0; g < groups; g++) memcpy(out + (g * kPanelRows + r) * size, row + g * size, size);
 }
 
+void pack_groups(uint8_t* out, const uint8_t* row, int64_t groups, int size, int r) {
+  if (size == 4) return pack_groups<4>(out, row, groups, r);
+  if (size == 2) return pack_groups<2>(out, row, groups, r);
+  pack_groups<1>(out, row, groups, r);
+}
+
 void pack_panel(const Packed* w, uint8_t* panel, const Source& source, int64_t index) {
-  memset(panel, 0, w->panel_bytes);
-  if (w->code == AO_INT4) memset(panel, 0x88, w->scale_at); // nibble 8 is the code 0
+  memset(panel + w->scale_at, 0, w->panel_bytes - w->scale_at);
   const int64_t groups = groups_of(w);
   const int64_t row_bytes = w->code == AO_INT4 ? w->k / 2 : w->k * ao_dtype_size(w->code);
-  for (int r = 0; r < kPanelRows; r++) {
-    const int64_t row = index * kPanelRows + r - source.first;
-    if (row >= source.rows) break;
-    pack_codes(w, panel, source.codes + row * row_bytes, r);
+  const int64_t first = index * kPanelRows - source.first;
+  const int rows = source.rows - first < kPanelRows ? (int)(source.rows - first) : kPanelRows;
+  if (w->k % 8 || rows < kPanelRows)
+    memset(panel, w->code == AO_INT4 ? 0x88 : 0, w->scale_at);           // nibble 8 is the code 0
+  const int64_t columns = kCachedBytes / code_offset(w->code, 8, 0) * 8; // of all rows, while their lines are at hand
+  for (int64_t k = 0; k < w->k; k += columns)
+    for (int r = 0; r < rows; r++)
+      pack_codes(w->code, panel + code_offset(w->code, k, 0),
+                 source.codes + (first + r) * row_bytes + k * row_bytes / w->k, w->k - k < columns ? w->k - k : columns,
+                 r);
+  for (int r = 0; r < rows; r++) {
+    const int64_t row = first + r;
     if (!has_scale(w->code)) continue;
     const int scale_size = ao_dtype_size(w->scale_dtype), zero_size = ao_dtype_size(w->zero_dtype);
     pack_groups(panel + w->scale_at, source.scale + row * groups * scale_size, groups, scale_size, r);

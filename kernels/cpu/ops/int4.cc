@@ -11,6 +11,13 @@
 #include "ops/convert.h"
 #include "ops/quantize.h"
 
+namespace {
+
+// Rows and groups whose scales are found before they are stored, since those of one group lie side by side.
+constexpr int64_t kRows = 16, kGroups = 64;
+
+} // namespace
+
 extern "C" int ao_cpu_quantize_int4(const ao_quantize_int4_args* a, ao_ctx* ctx) {
   if (ao::need_float(ctx, "quantize_int4", a->dtype) || ao::need_float(ctx, "quantize_int4", a->scale_dtype)) return 1;
   const int64_t g = a->group_size;
@@ -18,19 +25,24 @@ extern "C" int ao_cpu_quantize_int4(const ao_quantize_int4_args* a, ao_ctx* ctx)
     return ao_fail(
         ctx, "quantize_int4: groups of %lld do not divide %lld columns evenly; group_size is even and divides them",
         static_cast<long long>(g), static_cast<long long>(a->cols));
-  const auto min_max = AO_ISA_PICK(ctx, min_max_block);
-  const auto codes = AO_ISA_PICK(ctx, int4_block);
-  const int64_t groups = a->cols / g;
-  ao::parallel_for(ctx, a->rows, ao::rows_per_chunk(a->cols), [&](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; r++) {
-      for (int64_t k = 0; k < groups; k++) {
-        const void* x = ao::element(a->x, a->dtype, r * a->cols + k * g);
-        float lo, hi;
-        min_max(a->dtype, x, g, &lo, &hi);
-        const float scale = (hi - lo < 1e-6f ? 1e-6f : hi - lo) / 15.0f;
-        codes(a->dtype, x, lo, scale, static_cast<int8_t*>(a->qdata) + (r * a->cols + k * g) / 2, g);
-        ao::store_scalar(a->scale_dtype, a->scale, k * a->rows + r, scale);
-        ao::store_scalar(a->scale_dtype, a->zero_point, k * a->rows + r, lo + scale * 8.0f);
+  const auto run = AO_ISA_PICK(ctx, int4_groups);
+  const int64_t groups = a->cols / g, blocks = (a->rows + kRows - 1) / kRows;
+  ao::parallel_for(ctx, blocks, ao::rows_per_chunk(a->cols * kRows), [&](int64_t begin, int64_t end, int) {
+    float scale[kGroups * kRows], zero[kGroups * kRows]; // [group][row]
+    for (int64_t b = begin; b < end; b++) {
+      const int64_t first = b * kRows, rows = a->rows - first < kRows ? a->rows - first : kRows;
+      for (int64_t k = 0; k < groups; k += kGroups) {
+        const int64_t count = groups - k < kGroups ? groups - k : kGroups;
+        for (int64_t r = 0; r < rows; r++) {
+          const int64_t at = (first + r) * a->cols + k * g;
+          run(a->dtype, ao::element(a->x, a->dtype, at), count, g, static_cast<int8_t*>(a->qdata) + at / 2, scale + r,
+              zero + r, kRows);
+        }
+        for (int64_t i = 0; i < count; i++) {
+          const int64_t at = (k + i) * a->rows + first;
+          ao::store_floats(a->scale_dtype, ao::element(a->scale, a->scale_dtype, at), 1, scale + i * kRows, rows);
+          ao::store_floats(a->scale_dtype, ao::element(a->zero_point, a->scale_dtype, at), 1, zero + i * kRows, rows);
+        }
       }
     }
   });

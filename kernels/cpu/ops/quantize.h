@@ -27,6 +27,9 @@ struct DequantizeBlock {
 AO_ISA_DECLARE(void, min_max_block, (int64_t dtype, const void* x, int64_t n, float* low, float* high))
 AO_ISA_DECLARE(void, quantize_block, (const ao::QuantizeBlock& b, const void* x, void* q, int64_t n))
 AO_ISA_DECLARE(void, dequantize_block, (const ao::DequantizeBlock& b, const void* q, void* out, int64_t n))
-// int4 of one group: q = clamp(round((x - low) / scale), 0, 15) - 8, two codes a byte, the even one in the low nibble;
-// n is even.
-AO_ISA_DECLARE(void, int4_block, (int64_t dtype, const void* x, float low, float scale, int8_t* q, int64_t n))
+// int4 of `groups` runs of g values (g even), in float32 with true division; of run k, with lo and hi its least and greatest:
+//   scale[k step] = max(hi - lo, 1e-6) / 15    zero[k step] = lo + 8 scale    q = clamp(round((x - lo) / scale), 0, 15) - 8
+// Codes are two a byte, the even one in the low nibble.
+AO_ISA_DECLARE(void, int4_groups,
+               (int64_t dtype, const void* x, int64_t groups, int64_t g, int8_t* q, float* scale, float* zero,
+                int64_t step))

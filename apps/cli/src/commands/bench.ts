@@ -11,7 +11,7 @@ interface Options extends ModelOptions {
 }
 
 export async function bench(name: string, options: Options): Promise<void> {
-  const { model, signal, close } = await openModel(name, options);
+  const { model, signal, close } = await openModel(name, { ...options, tokenizer: false });
   try {
     const { promptTokens, newTokens, repeats } = options;
     // any ids do: speed does not depend on them

@@ -31,6 +31,7 @@ export async function demo(options: { readonly threads?: number; readonly json?:
   for (const { name, scheme } of VARIANTS) {
     const opened = await openModel(MODEL, {
       dtype: 'float32',
+      tokenizer: true,
       device: 'auto',
       ...(scheme === undefined ? {} : { scheme }),
       ...(options.threads === undefined ? {} : { threads: options.threads }),

@@ -17,8 +17,8 @@ export async function evaluate(name: string, options: Options): Promise<void> {
   const text = await readFile(options.text, 'utf8').catch((error: Error) => {
     throw new UsageError(`--text ${options.text} cannot be read: ${error.message}`);
   });
-  const { model, signal, tokenizer: load, close } = await openModel(name, options);
-  const bar = progress();
+  const { model, signal, tokenizer: load, close } = await openModel(name, { ...options, tokenizer: true });
+  const bar = await progress();
   try {
     const tokenizer = await load();
     const bos = model.origin?.generationConfig.bosTokenId ?? tokenizer.bosTokenId;

@@ -23,7 +23,7 @@ export async function generate(name: string, options: Options): Promise<void> {
   if (options.prompt === undefined && options.promptIds === undefined) {
     throw new UsageError('generate needs --prompt TEXT or --prompt-ids 1,2,3');
   }
-  const { model, signal, tokenizer: load, close } = await openModel(name, options);
+  const { model, signal, tokenizer: load, close } = await openModel(name, { ...options, tokenizer: true });
   try {
     const tokenizer = await load();
     const prompts = await promptsOf(options, tokenizer);

@@ -27,7 +27,7 @@ export async function quantize(name: string, options: Options): Promise<void> {
   const signal = interruptSignal();
   setThreads(options.threads);
   const runtime = await autoRuntime({ device, log });
-  const bar = progress();
+  const bar = await progress();
   try {
     const report = options.dryRun
       ? await dryRun(folder, config, runtime)

@@ -5,6 +5,8 @@
 #include "base/simd_map.h"
 
 typedef int8_t vbytes __attribute__((vector_size(AO_W)));
+typedef uint64_t vpairs __attribute__((vector_size(4 * AO_W)));
+typedef int8_t vpairbytes __attribute__((vector_size(AO_W / 2)));
 typedef int8_t vbytes_any __attribute__((vector_size(AO_W), aligned(1), may_alias));
 
 namespace ao {
@@ -88,17 +90,66 @@ void dequantize_block(const DequantizeBlock& b, const void* q, void* out, int64_
   });
 }
 
-void int4_block(int64_t dtype, const void* x, float low, float scale, int8_t* q, int64_t n) {
+// The largest lane; none is NaN.
+static inline float largest_lane(vf v) {
+#if AO_ISA_LEVEL == 2
+  return _mm512_reduce_max_ps((__m512)v);
+#elif AO_ISA_LEVEL == 1
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
+#else
+  const float a = v[0] > v[1] ? v[0] : v[1], b = v[2] > v[3] ? v[2] : v[3];
+  return a > b ? a : b;
+#endif
+}
+
+static inline bool any_lane(vi v) {
+#if AO_ISA_LEVEL == 2
+  return _mm512_test_epi32_mask((__m512i)v, (__m512i)v) != 0;
+#elif AO_ISA_LEVEL == 1
+  return !_mm256_testz_si256((__m256i)v, (__m256i)v);
+#else
+  return (v[0] | v[1] | v[2] | v[3]) != 0;
+#endif
+}
+
+// Codes 0..15, as two's complement nibbles of q - 8, two a byte.
+static inline void store_nibbles(int8_t* q, vi codes, int n) {
+  const vpairs pairs = (vpairs)((codes & 15) ^ 8);
+  const vpairbytes bytes = __builtin_convertvector((pairs | pairs >> 28) & 255, vpairbytes);
+  memcpy(q, &bytes, n == AO_W ? AO_W / 2 : n / 2);
+}
+
+template <int d>
+static inline void int4_group(const void* x, int64_t at, int64_t g, int8_t* q, float* scale, float* zero) {
+  vf most = set1(-INFINITY), least = most; // of x and of -x
+  vi nan = set1i(0);
+  steps(g, [&](int64_t i, int count) {
+    const vf v = load_as(d, x, at + i, count), outside = set1(-INFINITY);
+    const vf up = count == AO_W ? v : first_n(count) ? v : outside;
+    const vf down = count == AO_W ? -v : first_n(count) ? -v : outside;
+    most = up > most ? up : most;
+    least = down > least ? down : least;
+    nan |= (vi)(v != v);
+  });
+  const bool bad = any_lane(nan);
+  const float lo = bad ? NAN : -largest_lane(least), hi = bad ? NAN : largest_lane(most);
+  *scale = (hi - lo < 1e-6f ? 1e-6f : hi - lo) / 15.0f;
+  *zero = lo + *scale * 8.0f;
+  const vf low = set1(lo), step = set1(*scale), none = set1(0.0f), top = set1(15.0f);
+  steps(g, [&](int64_t i, int count) {
+    vf r = round_((load_as(d, x, at + i, count) - low) / step);
+    r = r < none ? none : r > top ? top : r;
+    store_nibbles(q + (at + i) / 2, to_int(r), count);
+  });
+}
+
+void int4_groups(int64_t dtype, const void* x, int64_t groups, int64_t g, int8_t* q, float* scale, float* zero,
+                 int64_t step) {
   by_dtype(dtype, [&](auto tag) {
-    constexpr int d = decltype(tag)::dtype;
-    const vf least = set1(low), step = set1(scale), zero = set1(0.0f), top = set1(15.0f);
-    steps(n, [&](int64_t i, int count) {
-      vf r = round_((load_as(d, x, i, count) - least) / step);
-      r = r < zero ? zero : r > top ? top : r;
-      int32_t codes[AO_W];
-      *(vi_any*)codes = to_int(r) - 8;
-      for (int k = 0; k < count; k += 2) q[(i + k) / 2] = (int8_t)((codes[k] & 15) | ((codes[k + 1] & 15) << 4));
-    });
+    for (int64_t k = 0; k < groups; k++)
+      int4_group<decltype(tag)::dtype>(x, k * g, g, q, scale + k * step, zero + k * step);
   });
 }
 
