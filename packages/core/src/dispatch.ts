@@ -71,6 +71,14 @@ function allocate(rt: RuntimeImpl, device: string, m: Meta): Dense {
   return new Dense(rt, rt.storage(device, numel(m.shape) * m.dtype.itemsize), m.shape, m.dtype);
 }
 
+const isContiguous = (a: unknown): boolean =>
+  !isTensor(a) || a.kind !== null || a.packed !== null || (a as Dense).contiguous;
+
+function allContiguous(args: Args): boolean {
+  for (const a of args) if (Array.isArray(a) ? !a.every(isContiguous) : !isContiguous(a)) return false;
+  return true;
+}
+
 /** Arguments with every strided tensor replaced by a contiguous copy, which is added to `temporaries`. */
 function contiguousArgs(rt: RuntimeImpl, args: Args, temporaries: Dense[]): Args {
   const fix = (a: unknown): unknown => {
@@ -94,7 +102,7 @@ function runKernel(
 ): unknown {
   const backend = rt.backend(device);
   const temporaries: Dense[] = [];
-  const ready = e.strided ? args : contiguousArgs(rt, args, temporaries);
+  const ready = e.strided || allContiguous(args) ? args : contiguousArgs(rt, args, temporaries);
   const mutated = op.spec.mutates;
   let out: Dense | Dense[];
   if (mutated !== undefined) {

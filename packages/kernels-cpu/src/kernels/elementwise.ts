@@ -1,7 +1,7 @@
 // Elementwise ops on the unary, clamp, binary and where kernels.
 import * as ao from '@ao/core';
 import { cast, type Dense, isTensor, type KernelEntry, kernel, promoteTypes } from '@ao/core';
-import { address, broadcastStrides, calls, collapse } from './support.ts';
+import { address, broadcastStrides, calls, collapse, type Strided } from './support.ts';
 
 /** Codes of kernels/cpu/ops/elementwise.h. */
 const UNARY = [
@@ -55,33 +55,60 @@ function operand(x: Dense | number, dtype: ao.DType): Dense | number {
   return isTensor(x) ? (cast(x, dtype) as Dense) : x;
 }
 
+const fits = (x: Dense | number, dtype: ao.DType): boolean => typeof x === 'number' || x.dtype === dtype;
+
+/** Lies in memory as a contiguous tensor of that shape does. */
+function liesAs(x: Dense | number, shape: readonly number[]): boolean {
+  if (typeof x === 'number') return true;
+  if (x.shape.length !== shape.length || !x.contiguous) return false;
+  for (let i = 0; i < shape.length; i++) if (x.shape[i] !== shape[i]) return false;
+  return true;
+}
+
+const REPEATED = [0];
+const IN_ORDER = [1];
+
+function layout(op: string, out: Dense, x: Dense | number, y: Dense | number): Strided {
+  const { shape } = out;
+  if (liesAs(x, shape) && liesAs(y, shape)) {
+    const strides = (t: Dense | number): number[] => (typeof t === 'number' ? REPEATED : IN_ORDER);
+    return { shape: [out.numel], strides: [strides(x), strides(y)] };
+  }
+  const none = shape.map(() => 0);
+  const strides = (t: Dense | number): number[] => (typeof t === 'number' ? none : broadcastStrides(t, shape));
+  return collapse(op, shape, [strides(x), strides(y), out.strides]);
+}
+
+function enqueueBinary(
+  code: number,
+  op: string,
+  out: Dense,
+  x: Dense | number,
+  y: Dense | number,
+  dtype: ao.DType,
+): void {
+  const { shape, strides } = layout(op, out, x, y);
+  calls(out).binary(
+    address(out),
+    typeof x === 'number' ? 0 : address(x),
+    typeof y === 'number' ? 0 : address(y),
+    shape.length,
+    shape,
+    strides[0]!,
+    strides[1]!,
+    dtype.code,
+    code,
+    typeof x === 'number' ? x : 0,
+    typeof y === 'number' ? y : 0,
+  );
+}
+
 function binary(code: number, op: string): (out: Dense, a: Dense | number, b: Dense | number) => void {
-  return (out, a, b) =>
-    ao.scope(() => {
-      const dtype = computeType(out, a, b);
-      const x = operand(a, dtype);
-      const y = operand(b, dtype);
-      const none = out.shape.map(() => 0);
-      const { shape, strides } = collapse(op, out.shape, [
-        isTensor(x) ? broadcastStrides(x, out.shape) : none,
-        isTensor(y) ? broadcastStrides(y, out.shape) : none,
-        out.strides,
-      ]);
-      const [xs, ys] = strides as [number[], number[]];
-      calls(out).binary(
-        address(out),
-        isTensor(x) ? address(x) : 0,
-        isTensor(y) ? address(y) : 0,
-        shape.length,
-        shape,
-        xs,
-        ys,
-        dtype.code,
-        code,
-        isTensor(x) ? 0 : x,
-        isTensor(y) ? 0 : y,
-      );
-    });
+  return (out, a, b) => {
+    const dtype = computeType(out, a, b);
+    if (fits(a, dtype) && fits(b, dtype)) enqueueBinary(code, op, out, a, b, dtype);
+    else ao.scope(() => enqueueBinary(code, op, out, operand(a, dtype), operand(b, dtype), dtype));
+  };
 }
 
 export const elementwise = (): KernelEntry[] => [
