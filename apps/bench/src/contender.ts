@@ -1,108 +1,99 @@
-// A contender: one engine with one model in a process of its own, asked over IPC to run once and say how fast it was.
-// A process each, so that thread pools, memory and crashes of one do not touch the other.
-import { type ChildProcess, fork } from 'node:child_process';
+// A contender: one engine in a process of its own, so that thread pools, memory and crashes of one do not touch the other.
+// It speaks lines of JSON: the first line it gets is its setup, which it answers with { ready: INFO }; each further one is a
+// job, answered with { done: RESULT }; what fails is { error: MESSAGE }. Other lines on its stdout are ignored.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-export interface Setup {
-  readonly model: string;
-  readonly threads: number;
-  readonly scheme?: string;
-  readonly rules?: readonly string[];
-  readonly contextSize: number;
-}
-
-export interface Job {
-  readonly promptIds: readonly number[];
-  readonly newTokens: number;
-}
-
-export interface Speed {
-  readonly prefillTokensPerSecond: number;
-  readonly decodeTokensPerSecond: number;
-}
-
-/** What a contender's process serves: see contenders/*.ts. */
-export interface Engine {
-  readonly info: Readonly<Record<string, unknown>>;
-  run(job: Job): Promise<Speed>;
+export interface Command {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 type Answer =
   | { readonly ready: Readonly<Record<string, unknown>> }
-  | { readonly speed: Speed }
+  | { readonly done: unknown }
   | { readonly error: string };
 
-/** Called by the contender's own process. */
-export async function serve(start: (setup: Setup) => Promise<Engine>): Promise<void> {
-  const send = (answer: Answer): void => void process.send?.(answer);
-  const failed = (error: unknown): void => send({ error: error instanceof Error ? error.message : String(error) });
-  let engine: Engine | undefined;
-  process.on('message', (message: Setup | Job) => {
-    const step = async (): Promise<void> => {
-      if ('model' in message) {
-        engine = await start(message);
-        send({ ready: engine.info });
-      } else if (engine) send({ speed: await engine.run(message) });
-    };
-    step().catch(failed);
-  });
-  process.on('disconnect', () => process.exit(0));
+/** A contender of this folder that runs in Node, on the sources. */
+export function nodeCommand(module: string, env: Readonly<Record<string, string>> = {}): Command {
+  const file = fileURLToPath(new URL(`./contenders/${module}.ts`, import.meta.url));
+  return { file: process.execPath, args: ['--conditions=@ao/source', '--no-warnings', file], env };
 }
 
-/** The other end: starts the process and talks to it. */
-export class Contender {
-  readonly name: string;
-  readonly info: Readonly<Record<string, unknown>>;
-  readonly #child: ChildProcess;
+/** How much of a contender's stderr is told when it fails. */
+const TOLD = 2000;
 
-  private constructor(name: string, child: ChildProcess, info: Readonly<Record<string, unknown>>) {
+export class Contender<Job = unknown, Result = unknown> {
+  readonly name: string;
+  #info: Readonly<Record<string, unknown>> = {};
+  readonly #child: ChildProcess;
+  readonly #answers: AsyncIterator<string>;
+  #stderr = '';
+
+  private constructor(name: string, { file, args, env }: Command) {
     this.name = name;
-    this.info = info;
-    this.#child = child;
+    this.#child = spawn(file, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-TOLD);
+    });
+    // a process that has ended is told by its answers, which end too
+    this.#child.stdin!.on('error', () => {});
+    this.#child.on('error', (error) => {
+      this.#stderr += error.message;
+    });
+    this.#answers = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
   }
 
-  static async start(name: string, module: string, setup: Setup): Promise<Contender> {
-    const file = fileURLToPath(new URL(`./contenders/${module}.ts`, import.meta.url));
-    const env = { ...process.env, AO_NUM_THREADS: String(setup.threads) };
-    const child = fork(file, {
-      execArgv: ['--conditions=@ao/source'],
-      env,
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    });
+  static async start<Job, Result>(name: string, command: Command, setup: unknown): Promise<Contender<Job, Result>> {
+    const contender = new Contender<Job, Result>(name, command);
     try {
-      const answer = await ask(child, setup);
-      if (!('ready' in answer)) throw new Error('it did not start');
-      return new Contender(name, child, answer.ready);
+      const answer = await contender.#ask(setup);
+      if (!('ready' in answer)) throw new Error(`${name}: it did not say that it is ready`);
+      contender.#info = answer.ready;
+      return contender;
     } catch (error) {
-      child.kill();
+      contender.stop();
       throw error;
     }
   }
 
-  async run(job: Job): Promise<Speed> {
-    const answer = await ask(this.#child, job);
-    if ('speed' in answer) return answer.speed;
-    throw new Error(`${this.name} gave no speed`);
+  /** What the engine says about itself. */
+  get info(): Readonly<Record<string, unknown>> {
+    return this.#info;
+  }
+
+  async run(job: Job): Promise<Result> {
+    const answer = await this.#ask(job);
+    if ('done' in answer) return answer.done as Result;
+    throw new Error(`${this.name}: it gave no result`);
   }
 
   stop(): void {
-    this.#child.disconnect();
+    this.#child.stdin!.end();
+    this.#child.kill();
+  }
+
+  async #ask(message: unknown): Promise<Exclude<Answer, { error: string }>> {
+    this.#child.stdin!.write(`${JSON.stringify(message)}\n`);
+    for (;;) {
+      const { value, done } = await this.#answers.next();
+      if (done) throw new Error(`${this.name}: its process ended. ${this.#stderr.trim()}`);
+      const answer = parse(value);
+      if (answer === undefined) continue;
+      if ('error' in answer) throw new Error(`${this.name}: ${answer.error}`);
+      return answer;
+    }
   }
 }
 
-function ask(child: ChildProcess, message: Setup | Job): Promise<Exclude<Answer, { error: string }>> {
-  return new Promise((resolve, reject) => {
-    const settle = (then: () => void): void => {
-      child.off('message', onMessage);
-      child.off('exit', onExit);
-      then();
-    };
-    const onMessage = (answer: Answer): void =>
-      settle(() => ('error' in answer ? reject(new Error(answer.error)) : resolve(answer)));
-    const onExit = (code: number | null): void =>
-      settle(() => reject(new Error(`its process ended with code ${code}`)));
-    child.on('message', onMessage);
-    child.on('exit', onExit);
-    child.send(message);
-  });
+function parse(line: string): Answer | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    const answer = JSON.parse(line) as Answer;
+    return 'ready' in answer || 'done' in answer || 'error' in answer ? answer : undefined;
+  } catch {
+    return undefined;
+  }
 }

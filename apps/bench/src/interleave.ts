@@ -1,43 +1,24 @@
-// interleave(contenders, job, repeats): one round runs every contender once, in alternating order; medians over the rounds.
-// The first round warms up and does not count. What slows the machine for a while slows all of them.
-import type { Contender, Job } from './contender.ts';
-import { load, median, spread } from './statistics.ts';
+// interleave(contenders, job, repeats): one round runs every contender once, in alternating order. The first round warms up
+// and does not count. What slows the machine for a while slows all of them.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Contender } from './contender.ts';
 
-export interface Measured {
-  readonly prefillTokensPerSecond: number;
-  readonly decodeTokensPerSecond: number;
-  readonly prefillSpread: number;
-  readonly decodeSpread: number;
-  readonly runs: readonly (readonly [prefill: number, decode: number])[];
-}
+/** Between two contenders: threads of the one before have stopped spinning. */
+const PAUSE_MS = 100;
 
-export interface Interleaved {
-  readonly results: Readonly<Record<string, Measured>>;
-  /** One-minute load average before and after; the contenders themselves are in the second. */
-  readonly load: readonly [number, number];
-}
-
-export async function interleave(contenders: readonly Contender[], job: Job, repeats: number): Promise<Interleaved> {
-  const runs = new Map<string, [number, number][]>(contenders.map((c) => [c.name, []]));
-  const before = load();
+/** The counted results of each contender, by its name. */
+export async function interleave<Job, Result>(
+  contenders: readonly Contender<Job, Result>[],
+  job: Job,
+  repeats: number,
+): Promise<Readonly<Record<string, readonly Result[]>>> {
+  const results: Record<string, Result[]> = Object.fromEntries(contenders.map((c) => [c.name, []]));
   for (let round = 0; round <= repeats; round++) {
-    const order = round % 2 ? [...contenders].reverse() : contenders;
-    for (const contender of order) {
-      const speed = await contender.run(job);
-      if (round > 0) runs.get(contender.name)!.push([speed.prefillTokensPerSecond, speed.decodeTokensPerSecond]);
+    for (const contender of round % 2 ? [...contenders].reverse() : contenders) {
+      await sleep(PAUSE_MS);
+      const result = await contender.run(job);
+      if (round > 0) results[contender.name]!.push(result);
     }
   }
-  const results: Record<string, Measured> = {};
-  for (const [name, list] of runs) {
-    const prefill = list.map((run) => run[0]);
-    const decode = list.map((run) => run[1]);
-    results[name] = {
-      prefillTokensPerSecond: median(prefill),
-      decodeTokensPerSecond: median(decode),
-      prefillSpread: spread(prefill),
-      decodeSpread: spread(decode),
-      runs: list,
-    };
-  }
-  return { results, load: [before, load()] };
+  return results;
 }

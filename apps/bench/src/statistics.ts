@@ -1,6 +1,4 @@
-// Median and spread of repeated measurements, and how busy the machine was besides.
-import { loadavg } from 'node:os';
-
+// Median and spread of repeated measurements.
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -10,8 +8,4 @@ export function median(values: readonly number[]): number {
 /** (largest - smallest) / median. */
 export function spread(values: readonly number[]): number {
   return (Math.max(...values) - Math.min(...values)) / median(values);
-}
-
-export function load(): number {
-  return loadavg()[0]!;
 }

@@ -1,9 +1,25 @@
 // This project's engine: a model folder, quantized while loading where a scheme is given; greedy, ends ignored.
-import { AutoConfig, AutoModelForCausalLM, autoRuntime, rulesConfig, torchAoConfig } from '@ao/hf-integration';
+import { readFile } from 'node:fs/promises';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  AutoConfig,
+  AutoModelForCausalLM,
+  AutoTokenizer,
+  autoRuntime,
+  evaluate,
+  type Piece,
+  rulesConfig,
+  torchAoConfig,
+} from '@ao/hf-integration';
 import { modelBytes, parseRule, parseScheme } from '@ao/quantization';
-import { type Engine, type Setup, serve } from '../contender.ts';
+import { serve } from '../serve.ts';
+import type { TextJob, TextResult, TextSetup } from '../text-engine.ts';
 
-await serve(async ({ model: folder, scheme, rules = [] }: Setup): Promise<Engine> => {
+/** Tokens that generate keeps in flight, and one: after reading these, its steps follow each other without a gap. */
+const REFILL = 3;
+
+await serve<TextSetup, TextJob, TextResult>(async ({ model: folder, contextSize, scheme, rules = [] }) => {
   const runtime = await autoRuntime();
   const { outline } = await AutoConfig.fromPretrained(folder);
   const parsed = rules.map((rule) => parseRule(rule, parseScheme));
@@ -15,18 +31,54 @@ await serve(async ({ model: folder, scheme, rules = [] }: Setup): Promise<Engine
     dtype: 'float32',
     ...(config === undefined ? {} : { quantizationConfig: config }),
   });
-  const info = {
-    engine: 'ao',
-    device: model.device,
-    weightBytes: modelBytes(model),
-    ...runtime.backend(model.device).info(),
-  };
-  return {
-    info,
-    async run({ promptIds, newTokens }) {
-      const options = { maxNewTokens: newTokens + 1, temperature: 0, ignoreEos: true };
-      const { prefillTokensPerSecond, decodeTokensPerSecond } = await model.generate(promptIds, options);
-      return { prefillTokensPerSecond, decodeTokensPerSecond };
-    },
-  };
+  const greedy = { temperature: 0, ignoreEos: true } as const;
+  let open: AsyncIterator<Piece> | undefined;
+
+  async function run(job: TextJob): Promise<TextResult> {
+    if ('read' in job) {
+      const result = await model.generate(job.read, { ...greedy, maxNewTokens: job.write + 1 });
+      return { prefill: result.prefillTokensPerSecond, decode: result.decodeTokensPerSecond };
+    }
+    if ('open' in job) {
+      await open?.return?.();
+      open = model
+        .generate(job.open, { ...greedy, maxNewTokens: contextSize - job.open.length })
+        [Symbol.asyncIterator]();
+      const seconds = await timed(open, 1);
+      return { prefill: job.open.length / seconds };
+    }
+    if ('more' in job) {
+      if (open === undefined) throw new Error('more before open');
+      await timed(open, REFILL);
+      return { decode: job.more / (await timed(open, job.more)) };
+    }
+    if ('lag' in job) {
+      const working = await lag(() => model.generate(job.lag, { ...greedy, maxNewTokens: job.write }));
+      return { lag: { working, idle: await lag(() => sleep(1000)) } };
+    }
+    const tokenizer = await AutoTokenizer.fromPretrained(folder);
+    const bos = model.origin?.generationConfig.bosTokenId ?? tokenizer.bosTokenId;
+    const text = tokenizer.encode(await readFile(job.evaluate, 'utf8'), { addSpecialTokens: false });
+    const ids = bos === undefined ? text : [bos, ...text];
+    return { crossEntropy: (await evaluate(model, ids, { windows: job.windows })).crossEntropy };
+  }
+
+  const info = { engine: 'ao', weightBytes: modelBytes(model), ...runtime.backend(model.device).info() };
+  return { info, run };
 });
+
+/** Seconds until so many pieces have come. */
+async function timed(pieces: AsyncIterator<Piece>, count: number): Promise<number> {
+  const start = performance.now();
+  for (let n = 0; n < count; n++) if ((await pieces.next()).done) throw new Error('the context is full');
+  return (performance.now() - start) / 1000;
+}
+
+/** The 99th percentile of the event loop's delay meanwhile, in ms. */
+async function lag(work: () => PromiseLike<unknown>): Promise<number> {
+  const histogram = monitorEventLoopDelay({ resolution: 1 });
+  histogram.enable();
+  await work();
+  histogram.disable();
+  return histogram.percentile(99) / 1e6;
+}

@@ -1,15 +1,16 @@
-// llama.cpp through node-llama-cpp: greedy, no GPU, the prompt in one batch.
+// llama.cpp through node-llama-cpp: greedy, no GPU, the prompt in batches of 512, flash attention (its faster setting here).
 // prefill = prompt tokens over the time to the first token; decode = the tokens after it over theirs.
 import { pathToFileURL } from 'node:url';
-import { type Engine, type Setup, type Speed, serve } from '../contender.ts';
-import { PEERS } from '../peers.ts';
+import { PEERS } from '../peers/where.ts';
+import { serve } from '../serve.ts';
+import type { TextJob, TextResult, TextSetup } from '../text-engine.ts';
 
 interface Sequence {
   clearHistory(): Promise<void>;
   evaluate(ids: readonly number[], options: Readonly<Record<string, unknown>>): AsyncGenerator<number>;
 }
 
-await serve(async ({ model: modelPath, threads, contextSize }: Setup): Promise<Engine> => {
+await serve<TextSetup, TextJob, TextResult>(async ({ model: modelPath, threads, contextSize }) => {
   const { getLlama, LlamaLogLevel } = await import(pathToFileURL(PEERS.llama).href);
   const llama = await getLlama({ gpu: false, maxThreads: threads, build: 'never', logLevel: LlamaLogLevel.error });
   const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
@@ -20,19 +21,33 @@ await serve(async ({ model: modelPath, threads, contextSize }: Setup): Promise<E
     flashAttention: true,
   });
   const sequence: Sequence = context.getSequence();
-  const run = async ({ promptIds, newTokens }: { promptIds: readonly number[]; newTokens: number }): Promise<Speed> => {
+  let tokens: AsyncGenerator<number> | undefined;
+
+  /** Reads a prompt up to its first new token. */
+  async function open(ids: readonly number[]): Promise<number> {
+    await tokens?.return(undefined);
     await sequence.clearHistory();
-    const start = performance.now();
-    const tokens = sequence.evaluate(promptIds, { temperature: 0, yieldEogToken: true });
-    await tokens.next();
-    const first = performance.now();
-    for (let n = 0; n < newTokens; n++) if ((await tokens.next()).done) throw new Error('the text ended early');
-    const end = performance.now();
-    await tokens.return(undefined);
-    return {
-      prefillTokensPerSecond: (promptIds.length / (first - start)) * 1000,
-      decodeTokensPerSecond: (newTokens / (end - first)) * 1000,
-    };
-  };
-  return { info: { engine: 'node-llama-cpp', threads: context.currentThreads }, run };
+    tokens = sequence.evaluate(ids, { temperature: 0, yieldEogToken: true });
+    return ids.length / (await timed(tokens, 1));
+  }
+  async function more(count: number): Promise<number> {
+    if (tokens === undefined) throw new Error('more before open');
+    return count / (await timed(tokens, count));
+  }
+  async function run(job: TextJob): Promise<TextResult> {
+    if ('read' in job) return { prefill: await open(job.read), decode: await more(job.write) };
+    if ('open' in job) return { prefill: await open(job.open) };
+    if ('more' in job) return { decode: await more(job.more) };
+    throw new Error('a job that is not for llama.cpp');
+  }
+
+  const { release } = llama.llamaCppRelease;
+  return { info: { engine: `llama.cpp ${release}`, threads: context.currentThreads, system: llama.systemInfo }, run };
 });
+
+/** Seconds until so many tokens have come. */
+async function timed(tokens: AsyncGenerator<number>, count: number): Promise<number> {
+  const start = performance.now();
+  for (let n = 0; n < count; n++) if ((await tokens.next()).done) throw new Error('the text ended early');
+  return (performance.now() - start) / 1000;
+}

@@ -1,0 +1,6 @@
+// All suites, in the order they run. A new one: a file here that exports `suite`, and its line below.
+import type { Suite } from '../suite.ts';
+import { suite as eventLoop } from './event-loop.ts';
+import { suite as llm } from './llm.ts';
+
+export const SUITES: readonly Suite[] = [llm, eventLoop];

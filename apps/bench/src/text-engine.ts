@@ -1,0 +1,70 @@
+// What engines that read and write text are asked and answer: contenders/ao.ts, llama.ts, torchao.py.
+import { Contender, nodeCommand } from './contender.ts';
+import { PEERS } from './peers/where.ts';
+
+export interface TextSetup {
+  readonly model: string;
+  readonly threads: number;
+  /** Positions that the engine makes room for. */
+  readonly contextSize: number;
+  readonly scheme?: string;
+  readonly rules?: readonly string[];
+}
+
+export type TextJob =
+  /** Read a prompt and write so many tokens, afresh. */
+  | { readonly read: readonly number[]; readonly write: number }
+  /** Read a prompt and stay in it ... */
+  | { readonly open: readonly number[] }
+  /** ... then write more, each time from where the last ended. */
+  | { readonly more: number }
+  /** The longest that the event loop waits in 99 of 100 turns while reading and writing, and while idle. Ours only. */
+  | { readonly lag: readonly number[]; readonly write: number }
+  /** Cross entropy of a text, in nats per token: so many windows of 512 tokens. Ours only. */
+  | { readonly evaluate: string; readonly windows: number };
+
+/** Tokens per second, nats per token, ms; what the job does not have is absent. */
+export interface TextResult {
+  readonly prefill?: number;
+  readonly decode?: number;
+  readonly crossEntropy?: number;
+  readonly lag?: { readonly working: number; readonly idle: number };
+}
+
+export type TextEngine = Contender<TextJob, TextResult>;
+
+export interface Quantized {
+  readonly scheme?: string;
+  readonly rules?: readonly string[];
+}
+
+export interface Room {
+  readonly threads: number;
+  readonly contextSize: number;
+}
+
+export function startOurs(name: string, { scheme, rules }: Quantized, room: Room, isa?: string): Promise<TextEngine> {
+  const env = { AO_NUM_THREADS: String(room.threads), ...(isa === undefined ? {} : { AO_ISA: isa }) };
+  const setup: TextSetup = {
+    ...room,
+    model: PEERS.smollm2,
+    ...(scheme === undefined ? {} : { scheme }),
+    ...(rules === undefined ? {} : { rules }),
+  };
+  return Contender.start(name, nodeCommand('ao', env), setup);
+}
+
+export function startLlama(
+  name: string,
+  model: string,
+  room: Room,
+  env: Readonly<Record<string, string>> = {},
+): Promise<TextEngine> {
+  const setup: TextSetup = { ...room, model };
+  return Contender.start(name, nodeCommand('llama', env), setup);
+}
+
+/** Ids of SmolLM2's vocabulary of 49,152, none special; speed does not depend on them. */
+export function promptOf(tokens: number): number[] {
+  return Array.from({ length: tokens }, (_, i) => 1000 + ((i * 7919) % 40000));
+}
