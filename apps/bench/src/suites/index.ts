@@ -2,5 +2,6 @@
 import type { Suite } from '../suite.ts';
 import { suite as eventLoop } from './event-loop.ts';
 import { suite as llm } from './llm.ts';
+import { suite as ort } from './ort.ts';
 
-export const SUITES: readonly Suite[] = [llm, eventLoop];
+export const SUITES: readonly Suite[] = [ort, llm, eventLoop];
