@@ -43,6 +43,9 @@ export class Contender<Job = unknown, Result = unknown> {
     this.#child.on('error', (error) => {
       this.#stderr += error.message;
     });
+    this.#child.on('exit', (code, signal) => {
+      this.#stderr += signal === null ? ` (exit code ${code})` : ` (signal ${signal})`;
+    });
     this.#answers = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
   }
 

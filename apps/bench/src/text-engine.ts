@@ -1,6 +1,8 @@
 // What engines that read and write text are asked and answer: contenders/ao.ts, llama.ts, torchao.py.
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Contender, nodeCommand } from './contender.ts';
-import { PEERS } from './peers/where.ts';
+import { CACHE, PEERS } from './peers/where.ts';
 
 export interface TextSetup {
   readonly model: string;
@@ -62,6 +64,14 @@ export function startLlama(
 ): Promise<TextEngine> {
   const setup: TextSetup = { ...room, model };
   return Contender.start(name, nodeCommand('llama', env), setup);
+}
+
+/** torchao with torch.compile; what inductor compiles is kept, so that later runs start at once. */
+export function startTorchao(name: string, scheme: string, room: Room): Promise<TextEngine> {
+  const threads = String(room.threads);
+  const env = { OMP_NUM_THREADS: threads, MKL_NUM_THREADS: threads, TORCHINDUCTOR_CACHE_DIR: join(CACHE, 'inductor') };
+  const file = fileURLToPath(new URL('./contenders/compiled.py', import.meta.url));
+  return Contender.start(name, { file: PEERS.python, args: [file], env }, { ...room, model: PEERS.smollm2, scheme });
 }
 
 /** Ids of SmolLM2's vocabulary of 49,152, none special; speed does not depend on them. */

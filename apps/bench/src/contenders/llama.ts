@@ -1,9 +1,21 @@
 // llama.cpp through node-llama-cpp: greedy, no GPU, the prompt in batches of 512, flash attention (its faster setting here).
 // prefill = prompt tokens over the time to the first token; decode = the tokens after it over theirs.
+import { registerHooks } from 'node:module';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PEERS } from '../peers/where.ts';
 import { serve } from '../serve.ts';
 import type { TextJob, TextResult, TextSetup } from '../text-engine.ts';
+
+// see peers/llama-build.ts
+const { AO_LLAMA_PACKAGE: replaced, AO_LLAMA_FOLDER: folder } = process.env;
+if (replaced !== undefined && folder !== undefined) {
+  const url = pathToFileURL(join(folder, 'dist', 'index.js')).href;
+  registerHooks({
+    resolve: (specifier, context, next) =>
+      specifier === replaced ? { url, shortCircuit: true } : next(specifier, context),
+  });
+}
 
 interface Sequence {
   clearHistory(): Promise<void>;

@@ -1,7 +1,11 @@
 // All suites, in the order they run. A new one: a file here that exports `suite`, and its line below.
 import type { Suite } from '../suite.ts';
 import { suite as eventLoop } from './event-loop.ts';
+import { suite as isa } from './isa.ts';
 import { suite as llm } from './llm.ts';
+import { suite as longContext } from './long-context.ts';
 import { suite as ort } from './ort.ts';
+import { suite as threads } from './threads.ts';
+import { suite as torchao } from './torchao.ts';
 
-export const SUITES: readonly Suite[] = [ort, llm, eventLoop];
+export const SUITES: readonly Suite[] = [ort, llm, longContext, torchao, isa, threads, eventLoop];
