@@ -2,10 +2,11 @@
 import type { Suite } from '../suite.ts';
 import { suite as eventLoop } from './event-loop.ts';
 import { suite as isa } from './isa.ts';
+import { suite as kernels } from './kernels.ts';
 import { suite as llm } from './llm.ts';
 import { suite as longContext } from './long-context.ts';
 import { suite as ort } from './ort.ts';
 import { suite as threads } from './threads.ts';
 import { suite as torchao } from './torchao.ts';
 
-export const SUITES: readonly Suite[] = [ort, llm, longContext, torchao, isa, threads, eventLoop];
+export const SUITES: readonly Suite[] = [kernels, ort, llm, longContext, torchao, isa, threads, eventLoop];
