@@ -9,6 +9,8 @@ export interface TextSetup {
   readonly threads: number;
   /** Positions that the engine makes room for. */
   readonly contextSize: number;
+  /** Texts that go on at once; 1 unless given. */
+  readonly sequences?: number;
   readonly scheme?: string;
   readonly rules?: readonly string[];
 }
@@ -16,6 +18,8 @@ export interface TextSetup {
 export type TextJob =
   /** Read a prompt and write so many tokens, afresh. */
   | { readonly read: readonly number[]; readonly write: number }
+  /** Write so many tokens in each of several texts at once, afresh; decode is their sum. */
+  | { readonly batch: readonly (readonly number[])[]; readonly write: number }
   /** Read a prompt and stay in it ... */
   | { readonly open: readonly number[] }
   /** ... then write more, each time from where the last ended. */
@@ -40,10 +44,7 @@ export interface Quantized {
   readonly rules?: readonly string[];
 }
 
-export interface Room {
-  readonly threads: number;
-  readonly contextSize: number;
-}
+export type Room = Pick<TextSetup, 'threads' | 'contextSize' | 'sequences'>;
 
 export function startOurs(name: string, { scheme, rules }: Quantized, room: Room, isa?: string): Promise<TextEngine> {
   const env = { AO_NUM_THREADS: String(room.threads), ...(isa === undefined ? {} : { AO_ISA: isa }) };
@@ -75,6 +76,6 @@ export function startTorchao(name: string, scheme: string, room: Room): Promise<
 }
 
 /** Ids of SmolLM2's vocabulary of 49,152, none special; speed does not depend on them. */
-export function promptOf(tokens: number): number[] {
-  return Array.from({ length: tokens }, (_, i) => 1000 + ((i * 7919) % 40000));
+export function promptOf(tokens: number, from = 0): number[] {
+  return Array.from({ length: tokens }, (_, i) => 1000 + (((from + i) * 7919) % 40000));
 }

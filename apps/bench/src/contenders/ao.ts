@@ -39,6 +39,10 @@ await serve<TextSetup, TextJob, TextResult>(async ({ model: folder, contextSize,
       const result = await model.generate(job.read, { ...greedy, maxNewTokens: job.write + 1 });
       return { prefill: result.prefillTokensPerSecond, decode: result.decodeTokensPerSecond };
     }
+    if ('batch' in job) {
+      const results = await model.generate(job.batch, { ...greedy, maxNewTokens: job.write + 1 });
+      return { decode: results.reduce((sum, { decodeTokensPerSecond }) => sum + decodeTokensPerSecond, 0) };
+    }
     if ('open' in job) {
       await open?.return?.();
       open = model

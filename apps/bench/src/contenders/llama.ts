@@ -22,34 +22,50 @@ interface Sequence {
   evaluate(ids: readonly number[], options: Readonly<Record<string, unknown>>): AsyncGenerator<number>;
 }
 
-await serve<TextSetup, TextJob, TextResult>(async ({ model: modelPath, threads, contextSize }) => {
+await serve<TextSetup, TextJob, TextResult>(async ({ model: modelPath, threads, contextSize, sequences = 1 }) => {
   const { getLlama, LlamaLogLevel } = await import(pathToFileURL(PEERS.llama).href);
   const llama = await getLlama({ gpu: false, maxThreads: threads, build: 'never', logLevel: LlamaLogLevel.error });
   const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
   const context = await model.createContext({
     contextSize,
+    sequences,
     batchSize: 512,
     threads: { ideal: threads, min: threads },
     flashAttention: true,
   });
-  const sequence: Sequence = context.getSequence();
+  const all: Sequence[] = Array.from({ length: sequences }, () => context.getSequence());
+  const sequence = all[0]!;
+  const evaluation = { temperature: 0, yieldEogToken: true };
   let tokens: AsyncGenerator<number> | undefined;
 
   /** Reads a prompt up to its first new token. */
   async function open(ids: readonly number[]): Promise<number> {
     await tokens?.return(undefined);
     await sequence.clearHistory();
-    tokens = sequence.evaluate(ids, { temperature: 0, yieldEogToken: true });
+    tokens = sequence.evaluate(ids, evaluation);
     return ids.length / (await timed(tokens, 1));
   }
   async function more(count: number): Promise<number> {
     if (tokens === undefined) throw new Error('more before open');
     return count / (await timed(tokens, count));
   }
+  /** The texts take their steps together, so that each step is one batch. */
+  async function batch(prompts: readonly (readonly number[])[], write: number): Promise<number> {
+    await Promise.all(all.map((s) => s.clearHistory()));
+    const texts = prompts.map((ids, i) => all[i]!.evaluate(ids, evaluation));
+    await Promise.all(texts.map((text) => timed(text, 1)));
+    const start = performance.now();
+    for (let n = 0; n < write; n++) await Promise.all(texts.map((text) => timed(text, 1)));
+    const seconds = (performance.now() - start) / 1000;
+    await Promise.all(texts.map((text) => text.return(undefined)));
+    return (write * prompts.length) / seconds;
+  }
+
   async function run(job: TextJob): Promise<TextResult> {
     if ('read' in job) return { prefill: await open(job.read), decode: await more(job.write) };
     if ('open' in job) return { prefill: await open(job.open) };
     if ('more' in job) return { decode: await more(job.more) };
+    if ('batch' in job) return { decode: await batch(job.batch, job.write) };
     throw new Error('a job that is not for llama.cpp');
   }
 

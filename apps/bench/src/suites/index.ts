@@ -1,5 +1,6 @@
 // All suites, in the order they run. A new one: a file here that exports `suite`, and its line below.
 import type { Suite } from '../suite.ts';
+import { suite as batch } from './batch.ts';
 import { suite as eventLoop } from './event-loop.ts';
 import { suite as isa } from './isa.ts';
 import { suite as kernels } from './kernels.ts';
@@ -9,4 +10,4 @@ import { suite as ort } from './ort.ts';
 import { suite as threads } from './threads.ts';
 import { suite as torchao } from './torchao.ts';
 
-export const SUITES: readonly Suite[] = [kernels, ort, llm, longContext, torchao, isa, threads, eventLoop];
+export const SUITES: readonly Suite[] = [kernels, ort, llm, longContext, torchao, isa, threads, batch, eventLoop];
