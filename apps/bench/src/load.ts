@@ -26,9 +26,14 @@ export function readLoad(): Reading | undefined {
   }
 }
 
-export function foreignCpus(from: Reading, to: Reading): number {
+/** Shorter than this, in ticks a CPU, the counters' own steps are most of what is seen. */
+const LEAST = 50;
+
+/** undefined when hardly any time has passed. */
+export function foreignCpus(from: Reading, to: Reading): number | undefined {
   const all = to.all - from.all;
-  return all <= 0 ? 0 : Math.max(0, (to.cpus * (to.busy - from.busy - (to.own - from.own))) / all);
+  if (all < LEAST * to.cpus) return undefined;
+  return Math.max(0, (to.cpus * (to.busy - from.busy - (to.own - from.own))) / all);
 }
 
 /** The one-minute load average. */

@@ -32,6 +32,7 @@ export async function run(
     if (owed.size === 0) continue;
     options.log(`${suite.name} ...`);
     let before = readLoad();
+    let foreign: number | undefined;
     const add = (...args: Parameters<typeof finish>): void => {
       const row = finish(...args);
       owed.delete(row.id);
@@ -42,8 +43,10 @@ export async function run(
       for await (const measurement of suite.run(options)) {
         if (!owed.has(measurement.id)) throw new Error(`suite ${suite.name} does not announce ${measurement.id} once`);
         const now = readLoad();
-        add(suite.name, measurement, before && now ? foreignCpus(before, now) : undefined);
-        before = now;
+        // rows of one measurement come at once, and share what was seen while it ran
+        const seen = before && now ? foreignCpus(before, now) : undefined;
+        if (seen !== undefined) [foreign, before] = [seen, now];
+        add(suite.name, measurement, foreign);
       }
       if (owed.size > 0) throw new Error('the suite gave no such row');
     } catch (error) {
