@@ -3,8 +3,8 @@
 
 export type PeerName = 'llama' | 'ort' | 'torchao';
 
-/** How activations reach the kernel: as floats, int8 in the weight's groups, int8 with a scale a token. */
-export type Form = 'exact' | 'int8-group' | 'int8-token';
+/** How activations reach the kernel: as floats, bfloat16, int8 in the weight's groups, int8 with a scale a token. */
+export type Form = 'exact' | 'bfloat16 pairs' | 'int8-group' | 'int8-token';
 
 /** What a row promises. `ratio`: ours over the peer, `share`: ours over the limit; the others bound ours itself. */
 export interface Target {
