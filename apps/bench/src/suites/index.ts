@@ -7,7 +7,23 @@ import { suite as kernels } from './kernels.ts';
 import { suite as llm } from './llm.ts';
 import { suite as longContext } from './long-context.ts';
 import { suite as ort } from './ort.ts';
+import { suite as overhead } from './overhead.ts';
+import { suite as quantize } from './quantize.ts';
+import { suite as startup } from './startup.ts';
 import { suite as threads } from './threads.ts';
 import { suite as torchao } from './torchao.ts';
 
-export const SUITES: readonly Suite[] = [kernels, ort, llm, longContext, torchao, isa, threads, batch, eventLoop];
+export const SUITES: readonly Suite[] = [
+  kernels,
+  ort,
+  llm,
+  longContext,
+  torchao,
+  isa,
+  threads,
+  batch,
+  overhead,
+  quantize,
+  startup,
+  eventLoop,
+];
