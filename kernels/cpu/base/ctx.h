@@ -8,7 +8,7 @@
 #include "base/isa.h"
 
 struct ao_ctx {
-  ao_isa isa = AO_ISA_PORTABLE;
+  ao_isa isa = ao::kIsas[0];
   int threads = 1;
   char error[1024] = "";
   struct Block {

@@ -5,38 +5,34 @@
 #pragma once
 #include "ao/ao.h"
 
-#if defined(AO_HAVE_AVX2) || defined(AO_ISA_LEVEL)
-#define AO_ISA_DECLARE(result, name, params)                                                                           \
-  namespace ao {                                                                                                       \
-  namespace portable {                                                                                                 \
-  result name params;                                                                                                  \
-  }                                                                                                                    \
-  }                                                                                                                    \
-  namespace ao {                                                                                                       \
-  namespace avx2 {                                                                                                     \
-  result name params;                                                                                                  \
-  }                                                                                                                    \
-  }                                                                                                                    \
-  namespace ao {                                                                                                       \
-  namespace avx512 {                                                                                                   \
-  result name params;                                                                                                  \
-  }                                                                                                                    \
-  }
-#define AO_ISA_PICK(ctx, name)                                                                                         \
-  (ao_ctx_isa(ctx) == AO_ISA_AVX512 ? ao::avx512::name                                                                 \
-   : ao_ctx_isa(ctx) == AO_ISA_AVX2 ? ao::avx2::name                                                                   \
-                                    : ao::portable::name)
+// What a build for this architecture holds, each set within the next: X(namespace and name, ao_isa, ...).
+#if defined(__x86_64__)
+#define AO_ISA_EACH(X, ...)                                                                                            \
+  X(portable, AO_ISA_PORTABLE, __VA_ARGS__) X(avx2, AO_ISA_AVX2, __VA_ARGS__) X(avx512, AO_ISA_AVX512, __VA_ARGS__)
+#define AO_ISA_BASE portable
+#elif defined(__aarch64__)
+#define AO_ISA_EACH(X, ...)                                                                                            \
+  X(neon, AO_ISA_NEON, __VA_ARGS__) X(dotprod, AO_ISA_DOTPROD, __VA_ARGS__) X(i8mm, AO_ISA_I8MM, __VA_ARGS__)
+#define AO_ISA_BASE neon
 #else
-#define AO_ISA_DECLARE(result, name, params)                                                                           \
-  namespace ao {                                                                                                       \
-  namespace portable {                                                                                                 \
-  result name params;                                                                                                  \
-  }                                                                                                                    \
-  }
-#define AO_ISA_PICK(ctx, name) ((void)(ctx), ao::portable::name)
+#define AO_ISA_EACH(X, ...) X(portable, AO_ISA_PORTABLE, __VA_ARGS__)
+#define AO_ISA_BASE portable
 #endif
 
+#define AO_ISA_DECLARE_IN(space, isa, result, name, params)                                                            \
+  namespace ao {                                                                                                       \
+  namespace space {                                                                                                    \
+  result name params;                                                                                                  \
+  }                                                                                                                    \
+  }
+#define AO_ISA_DECLARE(result, name, params) AO_ISA_EACH(AO_ISA_DECLARE_IN, result, name, params)
+#define AO_ISA_PICK_IN(space, isa, ctx, name) ao_ctx_isa(ctx) == isa ? ao::space::name:
+#define AO_ISA_PICK(ctx, name) (AO_ISA_EACH(AO_ISA_PICK_IN, ctx, name) ao::AO_ISA_BASE::name)
+#define AO_ISA_VALUE(space, isa, ...) isa,
+
 namespace ao {
+inline constexpr ao_isa kIsas[] = {AO_ISA_EACH(AO_ISA_VALUE)}; // from the least to the best
+
 // The best set of this machine and build, or the one `name` asks for; false with the reason in err.
 bool choose_isa(const char* name, ao_isa* isa, char* err, size_t err_size);
 bool isa_supported(ao_isa isa);

@@ -1,7 +1,7 @@
 // Vectors of the instruction set this file is compiled for: AO_W lanes of float32 (vf) or int32 (vi) as compiler
 // vectors, so that
 // + - * / < ? : work on them, and the functions they lack. Everything is static: an ISA file keeps its own copies.
-// fma_ is fused on AVX2 and AVX-512 and two roundings on portable. Comparisons give a vi of 0 and -1.
+// fma_ is fused on AVX2, AVX-512 and NEON and two roundings on portable. Comparisons give a vi of 0 and -1.
 // A partial vector (load_n, store_n) has the same lanes as a whole one, so a tail computes what the body would.
 #pragma once
 #include <math.h>
@@ -12,6 +12,8 @@
 
 #if AO_ISA_LEVEL >= 1
 #include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 #if AO_ISA_LEVEL == 2
@@ -92,6 +94,21 @@ static inline vf load_n(const float* p, int n) {
 static inline void store_n(float* p, vf v, int n) {
   for (int i = 0; i < n; i++) p[i] = v[i];
 }
+static inline vf to_float(vi a) { return __builtin_convertvector(a, vf); }
+static inline vf widen_bf16(vh h) { return (vf)(__builtin_convertvector(h, vu) << 16); }
+static inline vh low16(vi v) { return __builtin_convertvector(v, vh); }
+static inline vf min_(vf a, vf b) { return a < b ? a : b; }
+static inline vf max_(vf a, vf b) { return a > b ? a : b; }
+#if defined(__ARM_NEON)
+static inline vf fma_(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+static inline vf sqrt_(vf a) { return (vf)vsqrtq_f32((float32x4_t)a); }
+static inline vf round_(vf a) { return (vf)vrndnq_f32((float32x4_t)a); }
+static inline vf floor_(vf a) { return (vf)vrndmq_f32((float32x4_t)a); }
+static inline vf ceil_(vf a) { return (vf)vrndpq_f32((float32x4_t)a); }
+static inline vi to_int(vf a) { return (vi)vcvtnq_s32_f32((float32x4_t)a); }
+static inline vf widen_f16(vh h) { return (vf)vcvt_f32_f16((float16x4_t)h); }
+static inline vh narrow_f16(vf v) { return (vh)vcvt_f16_f32((float32x4_t)v); }
+#else
 static inline vf fma_(vf a, vf b, vf c) { return a * b + c; }
 static inline vf sqrt_(vf a) {
   return (vf){__builtin_sqrtf(a[0]), __builtin_sqrtf(a[1]), __builtin_sqrtf(a[2]), __builtin_sqrtf(a[3])};
@@ -108,15 +125,11 @@ static inline vf floor_(vf a) {
 }
 static inline vf ceil_(vf a) { return -floor_(-a); }
 static inline vi to_int(vf a) { return __builtin_convertvector(round_(a), vi); }
-static inline vf to_float(vi a) { return __builtin_convertvector(a, vf); }
-static inline vf widen_bf16(vh h) { return (vf)(__builtin_convertvector(h, vu) << 16); }
 static inline vf widen_f16(vh h) {
   return (vf){ao_from_f16(h[0]), ao_from_f16(h[1]), ao_from_f16(h[2]), ao_from_f16(h[3])};
 }
 static inline vh narrow_f16(vf v) { return (vh){ao_to_f16(v[0]), ao_to_f16(v[1]), ao_to_f16(v[2]), ao_to_f16(v[3])}; }
-static inline vh low16(vi v) { return __builtin_convertvector(v, vh); }
-static inline vf min_(vf a, vf b) { return a < b ? a : b; }
-static inline vf max_(vf a, vf b) { return a > b ? a : b; }
+#endif
 #endif
 
 // v rounded to bfloat16, as float32.

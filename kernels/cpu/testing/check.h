@@ -1,8 +1,9 @@
 // The test harness of the kernels. A file of tests is
 //   TEST(name) { CHECK(condition); CHECK_EQ(a, b); CHECK_NEAR(value, expected, tolerance); }
 //   AO_TEST_MAIN()
-// Each executable ends with the line "N passed, N failed" and exits 0, 1, or 77 (skipped, with the reason) where
-// AO_ISA names a set that this machine lacks. Random tests take their seed from AO_SEED, else the clock, and print it.
+// Each executable prints the instruction set that its contexts chose and fails where that is not the one AO_ISA asks
+// for. It ends with the line "N passed, N failed" and exits 0, 1, or 77 (skipped, with the reason) where AO_ISA names a
+// set that this machine lacks. Random tests take their seed from AO_SEED, else the clock, and print it.
 #pragma once
 #include <math.h>
 #include <stdint.h>
@@ -218,14 +219,20 @@ struct Context {
 };
 
 inline int main_(int argc, char** argv) {
-  const char* isa = getenv("AO_ISA");
-  for (int i = AO_ISA_PORTABLE; isa && i <= AO_ISA_AVX512; i++) {
-    if (strcmp(isa, ao_isa_name((ao_isa)i)) == 0 && !ao::isa_supported((ao_isa)i)) {
-      printf("skipped: this machine does not support %s\n0 passed, 0 failed\n", isa);
+  const char* wanted = getenv("AO_ISA");
+  for (const ao_isa isa : ao::kIsas) {
+    if (wanted && strcmp(wanted, ao_isa_name(isa)) == 0 && !ao::isa_supported(isa)) {
+      printf("skipped: this machine does not support %s\n0 passed, 0 failed\n", wanted);
       return 77;
     }
   }
+  const char* chosen = ao_isa_name(ao_ctx_isa(Context(1)));
+  printf("instruction set %s\n", chosen);
   int passed = 0, failed = 0;
+  if (wanted && *wanted && strcmp(wanted, chosen) != 0) {
+    report(__FILE__, __LINE__, std::string("AO_ISA asks for ") + wanted);
+    failed++;
+  }
   for (const Test& test : tests()) {
     if (argc > 1 && !strstr(test.name, argv[1])) continue;
     failures() = 0;

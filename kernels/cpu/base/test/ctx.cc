@@ -18,7 +18,8 @@ TEST(environment_chooses_the_isa) {
 TEST(unknown_isa_is_an_error) {
   char err[256] = "";
   CHECK(ao_ctx_create(1, "sse9", err, sizeof err) == nullptr);
-  CHECK(strstr(err, "sse9") && strstr(err, "portable, avx2 or avx512"));
+  CHECK(strstr(err, "sse9"));
+  for (const ao_isa isa : ao::kIsas) CHECK(strstr(err, ao_isa_name(isa)));
   CHECK(ao_ctx_create(-1, nullptr, err, sizeof err) == nullptr);
 }
 

@@ -1,9 +1,11 @@
-// The vector of the kernels: 16 lanes, one panel row. VF holds float32, VI int32. One of three builds:
-//   portable  GCC vector types, no fused multiply-add;  avx2  two ymm;  avx512  one zmm
+// The vector of the kernels: 16 lanes, one panel row. VF holds float32, VI int32. One of four builds:
+//   portable  GCC vector types, no fused multiply-add;  avx2  two ymm;  avx512  one zmm;  NEON  four q registers
 // v_fma(a, b, c) = a b + c, fused where the ISA can. Loads and stores are unaligned.
 #pragma once
 #if AO_ISA_LEVEL > 0
 #include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 #include <stdint.h>
 #include <string.h>
@@ -18,6 +20,8 @@
 #include "gemm/isa/vec_avx512.h"
 #elif AO_ISA_LEVEL == 1
 #include "gemm/isa/vec_avx2.h"
+#elif defined(__ARM_NEON)
+#include "gemm/isa/vec_neon.h"
 #else
 #include "gemm/isa/vec_portable.h"
 #endif

@@ -1,4 +1,4 @@
-// 16 lanes as GCC vector types: SSE2 on x86-64, NEON on arm64.
+// 16 lanes as GCC vector types: SSE2 on x86-64.
 #pragma once
 
 namespace ao {

@@ -10,7 +10,14 @@ extern "C" {
 #endif
 
 // Instruction sets a build carries; the best one the machine has is chosen when a context is made.
-typedef enum ao_isa { AO_ISA_PORTABLE = 0, AO_ISA_AVX2 = 1, AO_ISA_AVX512 = 2 } ao_isa;
+typedef enum ao_isa {
+  AO_ISA_PORTABLE = 0,
+  AO_ISA_AVX2 = 1,
+  AO_ISA_AVX512 = 2,
+  AO_ISA_NEON = 3,
+  AO_ISA_DOTPROD = 4,
+  AO_ISA_I8MM = 5
+} ao_isa;
 
 // threads 0 = min(affinity, cgroup quota, cores); isa NULL or "" = the best of this machine. On failure returns NULL and
 // writes the reason to err.
