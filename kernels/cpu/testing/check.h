@@ -104,6 +104,17 @@ inline uint64_t seed() {
   return value;
 }
 
+// The cases of a long test. Where AO_TEST_EVERY is n, for emulators and sanitizers, only every n-th runs, and that is printed.
+template <class T>
+std::vector<T> thinned(const std::vector<T>& cases) {
+  const char* text = getenv("AO_TEST_EVERY");
+  const size_t every = text && atoi(text) > 1 ? atoi(text) : 1;
+  std::vector<T> some;
+  for (size_t i = 0; i < cases.size(); i += every) some.push_back(cases[i]);
+  if (every > 1) printf("%zu of %zu cases (AO_TEST_EVERY=%zu)\n", some.size(), cases.size(), every);
+  return some;
+}
+
 // A buffer as the runtime gives them: 64-byte aligned, 64 readable bytes behind. Those, and as many in front, hold a
 // mark, so that ok() tells whether a kernel wrote outside.
 template <class T>
