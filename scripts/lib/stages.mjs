@@ -1,5 +1,6 @@
 // The stages of `npm test` in their order. A stage runs commands, whose output goes to its log, and returns counts.
 
+import { arm64 } from '../stages/arm64.mjs';
 import { demo, examples, outOfTree } from '../stages/examples.mjs';
 import { ctest, ctestSanitized, native } from '../stages/native.mjs';
 import { format, lint, types } from '../stages/static.mjs';
@@ -14,4 +15,17 @@ import { packages, vitest } from '../stages/vitest.mjs';
  */
 
 /** @type {readonly Stage[]} */
-export const stages = [format, lint, types, native, ctest, ctestSanitized, vitest, packages, outOfTree, examples, demo];
+export const stages = [
+  format,
+  lint,
+  types,
+  native,
+  ctest,
+  ctestSanitized,
+  arm64,
+  vitest,
+  packages,
+  outOfTree,
+  examples,
+  demo,
+];

@@ -21,7 +21,7 @@ export const native = {
 
 /** Builds what is configured in `build` and runs the tests of `tests`, a folder in it.
  * @param {Context} context @param {string} build @param {string} tests @param {NodeJS.ProcessEnv} env */
-async function buildAndTest({ exec }, build, tests, env) {
+export async function buildAndTest({ exec }, build, tests, env) {
   const jobs = process.env['CMAKE_BUILD_PARALLEL_LEVEL'] ?? String(availableParallelism());
   if ((await exec('cmake', ['--build', build, '--parallel', jobs])).code !== 0) return one(1);
   const junit = at(build, 'junit.xml');
@@ -78,6 +78,7 @@ export const ctestSanitized = {
       {
         ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1',
         UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
+        AO_TEST_EVERY: '3',
       },
     ),
 };
