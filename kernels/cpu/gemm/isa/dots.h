@@ -37,6 +37,14 @@ struct Dots {
     Code::template dot<height>(first, a, x + rows - 1);
     if (panels == 2) Code::template dot<height>(second, b, x + rows - 1);
   }
+  // Eight columns; `next` is the way from one panel's codes to the other's.
+  template <bool wide>
+  AO_INLINE void add8(const uint8_t* w, int64_t next, const uint32_t* x) {
+    typedef Codes<Code, wide> From;
+    const uint8_t* v = panels == 2 ? w + next : w;
+    add(From::template load<0>(w), From::template load<0>(v), x);
+    add(From::template load<1>(w), From::template load<1>(v), x + height * Code::kUnits);
+  }
   // Moves the sums into [panel][row][16] int32, panels `stride` apart.
   AO_INLINE void flush(int32_t* to, int64_t stride, bool fresh) {
     rest.flush(to, stride, fresh);
@@ -48,6 +56,13 @@ struct Dots {
     vi_store(at, fresh ? Code::finish(second) : vi_add(vi_load(at), Code::finish(second)));
     second = Code::zero();
   }
+  template <int row, int panel>
+  AO_INLINE VI get() const {
+    if constexpr (row < rows - 1)
+      return rest.template get<row, panel>();
+    else
+      return Code::finish(panel == 0 ? first : second);
+  }
 };
 template <class Code, int height, int panels>
 struct Dots<Code, 0, height, panels> {
@@ -55,25 +70,18 @@ struct Dots<Code, 0, height, panels> {
   AO_INLINE void clear() {}
   AO_INLINE void start(const int32_t*) {}
   AO_INLINE void add(const W&, const W&, const uint32_t*) {}
+  template <bool wide>
+  AO_INLINE void add8(const uint8_t*, int64_t, const uint32_t*) {}
   AO_INLINE void flush(int32_t*, int64_t, bool) {}
 };
-
-// Eight columns; `next` is the way from one panel's codes to the other's.
-template <class Code, bool wide, int rows, int height, int panels>
-AO_INLINE void add8(Dots<Code, rows, height, panels>& dots, const uint8_t* w, int64_t next, const uint32_t* x) {
-  typedef Codes<Code, wide> From;
-  const uint8_t* v = panels == 2 ? w + next : w;
-  dots.add(From::template load<0>(w), From::template load<0>(v), x);
-  dots.add(From::template load<1>(w), From::template load<1>(v), x + height * Code::kUnits);
-}
 
 template <class Code, bool wide, int rows, int height, int panels>
 AO_INLINE void add32(Dots<Code, rows, height, panels>& dots, const uint8_t* w, int64_t next, const uint32_t* x) {
   constexpr int64_t kBytes = Codes<Code, wide>::kBytes8, kStep = 2 * height * Code::kUnits;
-  add8<Code, wide>(dots, w, next, x);
-  add8<Code, wide>(dots, w + kBytes, next, x + kStep);
-  add8<Code, wide>(dots, w + 2 * kBytes, next, x + 2 * kStep);
-  add8<Code, wide>(dots, w + 3 * kBytes, next, x + 3 * kStep);
+  dots.template add8<wide>(w, next, x);
+  dots.template add8<wide>(w + kBytes, next, x + kStep);
+  dots.template add8<wide>(w + 2 * kBytes, next, x + 2 * kStep);
+  dots.template add8<wide>(w + 3 * kBytes, next, x + 3 * kStep);
 }
 
 // The compiler may not follow p back to a local array, which it would try to hold in registers that the tile needs.
@@ -104,3 +112,7 @@ struct Ahead {
 } // namespace
 } // namespace AO_ISA_NS
 } // namespace ao
+
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+#include "gemm/isa/dots_i8mm.h"
+#endif

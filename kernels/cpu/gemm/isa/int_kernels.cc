@@ -94,19 +94,14 @@ struct Side {
 
 // Row `row` of a panel's dots as float32, plus what was flushed to part.
 template <class Code, int panel, bool int_zero, bool parts, int row, int rows, int height, int panels>
-AO_INLINE VF dot_of(const Dots<Code, rows, height, panels>& dots, const int32_t* part, const Segment& g,
-                    const Side& w) {
-  if constexpr (row < rows - 1) {
-    return dot_of<Code, panel, int_zero, parts, row>(dots.rest, part, g, w);
-  } else {
-    VI dot = Code::finish(panel == 0 ? dots.first : dots.second);
-    if (parts) dot = vi_add(dot, vi_load(part + row * kPanelRows));
-    if (int_zero)
-      dot = vi_sub(dot, vi_mul(w.zero, vi_set1(g.sum[row])));
-    else if (Code::kOffset != 0 && !Code::kStarts)
-      dot = vi_add(dot, vi_set1(g.offset[row]));
-    return v_cvt(dot);
-  }
+AO_INLINE VF dot_of(const Dots<Code, rows, height, panels>& dots, const int32_t* part, const Segment& g, const Side& w) {
+  VI dot = dots.template get<row, panel>();
+  if (parts) dot = vi_add(dot, vi_load(part + row * kPanelRows));
+  if (int_zero)
+    dot = vi_sub(dot, vi_mul(w.zero, vi_set1(g.sum[row])));
+  else if (Code::kOffset != 0 && !Code::kStarts)
+    dot = vi_add(dot, vi_set1(g.offset[row]));
+  return v_cvt(dot);
 }
 
 template <class Code, int panel, bool token, bool open, bool int_zero, bool parts, int rows, int height, int panels,
@@ -220,7 +215,7 @@ void sums_kernel(const Packed* w, int64_t panel, const uint8_t* codes, int64_t n
         }
       for (; count >= 32; count -= 32) take32();
       for (; count > 0; count -= 8, codes += kBytes, q += 2 * Code::kUnits * height)
-        add8<Code, wide>(dots, codes, next, q);
+        dots.template add8<wide>(codes, next, q);
     }
     const auto finish = [&](Side& side) AO_ALWAYS {
       if (!open) side.scale = v_load_as(scale_dtype, side.scale_at);
@@ -284,7 +279,7 @@ void dots_kernel(const Packed* w, const uint8_t* codes, int64_t next, int64_t co
       first = false;
     }
   }
-  for (; count > 0; count -= 8, codes += kBytes, q += 2 * Code::kUnits * height) add8<Code, wide>(dots, codes, next, q);
+  for (; count > 0; count -= 8, codes += kBytes, q += 2 * Code::kUnits * height) dots.template add8<wide>(codes, next, q);
   dots.flush(sums, stride, first);
 }
 
@@ -366,11 +361,8 @@ void run_block(const Work& a) {
 
 template <class Code>
 void widen(const uint8_t* packed, int64_t columns, uint8_t* wide) {
-  constexpr int64_t kQuad = Code::kWide8 / 2;
-  for (int64_t i = 0; i < columns; i += 8, packed += Code::kPacked8, wide += Code::kWide8) {
-    Code::store_wide(wide, Code::template load<0>(packed));
-    Code::store_wide(wide + kQuad, Code::template load<1>(packed));
-  }
+  for (int64_t i = 0; i < columns; i += 8, packed += Code::kPacked8, wide += Code::kWide8)
+    Code::store_wide(wide, Code::template load<0>(packed), Code::template load<1>(packed));
 }
 
 AO_INLINE VF round_to_dtype(int32_t dtype, VF v) {

@@ -110,9 +110,9 @@ struct Int4 {
   static AO_INLINE W load_wide(const uint8_t* p) {
     return {load256(p + 64 * quad), load256(p + 64 * quad + 32)};
   }
-  static void store_wide(uint8_t* p, W w) {
-    _mm256_storeu_si256((__m256i*)p, w.a);
-    _mm256_storeu_si256((__m256i*)(p + 32), w.b);
+  static void store_wide(uint8_t* p, W first, W second) {
+    vi_store(p, {first.a, first.b});
+    vi_store(p + 64, {second.a, second.b});
   }
   static AO_INLINE Acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
   static AO_INLINE Acc start(int32_t) { return zero(); }
@@ -151,11 +151,11 @@ struct Int8 {
     p += 128 * quad;
     return {load256(p), load256(p + 32), load256(p + 64), load256(p + 96)};
   }
-  static void store_wide(uint8_t* p, W w) {
-    _mm256_storeu_si256((__m256i*)p, w.even_a);
-    _mm256_storeu_si256((__m256i*)(p + 32), w.even_b);
-    _mm256_storeu_si256((__m256i*)(p + 64), w.odd_a);
-    _mm256_storeu_si256((__m256i*)(p + 96), w.odd_b);
+  static void store_wide(uint8_t* p, W first, W second) {
+    vi_store(p, {first.even_a, first.even_b});
+    vi_store(p + 64, {first.odd_a, first.odd_b});
+    vi_store(p + 128, {second.even_a, second.even_b});
+    vi_store(p + 192, {second.odd_a, second.odd_b});
   }
   static AO_INLINE Acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
   static AO_INLINE Acc start(int32_t) { return zero(); }

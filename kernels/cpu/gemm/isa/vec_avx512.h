@@ -69,7 +69,10 @@ struct Int4 {
   static AO_INLINE W load_wide(const uint8_t* p) {
     return vi_load(p + 64 * quad);
   }
-  static void store_wide(uint8_t* p, W w) { vi_store(p, w); }
+  static void store_wide(uint8_t* p, W first, W second) {
+    vi_store(p, first);
+    vi_store(p + 64, second);
+  }
   static AO_INLINE Acc zero() { return vi_zero(); }
   static AO_INLINE Acc start(int32_t offset) { return vi_set1(offset); }
   template <int height>

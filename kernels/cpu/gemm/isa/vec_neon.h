@@ -35,10 +35,10 @@ inline void v_store(float* p, VF v) {
   vst1q_f32(p + 12, v.d);
 }
 inline VF v_add(VF a, VF b) {
-  return each(a, b, [](float32x4_t x, float32x4_t y) { return vaddq_f32(x, y); });
+  return each(a, b, [](float32x4_t x, float32x4_t y) AO_ALWAYS { return vaddq_f32(x, y); });
 }
 inline VF v_mul(VF a, VF b) {
-  return each(a, b, [](float32x4_t x, float32x4_t y) { return vmulq_f32(x, y); });
+  return each(a, b, [](float32x4_t x, float32x4_t y) AO_ALWAYS { return vmulq_f32(x, y); });
 }
 inline VF v_fma(VF a, VF b, VF c) {
   return {vfmaq_f32(c.a, a.a, b.a), vfmaq_f32(c.b, a.b, b.b), vfmaq_f32(c.c, a.c, b.c), vfmaq_f32(c.d, a.d, b.d)};
@@ -88,29 +88,29 @@ inline void vi_store(void* p, VI v) {
   vst1q_s8(b + 48, vreinterpretq_s8_s32(v.d));
 }
 inline VI vi_add(VI a, VI b) {
-  return each(a, b, [](int32x4_t x, int32x4_t y) { return vaddq_s32(x, y); });
+  return each(a, b, [](int32x4_t x, int32x4_t y) AO_ALWAYS { return vaddq_s32(x, y); });
 }
 inline VI vi_sub(VI a, VI b) {
-  return each(a, b, [](int32x4_t x, int32x4_t y) { return vsubq_s32(x, y); });
+  return each(a, b, [](int32x4_t x, int32x4_t y) AO_ALWAYS { return vsubq_s32(x, y); });
 }
 inline VI vi_mul(VI a, VI b) {
-  return each(a, b, [](int32x4_t x, int32x4_t y) { return vmulq_s32(x, y); });
+  return each(a, b, [](int32x4_t x, int32x4_t y) AO_ALWAYS { return vmulq_s32(x, y); });
 }
 inline VI vi_and(VI a, VI b) {
-  return each(a, b, [](int32x4_t x, int32x4_t y) { return vandq_s32(x, y); });
+  return each(a, b, [](int32x4_t x, int32x4_t y) AO_ALWAYS { return vandq_s32(x, y); });
 }
 inline VI vi_xor(VI a, VI b) {
-  return each(a, b, [](int32x4_t x, int32x4_t y) { return veorq_s32(x, y); });
+  return each(a, b, [](int32x4_t x, int32x4_t y) AO_ALWAYS { return veorq_s32(x, y); });
 }
 AO_INLINE VI vi_shl(VI v, int n) {
-  return each(v, [=](int32x4_t x) { return vshlq_s32(x, vdupq_n_s32(n)); });
+  return each(v, [=](int32x4_t x) AO_ALWAYS { return vshlq_s32(x, vdupq_n_s32(n)); });
 }
 AO_INLINE VI vi_shr(VI v, int n) {
   return each(v,
-              [=](int32x4_t x) { return vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(x), vdupq_n_s32(-n))); });
+              [=](int32x4_t x) AO_ALWAYS { return vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(x), vdupq_n_s32(-n))); });
 }
 AO_INLINE VI vi_sar(VI v, int n) {
-  return each(v, [=](int32x4_t x) { return vshlq_s32(x, vdupq_n_s32(-n)); });
+  return each(v, [=](int32x4_t x) AO_ALWAYS { return vshlq_s32(x, vdupq_n_s32(-n)); });
 }
 inline VF v_cvt(VI v) { return {vcvtq_f32_s32(v.a), vcvtq_f32_s32(v.b), vcvtq_f32_s32(v.c), vcvtq_f32_s32(v.d)}; }
 inline VF v_bits(VI v) {
@@ -125,12 +125,6 @@ inline VI vi_from_i8(const void* p) {
 
 AO_INLINE void v_prefetch(const void* p) { __builtin_prefetch(p); }
 
-inline int8x16_t bytes4(const int8_t* x) {
-  int32_t four;
-  memcpy(&four, x, 4);
-  return vreinterpretq_s8_s32(vdupq_n_s32(four));
-}
-
 // Sixteen bytes of each register.
 struct Bytes {
   int8x16_t a, b, c, d;
@@ -140,110 +134,144 @@ inline Bytes load_bytes(const uint8_t* p) {
   return {vld1q_s8(b), vld1q_s8(b + 16), vld1q_s8(b + 32), vld1q_s8(b + 48)};
 }
 
-// The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.
-//   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  X  the form of x
-struct Bytes4 {
-  typedef int8_t X;
-  typedef Bytes W;
-  static constexpr int64_t kWide8 = 128; // bytes of 8 columns, widened
-  template <int quad>
-  static W load_wide(const uint8_t* p) {
-    return load_bytes(p + 64 * quad);
-  }
-  static void store_wide(uint8_t* p, W w) {
-    int8_t* b = (int8_t*)p;
-    vst1q_s8(b, w.a);
-    vst1q_s8(b + 16, w.b);
-    vst1q_s8(b + 32, w.c);
-    vst1q_s8(b + 48, w.d);
-  }
+
+// Eight registers: the halves of four.
+template <class V>
+struct Halves {
+  V a0, a1, b0, b1, c0, c1, d0, d1;
 };
 
+// The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.
+//   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  kUnits  32-bit units of four codes of x
+//   kStarts  the accumulator may start from minus what the offset adds
+
 // q + 8 in 0..15.
-struct Nibbles : Bytes4 {
-  static constexpr int kOffset = 8;
-  static constexpr int64_t kPacked8 = 64; // bytes of 8 columns, packed
+struct Nibbles {
+  typedef Bytes W;
+  static constexpr int kOffset = 8, kUnits = 1;
+  static constexpr int64_t kPacked8 = 64, kWide8 = 128; // bytes of 8 columns, packed and widened
   template <int quad>
-  static W load(const uint8_t* p) {
-    const auto take = [](uint8x16_t v) {
+  static AO_INLINE W load(const uint8_t* p) {
+    const auto take = [](uint8x16_t v) AO_ALWAYS {
       return vreinterpretq_s8_u8(quad == 0 ? vandq_u8(v, vdupq_n_u8(15)) : vshrq_n_u8(v, 4));
     };
     return {take(vld1q_u8(p)), take(vld1q_u8(p + 16)), take(vld1q_u8(p + 32)), take(vld1q_u8(p + 48))};
   }
 };
-struct Signed : Bytes4 {
-  static constexpr int kOffset = 0;
-  static constexpr int64_t kPacked8 = 128;
+struct Signed {
+  typedef Bytes W;
+  static constexpr int kOffset = 0, kUnits = 1;
+  static constexpr int64_t kPacked8 = 128, kWide8 = 128;
   template <int quad>
-  static W load(const uint8_t* p) {
-    return load_wide<quad>(p);
+  static AO_INLINE W load(const uint8_t* p) {
+    return load_bytes(p + 64 * quad);
   }
 };
+// Widened, the rows of a panel follow each other, each with its eight columns: only smmla (dots_i8mm.h) wants that.
+template <class Packed>
+struct Widened : Packed {
+  template <int quad>
+  static AO_INLINE Bytes load_wide(const uint8_t* p) {
+    const auto row4 = [](const uint8_t* q) AO_ALWAYS {
+      return vreinterpretq_s8_s32(vld2q_s32((const int32_t*)q).val[quad]);
+    };
+    return {row4(p), row4(p + 32), row4(p + 64), row4(p + 96)};
+  }
+  static void store_wide(uint8_t* p, const Bytes& first, const Bytes& second) {
+    const auto row4 = [](uint8_t* q, int8x16_t x, int8x16_t y) {
+      vst2q_s32((int32_t*)q, {{vreinterpretq_s32_s8(x), vreinterpretq_s32_s8(y)}});
+    };
+    row4(p, first.a, second.a);
+    row4(p + 32, first.b, second.b);
+    row4(p + 64, first.c, second.c);
+    row4(p + 96, first.d, second.d);
+  }
+};
+
+AO_INLINE int8x16_t four_codes(const uint32_t* x) { return vreinterpretq_s8_u32(vdupq_n_u32(*x)); }
 
 #if defined(__ARM_FEATURE_DOTPROD)
 // sdot: four products of signed bytes added to an int32 lane.
-struct Dot {
+template <class Packed>
+struct Dot : Widened<Packed> {
   typedef VI Acc;
   static constexpr int kSpan = 1 << 30;
-  static Acc zero() { return vi_zero(); }
-  static AO_INLINE void dot(Acc& acc, const Bytes& w, const int8_t* x) {
-    const int8x16_t four = bytes4(x);
+  static constexpr bool kStarts = true;
+  static AO_INLINE Acc zero() { return vi_zero(); }
+  static AO_INLINE Acc start(int32_t offset) { return vi_set1(offset); }
+  template <int height>
+  static AO_INLINE void dot(Acc& acc, const Bytes& w, const uint32_t* x) {
+    const int8x16_t four = four_codes(x);
     acc = {vdotq_s32(acc.a, w.a, four), vdotq_s32(acc.b, w.b, four), vdotq_s32(acc.c, w.c, four),
            vdotq_s32(acc.d, w.d, four)};
   }
-  static VI finish(const Acc& acc) { return acc; }
+  static AO_INLINE VI finish(const Acc& acc) { return acc; }
 };
-struct Int4 : Nibbles, Dot {};
-struct Int8 : Signed, Dot {};
-constexpr int kRowsPacked = 4, kRowsWide = 6, kRowsFloat = 6; // rows of x per tile
+typedef Dot<Nibbles> Int4;
+typedef Dot<Signed> Int8;
+constexpr int kTileHeight = 6, kSumsHeight = 6, kPairRows = 4; // rows of x per tile, with sums; rows of two panels together
 #else
-// A panel row's four products as two sums of pairs, or (int4) as themselves: the halves of eight registers.
-template <class V>
-struct Halves {
-  V a0, a1, b0, b1, c0, c1, d0, d1;
-  // fn(sum, w, x) where w and x are the low, then the high halves.
-  template <class Low, class High>
-  AO_INLINE void add(const Bytes& w, int8x16_t x, const Low& low, const High& high) {
-    a0 = low(a0, w.a, x), a1 = high(a1, w.a, x);
-    b0 = low(b0, w.b, x), b1 = high(b1, w.b, x);
-    c0 = low(c0, w.c, x), c1 = high(c1, w.c, x);
-    d0 = low(d0, w.d, x), d1 = high(d1, w.d, x);
-  }
-};
+// Products of the halves of w and x, added to acc: a row's four products are two neighbours of each half's sums.
+template <class V, class Low, class High>
+AO_INLINE void add_halves(Halves<V>& acc, const Bytes& w, int8x16_t x, const Low& low, const High& high) {
+  acc.a0 = low(acc.a0, w.a, x), acc.a1 = high(acc.a1, w.a, x);
+  acc.b0 = low(acc.b0, w.b, x), acc.b1 = high(acc.b1, w.b, x);
+  acc.c0 = low(acc.c0, w.c, x), acc.c1 = high(acc.c1, w.c, x);
+  acc.d0 = low(acc.d0, w.d, x), acc.d1 = high(acc.d1, w.d, x);
+}
 
-// q + 8 in 0..15 times int8 is at most 1920: sixteen products fit an int16 sum.
-struct Int4 : Nibbles {
+// q + 8 in 0..15 times int8 is at most 1920: eight products fit an int16 sum.
+struct Int4 : Widened<Nibbles> {
   typedef Halves<int16x8_t> Acc;
   static constexpr int kSpan = 32;
-  static Acc zero() { return Acc(); }
-  static AO_INLINE void dot(Acc& acc, const W& w, const X* x) {
-    acc.add(
-        w, bytes4(x), [](int16x8_t s, int8x16_t u, int8x16_t v) { return vmlal_s8(s, vget_low_s8(u), vget_low_s8(v)); },
-        [](int16x8_t s, int8x16_t u, int8x16_t v) { return vmlal_high_s8(s, u, v); });
+  static constexpr bool kStarts = false;
+  static AO_INLINE Acc zero() { return Acc(); }
+  static AO_INLINE Acc start(int32_t) { return Acc(); }
+  template <int height>
+  static AO_INLINE void dot(Acc& acc, const W& w, const uint32_t* x) {
+    add_halves(
+        acc, w, four_codes(x),
+        [](int16x8_t s, int8x16_t u, int8x16_t v) AO_ALWAYS { return vmlal_s8(s, vget_low_s8(u), vget_low_s8(v)); },
+        [](int16x8_t s, int8x16_t u, int8x16_t v) AO_ALWAYS { return vmlal_high_s8(s, u, v); });
   }
-  static VI finish(const Acc& acc) {
-    const auto four = [](int16x8_t x, int16x8_t y) { return vpaddq_s32(vpaddlq_s16(x), vpaddlq_s16(y)); };
+  static AO_INLINE VI finish(const Acc& acc) {
+    const auto four = [](int16x8_t x, int16x8_t y) AO_ALWAYS { return vpaddq_s32(vpaddlq_s16(x), vpaddlq_s16(y)); };
     return {four(acc.a0, acc.a1), four(acc.b0, acc.b1), four(acc.c0, acc.c1), four(acc.d0, acc.d1)};
   }
 };
 
-struct Int8 : Signed {
+struct Int8 : Widened<Signed> {
   typedef Halves<int32x4_t> Acc;
   static constexpr int kSpan = 1 << 30;
-  static Acc zero() { return Acc(); }
-  static AO_INLINE void dot(Acc& acc, const W& w, const X* x) {
-    acc.add(
-        w, bytes4(x),
-        [](int32x4_t s, int8x16_t u, int8x16_t v) { return vpadalq_s16(s, vmull_s8(vget_low_s8(u), vget_low_s8(v))); },
-        [](int32x4_t s, int8x16_t u, int8x16_t v) { return vpadalq_s16(s, vmull_high_s8(u, v)); });
+  static constexpr bool kStarts = false;
+  static AO_INLINE Acc zero() { return Acc(); }
+  static AO_INLINE Acc start(int32_t) { return Acc(); }
+  template <int height>
+  static AO_INLINE void dot(Acc& acc, const W& w, const uint32_t* x) {
+    add_halves(
+        acc, w, four_codes(x),
+        [](int32x4_t s, int8x16_t u, int8x16_t v)
+            AO_ALWAYS { return vpadalq_s16(s, vmull_s8(vget_low_s8(u), vget_low_s8(v))); },
+        [](int32x4_t s, int8x16_t u, int8x16_t v) AO_ALWAYS { return vpadalq_s16(s, vmull_high_s8(u, v)); });
   }
-  static VI finish(const Acc& acc) {
+  static AO_INLINE VI finish(const Acc& acc) {
     return {vpaddq_s32(acc.a0, acc.a1), vpaddq_s32(acc.b0, acc.b1), vpaddq_s32(acc.c0, acc.c1),
             vpaddq_s32(acc.d0, acc.d1)};
   }
 };
-constexpr int kRowsPacked = 2, kRowsWide = 3, kRowsFloat = 6; // rows of x per tile
+constexpr int kTileHeight = 3, kSumsHeight = 3, kPairRows = 2; // rows of x per tile, with sums; rows of two panels together
 #endif
+
+inline constexpr bool kPairs = false;
+AO_INLINE VF v_dot_pairs(VF acc, VI, uint32_t) { return acc; }
+
+constexpr int kFloatPanels = 1; // of a tile of float products
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+constexpr bool kWidens = true; // codes become operands once per block of rows
+#else
+constexpr bool kWidens = false;
+#endif
+constexpr bool kSumsInRegisters = false;
 
 } // namespace
 } // namespace AO_ISA_NS
