@@ -164,28 +164,54 @@ static inline vf mask_values(const float* mask, int64_t stride, int64_t first, i
   return load(t);
 }
 
-// scores -> e^(scale * score + mask - m) in place over [from, to), 0 in the rest of the vectors touched.
+// e^x for x <= 0, NaN where x is NaN; within 1.5 ulp, as exp_.
+static inline vf exp_down(vf x) {
+  vi n;
+  vf r;
+  const vf e = reduce_exp(max_(set1(-104.0f), x), &n, &r) + set1(1.0f);
+#if AO_ISA_LEVEL == 2
+  return (vf)_mm512_scalef_ps((__m512)e, (__m512)to_float(n));
+#else
+  const vi half = n >> 1;
+  return e * power_of_two(half) * power_of_two(n - half);
+#endif
+}
+
+#if AO_ISA_LEVEL == 2
+static inline float largest_lane(vf v) { return _mm512_reduce_max_ps((__m512)v); }
+static inline float sum_of_lanes(vf v) { return _mm512_reduce_add_ps((__m512)v); }
+#else
+static inline float largest_lane(vf v) {
+  float most = v[0];
+  for (int i = 1; i < AO_W; i++) most = v[i] > most ? v[i] : most;
+  return most;
+}
+static inline float sum_of_lanes(vf v) { return sum_lanes(v); }
+#endif
+
+// scores -> e^(scale * score + mask - m) in place over [from, to), 0 in the rest of the vectors touched. m is the
+// largest number; a NaN goes into l and the sums.
 static void softmax_part(float* s, int from, int to, float scale, const float* mask, int64_t mask_stride, int64_t base,
                          float* m, float* l) {
   const vf none = set1(-INFINITY), factor = set1(scale);
-  Largest largest;
+  vf largest = none;
   for (int i = from / AO_W * AO_W; i < to; i += AO_W) {
     const int begin = from > i ? from - i : 0, end = to - i < AO_W ? to - i : AO_W;
     vf v = load(s + i) * factor;
     if (mask) v += mask_values(mask, mask_stride, base + i, begin, end);
     if (begin > 0 || end < AO_W) v = (first_n(end) & ~first_n(begin)) != 0 ? v : none;
     store(s + i, v);
-    largest.take(v);
+    largest = max_(v, largest);
   }
-  *m = largest.value();
+  const float most = largest_lane(largest), finite = most == -INFINITY ? 0.0f : most;
   vf total = set1(0.0f);
-  const vf shift = set1(*m == -INFINITY ? 0.0f : *m);
   for (int i = from / AO_W * AO_W; i < to; i += AO_W) {
-    const vf v = load(s + i), e = v == none ? set1(0.0f) : exp_(v - shift);
+    const vf e = exp_down(load(s + i) - set1(finite));
     store(s + i, e);
     total += e;
   }
-  *l = sum_lanes(total);
+  *l = sum_of_lanes(total);
+  *m = *l == 0 ? most : finite; // -infinity where nothing is seen, not where all is NaN
 }
 
 struct Ranges { // the keys of a split that each row sees, counted from its start; 0, 0 = none
