@@ -4,14 +4,12 @@ import type { Target } from './suite.ts';
 
 /** Three significant digits, none lost before the point. */
 export function number(value: number): string {
-  const size = Math.abs(value);
-  if (size >= 100 || value === 0) return value.toFixed(0);
-  return value.toFixed(size >= 10 ? 1 : size >= 0.1 ? 2 : 4);
+  return Math.abs(value) >= 100 || value === 0 ? value.toFixed(0) : value.toPrecision(3);
 }
 
 export function target({ kind, value }: Target): string {
   if (kind === 'ratio') return `${value}x`;
-  return kind === 'share' ? `${(100 * value).toFixed(0)}%` : `${kind} ${number(value)}`;
+  return kind === 'share' ? `${(100 * value).toFixed(0)}%` : `${kind} ${value}`;
 }
 
 export function line(row: Row): string {
