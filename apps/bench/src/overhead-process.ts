@@ -12,6 +12,7 @@ const OPS = 100_000;
 /** Ops between two waits: far from the 4,096 commands at which enqueueing blocks. */
 const BURST = 500;
 const TOKENS = 256;
+const REPLAYS = 20_000;
 
 const runs: Record<string, number[]> = {};
 const put = (id: string, value: number): void => void (runs[id] ??= []).push(value);
@@ -51,6 +52,24 @@ async function ops(rt: Runtime): Promise<void> {
     }
   }
   if (backend.memory().blocked > 0) throw new Error('enqueueing waited for the stream: the bursts are too long');
+}
+
+/** A plan of one small kernel, replayed and its result awaited: what of a token is not the cold caches behind a large model. */
+async function replays(rt: Runtime): Promise<void> {
+  const x = tensor(rt, new Float32Array(16));
+  const plan = rt.capture(() => {
+    mul(x, 2);
+  });
+  for (let round = 0; round <= repeats; round++) {
+    const time = await threadTime(async () => {
+      for (let i = 0; i < REPLAYS; i++) {
+        plan.replay();
+        await x.data();
+      }
+    });
+    if (round > 0) put('js-replay', time / REPLAYS);
+  }
+  plan.dispose();
 }
 
 async function tokens(rt: Runtime, model: string): Promise<void> {
@@ -96,6 +115,7 @@ async function idle(): Promise<void> {
 
 const rt = await createRuntime({ use: [cpu({ threads }), quantization()] });
 await ops(rt);
+await replays(rt);
 if (folder !== undefined) await tokens(rt, folder);
 // the collector ends its work first
 await wait(1000);

@@ -185,12 +185,7 @@ export class Dense extends Tensor {
   }
 
   async bits(): Promise<RawArray> {
-    const plain = this.plain();
-    const { storage } = plain;
-    this.rt.checkReadable(storage.backend, 'bits');
-    const bytes = await storage.backend.read(storage.buffer, plain.offset * plain.dtype.itemsize, plain.bytes());
-    if (plain !== this) plain.dispose();
-    return rawView(this.dtype, bytes);
+    return rawView(this.dtype, await this.fetch());
   }
 
   bitsSync(): RawArray {
@@ -203,7 +198,7 @@ export class Dense extends Tensor {
   }
 
   async data(): Promise<ValueArray> {
-    return decodeValues(this.dtype, await this.bits());
+    return decodeValues(this.dtype, rawView(this.dtype, await this.fetch()));
   }
 
   dataSync(): ValueArray {
@@ -222,6 +217,15 @@ export class Dense extends Tensor {
   protected free(): void {
     if (this.packed === null) this.#storage.release();
     else this.packed.dispose();
+  }
+
+  /** The plain bytes, on their way. */
+  private fetch(): Promise<Uint8Array> {
+    const plain = this.plain();
+    const { storage } = plain;
+    this.rt.checkReadable(storage.backend, 'bits');
+    const bytes = storage.backend.read(storage.buffer, plain.offset * plain.dtype.itemsize, plain.bytes());
+    return plain === this ? bytes : bytes.finally(() => plain.dispose());
   }
 
   /** A contiguous tensor of the plain values: this one, or a copy. */

@@ -12,6 +12,13 @@ const op = { unit: 'µs', lowerIsBetter: true, target: { kind: 'at most', value:
 const ROWS: readonly Measurement[] = [
   { id: 'js-token', what: 'JavaScript per replayed token, ids alone, SmolLM2 int4', ...token },
   { id: 'js-token-text', what: 'JavaScript per replayed token, with its text', ...token },
+  {
+    id: 'js-replay',
+    what: 'JavaScript per replay of a small plan and read of its result',
+    unit: 'µs',
+    lowerIsBetter: true,
+    target: { kind: 'at most', value: 30 },
+  },
   { id: 'js-op-add', what: 'JavaScript per eager add of two [16]', ...op },
   { id: 'js-op-mul-number', what: 'JavaScript per eager mul of [16] by a number', ...op },
   { id: 'js-op-silu', what: 'JavaScript per eager silu of [16]', ...op },
