@@ -106,8 +106,8 @@ AO_INLINE VI vi_shl(VI v, int n) {
   return each(v, [=](int32x4_t x) AO_ALWAYS { return vshlq_s32(x, vdupq_n_s32(n)); });
 }
 AO_INLINE VI vi_shr(VI v, int n) {
-  return each(v,
-              [=](int32x4_t x) AO_ALWAYS { return vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(x), vdupq_n_s32(-n))); });
+  return each(v, [=](int32x4_t x)
+                     AO_ALWAYS { return vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(x), vdupq_n_s32(-n))); });
 }
 AO_INLINE VI vi_sar(VI v, int n) {
   return each(v, [=](int32x4_t x) AO_ALWAYS { return vshlq_s32(x, vdupq_n_s32(-n)); });
@@ -133,7 +133,6 @@ inline Bytes load_bytes(const uint8_t* p) {
   const int8_t* b = (const int8_t*)p;
   return {vld1q_s8(b), vld1q_s8(b + 16), vld1q_s8(b + 32), vld1q_s8(b + 48)};
 }
-
 
 // Eight registers: the halves of four.
 template <class V>
@@ -172,9 +171,8 @@ template <class Packed>
 struct Widened : Packed {
   template <int quad>
   static AO_INLINE Bytes load_wide(const uint8_t* p) {
-    const auto row4 = [](const uint8_t* q) AO_ALWAYS {
-      return vreinterpretq_s8_s32(vld2q_s32((const int32_t*)q).val[quad]);
-    };
+    const auto row4 = [](const uint8_t* q)
+                          AO_ALWAYS { return vreinterpretq_s8_s32(vld2q_s32((const int32_t*)q).val[quad]); };
     return {row4(p), row4(p + 32), row4(p + 64), row4(p + 96)};
   }
   static void store_wide(uint8_t* p, const Bytes& first, const Bytes& second) {
@@ -209,7 +207,8 @@ struct Dot : Widened<Packed> {
 };
 typedef Dot<Nibbles> Int4;
 typedef Dot<Signed> Int8;
-constexpr int kTileHeight = 6, kSumsHeight = 6, kPairRows = 4; // rows of x per tile, with sums; rows of two panels together
+constexpr int kTileHeight = 6, kSumsHeight = 6,
+              kPairRows = 4; // rows of x per tile, with sums; rows of two panels together
 #else
 // Products of the halves of w and x, added to acc: a row's four products are two neighbours of each half's sums.
 template <class V, class Low, class High>
@@ -259,7 +258,8 @@ struct Int8 : Widened<Signed> {
             vpaddq_s32(acc.d0, acc.d1)};
   }
 };
-constexpr int kTileHeight = 3, kSumsHeight = 3, kPairRows = 2; // rows of x per tile, with sums; rows of two panels together
+constexpr int kTileHeight = 3, kSumsHeight = 3,
+              kPairRows = 2; // rows of x per tile, with sums; rows of two panels together
 #endif
 
 inline constexpr bool kPairs = false;
