@@ -2,7 +2,7 @@
 //   decode   one query over a long cache: GB/s of keys and values, as a share of the read bandwidth measured in the same
 //            run. The caches of many layers are read in turn, so that none is in the processor's cache.
 //   prefill  512 queries: GFLOP/s of the two products over the keys that are seen, of the multiply-adds measured.
-// bench_ops_sdpa [--json] [THREADS...] [ID-PART]; --json writes one line per figure. AO_ISA chooses what runs.
+//   bench_ops_sdpa [--threads N] [--only TEXT] [--rounds N] [--json]      --json: one line per case; AO_ISA chooses what runs
 #include <sys/mman.h>
 
 #include "gemm/bench/peaks.h"
@@ -52,7 +52,8 @@ void report(ao_ctx* ctx, const char* id, const std::string& what, double value, 
 }
 
 // Seconds of one attention of `tokens` queries at position `past`, over `layers` caches in turn.
-double seconds(ao_ctx* ctx, const Heads& h, int64_t kv_dtype, int64_t tokens, int64_t past, int64_t layers) {
+double seconds(ao_ctx* ctx, const Heads& h, int64_t kv_dtype, int64_t tokens, int64_t past, int64_t layers,
+               int rounds) {
   const int64_t keys = past + tokens, row = h.q * h.dim, one = h.kv * keys * h.dim, size = ao_dtype_size(kv_dtype);
   const Memory cache(2 * layers * one * size);
   fill(kv_dtype, cache.data, 2 * layers * one);
@@ -67,7 +68,7 @@ double seconds(ao_ctx* ctx, const Heads& h, int64_t kv_dtype, int64_t tokens, in
   a.k_strides[0] = a.v_strides[0] = one, a.k_strides[1] = a.v_strides[1] = keys * h.dim;
   a.k_strides[2] = a.v_strides[2] = h.dim;
   double least = 1e9, spent = 0;
-  for (int round = 0; round < 100 && (round < 3 || spent < 1); round++) {
+  for (int round = 0; round < 100 && (round < rounds || spent < 1); round++) {
     const auto begin = std::chrono::steady_clock::now();
     for (int64_t layer = 0; layer < layers; layer++) {
       a.k = cache.data + 2 * layer * one * size, a.v = (const char*)a.k + one * size;
@@ -83,43 +84,46 @@ double seconds(ao_ctx* ctx, const Heads& h, int64_t kv_dtype, int64_t tokens, in
 } // namespace
 
 int main(int argc, char** argv) {
-  std::vector<int> counts;
+  int threads = 2, rounds = 3;
   std::string only;
   for (int i = 1; i < argc; i++) {
-    if (!strcmp(argv[i], "--json"))
+    const std::string word = argv[i];
+    if (word == "--json")
       json = true;
-    else if (atoi(argv[i]) > 0 && argv[i][strspn(argv[i], "0123456789")] == 0)
-      counts.push_back(atoi(argv[i]));
+    else if (word == "--threads" && i + 1 < argc)
+      threads = atoi(argv[++i]);
+    else if (word == "--rounds" && i + 1 < argc)
+      rounds = atoi(argv[++i]);
+    else if (word == "--only" && i + 1 < argc)
+      only = argv[++i];
     else
-      only = argv[i];
+      return fprintf(stderr, "bench_ops_sdpa [--threads N] [--only TEXT] [--rounds N] [--json]\n"), 2;
   }
-  if (counts.empty()) counts = {1, 2};
-  for (int count : counts) {
-    Context ctx(count);
-    const double read = ao::read_bandwidth(ctx), fma = ao::fma_peak(ctx);
-    if (!json)
-      printf("%s, %d threads: reads %.1f GB/s, float32 multiply-adds %.0f GFLOP/s\n", ao_isa_name(ao_ctx_isa(ctx)),
-             ao_ctx_threads(ctx), read * 1e-9, fma * 1e-9);
-    for (const Heads& h : {kSmall, k8b}) {
-      for (int64_t dtype : {AO_BF16, AO_F16, AO_F32}) {
-        const std::string kind = dtype == AO_BF16 ? "bf16" : dtype == AO_F16 ? "f16" : "f32";
-        const std::string shape = std::to_string(h.q) + "/" + std::to_string(h.kv) + " heads of " +
-                                  std::to_string(h.dim) + ", " + kind + " cache";
-        for (int64_t keys : {4096, 16384, 32768}) {
-          const std::string id = "sdpa-" + kind + "-" + h.name + "-" + std::to_string(keys / 1024) + "k";
-          if (id.find(only) == std::string::npos) continue;
-          const double bytes = 2.0 * h.kv * keys * h.dim * (double)ao_dtype_size(dtype);
-          const int64_t layers = (int64_t)(192e6 / bytes) + 1;
-          report(ctx, id.c_str(), "1 query over " + std::to_string(keys) + " keys, " + shape,
-                 bytes / seconds(ctx, h, dtype, 1, keys - 1, layers) * 1e-9, "GB/s", "read bandwidth", read * 1e-9,
-                 0.7);
-        }
-        const std::string id = "sdpa-" + kind + "-" + h.name + "-prefill";
+  Context ctx(threads);
+  const ao_bench::Peaks peaks = ao_bench::measure_peaks(ctx);
+  if (!json)
+    printf("%s, %d threads: reads %.1f GB/s, float32 multiply-adds %.0f GFLOP/s\n", ao_isa_name(ao_ctx_isa(ctx)),
+           ao_ctx_threads(ctx), peaks.read * 1e-9, peaks.fma * 1e-9);
+  for (const Heads& h : {kSmall, k8b}) {
+    for (int64_t dtype : {AO_BF16, AO_F16, AO_F32}) {
+      const std::string kind = dtype == AO_BF16 ? "bf16" : dtype == AO_F16 ? "f16" : "f32";
+      const std::string start = "sdpa-" + kind + "-" + h.name + "-";
+      const std::string shape = std::to_string(h.q) + "/" + std::to_string(h.kv) + " heads of " +
+                                std::to_string(h.dim) + ", " + kind + " cache";
+      for (int64_t keys : {4096, 16384, 32768}) {
+        const std::string id = start + std::to_string(keys / 1024) + "k";
         if (id.find(only) == std::string::npos) continue;
-        const double work = 4.0 * h.q * h.dim * 512 * 513 / 2;
-        report(ctx, id.c_str(), "512 queries, " + shape, work / seconds(ctx, h, dtype, 512, 0, 4) * 1e-9, "GFLOP/s",
-               "float32 multiply-adds", fma * 1e-9, 0.5);
+        const double bytes = 2.0 * h.kv * keys * h.dim * (double)ao_dtype_size(dtype);
+        const int64_t layers = (int64_t)(192e6 / bytes) + 1;
+        report(ctx, id.c_str(), "1 query over " + std::to_string(keys) + " keys, " + shape,
+               bytes / seconds(ctx, h, dtype, 1, keys - 1, layers, rounds) * 1e-9, "GB/s", "read bandwidth",
+               peaks.read * 1e-9, 0.7);
       }
+      const std::string id = start + "prefill";
+      if (id.find(only) == std::string::npos) continue;
+      const double work = 4.0 * h.q * h.dim * 512 * 513 / 2;
+      report(ctx, id.c_str(), "512 queries, " + shape, work / seconds(ctx, h, dtype, 512, 0, 4, rounds) * 1e-9,
+             "GFLOP/s", "float32 multiply-adds", peaks.fma * 1e-9, 0.5);
     }
   }
 }
