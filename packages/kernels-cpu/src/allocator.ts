@@ -185,7 +185,7 @@ export class Allocator {
 
   readonly #release = (ptr: number, capacity: number): void => {
     this.#stream.release(ptr);
-    this.reserved -= capacity;
+    this.#hold(-capacity);
   };
 
   #reserve(capacity: number, nbytes: number): number {
@@ -196,7 +196,7 @@ export class Allocator {
       if (this.reserved + capacity <= this.#limit) ptr = this.#addon.reserve(this.#stream.native.handle, capacity);
     }
     if (ptr !== 0) {
-      this.reserved += capacity;
+      this.#hold(capacity);
       return ptr;
     }
     const limit = this.#limit === Number.POSITIVE_INFINITY ? 'the system has no more' : `the limit is ${this.#limit}`;
@@ -220,9 +220,14 @@ export class Allocator {
   #count(change: number): void {
     this.live += change;
     if (this.live > this.peak) this.peak = this.live;
-    const unreported = this.live - this.#reported;
+  }
+
+  /** Tells the garbage collector what is held from the system: what comes and goes inside that needs no collection. */
+  #hold(change: number): void {
+    this.reserved += change;
+    const unreported = this.reserved - this.#reported;
     if (unreported < REPORT && unreported > -REPORT) return;
     this.#addon.reportMemory(unreported);
-    this.#reported = this.live;
+    this.#reported = this.reserved;
   }
 }
