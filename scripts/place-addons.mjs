@@ -1,7 +1,7 @@
-// Part of a release, on a machine of each platform: puts the addon built here into its platform package, to be published.
-import { ownPlatformPackages, placeAddon } from './lib/platform.mjs';
+// Part of a release: puts the addons built here, this machine's and the cross-compiled, into their platform packages, to be published.
+import { placeAddon, platformPackages } from './lib/platform.mjs';
 
-for (const platform of ownPlatformPackages()) {
+for (const platform of platformPackages()) {
   placeAddon(platform, platform.folder);
   console.log(`${platform.manifest.name} ${platform.manifest.version}: ${platform.manifest.main} in place`);
 }

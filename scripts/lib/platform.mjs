@@ -18,11 +18,16 @@ export const ownPlatformPackages = () =>
     ({ manifest }) => manifest.os.includes(process.platform) && manifest.cpu.includes(process.arch),
   );
 
-/** Copies the addon built here into a folder that holds (a copy of) its platform package.
+/** Copies the addon built here into a folder that holds (a copy of) its platform package: this machine's own, or the
+ * cross-compiled one.
  * @param {PlatformPackage} platform @param {string} folder */
 export function placeAddon({ manifest }, folder) {
   const family = manifest.name.slice('@ao/'.length).replace(/-[a-z0-9]+-[a-z0-9]+$/, '');
-  const built = at('packages', family, 'build/Release', manifest.main);
-  if (!existsSync(built)) throw new Error(`${manifest.name} needs ${built}: run npm run setup`);
+  const own = manifest.cpu.includes(process.arch);
+  const built = own
+    ? at('packages', family, 'build/Release', manifest.main)
+    : at('build', `${manifest.cpu}`, 'Release', manifest.main);
+  const fix = own ? 'npm run setup' : `npm test -- --only ${manifest.cpu}`;
+  if (!existsSync(built)) throw new Error(`${manifest.name} needs ${built}: run ${fix}`);
   copyFileSync(built, `${folder}/${manifest.main}`);
 }

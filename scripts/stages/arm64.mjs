@@ -43,11 +43,10 @@ async function addon({ exec }) {
 /** @type {import('../lib/stages.mjs').Stage} */
 export const arm64 = {
   name: 'arm64',
-  native: true,
   about: 'cross-compiled: the C++ tests on neon, dotprod and i8mm (long ones every third case), and the addon',
   async run(context) {
-    if (!works('aarch64-linux-gnu-g++') || !works('qemu-aarch64'))
-      return 'aarch64-linux-gnu-g++ or qemu-aarch64 not found: apt-get install g++-aarch64-linux-gnu qemu-user';
+    if (!works('cmake') || !works('aarch64-linux-gnu-g++') || !works('qemu-aarch64'))
+      return 'cmake, aarch64-linux-gnu-g++ or qemu-aarch64 not found: apt-get install cmake g++-aarch64-linux-gnu qemu-user';
     const generator = !existsSync(at(build, 'CMakeCache.txt')) && works('ninja') ? ['-G', 'Ninja'] : [];
     const toolchain = at('kernels/cpu/cmake/aarch64-linux-gnu.cmake');
     const settings = [`-DCMAKE_TOOLCHAIN_FILE=${toolchain}`, `-DCMAKE_JS_INC=${headers()}`, '-DAO_TESTS=ON'];

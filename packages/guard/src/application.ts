@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { platformPackages } from '../../../scripts/lib/platform.mjs';
 import { root } from './workspace.ts';
 
 export interface Application {
@@ -60,6 +61,10 @@ export function application(
       'strictDepBuilds: false',
       'overrides:',
       ...[...tarballs.keys()].map((name) => `  ${JSON.stringify(name)}: ${JSON.stringify(file(name))}`),
+      // the registry is not asked for addons of other machines, which are not packed here
+      ...platformPackages()
+        .filter(({ manifest }) => !tarballs.has(manifest.name))
+        .map(({ manifest }) => `  ${JSON.stringify(manifest.name)}: "-"`),
     ].join('\n'),
   );
   try {

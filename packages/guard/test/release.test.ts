@@ -17,7 +17,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { publicPackages, repositoryFiles, root } from '../src/workspace.ts';
 
-const platform = '@ao/kernels-cpu-linux-x64';
+const platforms = ['linux-x64', 'linux-arm64'];
 let copy: string;
 const at = (file: string): string => join(copy, file);
 const write = (file: string, text: string): void => {
@@ -65,9 +65,6 @@ beforeEach(() => {
   }
   symlinkSync(join(root, 'node_modules'), at('node_modules'));
   write('.gitignore', 'node_modules\n');
-  const family = JSON.parse(readFileSync(at('packages/kernels-cpu/package.json'), 'utf8')) as { version: string };
-  if (!existsSync(at('packages/kernels-cpu-linux-x64/package.json')))
-    write('packages/kernels-cpu-linux-x64/package.json', JSON.stringify({ name: platform, version: family.version }));
   for (const args of [
     ['init', '-q', '-b', 'main'],
     ['add', '-A'],
@@ -87,7 +84,7 @@ describe('changesets', () => {
       ({ manifest }) => '@ao/kernels-cpu' in (manifest.peerDependencies ?? {}),
     );
     const patched = dependents.map(({ manifest }) => [manifest.name, patch(before[manifest.name])]);
-    const family = { '@ao/kernels-cpu': next, [platform]: next };
+    const family = Object.fromEntries(['', ...platforms.map((p) => `-${p}`)].map((p) => [`@ao/kernels-cpu${p}`, next]));
     expect(versions()).toEqual({ ...before, ...Object.fromEntries(patched), ...family });
     expect(readFileSync(at('packages/kernels-cpu/CHANGELOG.md'), 'utf8')).toContain('A faster kernel.');
   }, 60_000);

@@ -7,7 +7,7 @@ import type { StreamOptions } from './stream.ts';
 export interface CpuOptions {
   /** Threads, the stream's own included; default AO_NUM_THREADS, else what the machine grants. */
   readonly threads?: number;
-  /** 'portable' | 'avx2' | 'avx512'; default AO_ISA, else the best of the machine. */
+  /** 'portable' | 'avx2' | 'avx512' on x64, 'neon' | 'dotprod' | 'i8mm' on arm64; default AO_ISA, else the best of the machine. */
   readonly isa?: string;
   /** Bytes that may be reserved; default AO_MEMORY_LIMIT, else no limit. */
   readonly memoryLimit?: number;

@@ -30,7 +30,7 @@ describe('load', () => {
     expect(library).toMatch(/ao_cpu\.node$/);
     expect(backendFor().info()).toMatchObject({
       library,
-      isa: expect.stringMatching(/portable|avx2|avx512/) as string,
+      isa: expect.stringMatching(/portable|avx2|avx512|neon|dotprod|i8mm/) as string,
     });
   });
 
