@@ -10,7 +10,7 @@ export async function plot({ machine, commit, threads, rows }: Results): Promise
     background: 'white',
     title: {
       text: `Speed of ao on ${machine.cpu}, ${threads} threads`,
-      subtitle: `commit ${commit.id}; the tick is the target`,
+      subtitle: `commit ${commit.id}; the tick is the target, a row that misses it is lighter`,
       anchor: 'start',
     },
     vconcat: [
@@ -45,17 +45,23 @@ type Unit = Extract<TopLevelSpec, { layer: unknown }>;
 function bars(title: string, rows: readonly Row[], of: (row: Row) => Bar | undefined): Omit<Unit, '$schema'> {
   const values = rows.flatMap((row) => {
     const bar = of(row);
-    return bar === undefined ? [] : [{ ...bar, name: `${row.what}${row.form ? ` [${row.form}]` : ''} : ${bar.than}` }];
+    return bar === undefined
+      ? []
+      : [{ ...bar, missed: row.met === false, name: `${row.what}${row.form ? ` [${row.form}]` : ''} : ${bar.than}` }];
   });
-  const y = { field: 'name', type: 'nominal', sort: null, title: null, axis: { labelLimit: 520 } } as const;
+  const y = { field: 'name', type: 'nominal', sort: null, title: null, axis: { labelLimit: 0 } } as const;
   return {
     data: { values },
     width: 420,
     height: { step: 18 },
     layer: [
       {
-        mark: { type: 'bar', height: 12, color: '#4c78a8' },
-        encoding: { y, x: { field: 'value', type: 'quantitative', title, scale: { zero: true } } },
+        mark: { type: 'bar', height: 12 },
+        encoding: {
+          y,
+          x: { field: 'value', type: 'quantitative', title, scale: { zero: true } },
+          color: { condition: { test: 'datum.missed', value: '#f2a65a' }, value: '#4c78a8' },
+        },
       },
       {
         mark: { type: 'tick', color: '#e45756', thickness: 2, size: 16 },
