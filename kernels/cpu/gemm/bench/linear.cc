@@ -23,8 +23,11 @@ enum Limit { kRead, kFma, kVnni, kPairs, kNone };
 struct Format {
   const char *name, *form;
   int64_t code, group, scale_dtype, activation, x_dtype; // group 0 = a row
+  int64_t zero_domain = AO_ZERO_NONE;
 };
 const Format kInt4G32 = {"int4 g32", "int8-group", AO_INT4, 32, AO_BF16, AO_ACT_INT8_GROUP, AO_F32};
+const Format kInt4Zero = {"int4 g32 zero", "int8-group",      AO_INT4, 32,
+                          AO_BF16,         AO_ACT_INT8_GROUP, AO_F32,  AO_ZERO_FLOAT};
 const Format kInt4G128 = {"int4 g128", "int8-group", AO_INT4, 128, AO_BF16, AO_ACT_INT8_GROUP, AO_F32};
 const Format kInt4Token = {"int4 g32", "int8-token", AO_INT4, 32, AO_BF16, AO_ACT_INT8_TOKEN_ASYM, AO_F32};
 const Format kInt4Exact = {"int4 g32", "exact", AO_INT4, 32, AO_BF16, AO_ACT_EXACT, AO_F32};
@@ -55,6 +58,7 @@ std::vector<Case> cases() {
       {"gemv-int4-exact-8192", kInt4Exact, 8192, 8192, 1, false, kRead, 0},
       {"gemv-f32-8192", kF32, 8192, 8192, 1, false, kRead, 0},
       {"gemv-int4-cached-4096", kInt4G32, 4096, 4096, 1, true, kNone, 0},
+      {"gemv-int4-zero-cached-4096", kInt4Zero, 4096, 4096, 1, true, kNone, 0},
       {"gemv-int4-cached-2048x8192", kInt4G32, 2048, 8192, 1, true, kNone, 0},
       {"gemv-int4-cached-576", kInt4G32, 576, 576, 1, true, kNone, 0},
       {"gemv-int8-cached-576", kInt8Token, 576, 576, 1, true, kNone, 0},
@@ -80,7 +84,7 @@ std::vector<Case> cases() {
 
 int64_t size_of(const Case& c) {
   const Format& f = c.format;
-  return ao_cpu_weight_packed_size(f.code, c.n, c.k, f.group ? f.group : c.k, AO_ZERO_NONE, f.scale_dtype, AO_F32);
+  return ao_cpu_weight_packed_size(f.code, c.n, c.k, f.group ? f.group : c.k, f.zero_domain, f.scale_dtype, AO_BF16);
 }
 
 // Memory as the backend hands it out: huge pages where the block is large.
@@ -110,8 +114,20 @@ public:
     Buffer<float> scale(c.n * (c.k / group), 0.01f);
     if (f.code == AO_F32 || f.code == AO_BF16)
       for (int64_t i = 0; i < c.n * c.k; i++) ao_test::encode(f.code, codes.data(), i, 0.25);
-    const ao_pack_weight_args p = {weights_.data(), codes.data(), scale.data(),  nullptr, f.code,       c.n, c.k,
-                                   group,           AO_ZERO_NONE, f.scale_dtype, AO_F32,  f.activation, 0,   c.n};
+    const ao_pack_weight_args p = {weights_.data(),
+                                   codes.data(),
+                                   scale.data(),
+                                   f.zero_domain == AO_ZERO_NONE ? nullptr : scale.data(),
+                                   f.code,
+                                   c.n,
+                                   c.k,
+                                   group,
+                                   f.zero_domain,
+                                   f.scale_dtype,
+                                   AO_BF16,
+                                   f.activation,
+                                   0,
+                                   c.n};
     check(ao_cpu_pack_weight(&p, ctx));
     for (int64_t i = 1; i < copies_; i++) memcpy(weights_.data() + i * size_, weights_.data(), size_);
     ao_test::Random random(1);

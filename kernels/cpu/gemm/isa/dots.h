@@ -11,16 +11,17 @@ namespace {
 template <class Code, bool wide>
 struct Codes {
   static constexpr int64_t kBytes8 = wide ? Code::kWide8 : Code::kPacked8; // of 8 columns
-  template <int quad>
-  static AO_INLINE typename Code::W load(const uint8_t* p) {
-    return wide ? Code::template load_wide<quad>(p) : Code::template load<quad>(p);
+  static AO_INLINE auto load(const uint8_t* p) {
+    if constexpr (wide)
+      return Code::load_wide(p);
+    else
+      return Code::load(p);
   }
 };
 
 // Accumulators of `rows` rows of x in tiles of `height` and one or two panels, nested so that each stays in a register.
 template <class Code, int rows, int height, int panels>
 struct Dots {
-  typedef typename Code::W W;
   Dots<Code, rows - 1, height, panels> rest;
   typename Code::Acc first, second;
   AO_INLINE void clear() {
@@ -32,6 +33,7 @@ struct Dots {
     rest.start(offset);
     first = second = Code::start(offset[rows - 1]);
   }
+  template <class W>
   AO_INLINE void add(const W& a, const W& b, const uint32_t* x) {
     rest.add(a, b, x);
     Code::template dot<height>(first, a, x + rows - 1);
@@ -41,9 +43,10 @@ struct Dots {
   template <bool wide>
   AO_INLINE void add8(const uint8_t* w, int64_t next, const uint32_t* x) {
     typedef Codes<Code, wide> From;
-    const uint8_t* v = panels == 2 ? w + next : w;
-    add(From::template load<0>(w), From::template load<0>(v), x);
-    add(From::template load<1>(w), From::template load<1>(v), x + height * Code::kUnits);
+    const auto [a0, a1] = From::load(w);
+    const auto [b0, b1] = From::load(panels == 2 ? w + next : w);
+    add(a0, b0, x);
+    add(a1, b1, x + height * Code::kUnits);
   }
   // Moves the sums into [panel][row][16] int32, panels `stride` apart.
   AO_INLINE void flush(int32_t* to, int64_t stride, bool fresh) {
@@ -66,9 +69,9 @@ struct Dots {
 };
 template <class Code, int height, int panels>
 struct Dots<Code, 0, height, panels> {
-  typedef typename Code::W W;
   AO_INLINE void clear() {}
   AO_INLINE void start(const int32_t*) {}
+  template <class W>
   AO_INLINE void add(const W&, const W&, const uint32_t*) {}
   template <bool wide>
   AO_INLINE void add8(const uint8_t*, int64_t, const uint32_t*) {}

@@ -13,7 +13,7 @@ AO_INLINE Halves<int8x16_t> load_pairs(const uint8_t* p) {
     const Bytes x = load_bytes(p), y = load_bytes(p + 64);
     return {x.a, x.b, x.c, x.d, y.a, y.b, y.c, y.d};
   }
-  const Bytes x = Code::template load<0>(p), y = Code::template load<1>(p);
+  const auto [x, y] = Code::load(p);
   const auto low = [](int8x16_t u, int8x16_t v) AO_ALWAYS {
     return vreinterpretq_s8_s32(vzip1q_s32(vreinterpretq_s32_s8(u), vreinterpretq_s32_s8(v)));
   };

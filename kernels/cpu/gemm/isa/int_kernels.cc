@@ -192,7 +192,10 @@ template <class Code>
 void run_few(const Work& a) {
   switch (a.rows) {
   case 1:
-    return run_tile<Code, false, 1, 1>(a, 0);
+    if constexpr (requires { typename Code::Row; })
+      return run_tile<typename Code::Row, false, 1, 1>(a, 0);
+    else
+      return run_tile<Code, false, 1, 1>(a, 0);
   case 2:
     return run_tile<Code, false, 2, 2>(a, 0);
   case 3:
@@ -219,8 +222,10 @@ void run_block(const Work& a) {
 
 template <class Code>
 void widen(const uint8_t* packed, int64_t columns, uint8_t* wide) {
-  for (int64_t i = 0; i < columns; i += 8, packed += Code::kPacked8, wide += Code::kWide8)
-    Code::store_wide(wide, Code::template load<0>(packed), Code::template load<1>(packed));
+  for (int64_t i = 0; i < columns; i += 8, packed += Code::kPacked8, wide += Code::kWide8) {
+    const auto codes = Code::load(packed);
+    Code::store_wide(wide, codes.first, codes.second);
+  }
 }
 
 AO_INLINE VF round_to_dtype(int32_t dtype, VF v) {

@@ -15,6 +15,20 @@
 #define AO_INLINE inline __attribute__((always_inline))
 #define AO_ALWAYS __attribute__((always_inline)) // of a lambda
 
+namespace ao {
+namespace AO_ISA_NS {
+namespace {
+
+// The first and the second four of eight columns.
+template <class W>
+struct Two {
+  W first, second;
+};
+
+} // namespace
+} // namespace AO_ISA_NS
+} // namespace ao
+
 #if AO_ISA_LEVEL == 2
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized" // GCC 12's own avx512 headers
 #include "gemm/isa/vec_avx512.h"

@@ -99,16 +99,14 @@ struct Int4 {
   static constexpr int kOffset = 8, kSpan = 32, kUnits = 1;
   static constexpr bool kStarts = false;
   static constexpr int64_t kPacked8 = 64, kWide8 = 128; // bytes of 8 columns, packed and widened
-  template <int quad>
-  static AO_INLINE W load(const uint8_t* p) {
+  static AO_INLINE Two<W> load(const uint8_t* p) {
     const __m256i mask = _mm256_set1_epi8(15);
     const VI v = vi_load(p);
-    if (quad == 0) return {_mm256_and_si256(v.a, mask), _mm256_and_si256(v.b, mask)};
-    return {_mm256_and_si256(_mm256_srli_epi16(v.a, 4), mask), _mm256_and_si256(_mm256_srli_epi16(v.b, 4), mask)};
+    return {{_mm256_and_si256(v.a, mask), _mm256_and_si256(v.b, mask)},
+            {_mm256_and_si256(_mm256_srli_epi16(v.a, 4), mask), _mm256_and_si256(_mm256_srli_epi16(v.b, 4), mask)}};
   }
-  template <int quad>
-  static AO_INLINE W load_wide(const uint8_t* p) {
-    return {load256(p + 64 * quad), load256(p + 64 * quad + 32)};
+  static AO_INLINE Two<W> load_wide(const uint8_t* p) {
+    return {{load256(p), load256(p + 32)}, {load256(p + 64), load256(p + 96)}};
   }
   static void store_wide(uint8_t* p, W first, W second) {
     vi_store(p, {first.a, first.b});
@@ -140,17 +138,16 @@ struct Int8 {
   static constexpr int kOffset = 0, kSpan = 1 << 30, kUnits = 2;
   static constexpr bool kStarts = false;
   static constexpr int64_t kPacked8 = 128, kWide8 = 256;
-  template <int quad>
-  static AO_INLINE W load(const uint8_t* p) {
-    const VI v = vi_load(p + 64 * quad);
+  static AO_INLINE W words(const uint8_t* p) {
+    const VI v = vi_load(p);
     return {_mm256_srai_epi16(_mm256_slli_epi16(v.a, 8), 8), _mm256_srai_epi16(_mm256_slli_epi16(v.b, 8), 8),
             _mm256_srai_epi16(v.a, 8), _mm256_srai_epi16(v.b, 8)};
   }
-  template <int quad>
-  static AO_INLINE W load_wide(const uint8_t* p) {
-    p += 128 * quad;
+  static AO_INLINE W wide_words(const uint8_t* p) {
     return {load256(p), load256(p + 32), load256(p + 64), load256(p + 96)};
   }
+  static AO_INLINE Two<W> load(const uint8_t* p) { return {words(p), words(p + 64)}; }
+  static AO_INLINE Two<W> load_wide(const uint8_t* p) { return {wide_words(p), wide_words(p + 128)}; }
   static void store_wide(uint8_t* p, W first, W second) {
     vi_store(p, {first.even_a, first.even_b});
     vi_store(p + 64, {first.odd_a, first.odd_b});

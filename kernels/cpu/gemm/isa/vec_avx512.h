@@ -53,22 +53,29 @@ AO_INLINE void v_prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT
 // The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.
 //   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  kUnits  32-bit units of four codes of x
 //   kStarts  the accumulator may start from minus what the offset adds
+//   Row      for one row of x, where that is another code
 // vpdpbusd multiplies unsigned by signed bytes into int32 without saturation.
+struct Int4Row;
+
+// The compiler would read p once for each use.
+AO_INLINE VI load_once(const uint8_t* p) {
+  VI v = vi_load(p);
+  asm("" : "+v"(v));
+  return v;
+}
+
 struct Int4 {
+  typedef Int4Row Row;
   typedef VI W;
   typedef VI Acc;
   static constexpr int kOffset = 8, kSpan = 1 << 30, kUnits = 1;
   static constexpr bool kStarts = true;
   static constexpr int64_t kPacked8 = 64, kWide8 = 128; // bytes of 8 columns, packed and widened
-  template <int quad>
-  static AO_INLINE W load(const uint8_t* p) {
-    const VI v = vi_load(p), mask = _mm512_set1_epi8(15);
-    return quad == 0 ? _mm512_and_si512(v, mask) : _mm512_and_si512(_mm512_srli_epi16(v, 4), mask);
+  static AO_INLINE Two<W> load(const uint8_t* p) {
+    const VI v = load_once(p), mask = _mm512_set1_epi8(15);
+    return {_mm512_and_si512(v, mask), _mm512_and_si512(_mm512_srli_epi16(v, 4), mask)};
   }
-  template <int quad>
-  static AO_INLINE W load_wide(const uint8_t* p) {
-    return vi_load(p + 64 * quad);
-  }
+  static AO_INLINE Two<W> load_wide(const uint8_t* p) { return {vi_load(p), vi_load(p + 64)}; }
   static void store_wide(uint8_t* p, W first, W second) {
     vi_store(p, first);
     vi_store(p + 64, second);
@@ -82,12 +89,42 @@ struct Int4 {
   static AO_INLINE VI finish(const Acc& acc) { return acc; }
 };
 
+// For one row of x: the upper codes stay where they are, 16 times too large, and have a sum of their own.
+struct Int4Row : Int4 {
+  struct Upper {
+    VI v;
+  };
+  struct Acc {
+    VI lower, upper;
+  };
+  struct Loaded {
+    VI first;
+    Upper second;
+  };
+  static AO_INLINE Loaded load(const uint8_t* p) {
+    const VI v = load_once(p);
+    return {_mm512_and_si512(v, _mm512_set1_epi8(15)), {_mm512_and_si512(v, _mm512_set1_epi8((char)0xf0))}};
+  }
+  static AO_INLINE Acc zero() { return {vi_zero(), vi_zero()}; }
+  static AO_INLINE Acc start(int32_t offset) { return {vi_set1(offset), vi_zero()}; }
+  template <int height>
+  static AO_INLINE void dot(Acc& acc, const VI& w, const uint32_t* x) {
+    Int4::dot<height>(acc.lower, w, x);
+  }
+  template <int height>
+  static AO_INLINE void dot(Acc& acc, const Upper& w, const uint32_t* x) {
+    Int4::dot<height>(acc.upper, w.v, x);
+  }
+  static AO_INLINE VI finish(const Acc& acc) { return vi_add(acc.lower, _mm512_srai_epi32(acc.upper, 4)); }
+};
+
 struct Int8 : Int4 {
+  typedef Int8 Row;
   static constexpr int kOffset = 128;
   static constexpr int64_t kPacked8 = 128, kWide8 = 128;
-  template <int quad>
-  static AO_INLINE W load(const uint8_t* p) {
-    return _mm512_xor_si512(vi_load(p + 64 * quad), _mm512_set1_epi8((char)0x80));
+  static AO_INLINE Two<W> load(const uint8_t* p) {
+    const VI sign = _mm512_set1_epi8((char)0x80);
+    return {_mm512_xor_si512(vi_load(p), sign), _mm512_xor_si512(vi_load(p + 64), sign)};
   }
 };
 

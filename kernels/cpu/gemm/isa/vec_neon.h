@@ -149,31 +149,28 @@ struct Nibbles {
   typedef Bytes W;
   static constexpr int kOffset = 8, kUnits = 1;
   static constexpr int64_t kPacked8 = 64, kWide8 = 128; // bytes of 8 columns, packed and widened
-  template <int quad>
-  static AO_INLINE W load(const uint8_t* p) {
-    const auto take = [](uint8x16_t v) AO_ALWAYS {
-      return vreinterpretq_s8_u8(quad == 0 ? vandq_u8(v, vdupq_n_u8(15)) : vshrq_n_u8(v, 4));
-    };
-    return {take(vld1q_u8(p)), take(vld1q_u8(p + 16)), take(vld1q_u8(p + 32)), take(vld1q_u8(p + 48))};
+  static AO_INLINE Two<W> load(const uint8_t* p) {
+    const uint8x16_t a = vld1q_u8(p), b = vld1q_u8(p + 16), c = vld1q_u8(p + 32), d = vld1q_u8(p + 48);
+    const auto lower = [](uint8x16_t v) AO_ALWAYS { return vreinterpretq_s8_u8(vandq_u8(v, vdupq_n_u8(15))); };
+    const auto upper = [](uint8x16_t v) AO_ALWAYS { return vreinterpretq_s8_u8(vshrq_n_u8(v, 4)); };
+    return {{lower(a), lower(b), lower(c), lower(d)}, {upper(a), upper(b), upper(c), upper(d)}};
   }
 };
 struct Signed {
   typedef Bytes W;
   static constexpr int kOffset = 0, kUnits = 1;
   static constexpr int64_t kPacked8 = 128, kWide8 = 128;
-  template <int quad>
-  static AO_INLINE W load(const uint8_t* p) {
-    return load_bytes(p + 64 * quad);
-  }
+  static AO_INLINE Two<W> load(const uint8_t* p) { return {load_bytes(p), load_bytes(p + 64)}; }
 };
 // Widened, the rows of a panel follow each other, each with its eight columns: only smmla (dots_i8mm.h) wants that.
 template <class Packed>
 struct Widened : Packed {
-  template <int quad>
-  static AO_INLINE Bytes load_wide(const uint8_t* p) {
-    const auto row4 = [](const uint8_t* q)
-                          AO_ALWAYS { return vreinterpretq_s8_s32(vld2q_s32((const int32_t*)q).val[quad]); };
-    return {row4(p), row4(p + 32), row4(p + 64), row4(p + 96)};
+  static AO_INLINE Two<Bytes> load_wide(const uint8_t* p) {
+    const auto row4 = [](const uint8_t* q) AO_ALWAYS { return vld2q_s32((const int32_t*)q); };
+    const int32x4x2_t a = row4(p), b = row4(p + 32), c = row4(p + 64), d = row4(p + 96);
+    const auto bytes = [](int32x4_t v) AO_ALWAYS { return vreinterpretq_s8_s32(v); };
+    return {{bytes(a.val[0]), bytes(b.val[0]), bytes(c.val[0]), bytes(d.val[0])},
+            {bytes(a.val[1]), bytes(b.val[1]), bytes(c.val[1]), bytes(d.val[1])}};
   }
   static void store_wide(uint8_t* p, const Bytes& first, const Bytes& second) {
     const auto row4 = [](uint8_t* q, int8x16_t x, int8x16_t y) {

@@ -98,14 +98,11 @@ struct Int4 {
   static constexpr int kOffset = 8, kSpan = 1 << 30, kUnits = 1;
   static constexpr bool kStarts = true;
   static constexpr int64_t kPacked8 = 64, kWide8 = 128; // bytes of 8 columns, packed and widened
-  template <int quad>
-  static W load(const uint8_t* p) {
-    return vi_and(vi_shr(vi_load(p), 4 * quad), vi_set1(0x0f0f0f0f));
+  static Two<W> load(const uint8_t* p) {
+    const VI v = vi_load(p), mask = vi_set1(0x0f0f0f0f);
+    return {vi_and(v, mask), vi_and(vi_shr(v, 4), mask)};
   }
-  template <int quad>
-  static W load_wide(const uint8_t* p) {
-    return vi_load(p + 64 * quad);
-  }
+  static Two<W> load_wide(const uint8_t* p) { return {vi_load(p), vi_load(p + 64)}; }
   static void store_wide(uint8_t* p, W first, W second) {
     vi_store(p, first);
     vi_store(p + 64, second);
@@ -122,10 +119,7 @@ struct Int4 {
 struct Int8 : Int4 {
   static constexpr int kOffset = 0;
   static constexpr int64_t kPacked8 = 128, kWide8 = 128;
-  template <int quad>
-  static W load(const uint8_t* p) {
-    return vi_load(p + 64 * quad);
-  }
+  static Two<W> load(const uint8_t* p) { return {vi_load(p), vi_load(p + 64)}; }
 };
 
 inline constexpr bool kPairs = false;
