@@ -1,33 +1,20 @@
 #include "arena.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
+
+#include "huge_pages.h"
 
 namespace ao {
 namespace {
 
-constexpr size_t kAlign = 64, kSlack = 64, kHugeFrom = size_t{4} << 20, kHugePage = size_t{2} << 20, kPage = 4096;
-
-size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
-
+constexpr size_t kAlign = 64, kSlack = 64, kPage = 4096;
 #if defined(__SANITIZE_ADDRESS__)
-constexpr bool kMapLarge = false; // so that reads behind a large block are found too
+constexpr size_t kSlabFrom = SIZE_MAX; // so that reads behind a block are found
 #else
-constexpr bool kMapLarge = true;
+constexpr size_t kSlabFrom = size_t{16} << 10;
 #endif
 
-// Huge-page aligned memory; the part of the tail that does not fill a huge page stays on small ones.
-void* map_large(size_t bytes) {
-  const size_t spare = bytes + kHugePage;
-  void* raw = mmap(nullptr, spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (raw == MAP_FAILED) return nullptr;
-  const uintptr_t from = reinterpret_cast<uintptr_t>(raw), start = round_up(from, kHugePage);
-  if (start > from) munmap(raw, start - from);
-  const uintptr_t end = start + bytes;
-  if (from + spare > end) munmap(reinterpret_cast<void*>(end), from + spare - end);
-  madvise(reinterpret_cast<void*>(start), bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
-  return reinterpret_cast<void*>(start);
-}
+size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
 } // namespace
 
@@ -36,16 +23,21 @@ Arena::~Arena() {
 }
 
 void* Arena::reserve(size_t bytes) {
-  Block block{bytes, 0};
+  const size_t whole = round_up(bytes + kSlack, kAlign);
+  Block block{bytes, whole, Source::kAllocator};
+  std::lock_guard<std::mutex> hold(lock_);
   void* memory = nullptr;
-  if (kMapLarge && bytes >= kHugeFrom) {
-    block.mapped = round_up(bytes + kSlack, kPage);
-    memory = map_large(block.mapped);
+  if (bytes < kSlabFrom) {
+    memory = aligned_alloc(kAlign, whole);
+  } else if (whole <= Slabs::kLargest) {
+    block.source = Source::kSlab;
+    memory = slabs_.take(whole);
   } else {
-    memory = aligned_alloc(kAlign, round_up(bytes + kSlack, kAlign));
+    block.source = Source::kMapped;
+    block.reserved = round_up(whole, kPage);
+    memory = map_huge(block.reserved, kHugePage);
   }
   if (!memory) return nullptr;
-  std::lock_guard<std::mutex> hold(lock_);
   blocks_[reinterpret_cast<uintptr_t>(memory)] = block;
   return memory;
 }
@@ -68,11 +60,13 @@ uintptr_t Arena::find(const void* address) const {
 }
 
 void Arena::give_back(uintptr_t start, const Block& block) {
-  if (block.mapped) {
-    munmap(reinterpret_cast<void*>(start), block.mapped);
-  } else {
-    free(reinterpret_cast<void*>(start));
-  }
+  void* memory = reinterpret_cast<void*>(start);
+  if (block.source == Source::kMapped)
+    unmap(memory, block.reserved);
+  else if (block.source == Source::kSlab)
+    slabs_.give(memory, block.reserved);
+  else
+    free(memory);
 }
 
 } // namespace ao

@@ -1,5 +1,5 @@
-// The blocks of memory that buffers live in. Every block is 64-byte aligned and has 64 readable bytes behind it; blocks of
-// 4 MB and more ask for huge pages. The JavaScript thread reserves, the stream's thread releases; which block holds an
+// The blocks of memory that buffers live in. Every block is 64-byte aligned and has 64 readable bytes behind it; those of
+// 16 KiB and more lie on huge pages, side by side up to 4 MiB. The JavaScript thread reserves, the stream's thread releases; which block holds an
 // address is asked only while something is poisoned, checked or captured.
 #pragma once
 #include <stddef.h>
@@ -7,6 +7,8 @@
 
 #include <map>
 #include <mutex>
+
+#include "slabs.h"
 
 namespace ao {
 
@@ -23,14 +25,16 @@ public:
   uintptr_t find(const void* address) const;
 
 private:
+  enum class Source { kAllocator, kSlab, kMapped };
   struct Block {
-    size_t bytes;
-    size_t mapped; // 0: from the C allocator
+    size_t bytes, reserved;
+    Source source;
   };
-  static void give_back(uintptr_t start, const Block& block);
+  void give_back(uintptr_t start, const Block& block);
 
   mutable std::mutex lock_;
   std::map<uintptr_t, Block> blocks_;
+  Slabs slabs_;
 };
 
 } // namespace ao
