@@ -7,23 +7,27 @@ import type { Form, Measurement, Suite } from '../suite.ts';
 
 const at = (path: string): string => fileURLToPath(new URL(`../../../../${path}`, import.meta.url));
 const BUILD = at('build-bench');
-const PROGRAM = 'bench_gemm_linear';
 
-/** Of all its rows, those with a limit to reach; how much of it, the benchmark says itself. */
-const ROWS = [
-  'gemv-bf16-8192',
-  'gemv-int8-8192',
-  'gemv-int4-8192',
-  'gemm-int8-4096',
-  'gemm-f32-4096',
-  'gemm-bf16-4096',
-] as const;
+/** Of all rows of each program, those with a limit to reach; how much of it, the program says itself. */
+const ROWS = {
+  bench_gemm_linear: [
+    'gemv-bf16-8192',
+    'gemv-int8-8192',
+    'gemv-int4-8192',
+    'gemm-int8-4096',
+    'gemm-f32-4096',
+    'gemm-bf16-4096',
+  ],
+  bench_ops_sdpa: ['smollm2', '8b'].flatMap((shape) =>
+    ['4k', '16k', '32k'].map((keys) => `sdpa-bf16-${shape}-${keys}`),
+  ),
+};
 
 /** What the benchmark prints; limit and target are absent where the machine lacks the instructions. */
 interface Line {
   readonly id: string;
   readonly what: string;
-  readonly form: Form;
+  readonly form?: Form;
   readonly value: number;
   readonly unit: string;
   readonly limit?: string;
@@ -33,16 +37,18 @@ interface Line {
 
 export const suite: Suite = {
   name: 'kernels',
-  rows: ROWS,
+  rows: Object.values(ROWS).flat(),
   async *run({ threads, repeats, wants, log }) {
-    log(`building ${PROGRAM} ...`);
-    await output('cmake', ['-S', at('kernels/cpu'), '-B', BUILD, '-DAO_BENCH=ON', '-DAO_TESTS=OFF']);
-    await output('cmake', ['--build', BUILD, '--target', PROGRAM, '-j', String(threads)]);
-    for (const id of ROWS) {
-      if (!wants(id)) continue;
-      // the limits are measured anew for each row, next to it
-      const args = ['--json', '--only', id, '--threads', String(threads), '--rounds', String(repeats)];
-      yield measurement(await output(join(BUILD, PROGRAM), args), id);
+    for (const [program, ids] of Object.entries(ROWS)) {
+      if (!ids.some(wants)) continue;
+      log(`building ${program} ...`);
+      await output('cmake', ['-S', at('kernels/cpu'), '-B', BUILD, '-DAO_BENCH=ON', '-DAO_TESTS=OFF']);
+      await output('cmake', ['--build', BUILD, '--target', program, '-j', String(threads)]);
+      for (const id of ids.filter(wants)) {
+        // the limits are measured anew for each row, next to it
+        const args = ['--json', '--only', id, '--threads', String(threads), '--rounds', String(repeats)];
+        yield measurement(await output(join(BUILD, program), args), id);
+      }
     }
   },
 };
@@ -51,13 +57,13 @@ export const suite: Suite = {
 export function measurement(text: string, id: string): Measurement {
   const lines = text.split('\n').filter((line) => line.startsWith('{'));
   const line = lines.map((l) => JSON.parse(l) as Line).find((l) => l.id === id);
-  if (line === undefined) throw new Error(`${PROGRAM} printed no ${id}`);
+  if (line === undefined) throw new Error(`the benchmark printed no ${id}`);
   const { what, form, value, unit, limit: name, limitValue, target } = line;
   return {
     id,
     what,
     unit,
-    form,
+    ...(form === undefined ? {} : { form }),
     ours: value,
     ...(name === undefined || limitValue === undefined ? {} : { limit: { name, value: limitValue } }),
     ...(target === undefined ? {} : { target: { kind: 'share', value: target } }),
