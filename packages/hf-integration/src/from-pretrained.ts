@@ -1,22 +1,23 @@
-// AutoModelForCausalLM.fromPretrained(folder, options): a Hugging Face model folder as a running model, quantized on the way
-// where a config is given, or as the folder has it.
-import { AoError, type DType, dtypeByName, dtypeBySafetensors, type Runtime } from '@ao/core';
+// AutoModelForCausalLM.fromPretrained(name, options): a Hugging Face model folder or hub id as a running model, quantized on
+// the way where a config is given, or as the folder has it.
+import { AoError, type DType, dtypeByName, dtypeBySafetensors, type LogMessage, type Runtime } from '@ao/core';
 import type { TensorPlan } from '@ao/quantization';
 import { autoRuntime } from './auto-runtime.ts';
 import { readGenerationConfig } from './config/generation-config.ts';
 import { type ModelConfig, readModelConfig } from './config/model-config.ts';
 import { openCheckpoint } from './files/checkpoint.ts';
 import { PLAIN, type Stored, storedTensors } from './files/stored.ts';
+import type { HubOptions } from './hub/options.ts';
+import { resolveModel } from './hub/resolve-model.ts';
 import { checkNames } from './load/check-names.ts';
 import { loadWeights } from './load/load-weights.ts';
 import type { CausalLM } from './models/causal-lm.ts';
 import { familyOf, type Outline } from './models/family.ts';
-import type { OnProgress } from './progress.ts';
 import { planQuantization } from './quantize/plan.ts';
 import { tensorPlans } from './quantize/tensor-plans.ts';
 import { type TorchAoConfig, torchAoConfigFromJson } from './quantize/torchao-config.ts';
 
-export interface FromPretrainedOptions {
+export interface FromPretrainedOptions extends HubOptions {
   /** Quantizes each weight as it is read: the model in full precision is never in memory as a whole. */
   readonly quantizationConfig?: TorchAoConfig;
   /** Default: autoRuntime(), one for each model; close it by `await model.rt.close()`. */
@@ -25,12 +26,12 @@ export interface FromPretrainedOptions {
   readonly dtype?: string;
   /** 'auto' (default) = the runtime's. */
   readonly device?: string;
-  readonly onProgress?: OnProgress;
-  readonly signal?: AbortSignal;
 }
 
 export const AutoModelForCausalLM = {
-  async fromPretrained(folder: string, options: FromPretrainedOptions = {}): Promise<CausalLM> {
+  async fromPretrained(name: string, options: FromPretrainedOptions = {}): Promise<CausalLM> {
+    const notes: LogMessage[] = [];
+    const folder = await resolveModel(name, 'model', { log: (note) => notes.push(note), ...options });
     const config = await readModelConfig(folder);
     const family = familyOf(config);
     const outline = family.outline(config);
@@ -50,6 +51,7 @@ export const AutoModelForCausalLM = {
     );
     const { device = 'auto' } = options;
     const rt = options.runtime ?? (await autoRuntime({ device }));
+    for (const note of notes) rt.say(note);
     try {
       const plans = options.quantizationConfig
         ? plansOf(rt, outline, options.quantizationConfig, dtype)

@@ -11,12 +11,15 @@ export { AutoModelForCausalLM, type FromPretrainedOptions } from './from-pretrai
 export type { GenerateInput } from './generate/generate.ts';
 export { type FinishReason, Generation, type GenerationResult, type Piece } from './generate/generation.ts';
 export type { GenerateOptions } from './generate/options.ts';
+export type { HubOptions } from './hub/options.ts';
+export { type SnapshotOptions, snapshotDownload } from './hub/resolve-model.ts';
 export { CausalLM, type Prompt } from './models/causal-lm.ts';
 export type { ModelFamily, Outline, ParameterSpec, Role } from './models/family.ts';
 export { type CacheShape, type KVCache, StaticCache } from './models/kv-cache.ts';
 export { LlamaForCausalLM } from './models/llama.ts';
 export type { OnProgress, ProgressEvent } from './progress.ts';
 export { dryRun } from './quantize/dry-run.ts';
+export { type Estimate, type EstimateOptions, estimate, type SchemeEstimate } from './quantize/estimate.ts';
 export { type InspectedModule, type Inspection, inspect } from './quantize/inspect.ts';
 export { type Planned, planQuantization, type QuantizationPlan } from './quantize/plan.ts';
 export { type QuantizeCheckpointOptions, quantizeCheckpoint } from './quantize/quantize-checkpoint.ts';

@@ -1,8 +1,9 @@
-// dryRun(folder, config): the report that quantizeCheckpoint would give, from names and shapes alone; nothing is written.
+// dryRun(name, config): the report that quantizeCheckpoint would give, from names and shapes alone; nothing is written.
 import { dtypeBySafetensors, type Runtime } from '@ao/core';
 import type { QuantizeReport } from '@ao/quantization';
 import { readModelConfig } from '../config/model-config.ts';
-import { openCheckpoint } from '../files/checkpoint.ts';
+import { openHeaders } from '../hub/open-headers.ts';
+import type { HubOptions } from '../hub/options.ts';
 import { checkNames } from '../load/check-names.ts';
 import { familyOf } from '../models/family.ts';
 import { planQuantization } from './plan.ts';
@@ -10,12 +11,18 @@ import { type Outcome, report } from './report.ts';
 import { tensorPlans } from './tensor-plans.ts';
 import type { TorchAoConfig } from './torchao-config.ts';
 
-export async function dryRun(folder: string, config: TorchAoConfig, runtime: Runtime): Promise<QuantizeReport> {
+export async function dryRun(
+  name: string,
+  config: TorchAoConfig,
+  runtime: Runtime,
+  options: HubOptions = {},
+): Promise<QuantizeReport> {
+  const { folder, ...headers } = await openHeaders(name, options);
+  await using checkpoint = headers.checkpoint;
   const model = await readModelConfig(folder);
   const family = familyOf(model);
   const outline = family.outline(model);
   const plan = planQuantization(outline, config);
-  await using checkpoint = await openCheckpoint(folder);
   const { tensors } = checkpoint;
   checkNames(family, outline, new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
   const dtype = (name: string): string => dtypeBySafetensors(tensors.entry(name).dtype).name;

@@ -1,4 +1,4 @@
-// quantizeCheckpoint(folder, output): disk to disk, one tensor at a time: read, quantize, spool; then the files in their final
+// quantizeCheckpoint(name, output): disk to disk, one tensor at a time: read, quantize, spool; then the files in their final
 // order. Memory: one tensor and its quantized form. The output appears whole: weights first, config.json last.
 
 import { join, resolve } from 'node:path';
@@ -24,6 +24,8 @@ import { PIECE, readTensor } from '../files/read-tensor.ts';
 import { Spool } from '../files/spool.ts';
 import { stage } from '../files/stage.ts';
 import { fileMetadata, flattened, ownersOf, type Storing, storingPlain } from '../files/stored.ts';
+import type { HubOptions } from '../hub/options.ts';
+import { resolveModel } from '../hub/resolve-model.ts';
 import { checkNames } from '../load/check-names.ts';
 import { familyOf, type ModelFamily, type Outline } from '../models/family.ts';
 import type { OnProgress } from '../progress.ts';
@@ -32,25 +34,24 @@ import { type Outcome, report } from './report.ts';
 import { tensorPlans } from './tensor-plans.ts';
 import { type TorchAoConfig, torchAoConfigToJson } from './torchao-config.ts';
 
-export interface QuantizeCheckpointOptions {
+export interface QuantizeCheckpointOptions extends HubOptions {
   readonly quantizationConfig: TorchAoConfig;
   readonly runtime?: Runtime;
   readonly device?: string;
   /** Replace the model that the output folder holds. */
   readonly overwrite?: boolean;
   readonly maxShardSize?: number;
-  readonly onProgress?: OnProgress;
-  readonly signal?: AbortSignal;
 }
 
 const SHARD = 5_000_000_000;
 
 export async function quantizeCheckpoint(
-  folder: string,
+  name: string,
   output: string,
   options: QuantizeCheckpointOptions,
 ): Promise<QuantizeReport> {
   const { quantizationConfig: quantization, device = 'auto', onProgress, signal, maxShardSize = SHARD } = options;
+  const folder = await resolveModel(name, 'model', options);
   const { family, outline } = await readOutline(folder);
   const plan = planQuantization(outline, quantization);
   if (resolve(folder) === resolve(output)) {

@@ -1,0 +1,84 @@
+// openHeaders(name): names, shapes and places of a model's tensors without its weights: from the folder where they are there,
+// else by range reads of the headers over HTTP.
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AoError, type ByteSource, openSafetensors, openSafetensorsIndex, parseSafetensorsIndex } from '@ao/core';
+import { type Checkpoint, openCheckpoint } from '../files/checkpoint.ts';
+import { bytesOf } from './body.ts';
+import type { Hub } from './hub.ts';
+import { inParallel } from './in-parallel.ts';
+import type { HubFile } from './listing.ts';
+import { INDEX, SINGLE, weightFiles } from './needed-files.ts';
+import type { HubOptions } from './options.ts';
+import { NoAnswer, request } from './request.ts';
+import { locate } from './resolve-model.ts';
+import { fileUrl } from './transfer.ts';
+
+export interface Headers {
+  readonly folder: string;
+  readonly checkpoint: Checkpoint;
+}
+
+export async function openHeaders(name: string, options: HubOptions): Promise<Headers> {
+  const { folder, remote } = await locate(name, options, { purpose: 'headers' });
+  const listing = remote?.snapshot.listing;
+  if (!remote || !listing) return { folder, checkpoint: await openCheckpoint(folder) };
+  const { hub, snapshot, subfolder } = remote;
+  const start = subfolder === '' ? '' : `${subfolder}/`;
+  const inside = [...listing.keys()].filter((path) => path.startsWith(start)).map((path) => path.slice(start.length));
+  const text = existsSync(join(folder, INDEX)) ? await readFile(join(folder, INDEX), 'utf8') : '';
+  const files = await weightFiles(inside, async () => parseSafetensorsIndex(text, INDEX).files, hub.repo);
+  if (files.every((file) => existsSync(join(folder, file)))) return { folder, checkpoint: await openCheckpoint(folder) };
+  const sources = new Map<string, ByteSource>();
+  await inParallel(files, AT_ONCE, async (file) => {
+    const listed = listing.get(start + file);
+    if (!listed) throw new AoError('ERR_AO_FORMAT', `${hub.repo} has no ${file}, which its index names`);
+    sources.set(file, await headSource(hub, snapshot.commit, listed));
+  });
+  const source = (file: string): ByteSource => sources.get(file)!;
+  const tensors = inside.includes(SINGLE) ? await openSafetensors(source(files[0]!)) : await openSafetensorsIndex(text, source, INDEX);
+  const close = async (): Promise<void> => {};
+  return { folder, checkpoint: { tensors, close, [Symbol.asyncDispose]: close } };
+}
+
+const AT_ONCE = 8;
+/** Most headers are shorter: one request a file. */
+const FIRST = 1 << 17;
+
+/** A file of the hub whose first bytes are read ahead. */
+async function headSource(hub: Hub, commit: string, file: HubFile): Promise<ByteSource> {
+  const name = file.path;
+  const read = (offset: number, length: number): Promise<Uint8Array> => readRange(hub, commit, file, offset, length);
+  const first = await read(0, Math.min(FIRST, file.size));
+  return {
+    name,
+    size: file.size,
+    read: async (offset, length) =>
+      offset + length <= first.length ? first.slice(offset, offset + length) : read(offset, length),
+  };
+}
+
+async function readRange(hub: Hub, commit: string, file: HubFile, offset: number, length: number): Promise<Uint8Array> {
+  const response = await request(hub, fileUrl(hub, commit, file), {
+    path: file.path,
+    headers: { 'accept-encoding': 'identity', range: `bytes=${offset}-${offset + length - 1}` },
+  }).catch((error: unknown) => {
+    throw error instanceof NoAnswer ? error.cause : error;
+  });
+  const bytes = new Uint8Array(length);
+  // a server that ignores Range sends all: what comes before is skipped, and the rest is not read
+  let at = response.status === 206 ? 0 : -offset;
+  if (response.body) {
+    for await (const piece of bytesOf(hub, response.body)) {
+      const from = Math.max(0, -at);
+      if (from < piece.length) bytes.set(piece.subarray(from, from + length - Math.max(0, at)), Math.max(0, at));
+      at += piece.length;
+      if (at >= length) break;
+    }
+  }
+  if (at >= length) return bytes;
+  throw new AoError('ERR_AO_FORMAT', `${file.path} of ${hub.repo}: only ${Math.max(0, at)} of ${length} bytes came`, {
+    fix: 'try again',
+  });
+}

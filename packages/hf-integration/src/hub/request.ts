@@ -1,0 +1,102 @@
+// request(): one HTTP request to the hub or where it redirects to. 408, 429 and 5xx, and connections that fail or fall
+// silent, are tried again: after what Retry-After says, else after delay * 2^n and up to a quarter more. Other answers of 4xx
+// are errors at once. The token goes to the hub's own origin alone; a redirect elsewhere drops it.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Hub } from './hub.ts';
+import { refusal, unreachable } from './refusal.ts';
+
+const AGAIN = new Set([408, 429, 500, 502, 503, 504]);
+/** Milliseconds; a server that wants a longer pause is an error now. */
+const LONGEST = 60_000;
+
+export interface RequestOptions {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: NonNullable<RequestInit['body']>;
+  /** The file it is about, for messages. */
+  readonly path?: string;
+  /** Answers that the caller understands although they are no success. */
+  readonly accept?: readonly number[];
+}
+
+/** The hub did not answer, or only with errors of its own. */
+export class NoAnswer extends Error {
+  override readonly cause: Error;
+  constructor(cause: Error) {
+    super(cause.message);
+    this.cause = cause;
+  }
+}
+
+/** Throws NoAnswer (its cause is the AoError to show) where trying again did not help, an AoError where it would not. */
+export async function request(hub: Hub, url: string, options: RequestOptions = {}): Promise<Response> {
+  const { path, accept = [], method = 'GET', body } = options;
+  for (let attempt = 0; ; attempt++) {
+    let response: Response;
+    const timer = new SilenceTimer(hub);
+    try {
+      response = await fetch(url, {
+        method,
+        headers: { 'user-agent': 'ao', ...authorization(hub, url), ...options.headers },
+        signal: timer.signal,
+        ...(body === undefined ? {} : { body }),
+      });
+    } catch (error) {
+      hub.signal?.throwIfAborted();
+      if (attempt >= hub.retries) throw new NoAnswer(unreachable(hub, path ?? hub.repo, error));
+      await pause(hub, attempt);
+      continue;
+    } finally {
+      timer.stop();
+    }
+    if (response.ok || accept.includes(response.status)) return response;
+    await response.body?.cancel();
+    const error = refusal(hub, response.status, response.headers, path);
+    if (!AGAIN.has(response.status)) throw error;
+    const wanted = retryAfter(response.headers.get('retry-after'));
+    if (attempt >= hub.retries || (wanted ?? 0) > LONGEST) throw new NoAnswer(error);
+    await pause(hub, attempt, wanted);
+  }
+}
+
+/** Waits before attempt + 1; rejects with the signal's reason. */
+export async function pause(hub: Hub, attempt: number, wanted?: number): Promise<void> {
+  const delay = wanted ?? Math.min(LONGEST, hub.retryDelay * 2 ** attempt * (1 + Math.random() / 4));
+  try {
+    await sleep(delay, undefined, { signal: hub.signal });
+  } catch (error) {
+    hub.signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+/** Aborts with the hub's signal, or where `heard` was not called for the hub's timeout. */
+export class SilenceTimer {
+  readonly signal: AbortSignal;
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor({ signal, timeout }: Hub) {
+    this.signal = signal ? AbortSignal.any([signal, this.#controller.signal]) : this.#controller.signal;
+    this.#timer = setTimeout(() => this.#controller.abort(new Error(`no answer for ${timeout} ms`)), timeout);
+  }
+
+  heard(): void {
+    this.#timer.refresh();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+function authorization({ endpoint, token }: Hub, url: string): Record<string, string> {
+  return token && new URL(url).origin === new URL(endpoint).origin ? { authorization: `Bearer ${token}` } : {};
+}
+
+function retryAfter(value: string | null): number | undefined {
+  if (!value) return undefined;
+  const seconds = Number(value);
+  const ms = Number.isFinite(seconds) ? 1000 * seconds : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
+}
