@@ -49,7 +49,7 @@ function runtimeOptions(c: Command): Command {
 export function program(): Command {
   const ao = new Command('ao').description('Quantize, run and measure Hugging Face models.').exitOverride();
   ao.version(manifest.version);
-  ao.addHelpText('after', '\nMODEL is a folder in Hugging Face’s layout, or stories-7m (bundled).');
+  ao.addHelpText('after', '\nMODEL is a folder in Hugging Face’s layout, a hub id (org/name or org/name@revision), or stories-7m (bundled).');
 
   command(ao, 'quantize', 'quantize a model, disk to disk, one tensor at a time')
     .argument('<model>')
@@ -88,6 +88,24 @@ export function program(): Command {
     .argument('<model>')
     .addOption(json())
     .action(async (model: string, options) => (await import('./commands/inspect.ts')).inspect(model, options));
+
+  command(ao, 'pull', 'download a model into the cache that Python shares, and print its folder')
+    .argument('<model>')
+    .option('--revision <name>', 'branch, tag or commit (default: main)')
+    .option('--include <pattern>', 'only paths that match, e.g. *.json; repeatable (default: what ao reads)', collect)
+    .option('--exclude <pattern>', 'no paths that match; repeatable', collect)
+    .addOption(json())
+    .action(async (model: string, options) => (await import('./commands/pull.ts')).pull(model, options));
+
+  command(ao, 'estimate', 'the memory that a model will take, before it is downloaded')
+    .argument('<model>')
+    .option('--scheme <name>', 'a scheme to compare, e.g. int4wo-32; repeatable', collect)
+    .addOption(rule())
+    .option('--context <n>', 'tokens of keys and values (default: what the model was made for, at most 4096)', count)
+    .addOption(dtype())
+    .option('--revision <name>', 'branch, tag or commit (default: main)')
+    .addOption(json())
+    .action(async (model: string, options) => (await import('./commands/estimate.ts')).estimate(model, options));
 
   runtimeOptions(command(ao, 'bench', 'tokens per second, bytes of weights, peak memory'))
     .argument('<model>')

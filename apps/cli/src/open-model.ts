@@ -1,6 +1,7 @@
 // openModel(name, options): the runtime, the model and its tokenizer that generate, eval and bench run on.
 import { AutoModelForCausalLM, AutoTokenizer, autoRuntime, type CausalLM, type Tokenizer } from '@ao/hf-integration';
 import { interruptSignal } from './exit.ts';
+import { log } from './log.ts';
 import { modelFolder } from './model-folder.ts';
 import { progress } from './progress.ts';
 import { quantizationConfig, type SchemeOptions } from './scheme.ts';
@@ -28,13 +29,9 @@ export function setThreads(threads: number | undefined): void {
   if (threads !== undefined) process.env['AO_NUM_THREADS'] = String(threads);
 }
 
-/** Messages of the runtime go to stderr. */
-export function log({ message }: { readonly message: string }): void {
-  process.stderr.write(`ao: ${message}\n`);
-}
-
 export async function openModel(name: string, options: OpenOptions): Promise<Opened> {
-  const folder = modelFolder(name);
+  const bar = await progress();
+  const folder = await modelFolder(name, bar.update).finally(bar.stop);
   // made behind the backend, which has its work queued once the first weight is there; a failure is told to who asks
   let tokenizer: Promise<Tokenizer> | undefined;
   const makeTokenizer = (): Promise<Tokenizer> => {
@@ -44,9 +41,8 @@ export async function openModel(name: string, options: OpenOptions): Promise<Ope
   };
   const signal = interruptSignal();
   setThreads(options.threads);
-  const config = await quantizationConfig(folder, options);
+  const config = await quantizationConfig({ name: folder }, options);
   const runtime = await autoRuntime({ device: options.device, log });
-  const bar = await progress();
   try {
     const model = await AutoModelForCausalLM.fromPretrained(folder, {
       runtime,

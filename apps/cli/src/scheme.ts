@@ -1,6 +1,7 @@
 // --scheme and --rule as one quantization config.
 import { AutoConfig, rulesConfig, type TorchAoConfig, torchAoConfig } from '@ao/hf-integration';
 import { parseRule, parseScheme } from '@ao/quantization';
+import type { ModelName } from './model-folder.ts';
 
 export interface SchemeOptions {
   readonly scheme?: string;
@@ -9,13 +10,13 @@ export interface SchemeOptions {
 
 /** undefined where neither is given. Rules that match nothing are told on stderr. */
 export async function quantizationConfig(
-  folder: string,
+  { name, ...options }: ModelName,
   { scheme, rule }: SchemeOptions,
 ): Promise<TorchAoConfig | undefined> {
   const rest = scheme === undefined ? null : parseScheme(scheme);
   if (rule === undefined) return rest === null ? undefined : torchAoConfig(rest);
   const rules = rule.map((text) => parseRule(text, parseScheme));
-  const { outline } = await AutoConfig.fromPretrained(folder);
+  const { outline } = await AutoConfig.fromPretrained(name, options);
   const { config, unused } = rulesConfig(rules, rest, outline);
   for (const pattern of unused) process.stderr.write(`ao: rule '${pattern}' matches nothing\n`);
   return torchAoConfig(config);

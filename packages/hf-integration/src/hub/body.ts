@@ -1,25 +1,25 @@
-// bytesOf(stream): a stream's pieces as they come; a stream that falls silent for the hub's timeout is an error.
+// bytesOf(stream): a stream's pieces as they come; one that falls silent for the hub's timeout is an error, as is its abort.
 import type { Hub } from './hub.ts';
+import { watch } from './request.ts';
 
 export async function* bytesOf(hub: Hub, stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   const reader = stream.getReader();
-  let silent = false;
-  const timer = setTimeout(() => {
-    silent = true;
+  let ended: { readonly reason: unknown } | undefined;
+  const watching = watch(hub, (reason) => {
+    ended = { reason };
     reader.cancel().catch(() => {});
-  }, hub.timeout);
+  });
   try {
     for (;;) {
       const { done, value } = await reader.read();
-      hub.signal?.throwIfAborted();
-      if (silent) throw new Error(`nothing came for ${hub.timeout} ms`);
+      if (ended) throw ended.reason;
       if (done) return;
-      timer.refresh();
+      watching.heard();
       yield value;
     }
   } finally {
-    clearTimeout(timer);
-    // also where the reader stops early: the connection is not worth keeping
+    watching.stop();
+    // also where the caller stops early: the connection is not worth keeping
     await reader.cancel().catch(() => {});
   }
 }

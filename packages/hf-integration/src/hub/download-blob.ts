@@ -59,7 +59,6 @@ async function fill(hub: Hub, commit: string, target: Target): Promise<void> {
       const { from, bytes } = await transfer(hub, commit, file, target.size, xet);
       if (from !== target.size) await target.restart();
       for await (const piece of bytes) await target.write(piece);
-      failure = new Error(`only ${target.size} of ${file.size} bytes came`);
     } catch (error) {
       hub.signal?.throwIfAborted();
       if (ofThisMachine(error)) throw unwritable(hub, file, error as Error);
@@ -78,7 +77,9 @@ async function fill(hub: Hub, commit: string, target: Target): Promise<void> {
     if (failure instanceof NoAnswer) throw failure.cause;
     attempt = target.size > best ? 0 : attempt + 1;
     best = Math.max(best, target.size);
-    if (attempt > hub.retries) throw unreachable(hub, file.path, failure);
+    if (attempt > hub.retries) {
+      throw unreachable(hub, file.path, failure ?? new Error(`only ${best} of ${file.size} bytes came`));
+    }
     await pause(hub, attempt);
   }
 }

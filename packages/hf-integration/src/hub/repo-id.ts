@@ -9,12 +9,6 @@ export function isRepoId(name: string): boolean {
   return ID.test(name) && name.length <= 96 && !/--|\.\./.test(name) && !name.endsWith('.git');
 }
 
-/** 'org/name@revision' -> both; a name without '@' has no revision. */
-export function splitRevision(name: string): { readonly name: string; readonly revision?: string } {
-  const at = name.indexOf('@', 1);
-  return at < 0 ? { name } : { name: name.slice(0, at), revision: name.slice(at + 1) };
-}
-
 export function checkedRevision(revision: string): string {
   // what git forbids in the name of a branch or a tag
   if (/^[^\s~^:?*[\\]+$/.test(revision) && isInside(revision)) return revision;

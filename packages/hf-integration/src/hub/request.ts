@@ -33,21 +33,24 @@ export async function request(hub: Hub, url: string, options: RequestOptions = {
   const { path, accept = [], method = 'GET', body } = options;
   for (let attempt = 0; ; attempt++) {
     let response: Response;
-    const timer = new SilenceTimer(hub);
+    const controller = new AbortController();
+    const watching = watch(hub, (reason) => controller.abort(reason));
     try {
       response = await fetch(url, {
         method,
         headers: { 'user-agent': 'ao', ...authorization(hub, url), ...options.headers },
-        signal: timer.signal,
+        signal: controller.signal,
         ...(body === undefined ? {} : { body }),
       });
     } catch (error) {
       hub.signal?.throwIfAborted();
-      if (attempt >= hub.retries) throw new NoAnswer(unreachable(hub, path ?? hub.repo, error));
+      if (attempt >= (isDown(error) ? Math.min(1, hub.retries) : hub.retries)) {
+        throw new NoAnswer(unreachable(hub, path ?? hub.repo, error));
+      }
       await pause(hub, attempt);
       continue;
     } finally {
-      timer.stop();
+      watching.stop();
     }
     if (response.ok || accept.includes(response.status)) return response;
     await response.body?.cancel();
@@ -70,25 +73,28 @@ export async function pause(hub: Hub, attempt: number, wanted?: number): Promise
   }
 }
 
-/** Aborts with the hub's signal, or where `heard` was not called for the hub's timeout. */
-export class SilenceTimer {
-  readonly signal: AbortSignal;
-  readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout;
-
-  constructor({ signal, timeout }: Hub) {
-    this.signal = signal ? AbortSignal.any([signal, this.#controller.signal]) : this.#controller.signal;
-    this.#timer = setTimeout(() => this.#controller.abort(new Error(`no answer for ${timeout} ms`)), timeout);
-  }
-
-  heard(): void {
-    this.#timer.refresh();
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-  }
+/** Calls `end` when the hub's signal aborts, or when nothing was heard for its timeout; both are off after `stop`. */
+export function watch({ signal, timeout }: Hub, end: (reason: unknown) => void): { heard(): void; stop(): void } {
+  const aborted = (): void => end(signal?.reason);
+  const timer = setTimeout(() => end(new Error(`nothing came for ${timeout} ms`)), timeout);
+  signal?.addEventListener('abort', aborted);
+  if (signal?.aborted) aborted();
+  return {
+    heard: () => void timer.refresh(),
+    stop: () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', aborted);
+    },
+  };
 }
+
+/** No network, no such host, nobody there: it will be so in a few seconds too, and the cache may serve. */
+function isDown(error: unknown): boolean {
+  const { code } = ((error as Error).cause ?? {}) as { readonly code?: string };
+  return code !== undefined && DOWN.has(code);
+}
+
+const DOWN = new Set(['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'ENETUNREACH', 'EHOSTUNREACH']);
 
 function authorization({ endpoint, token }: Hub, url: string): Record<string, string> {
   return token && new URL(url).origin === new URL(endpoint).origin ? { authorization: `Bearer ${token}` } : {};

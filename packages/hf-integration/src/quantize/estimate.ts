@@ -85,6 +85,7 @@ export async function estimate(name: string, options: EstimateOptions = {}): Pro
 
   const rt = options.runtime ?? (await autoRuntime());
   try {
+    const memory = memoryOf(rt);
     const processBytes = process.memoryUsage.rss();
     const memoryBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
     const one = (scheme: string, given: TorchAoConfig | null): SchemeEstimate => {
@@ -97,7 +98,7 @@ export async function estimate(name: string, options: EstimateOptions = {}): Pro
       let weightBytes = 0;
       for (const spec of outline.parameters) {
         diskBytes += (given && plans.get(spec.name)?.bytes) ?? stored.get(spec.name)!.nbytes;
-        weightBytes += memoryOf(rt, spec, { stored: storedType(spec.name), dtype, config: configs.get(spec.name) ?? null });
+        weightBytes += memory(spec, { stored: storedType(spec.name), dtype, config: configs.get(spec.name) ?? null });
       }
       const totalBytes = byKvCache((_, cache) => weightBytes + kvCacheBytes[cache]! + processBytes);
       return { scheme, diskBytes, weightBytes, totalBytes, fits: Math.min(...Object.values(totalBytes)) <= memoryBytes };

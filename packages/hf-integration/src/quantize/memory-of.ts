@@ -18,7 +18,18 @@ export interface Loading {
 /** Rows: a multiple of what any layout puts together; a slice of a matrix is small all the same. */
 const BLOCK = 64;
 
-export function memoryOf(rt: Runtime, spec: ParameterSpec, loading: Loading): number {
+/** A function that remembers: layers are alike. */
+export function memoryOf(rt: Runtime): (spec: ParameterSpec, loading: Loading) => number {
+  const known = new Map<string, number>();
+  return (spec, loading) => {
+    const { stored, dtype, config } = loading;
+    const key = JSON.stringify([spec.shape, spec.role, stored, dtype.name, config]);
+    if (!known.has(key)) known.set(key, measured(rt, spec, loading));
+    return known.get(key)!;
+  };
+}
+
+function measured(rt: Runtime, spec: ParameterSpec, loading: Loading): number {
   const [rows = 1] = spec.shape;
   // of experts [E, N, K] one is a block
   const block = spec.shape.length === 2 ? BLOCK : 1;
