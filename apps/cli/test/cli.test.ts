@@ -136,7 +136,7 @@ test('a dry run writes nothing', async () => {
 test('exit codes: 2 for wrong use, 1 for what cannot be done, with the fix on stderr and nothing on stdout', async () => {
   const cases: [number, RegExp, string[]][] = [
     [2, /unknown command/, ['frobnicate']],
-    [2, /is no folder/, ['inspect', 'no-such-model']],
+    [2, /is no folder/, ['inspect', './no-such-model']],
     [2, /needs -o FOLDER/, ['quantize', 'stories-7m', '--scheme', 'int8wo']],
     [2, /needs --prompt/, ['generate', 'stories-7m']],
     [2, /whole number/, ['generate', 'stories-7m', '--prompt-ids', '1,x']],

@@ -37,7 +37,7 @@ export async function estimate(text: string, options: Options): Promise<void> {
 }
 
 function printEstimate(found: Estimate): void {
-  const { architecture, parameters, contextLength, kvCacheBytes, memoryBytes, freeBytes, processBytes } = found;
+  const { architecture, parameters, contextLength, kvCacheBytes, memoryBytes, freeBytes } = found;
   const caches = Object.keys(kvCacheBytes);
   const rows = found.schemes.map((s) => [
     s.scheme,
@@ -50,6 +50,7 @@ function printEstimate(found: Estimate): void {
   print();
   print(`${architecture}, ${(parameters / 1e6).toFixed(1)} M parameters, activations in ${found.dtype}`);
   const kv = caches.map((cache) => `${cache} ${bytes(kvCacheBytes[cache]!)}`).join(', ');
-  print(`keys and values of ${contextLength} tokens: ${kv}; the process itself ${bytes(processBytes)}`);
+  print(`keys and values of ${contextLength} tokens: ${kv}`);
+  print(`reading a prompt: ${bytes(found.promptBytes)}; the process itself: ${bytes(found.processBytes)}`);
   print(`this machine: ${bytes(memoryBytes)} of memory, ${bytes(freeBytes)} of it free`);
 }

@@ -21,7 +21,7 @@ import type { StaticCache } from '../models/kv-cache.ts';
 import type { Sampling } from './options.ts';
 
 /** Prompt tokens a call: bounds scratch memory and the time between looks at the abort signal. */
-const CHUNK = 512;
+export const CHUNK = 512;
 
 export class Decoder {
   readonly #model: CausalLM;

@@ -31,8 +31,8 @@ export function refusal(hub: Hub, status: number, headers: Headers, path?: strin
   }
   if (status === 401 || status === 404) {
     return error(
-      `${endpoint} has no model ${repo}, or ${token ? 'the token may not see it' : 'it is private'} (${status})`,
-      token ? `check the name; if it is private, ${renew}` : `check the name; if it is private, set HF_TOKEN`,
+      `'${repo}' is no folder here, and ${endpoint} has no model of that name, or ${token ? 'the token may not see it' : 'it is private'} (${status})`,
+      token ? `check path and name; if the model is private, ${renew}` : `check path and name; if the model is private, set HF_TOKEN`,
     );
   }
   if (status === 403) return error(`${endpoint} forbids access to ${repo} (403)${said && `: ${said}`}`, renew);
@@ -47,8 +47,8 @@ export function refusal(hub: Hub, status: number, headers: Headers, path?: strin
 }
 
 /** The last word after retries of a connection that gave nothing. */
-export function unreachable(hub: Hub, what: string, cause: unknown): AoError {
-  const { endpoint, token } = hub;
+export function unreachable({ endpoint, token, repo }: Hub, path: string | undefined, cause: unknown): AoError {
+  const what = path === undefined ? `'${repo}' is no folder here, and` : `${path} of ${repo}`;
   const reason = (cause as { cause?: { code?: string } } | null)?.cause?.code ?? (cause as Error).message;
   return new AoError('ERR_AO_CONFIG', withoutToken(`${what} cannot be had from ${endpoint}: ${reason}`, token), {
     fix: 'check the network and HF_ENDPOINT; HF_HUB_OFFLINE=1 uses what the cache holds',

@@ -45,7 +45,7 @@ export async function request(hub: Hub, url: string, options: RequestOptions = {
     } catch (error) {
       hub.signal?.throwIfAborted();
       if (attempt >= (isDown(error) ? Math.min(1, hub.retries) : hub.retries)) {
-        throw new NoAnswer(unreachable(hub, path ?? hub.repo, error));
+        throw new NoAnswer(unreachable(hub, path, error));
       }
       await pause(hub, attempt);
       continue;

@@ -1,5 +1,6 @@
 // estimate(name): the memory that a model will take, from its config and headers alone, before a byte of its weights is there:
-//   weights as a file, and as this machine packs them; keys and values of a context; whether that fits.
+//   weights as a file, and as this machine packs them; keys and values of a context; what reading a prompt needs meanwhile,
+//   [T, K] in and [T, N] out of each linear for the T tokens that are read at once; whether that fits.
 // A weight's packed bytes are those of slices of it that go the way that loading goes (memory-of.ts).
 import { freemem, totalmem } from 'node:os';
 import { AoError, type DType, dtypeByName, dtypeBySafetensors, type Runtime } from '@ao/core';
@@ -10,8 +11,9 @@ import { type ModelConfig, readModelConfig } from '../config/model-config.ts';
 import { PLAIN, storedTensors } from '../files/stored.ts';
 import { openHeaders } from '../hub/open-headers.ts';
 import type { HubOptions } from '../hub/options.ts';
+import { CHUNK } from '../generate/decoder.ts';
 import { checkNames } from '../load/check-names.ts';
-import { familyOf } from '../models/family.ts';
+import { familyOf, type Outline } from '../models/family.ts';
 import { memoryOf } from './memory-of.ts';
 import { planQuantization } from './plan.ts';
 import { tensorPlans } from './tensor-plans.ts';
@@ -34,7 +36,7 @@ export interface SchemeEstimate {
   readonly diskBytes: number;
   /** As packed for this machine. */
   readonly weightBytes: number;
-  /** Weights, keys and values, and the process, by kvCache. */
+  /** Weights, keys and values, a prompt's activations, and the process, by kvCache. */
   readonly totalBytes: Readonly<Record<string, number>>;
   /** With the smallest kvCache, in this machine's memory. */
   readonly fits: boolean;
@@ -47,6 +49,8 @@ export interface Estimate {
   readonly dtype: string;
   /** Keys and values of the context, by what generate's kvCache takes. */
   readonly kvCacheBytes: Readonly<Record<string, number>>;
+  /** Activations while a prompt is read that fills the context. */
+  readonly promptBytes: number;
   /** Node, the packages and the kernels: this process now. */
   readonly processBytes: number;
   /** Memory of the machine, or of the container where that is less. */
@@ -81,6 +85,7 @@ export async function estimate(name: string, options: EstimateOptions = {}): Pro
   const dtype = dtypeByName(asked === 'auto' ? (config.dtype ?? (first ? storedType(first.name) : 'float32')) : asked);
   const contextLength = contextOf(config, options.contextLength);
   const values = keysAndValues(config) * contextLength;
+  const promptBytes = Math.min(contextLength, CHUNK) * activations(outline) * dtype.itemsize;
   const kvCacheBytes = byKvCache((cache) => values * cache(dtype).itemsize);
 
   const rt = options.runtime ?? (await autoRuntime());
@@ -100,7 +105,7 @@ export async function estimate(name: string, options: EstimateOptions = {}): Pro
         diskBytes += (given && plans.get(spec.name)?.bytes) ?? stored.get(spec.name)!.nbytes;
         weightBytes += memory(spec, { stored: storedType(spec.name), dtype, config: configs.get(spec.name) ?? null });
       }
-      const totalBytes = byKvCache((_, cache) => weightBytes + kvCacheBytes[cache]! + processBytes);
+      const totalBytes = byKvCache((_, cache) => weightBytes + kvCacheBytes[cache]! + promptBytes + processBytes);
       return { scheme, diskBytes, weightBytes, totalBytes, fits: Math.min(...Object.values(totalBytes)) <= memoryBytes };
     };
     return {
@@ -109,6 +114,7 @@ export async function estimate(name: string, options: EstimateOptions = {}): Pro
       contextLength,
       dtype: dtype.name,
       kvCacheBytes,
+      promptBytes,
       processBytes,
       memoryBytes,
       freeBytes: freemem(),
@@ -130,6 +136,12 @@ function contextOf({ json, where }: ModelConfig, asked: number | undefined): num
   throw new AoError('ERR_AO_CONFIG', `contextLength is ${length}, the model was made for ${made} positions`, {
     fix: `give a whole number from 1 to ${made}`,
   });
+}
+
+/** Numbers a token that a prompt's layers read and write. */
+function activations({ parameters }: Outline): number {
+  const linears = parameters.filter((p) => p.role === 'linear' && !p.output);
+  return linears.reduce((sum, { shape }) => sum + shape.at(-2)! + shape.at(-1)!, 0);
 }
 
 /** Numbers that a token adds to the cache: 2 * layers * heads * head size; an encoder keeps none. */
