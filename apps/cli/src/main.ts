@@ -49,7 +49,10 @@ function runtimeOptions(c: Command): Command {
 export function program(): Command {
   const ao = new Command('ao').description('Quantize, run and measure Hugging Face models.').exitOverride();
   ao.version(manifest.version);
-  ao.addHelpText('after', '\nMODEL is a folder in Hugging Face’s layout, a hub id (org/name or org/name@revision), or stories-7m (bundled).');
+  ao.addHelpText(
+    'after',
+    '\nMODEL is a folder in Hugging Face’s layout, a hub id (org/name or org/name@revision), or stories-7m (bundled).',
+  );
 
   command(ao, 'quantize', 'quantize a model, disk to disk, one tensor at a time')
     .argument('<model>')

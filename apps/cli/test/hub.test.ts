@@ -17,7 +17,9 @@ let home = '';
 beforeAll(async () => {
   server = await HubServer.start();
   const there = FILES.filter((file) => existsSync(join(STORIES, file)));
-  const files = Object.fromEntries(await Promise.all(there.map(async (f) => [f, new Uint8Array(await readFile(join(STORIES, f)))])));
+  const files = Object.fromEntries(
+    await Promise.all(there.map(async (f) => [f, new Uint8Array(await readFile(join(STORIES, f)))])),
+  );
   server.add('ao/stories', { files: { ...files, 'pytorch_model.bin': 'x' }, refs: { v1: COMMIT } });
   home = await mkdtemp(join(tmpdir(), 'ao-cli-hub-'));
 });
@@ -30,7 +32,14 @@ afterAll(async () => {
 });
 
 const ao = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> =>
-  start(args, { HF_ENDPOINT: server.url, HF_HOME: home, HF_TOKEN: 'hf_secret', HF_HUB_CACHE: join(home, 'hub'), HF_HUB_OFFLINE: '', ...env }).ran;
+  start(args, {
+    HF_ENDPOINT: server.url,
+    HF_HOME: home,
+    HF_TOKEN: 'hf_secret',
+    HF_HUB_CACHE: join(home, 'hub'),
+    HF_HUB_OFFLINE: '',
+    ...env,
+  }).ran;
 const snapshot = (): string => join(home, 'hub/models--ao--stories/snapshots', COMMIT);
 
 test('estimate reads headers alone and tells every number', async () => {
@@ -38,7 +47,10 @@ test('estimate reads headers alone and tells every number', async () => {
   expect(code).toBe(0);
   const found = JSON.parse(stdout) as { schemes: { scheme: string; fits: boolean }[] };
   expect(found).toMatchObject({ architecture: 'LlamaForCausalLM', contextLength: 256, dtype: 'float32' });
-  expect(found.schemes.map((s) => [s.scheme, s.fits])).toEqual([['as it is', true], ['int8wo', true]]);
+  expect(found.schemes.map((s) => [s.scheme, s.fits])).toEqual([
+    ['as it is', true],
+    ['int8wo', true],
+  ]);
   expect(await readdir(snapshot())).not.toContain('model.safetensors');
   const text = await ao(['estimate', 'ao/stories', '--scheme', 'int8wo', '--rule', 're:.*down_proj=none']);
   expect(text.stdout).toMatch(/scheme +file +weights +total, kv auto +total, kv bf16 +fits\n/);
@@ -50,8 +62,13 @@ test('two pulls at once give the same whole folder; include and exclude choose',
   for (const { code, stdout } of both) expect([code, stdout]).toEqual([0, `${snapshot()}\n`]);
   const blobs = await readdir(join(home, 'hub/models--ao--stories/blobs'));
   expect(blobs.filter((name) => !/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(name))).toEqual([]);
-  expect(sha256(await readFile(join(snapshot(), 'model.safetensors')))).toBe(sha256(await readFile(join(STORIES, 'model.safetensors'))));
-  const some = await ao(['pull', 'ao/stories', '--include', '*.bin', '--include', 'con*', '--exclude', '*.json', '--json'], { HF_HUB_CACHE: join(home, 'other') });
+  expect(sha256(await readFile(join(snapshot(), 'model.safetensors')))).toBe(
+    sha256(await readFile(join(STORIES, 'model.safetensors'))),
+  );
+  const some = await ao(
+    ['pull', 'ao/stories', '--include', '*.bin', '--include', 'con*', '--exclude', '*.json', '--json'],
+    { HF_HUB_CACHE: join(home, 'other') },
+  );
   const { folder } = JSON.parse(some.stdout) as { folder: string };
   expect(await readdir(folder)).toEqual(['pytorch_model.bin']);
 });
@@ -100,7 +117,11 @@ test('Ctrl-C during a download: code 130, and the next one goes on', async () =>
   const { child, ran } = start(['pull', 'ao/stories'], env);
   const size = async (): Promise<number> => {
     const names = existsSync(blobs) ? await readdir(blobs) : [];
-    const sizes = await Promise.all(names.filter((n) => n.endsWith('.incomplete')).map(async (n) => (await readFile(join(blobs, n)).catch(() => Buffer.alloc(0))).length));
+    const sizes = await Promise.all(
+      names
+        .filter((n) => n.endsWith('.incomplete'))
+        .map(async (n) => (await readFile(join(blobs, n)).catch(() => Buffer.alloc(0))).length),
+    );
     return Math.max(0, ...sizes);
   };
   while ((await size()) < 1_000_000) await new Promise((r) => setTimeout(r, 10));

@@ -20,7 +20,7 @@ const running = new Map<string, Promise<void>>();
 export async function downloadBlob(hub: Hub, commit: string, file: HubFile, blob: string, count: Count): Promise<void> {
   // two calls in one process: the second waits, and does it itself where the first failed
   for (let other = running.get(blob); other; other = running.get(blob)) await other.catch(() => {});
-  if ((await sizeOf(blob)) === file.size) return count(file.size, false);
+  // nothing may come between that look and this entry
   const work = download(hub, commit, file, blob, count);
   running.set(blob, work);
   try {
@@ -31,6 +31,7 @@ export async function downloadBlob(hub: Hub, commit: string, file: HubFile, blob
 }
 
 async function download(hub: Hub, commit: string, file: HubFile, blob: string, count: Count): Promise<void> {
+  if ((await sizeOf(blob)) === file.size) return count(file.size, false);
   const partial = await takePartial(blob, file.size);
   const target = new Target(file, partial, count);
   try {
@@ -156,9 +157,13 @@ class Target {
 
   mismatch({ endpoint, repo }: Hub): AoError {
     const { path, lfs, etag } = this.file;
-    return new AoError('ERR_AO_FORMAT', `${path} of ${repo} came damaged from ${endpoint}: its ${lfs ? 'sha256' : 'git sha1'} is not the listed ${etag}`, {
-      fix: 'try again; if it stays so, what HF_ENDPOINT names serves a broken file',
-    });
+    return new AoError(
+      'ERR_AO_FORMAT',
+      `${path} of ${repo} came damaged from ${endpoint}: its ${lfs ? 'sha256' : 'git sha1'} is not the listed ${etag}`,
+      {
+        fix: 'try again; if it stays so, what HF_ENDPOINT names serves a broken file',
+      },
+    );
   }
 }
 

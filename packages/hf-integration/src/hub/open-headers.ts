@@ -29,7 +29,8 @@ export async function openHeaders(name: string, options: HubOptions): Promise<He
   const inside = [...listing.keys()].filter((path) => path.startsWith(start)).map((path) => path.slice(start.length));
   const text = existsSync(join(folder, INDEX)) ? await readFile(join(folder, INDEX), 'utf8') : '';
   const files = await weightFiles(inside, async () => parseSafetensorsIndex(text, INDEX).files, hub.repo);
-  if (files.every((file) => existsSync(join(folder, file)))) return { folder, checkpoint: await openCheckpoint(folder) };
+  if (files.every((file) => existsSync(join(folder, file))))
+    return { folder, checkpoint: await openCheckpoint(folder) };
   const sources = new Map<string, ByteSource>();
   await inParallel(files, AT_ONCE, async (file) => {
     const listed = listing.get(start + file);
@@ -37,7 +38,9 @@ export async function openHeaders(name: string, options: HubOptions): Promise<He
     sources.set(file, await headSource(hub, snapshot.commit, listed));
   });
   const source = (file: string): ByteSource => sources.get(file)!;
-  const tensors = inside.includes(SINGLE) ? await openSafetensors(source(files[0]!)) : await openSafetensorsIndex(text, source, INDEX);
+  const tensors = inside.includes(SINGLE)
+    ? await openSafetensors(source(files[0]!))
+    : await openSafetensorsIndex(text, source, INDEX);
   const close = async (): Promise<void> => {};
   return { folder, checkpoint: { tensors, close, [Symbol.asyncDispose]: close } };
 }

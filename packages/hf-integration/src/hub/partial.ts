@@ -54,7 +54,9 @@ export async function sweep(blob: string): Promise<void> {
 async function abandoned(blob: string): Promise<string[]> {
   const names = await readdir(dirname(blob)).catch(() => []);
   const start = `${basename(blob)}.`;
-  return names.filter((name) => name.startsWith(start) && name.endsWith(END) && isAbandoned(name.slice(start.length))).map((name) => join(dirname(blob), name));
+  return names
+    .filter((name) => name.startsWith(start) && name.endsWith(END) && isAbandoned(name.slice(start.length)))
+    .map((name) => join(dirname(blob), name));
 }
 
 function isAbandoned(name: string): boolean {

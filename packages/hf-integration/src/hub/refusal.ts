@@ -17,11 +17,16 @@ export function refusal(hub: Hub, status: number, headers: Headers, path?: strin
   if (code === 'GatedRepo' || (status === 403 && /gated|restricted/i.test(said))) {
     return error(
       `${repo} is gated: ${token ? 'the account of this token has no access' : 'it needs a token of an account with access'}`,
-      token ? `accept its conditions on ${page} with the token's account` : `accept its conditions on ${page}, then ${renew}`,
+      token
+        ? `accept its conditions on ${page} with the token's account`
+        : `accept its conditions on ${page}, then ${renew}`,
     );
   }
   if (code === 'RevisionNotFound') {
-    return error(`${repo} has no revision '${revision}'`, `see ${page}/refs for its branches and tags, or leave it at main`);
+    return error(
+      `${repo} has no revision '${revision}'`,
+      `see ${page}/refs for its branches and tags, or leave it at main`,
+    );
   }
   if (code === 'EntryNotFound' || (status === 404 && path !== undefined && code !== 'RepoNotFound')) {
     return error(`${repo} has no file ${path ?? 'of this name'} at ${revision}`, `see ${page}/tree/${revision}`);
@@ -32,12 +37,17 @@ export function refusal(hub: Hub, status: number, headers: Headers, path?: strin
   if (status === 401 || status === 404) {
     return error(
       `'${repo}' is no folder here, and ${endpoint} has no model of that name, or ${token ? 'the token may not see it' : 'it is private'} (${status})`,
-      token ? `check path and name; if the model is private, ${renew}` : `check path and name; if the model is private, set HF_TOKEN`,
+      token
+        ? `check path and name; if the model is private, ${renew}`
+        : `check path and name; if the model is private, set HF_TOKEN`,
     );
   }
   if (status === 403) return error(`${endpoint} forbids access to ${repo} (403)${said && `: ${said}`}`, renew);
   if (status === 429) {
-    return error(`${endpoint} has had too many requests (429) for ${repo}`, 'try again later, or set HF_TOKEN for a higher limit');
+    return error(
+      `${endpoint} has had too many requests (429) for ${repo}`,
+      'try again later, or set HF_TOKEN for a higher limit',
+    );
   }
   const what = path === undefined ? repo : `${path} of ${repo}`;
   return error(

@@ -33,7 +33,9 @@ export async function resolveModel(name: string, purpose: Purpose, options: HubO
 export async function locate(name: string, options: HubOptions, wanted: Omit<Wanted, 'subfolder'>): Promise<Resolved> {
   const subfolder = (options.subfolder ?? '').replace(/^\/+|\/+$/g, '');
   if (subfolder !== '' && !isInside(subfolder)) {
-    throw new AoError('ERR_AO_CONFIG', `subfolder '${options.subfolder}' leads out of the model`, { fix: 'give a relative path' });
+    throw new AoError('ERR_AO_CONFIG', `subfolder '${options.subfolder}' leads out of the model`, {
+      fix: 'give a relative path',
+    });
   }
   const found = await stat(name).catch(() => undefined);
   if (found) {
@@ -41,9 +43,13 @@ export async function locate(name: string, options: HubOptions, wanted: Omit<Wan
     throw new AoError('ERR_AO_CONFIG', `${name} is a file`, { fix: 'give the folder that it is in' });
   }
   if (!isRepoId(name)) {
-    throw new AoError('ERR_AO_CONFIG', `'${name}' is no folder (${resolve(name)} does not exist), nor can it be a hub id`, {
-      fix: 'give a model folder in Hugging Face’s layout, or a hub id such as HuggingFaceTB/SmolLM2-135M-Instruct',
-    });
+    throw new AoError(
+      'ERR_AO_CONFIG',
+      `'${name}' is no folder (${resolve(name)} does not exist), nor can it be a hub id`,
+      {
+        fix: 'give a model folder in Hugging Face’s layout, or a hub id such as HuggingFaceTB/SmolLM2-135M-Instruct',
+      },
+    );
   }
   const hub = openHub(name, options);
   hub.signal?.throwIfAborted();

@@ -23,7 +23,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const ON = new Set(['1', 'on', 'yes', 'true']);
 
 export function hubSettings(env: Environment = process.env): HubSettings {
-  const home = folder(env, env['HF_HOME']) ?? join(folder(env, env['XDG_CACHE_HOME']) ?? join(homedir(), '.cache'), 'huggingface');
+  const home =
+    folder(env, env['HF_HOME']) ?? join(folder(env, env['XDG_CACHE_HOME']) ?? join(homedir(), '.cache'), 'huggingface');
   const on = (name: string): boolean => ON.has((env[name] ?? '').toLowerCase());
   return {
     endpoint: endpointOf(env['HF_ENDPOINT'] || 'https://huggingface.co'),

@@ -74,7 +74,10 @@ async function choose(place: Place, wanted: Wanted): Promise<string[]> {
   const files = smallFiles(inside, purpose);
   if (!files.includes(essential(purpose))) {
     throw new AoError('ERR_AO_FORMAT', `${where} has no ${essential(purpose)}`, {
-      fix: inside.length === 0 ? 'check the subfolder' : 'name a model repository in Hugging Face’s layout, and its subfolder where it has one',
+      fix:
+        inside.length === 0
+          ? 'check the subfolder'
+          : 'name a model repository in Hugging Face’s layout, and its subfolder where it has one',
     });
   }
   const index = async (): Promise<readonly string[]> => {
@@ -82,7 +85,11 @@ async function choose(place: Place, wanted: Wanted): Promise<string[]> {
     return shardsOf(join(folder, start, INDEX));
   };
   const weights = purpose === 'model' ? await weightFiles(inside, index, where) : [];
-  return filterPaths([...files, ...weights].map((path) => start + path), undefined, ignore);
+  return filterPaths(
+    [...files, ...weights].map((path) => start + path),
+    undefined,
+    ignore,
+  );
 }
 
 async function shardsOf(index: string): Promise<readonly string[]> {
@@ -93,7 +100,10 @@ async function download({ hub, cache, commit, listing }: Place, paths: readonly 
   const missing: HubFile[] = [];
   for (const path of paths) {
     const file = listing.get(path);
-    if (!file) throw new AoError('ERR_AO_FORMAT', `${hub.repo} has no ${path}, which its index names`, { fix: 'tell its author' });
+    if (!file)
+      throw new AoError('ERR_AO_FORMAT', `${hub.repo} has no ${path}, which its index names`, {
+        fix: 'tell its author',
+      });
     const there = await sizeOf(join(cache.snapshot(commit), ...path.split('/')));
     if (there !== file.size) missing.push(file);
   }
@@ -123,12 +133,18 @@ async function checkSpace({ repo }: Hub, { blobs }: RepoCache, wanted: number): 
 async function fromCache(hub: Hub, cache: RepoCache, { purpose, subfolder, allow }: Wanted): Promise<Snapshot> {
   const commit = await cachedCommit(cache, hub.revision);
   const folder = commit === undefined ? undefined : cache.snapshot(commit);
-  const missing = folder === undefined ? essential(purpose) : allow ? undefined : await lacks(join(folder, subfolder), purpose);
-  if (commit !== undefined && folder !== undefined && missing === undefined && existsSync(folder)) return { folder, commit };
+  const missing =
+    folder === undefined ? essential(purpose) : allow ? undefined : await lacks(join(folder, subfolder), purpose);
+  if (commit !== undefined && folder !== undefined && missing === undefined && existsSync(folder))
+    return { folder, commit };
   const file = missing === undefined ? 'anything' : subfolder === '' ? missing : `${subfolder}/${missing}`;
-  throw new AoError('ERR_AO_CONFIG', `'${hub.repo}' is no folder here, and with HF_HUB_OFFLINE (or localFilesOnly) only ${hub.cache} is asked, which lacks ${file} of it at ${hub.revision}`, {
-    fix: `unset HF_HUB_OFFLINE, or run \`ao pull ${hub.repo}\` while the hub can be reached`,
-  });
+  throw new AoError(
+    'ERR_AO_CONFIG',
+    `'${hub.repo}' is no folder here, and with HF_HUB_OFFLINE (or localFilesOnly) only ${hub.cache} is asked, which lacks ${file} of it at ${hub.revision}`,
+    {
+      fix: `unset HF_HUB_OFFLINE, or run \`ao pull ${hub.repo}\` while the hub can be reached`,
+    },
+  );
 }
 
 async function lacks(folder: string, purpose: Purpose): Promise<string | undefined> {

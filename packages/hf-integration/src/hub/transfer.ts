@@ -44,7 +44,12 @@ export function fileUrl({ endpoint, repo }: Hub, commit: string, { path }: HubFi
 /** undefined where the hub does not offer it. */
 async function xetStream(hub: Hub, commit: string, file: HubFile, from: number): Promise<ReadableStream | undefined> {
   const { downloadFile, fileDownloadInfo } = await import('@huggingface/hub');
-  const place = { repo: { type: 'model', name: hub.repo } as const, path: file.path, revision: commit, hubUrl: hub.endpoint };
+  const place = {
+    repo: { type: 'model', name: hub.repo } as const,
+    path: file.path,
+    revision: commit,
+    hubUrl: hub.endpoint,
+  };
   const read: typeof fetch = (input, init) =>
     // the reader understands answers of the storage itself: an address that has run out gives 403
     request(hub, String(input), {

@@ -9,9 +9,9 @@ import { autoRuntime } from '../auto-runtime.ts';
 import { Fields } from '../config/fields.ts';
 import { type ModelConfig, readModelConfig } from '../config/model-config.ts';
 import { PLAIN, storedTensors } from '../files/stored.ts';
+import { CHUNK } from '../generate/decoder.ts';
 import { openHeaders } from '../hub/open-headers.ts';
 import type { HubOptions } from '../hub/options.ts';
-import { CHUNK } from '../generate/decoder.ts';
 import { checkNames } from '../load/check-names.ts';
 import { familyOf, type Outline } from '../models/family.ts';
 import { memoryOf } from './memory-of.ts';
@@ -79,7 +79,9 @@ export async function estimate(name: string, options: EstimateOptions = {}): Pro
     stored.get(parameter)?.type === PLAIN ? tensors.entry(parameter).shape : (shapes.get(parameter) ?? []);
   checkNames(family, outline, new Map([...stored.keys()].map((s) => [s, shapeOf(s)])), folder);
   const storedType = (parameter: string): string =>
-    stored.get(parameter)!.type === PLAIN ? dtypeBySafetensors(tensors.entry(parameter).dtype).name : (config.dtype ?? 'float32');
+    stored.get(parameter)!.type === PLAIN
+      ? dtypeBySafetensors(tensors.entry(parameter).dtype).name
+      : (config.dtype ?? 'float32');
   const { dtype: asked = 'auto' } = options;
   const first = outline.parameters.find((p) => stored.get(p.name)?.type === PLAIN);
   const dtype = dtypeByName(asked === 'auto' ? (config.dtype ?? (first ? storedType(first.name) : 'float32')) : asked);
@@ -94,10 +96,13 @@ export async function estimate(name: string, options: EstimateOptions = {}): Pro
     const processBytes = process.memoryUsage.rss();
     const memoryBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
     const one = (scheme: string, given: TorchAoConfig | null): SchemeEstimate => {
-      const quantization = given ?? (config.quantizationConfig && torchAoConfigFromJson(config.quantizationConfig, config.where));
+      const quantization =
+        given ?? (config.quantizationConfig && torchAoConfigFromJson(config.quantizationConfig, config.where));
       const plan = quantization && planQuantization(outline, quantization);
       // of a file that is quantized already, the plans tell what its tensors are
-      const plans = plan ? tensorPlans(rt, plan, (p) => (given ? storedType(p) : dtype.name)) : new Map<string, TensorPlan>();
+      const plans = plan
+        ? tensorPlans(rt, plan, (p) => (given ? storedType(p) : dtype.name))
+        : new Map<string, TensorPlan>();
       const configs = new Map(plan?.parameters.map((p) => [p.parameter.name, p.config]));
       let diskBytes = 0;
       let weightBytes = 0;
@@ -106,7 +111,13 @@ export async function estimate(name: string, options: EstimateOptions = {}): Pro
         weightBytes += memory(spec, { stored: storedType(spec.name), dtype, config: configs.get(spec.name) ?? null });
       }
       const totalBytes = byKvCache((_, cache) => weightBytes + kvCacheBytes[cache]! + promptBytes + processBytes);
-      return { scheme, diskBytes, weightBytes, totalBytes, fits: Math.min(...Object.values(totalBytes)) <= memoryBytes };
+      return {
+        scheme,
+        diskBytes,
+        weightBytes,
+        totalBytes,
+        fits: Math.min(...Object.values(totalBytes)) <= memoryBytes,
+      };
     };
     return {
       architecture: config.architecture || config.modelType,

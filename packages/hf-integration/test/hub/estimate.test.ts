@@ -1,33 +1,44 @@
 // estimate() against what a model really takes once it is loaded.
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { modelBytes, parseScheme } from '@ao/quantization';
+
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AutoModelForCausalLM } from '../../src/from-pretrained.ts';
-import { StaticCache } from '../../src/models/kv-cache.ts';
+import { modelBytes, parseScheme } from '@ao/quantization';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { autoRuntime } from '../../src/auto-runtime.ts';
-import { estimate } from '../../src/quantize/estimate.ts';
-import { quantizeCheckpoint } from '../../src/quantize/quantize-checkpoint.ts';
-import { inspect } from '../../src/quantize/inspect.ts';
+import { AutoModelForCausalLM } from '../../src/from-pretrained.ts';
+import type { StaticCache } from '../../src/models/kv-cache.ts';
 import { dryRun } from '../../src/quantize/dry-run.ts';
+import { estimate } from '../../src/quantize/estimate.ts';
+import { inspect } from '../../src/quantize/inspect.ts';
+import { quantizeCheckpoint } from '../../src/quantize/quantize-checkpoint.ts';
 import { torchAoConfig } from '../../src/quantize/torchao-config.ts';
 import { STORIES } from '../stories.ts';
 import { tinyLlama } from '../tiny.ts';
 import { filesIn, HubCase, REPO } from './hub-case.ts';
 
 const SCHEMES = ['int8wo', 'int4wo-32', 'int8dq', '8da4w-32', 'intx4-sym-32'];
-const bytesOf = (cache: StaticCache): number => [...cache.keys, ...cache.values].reduce((n, t) => n + t.numel * t.dtype.itemsize, 0);
+const bytesOf = (cache: StaticCache): number =>
+  [...cache.keys, ...cache.values].reduce((n, t) => n + t.numel * t.dtype.itemsize, 0);
 
 describe.each(['float32', 'bfloat16'])('stories-7m in %s', (dtype) => {
   test.each([null, ...SCHEMES])('%s: weights, keys and values to the byte', async (scheme) => {
-    const config = scheme === null ? null : torchAoConfig(parseScheme(scheme), { includeInputOutputEmbeddings: scheme === 'int8wo' });
+    const config =
+      scheme === null
+        ? null
+        : torchAoConfig(parseScheme(scheme), { includeInputOutputEmbeddings: scheme === 'int8wo' });
     await using rt = await autoRuntime();
     const found = await estimate(STORIES, { schemes: { it: config }, contextLength: 100, dtype, runtime: rt });
-    const model = await AutoModelForCausalLM.fromPretrained(STORIES, { runtime: rt, dtype, ...(config && { quantizationConfig: config }) });
+    const model = await AutoModelForCausalLM.fromPretrained(STORIES, {
+      runtime: rt,
+      dtype,
+      ...(config && { quantizationConfig: config }),
+    });
     expect(found.schemes[0]!.weightBytes).toBe(modelBytes(model));
     using cache = model.createCache(100);
     expect(found.kvCacheBytes['auto']).toBe(bytesOf(cache));
-    expect(found.schemes[0]!.totalBytes['auto']).toBe(modelBytes(model) + bytesOf(cache) + found.promptBytes + found.processBytes);
+    expect(found.schemes[0]!.totalBytes['auto']).toBe(
+      modelBytes(model) + bytesOf(cache) + found.promptBytes + found.processBytes,
+    );
     model.dispose();
   });
 });
@@ -51,7 +62,9 @@ test('the file’s bytes are those that quantizing writes, and a quantized file 
 });
 
 test('a context beyond the model’s, and a scheme that does not fit, are errors', async () => {
-  await expect(estimate(STORIES, { contextLength: 513 })).rejects.toThrow(/contextLength is 513, the model was made for 512/);
+  await expect(estimate(STORIES, { contextLength: 513 })).rejects.toThrow(
+    /contextLength is 513, the model was made for 512/,
+  );
   const wide = torchAoConfig(parseScheme('intx4-sym-512'));
   await expect(estimate(STORIES, { schemes: { wide } })).rejects.toThrow(/no multiple of the group size 512/);
 });
@@ -61,7 +74,11 @@ describe('of a hub id', () => {
   beforeEach(async () => {
     const tiny = await tinyLlama({ maxShardSize: 40_000 });
     const files = Object.fromEntries(
-      await Promise.all((await filesIn(tiny.folder)).map(async (f) => [f, new Uint8Array(await readFile(join(tiny.folder, f)))] as const)),
+      await Promise.all(
+        (await filesIn(tiny.folder)).map(
+          async (f) => [f, new Uint8Array(await readFile(join(tiny.folder, f)))] as const,
+        ),
+      ),
     );
     await tiny.remove();
     hub = await HubCase.start({ files });

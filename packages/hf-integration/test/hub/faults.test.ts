@@ -17,7 +17,8 @@ const onWeights = (fault: (before: number) => Fault | undefined) => {
 };
 const whole = async (folder: string): Promise<void> => {
   expect(await filesIn(folder)).toEqual(NEEDED);
-  for (const name of NEEDED) expect(Buffer.from(FILES[name]!).equals(await readFile(join(folder, name))), name).toBe(true);
+  for (const name of NEEDED)
+    expect(Buffer.from(FILES[name]!).equals(await readFile(join(folder, name))), name).toBe(true);
   expect(await hub.soundness()).toEqual({ blobs: NEEDED.length, parked: 0 });
 };
 
@@ -26,7 +27,9 @@ describe('the download succeeds', () => {
     onWeights((before) => (before < 3 ? { cutAfter: 50_000 } : undefined));
     await whole(await hub.pull());
     const ranges = hub.server.contents.filter((c) => c.startsWith('model.safetensors bytes='));
-    expect(new Set(ranges)).toEqual(new Set(['model.safetensors bytes=50000-', 'model.safetensors bytes=100000-', 'model.safetensors bytes=150000-']));
+    expect(new Set(ranges)).toEqual(
+      new Set(['model.safetensors bytes=50000-', 'model.safetensors bytes=100000-', 'model.safetensors bytes=150000-']),
+    );
   });
 
   test('stream cut and Range ignored: begins anew', async () => {
@@ -48,13 +51,18 @@ describe('the download succeeds', () => {
   });
 
   test('a flipped bit in a small file: git’s sha1 is wrong, fetched again', async () => {
-    hub.server.fault = ({ path }, before) => (path.endsWith('resolve/0123456789abcdef0123456789abcdef01234567/config.json') && before === 0 ? { corrupt: true } : undefined);
+    hub.server.fault = ({ path }, before) =>
+      path.endsWith('resolve/0123456789abcdef0123456789abcdef01234567/config.json') && before === 0
+        ? { corrupt: true }
+        : undefined;
     await whole(await hub.pull());
   });
 
   test('contents and etag change between attempts and back: what was mixed is thrown away', async () => {
     const other = WEIGHTS.map((b) => b ^ 255);
-    onWeights((before) => (before === 0 ? { instead: other, cutAfter: 90_000, headers: { etag: '"other"' } } : undefined));
+    onWeights((before) =>
+      before === 0 ? { instead: other, cutAfter: 90_000, headers: { etag: '"other"' } } : undefined,
+    );
     await whole(await hub.pull());
   });
 
@@ -133,7 +141,9 @@ describe('the download fails, and the cache stays sound', () => {
   test('a flipped bit each time: an error that names file and hash, nothing kept', async () => {
     onWeights(() => ({ corrupt: true }));
     const error = await hub.fails();
-    expect(error.message).toMatch(/model\.safetensors of org\/model came damaged .* sha256 is not the listed [0-9a-f]{64}/);
+    expect(error.message).toMatch(
+      /model\.safetensors of org\/model came damaged .* sha256 is not the listed [0-9a-f]{64}/,
+    );
     await nothingOfWeights();
     expect((await hub.soundness()).parked).toBe(0);
   });
@@ -151,7 +161,9 @@ describe('the download fails, and the cache stays sound', () => {
 
   test('cut without a byte each time: gives up after the retries', async () => {
     onWeights(() => ({ cutAfter: 0 }));
-    expect((await hub.fails({ retries: 3 })).message).toMatch(/model\.safetensors of org\/model cannot be had from .*HF_ENDPOINT/);
+    expect((await hub.fails({ retries: 3 })).message).toMatch(
+      /model\.safetensors of org\/model cannot be had from .*HF_ENDPOINT/,
+    );
     expect(hub.server.asked.filter(weights).length).toBe(4);
     await nothingOfWeights();
   });
@@ -170,7 +182,9 @@ describe('the download fails, and the cache stays sound', () => {
 
   test('no server: an error that names it and offline use', async () => {
     process.env['HF_ENDPOINT'] = 'http://127.0.0.1:9';
-    expect((await hub.fails({ retries: 1 })).message).toMatch(/'org\/model' is no folder here, and cannot be had from http:\/\/127\.0\.0\.1:9: .*HF_HUB_OFFLINE=1/);
+    expect((await hub.fails({ retries: 1 })).message).toMatch(
+      /'org\/model' is no folder here, and cannot be had from http:\/\/127\.0\.0\.1:9: .*HF_HUB_OFFLINE=1/,
+    );
   });
 
   test('no server, but the cache has it: the cache serves, and it is said', async () => {

@@ -19,9 +19,26 @@ export const FILES: Record<string, Uint8Array | string> = {
   'README.md': '# a model',
   'onnx/model.onnx': 'nor this',
 };
-export const NEEDED = ['chat_template.jinja', 'config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json'];
+export const NEEDED = [
+  'chat_template.jinja',
+  'config.json',
+  'generation_config.json',
+  'model.safetensors',
+  'tokenizer.json',
+];
 
-const VARIABLES = ['HF_ENDPOINT', 'HF_HOME', 'HF_HUB_CACHE', 'HF_TOKEN', 'HF_HUB_OFFLINE', 'HF_HUB_DOWNLOAD_TIMEOUT', 'HF_TOKEN_PATH', 'HUGGINGFACE_HUB_CACHE', 'HUGGING_FACE_HUB_TOKEN', 'TRANSFORMERS_OFFLINE'];
+const VARIABLES = [
+  'HF_ENDPOINT',
+  'HF_HOME',
+  'HF_HUB_CACHE',
+  'HF_TOKEN',
+  'HF_HUB_OFFLINE',
+  'HF_HUB_DOWNLOAD_TIMEOUT',
+  'HF_TOKEN_PATH',
+  'HUGGINGFACE_HUB_CACHE',
+  'HUGGING_FACE_HUB_TOKEN',
+  'TRANSFORMERS_OFFLINE',
+];
 
 export class HubCase {
   readonly server: HubServer;
@@ -81,7 +98,9 @@ export class HubCase {
         parked++;
         // what is kept to go on with is the beginning of the right bytes
         const bytes = await readFile(full);
-        const whole = Object.values(contents).map((c) => Buffer.from(c)).find((c) => [sha256(c), gitSha1(c)].includes(name.split('.')[0]!));
+        const whole = Object.values(contents)
+          .map((c) => Buffer.from(c))
+          .find((c) => [sha256(c), gitSha1(c)].includes(name.split('.')[0]!));
         expect(whole?.subarray(0, bytes.length).equals(bytes), path).toBe(true);
       } else if (kind === 'blobs') {
         blobs++;
@@ -99,5 +118,8 @@ export class HubCase {
 
 export async function filesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-  return entries.filter((e) => !e.isDirectory()).map((e) => relative(folder, join(e.parentPath, e.name))).sort();
+  return entries
+    .filter((e) => !e.isDirectory())
+    .map((e) => relative(folder, join(e.parentPath, e.name)))
+    .sort();
 }

@@ -75,7 +75,9 @@ export class HubServer {
 
   /** Requests for contents, as 'path' or 'path bytes=...'. */
   get contents(): string[] {
-    return this.asked.filter((a) => /\/resolve\/|^cdn:/.test(a.path)).map((a) => [a.path.split('/').at(-1), a.range].filter(Boolean).join(' '));
+    return this.asked
+      .filter((a) => /\/resolve\/|^cdn:/.test(a.path))
+      .map((a) => [a.path.split('/').at(-1), a.range].filter(Boolean).join(' '));
   }
 
   async stop(): Promise<void> {
@@ -97,7 +99,10 @@ export class HubServer {
       res.writeHead(fault.status, fault.headers).end();
       return;
     }
-    const place = /^(?:cdn:)?\/(?:api\/models\/)?((?:[\w.-]+\/)?[\w.-]+)\/(revision|tree|resolve|xet-token|blob|reconstruction|xorb)\/(.*)$/.exec(path);
+    const place =
+      /^(?:cdn:)?\/(?:api\/models\/)?((?:[\w.-]+\/)?[\w.-]+)\/(revision|tree|resolve|xet-token|blob|reconstruction|xorb)\/(.*)$/.exec(
+        path,
+      );
     const [, name = '', what, rest = ''] = place ?? [];
     const repository = this.#repositories.get(name);
     const mayNot = repository?.privateTo !== undefined && asked.token !== repository.privateTo && origin === '';
@@ -106,7 +111,7 @@ export class HubServer {
       return;
     }
     if (what === 'revision') this.#revision(res, name, repository, rest);
-    else if (what === 'tree') this.#tree(res, name, repository, url);
+    else if (what === 'tree') this.#tree(res, repository, url);
     else if (what === 'resolve') this.#resolve(req, res, name, repository, rest, asked, fault);
     else if (what === 'blob') send(req, res, bytesOf(repository, rest), fault);
     else if (what === 'xet-token') json(res, { accessToken: 'xet', exp: Date.now() / 1000 + 3600, casUrl: this.url });
@@ -116,7 +121,9 @@ export class HubServer {
 
   #commitOf(repository: Repository, revision: string): string | undefined {
     const { commit = COMMIT, refs = {} } = repository;
-    return revision === 'main' || revision === commit ? commit : (refs[revision] ?? Object.values(refs).find((c) => c === revision));
+    return revision === 'main' || revision === commit
+      ? commit
+      : (refs[revision] ?? Object.values(refs).find((c) => c === revision));
   }
 
   #revision(res: ServerResponse, name: string, repository: Repository, revision: string): void {
@@ -124,42 +131,97 @@ export class HubServer {
     if (sha === undefined) refuse(res, 404, 'RevisionNotFound', `Invalid rev id: ${revision}`);
     else {
       const siblings = Object.keys(repository.files).map((rfilename) => ({ rfilename }));
-      json(res, { _id: '1', id: name, modelId: name, sha, private: false, gated: false, downloads: 0, likes: 0, tags: [], siblings, lastModified: '2026-01-01T00:00:00.000Z', createdAt: '2026-01-01T00:00:00.000Z' });
+      json(res, {
+        _id: '1',
+        id: name,
+        modelId: name,
+        sha,
+        private: false,
+        gated: false,
+        downloads: 0,
+        likes: 0,
+        tags: [],
+        siblings,
+        lastModified: '2026-01-01T00:00:00.000Z',
+        createdAt: '2026-01-01T00:00:00.000Z',
+      });
     }
   }
 
-  #tree(res: ServerResponse, name: string, repository: Repository, url: URL): void {
+  #tree(res: ServerResponse, repository: Repository, url: URL): void {
     const from = Number(url.searchParams.get('cursor') ?? 0);
     const all = Object.keys(repository.files).map((path) => {
       const bytes = bytesOf(repository, path);
-      const lfs = isLfs(repository, path) && { lfs: { oid: etagOf(repository, path), size: bytes.length, pointerSize: 130 } };
+      const lfs = isLfs(repository, path) && {
+        lfs: { oid: etagOf(repository, path), size: bytes.length, pointerSize: 130 },
+      };
       const xet = isLfs(repository, path) && repository.xet && { xetHash: sha256(bytes) };
-      return { type: 'file', path, size: bytes.length, oid: gitSha1(lfs ? new TextEncoder().encode(`pointer ${path}`) : bytes), ...lfs, ...xet };
+      return {
+        type: 'file',
+        path,
+        size: bytes.length,
+        oid: gitSha1(lfs ? new TextEncoder().encode(`pointer ${path}`) : bytes),
+        ...lfs,
+        ...xet,
+      };
     });
     const next = from + this.pageSize;
-    const more = next < all.length ? { link: `<${this.url}${url.pathname}?recursive=true&cursor=${next}>; rel="next"` } : {};
+    const more =
+      next < all.length ? { link: `<${this.url}${url.pathname}?recursive=true&cursor=${next}>; rel="next"` } : {};
     json(res, [{ type: 'directory', path: 'some-folder', size: 0, oid: 'x' }, ...all.slice(from, next)], more);
   }
 
-  #resolve(req: IncomingMessage, res: ServerResponse, name: string, repository: Repository, rest: string, asked: Asked, fault: Fault): void {
+  #resolve(
+    req: IncomingMessage,
+    res: ServerResponse,
+    name: string,
+    repository: Repository,
+    rest: string,
+    asked: Asked,
+    fault: Fault,
+  ): void {
     const at = rest.indexOf('/');
     const path = rest.slice(at + 1);
     const commit = this.#commitOf(repository, rest.slice(0, at));
-    if (commit === undefined) return refuse(res, 404, 'RevisionNotFound', 'Invalid rev id');
-    if (!(path in repository.files)) return refuse(res, 404, 'EntryNotFound', 'Entry not found');
+    if (commit === undefined) {
+      refuse(res, 404, 'RevisionNotFound', 'Invalid rev id');
+      return;
+    }
+    if (!(path in repository.files)) {
+      refuse(res, 404, 'EntryNotFound', 'Entry not found');
+      return;
+    }
     if (repository.gatedTo !== undefined && asked.token !== repository.gatedTo) {
-      return refuse(res, asked.token ? 403 : 401, 'GatedRepo', `Access to model ${name} is restricted.`);
+      refuse(res, asked.token ? 403 : 401, 'GatedRepo', `Access to model ${name} is restricted.`);
+      return;
     }
     const bytes = bytesOf(repository, path);
     const facts = { 'x-repo-commit': commit, etag: `"${etagOf(repository, path)}"` };
-    if (!isLfs(repository, path)) return send(req, res, bytes, fault, facts);
-    const linked = { 'x-repo-commit': commit, 'x-linked-size': String(bytes.length), 'x-linked-etag': `"${etagOf(repository, path)}"`, etag: `"pointer"` };
-    if (repository.xet && req.headers.accept?.includes('xet-fileinfo')) {
-      const link = `<${this.url}/${name}/xet-token/read>; rel="xet-auth", <${this.url}/${name}/reconstruction/${path}>; rel="xet-reconstruction-info"`;
-      res.writeHead(200, { ...linked, 'content-type': 'application/vnd.xet-fileinfo+json', 'x-xet-hash': sha256(bytes), link }).end('{}');
+    if (!isLfs(repository, path)) {
+      send(req, res, bytes, fault, facts);
       return;
     }
-    res.writeHead(302, { ...linked, location: `${urlOf(this.#cdn)}/${name}/blob/${path}?X-Amz-Signature=secret` }).end();
+    const linked = {
+      'x-repo-commit': commit,
+      'x-linked-size': String(bytes.length),
+      'x-linked-etag': `"${etagOf(repository, path)}"`,
+      etag: `"pointer"`,
+    };
+    if (repository.xet && req.headers.accept?.includes('xet-fileinfo')) {
+      const link = `<${this.url}/${name}/xet-token/read>; rel="xet-auth", <${this.url}/${name}/reconstruction/${path}>; rel="xet-reconstruction-info"`;
+      res
+        .writeHead(200, {
+          ...linked,
+          'content-type': 'application/vnd.xet-fileinfo+json',
+          'x-xet-hash': sha256(bytes),
+          link,
+        })
+        .end('{}');
+      return;
+    }
+    res
+      .writeHead(302, { ...linked, location: `${urlOf(this.#cdn)}/${name}/blob/${path}?X-Amz-Signature=secret` })
+      .end();
   }
 
   #reconstruction(req: IncomingMessage, res: ServerResponse, name: string, repository: Repository, path: string): void {
@@ -213,7 +275,13 @@ function refuse(res: ServerResponse, status: number, code: string, message: stri
   res.writeHead(status, { 'x-error-code': code, 'x-error-message': message }).end();
 }
 
-function send(req: IncomingMessage, res: ServerResponse, whole: Uint8Array, fault: Fault, facts: Record<string, string> = {}): void {
+function send(
+  req: IncomingMessage,
+  res: ServerResponse,
+  whole: Uint8Array,
+  fault: Fault,
+  facts: Record<string, string> = {},
+): void {
   const bytes = fault.instead ?? whole;
   const range = fault.ignoreRange ? null : /^bytes=(\d+)-(\d*)$/.exec(req.headers.range ?? '');
   const start = Number(range?.[1] ?? 0);
@@ -231,7 +299,8 @@ function send(req: IncomingMessage, res: ServerResponse, whole: Uint8Array, faul
     ...(range && { 'content-range': `bytes ${start}-${end - 1}/${bytes.length}` }),
   });
   if (req.method === 'HEAD') res.end();
-  else if (fault.cutAfter !== undefined) res.write(body.subarray(0, fault.cutAfter), () => setTimeout(() => res.destroy(), 20));
+  else if (fault.cutAfter !== undefined)
+    res.write(body.subarray(0, fault.cutAfter), () => setTimeout(() => res.destroy(), 20));
   else if (fault.silentAfter !== undefined) res.write(body.subarray(0, fault.silentAfter));
   else res.end(body);
 }

@@ -1,6 +1,9 @@
 // Hub ids where folders go: which files, where they lie, who may, and what the errors say.
+import { execFile } from 'node:child_process';
 import { mkdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AutoConfig } from '../../src/auto-config.ts';
 import { Meter } from '../../src/hub/meter.ts';
@@ -26,9 +29,13 @@ describe('the cache', () => {
   test('has Python’s layout: refs, blobs by etag, relative links, the listing', async () => {
     expect(await hub.pull()).toBe(join(hub.repo, 'snapshots', COMMIT));
     expect(await readFile(join(hub.repo, 'refs/main'), 'utf8')).toBe(COMMIT);
-    expect(await readlink(join(hub.repo, 'snapshots', COMMIT, 'model.safetensors'))).toBe(join('..', '..', 'blobs', sha256(WEIGHTS)));
+    expect(await readlink(join(hub.repo, 'snapshots', COMMIT, 'model.safetensors'))).toBe(
+      join('..', '..', 'blobs', sha256(WEIGHTS)),
+    );
     expect(await hub.soundness()).toEqual({ blobs: NEEDED.length, parked: 0 });
-    const { files } = JSON.parse(await readFile(join(hub.repo, `trees/${COMMIT}.json`), 'utf8')) as { files: Record<string, unknown> };
+    const { files } = JSON.parse(await readFile(join(hub.repo, `trees/${COMMIT}.json`), 'utf8')) as {
+      files: Record<string, unknown>;
+    };
     expect(files['model.safetensors']).toMatchObject({ lfs_sha256: sha256(WEIGHTS), lfs_size: WEIGHTS.length });
   });
 
@@ -84,11 +91,22 @@ describe('which files', () => {
 
   test('shards: those that the index names, and one total', async () => {
     const index = JSON.stringify({ metadata: {}, weight_map: { a: 'x-1.safetensors', b: 'x-2.safetensors' } });
-    const files = { 'config.json': '{}', 'model.safetensors.index.json': index, 'x-1.safetensors': WEIGHTS, 'x-2.safetensors': WEIGHTS.slice(5), 'y.safetensors': 'other' };
+    const files = {
+      'config.json': '{}',
+      'model.safetensors.index.json': index,
+      'x-1.safetensors': WEIGHTS,
+      'x-2.safetensors': WEIGHTS.slice(5),
+      'y.safetensors': 'other',
+    };
     await start({ files });
     const events: ProgressEvent[] = [];
     const folder = await hub.pull({ onProgress: (event) => events.push(event) });
-    expect(await filesIn(folder)).toEqual(['config.json', 'model.safetensors.index.json', 'x-1.safetensors', 'x-2.safetensors']);
+    expect(await filesIn(folder)).toEqual([
+      'config.json',
+      'model.safetensors.index.json',
+      'x-1.safetensors',
+      'x-2.safetensors',
+    ]);
     const total = 2 + 2 * WEIGHTS.length - 5;
     expect(events.at(-1)).toMatchObject({ phase: 'download', loaded: total, total });
   });
@@ -99,7 +117,11 @@ describe('which files', () => {
   });
 
   test('patterns: only and not, as fnmatch', async () => {
-    expect(await filesIn(await hub.pull({ allowPatterns: ['*.json', 'onnx/'], ignorePatterns: ['gen*'] }))).toEqual(['config.json', 'onnx/model.onnx', 'tokenizer.json']);
+    expect(await filesIn(await hub.pull({ allowPatterns: ['*.json', 'onnx/'], ignorePatterns: ['gen*'] }))).toEqual([
+      'config.json',
+      'onnx/model.onnx',
+      'tokenizer.json',
+    ]);
     const paths = ['a.json', 'b/a.json', 'a+b.txt', 'x1.bin', 'x2.bin'];
     expect(filterPaths(paths, ['a.?son'])).toEqual(['a.json']);
     expect(filterPaths(paths, ['*.json'])).toEqual(['a.json', 'b/a.json']);
@@ -161,16 +183,22 @@ describe('names', () => {
 
   test('what is neither: an error that says both', async () => {
     await expect(snapshotDownload('./no/such/folder')).rejects.toThrow(/no folder .* nor can it be a hub id.*SmolLM2/);
-    await expect(snapshotDownload('org/absent')).rejects.toThrow(/'org\/absent' is no folder here, and .* has no model of that name.*HF_TOKEN/);
+    await expect(snapshotDownload('org/absent')).rejects.toThrow(
+      /'org\/absent' is no folder here, and .* has no model of that name.*HF_TOKEN/,
+    );
     expect(['org/name', 'gpt2', 'a/b.c-d_e'].every(isRepoId)).toBe(true);
-    expect(['a/b/c', '../x', 'a--b/c', '.hidden', 'a/b.git', 'a b', '/x', 'x/', 'C:\\x', ''].some(isRepoId)).toBe(false);
+    expect(['a/b/c', '../x', 'a--b/c', '.hidden', 'a/b.git', 'a b', '/x', 'x/', 'C:\\x', ''].some(isRepoId)).toBe(
+      false,
+    );
   });
 });
 
 describe('offline', () => {
   test('without the file: an error that names it and the variable, and no request', async () => {
     process.env['HF_HUB_OFFLINE'] = '1';
-    expect((await hub.fails()).message).toMatch(/HF_HUB_OFFLINE.* lacks config\.json of it at main.*ao pull org\/model/);
+    expect((await hub.fails()).message).toMatch(
+      /HF_HUB_OFFLINE.* lacks config\.json of it at main.*ao pull org\/model/,
+    );
     expect(hub.server.asked).toEqual([]);
   });
 
@@ -197,9 +225,13 @@ describe('access', () => {
 
   test('a gated model: the page to visit, and the token where there is none', async () => {
     await start({ gatedTo: TOKEN });
-    expect((await hub.fails()).message).toMatch(/org\/model is gated: it needs a token.*accept its conditions on http:\/\/[^ ]+\/org\/model, then .*HF_TOKEN/);
+    expect((await hub.fails()).message).toMatch(
+      /org\/model is gated: it needs a token.*accept its conditions on http:\/\/[^ ]+\/org\/model, then .*HF_TOKEN/,
+    );
     await hub.soundness();
-    expect((await hub.fails({ token: 'hf_other' })).message).toMatch(/is gated: the account of this token has no access/);
+    expect((await hub.fails({ token: 'hf_other' })).message).toMatch(
+      /is gated: the account of this token has no access/,
+    );
     await hub.pull({ token: TOKEN });
   });
 
@@ -213,7 +245,8 @@ describe('access', () => {
   test('the token comes from HF_HOME/token, goes to the hub, and never to where it redirects', async () => {
     await writeFile(join(hub.home, 'token'), `${TOKEN}\n`);
     await hub.pull();
-    const tokens = (cdn: boolean) => new Set(hub.server.asked.filter((a) => a.path.startsWith('cdn:') === cdn).map((a) => a.token));
+    const tokens = (cdn: boolean) =>
+      new Set(hub.server.asked.filter((a) => a.path.startsWith('cdn:') === cdn).map((a) => a.token));
     expect(tokens(false)).toEqual(new Set([TOKEN]));
     expect(tokens(true)).toEqual(new Set([undefined]));
     hub.server.asked.length = 0;
@@ -223,13 +256,31 @@ describe('access', () => {
   });
 
   test('a path that leads out of the cache is not taken', async () => {
-    await start({ files: { 'config.json': '{}', 'model.safetensors': WEIGHTS, '../../escape.json': 'x', 'a\\b.json': 'y' } });
+    await start({
+      files: { 'config.json': '{}', 'model.safetensors': WEIGHTS, '../../escape.json': 'x', 'a\\b.json': 'y' },
+    });
     expect(await filesIn(await hub.pull({ allowPatterns: ['*'] }))).toEqual(['config.json', 'model.safetensors']);
   });
 });
 
+test('importing the package does not load @huggingface/hub, asking a hub does', async () => {
+  const program = `
+    import { registerHooks } from 'node:module';
+    let loaded = 0;
+    registerHooks({ load: (url, context, next) => (url.includes('@huggingface/hub') && loaded++, next(url, context)) });
+    const { snapshotDownload } = await import('@ao/hf-integration');
+    const before = loaded;
+    await snapshotDownload('${REPO}');
+    console.log(JSON.stringify([before, loaded > 0]));`;
+  const args = ['--conditions=@ao/source', '--input-type=module', '--eval', program];
+  const cwd = fileURLToPath(new URL('../../../guard/', import.meta.url));
+  expect((await promisify(execFile)(process.execPath, args, { cwd })).stdout).toBe('[0,true]\n');
+});
+
 test('settings are those of huggingface_hub', () => {
-  expect(hubSettings({ HF_HOME: '/h', HF_TOKEN: ' t ', HF_ENDPOINT: 'http://x/', HF_HUB_OFFLINE: 'TRUE' })).toMatchObject({ cache: '/h/hub', token: 't', endpoint: 'http://x', offline: true });
+  expect(
+    hubSettings({ HF_HOME: '/h', HF_TOKEN: ' t ', HF_ENDPOINT: 'http://x/', HF_HUB_OFFLINE: 'TRUE' }),
+  ).toMatchObject({ cache: '/h/hub', token: 't', endpoint: 'http://x', offline: true });
   expect(hubSettings({ XDG_CACHE_HOME: '/x' }).cache).toBe('/x/huggingface/hub');
   expect(hubSettings({ HF_HUB_CACHE: '$BASE/c', BASE: '/b' }).cache).toBe('/b/c');
   expect(hubSettings({}).endpoint).toBe('https://huggingface.co');
@@ -239,7 +290,11 @@ test('settings are those of huggingface_hub', () => {
 test('progress: rate of the last seconds, time left, what was there before counts as loaded only', () => {
   let now = 0;
   const events: ProgressEvent[] = [];
-  const meter = new Meter(1000, (event) => events.push(event), () => now);
+  const meter = new Meter(
+    1000,
+    (event) => events.push(event),
+    () => now,
+  );
   meter.add('a', 400, false);
   now = 1000;
   meter.add('a', 100, true);

@@ -28,16 +28,28 @@ describe.skipIf(!there)('huggingface_hub', () => {
   test('takes ao’s snapshot offline, and its scan finds nothing to warn of', async () => {
     const folder = await hub.pull();
     const offline = { HF_HUB_OFFLINE: '1' };
-    expect(await python('print(json.dumps(h.hf_hub_download("org/model", "model.safetensors")))', offline)).toBe(join(folder, 'model.safetensors'));
-    expect(await python('print(json.dumps(h.snapshot_download("org/model", allow_patterns=["*.json", "model.safetensors"])))', offline)).toBe(folder);
-    const scan = 's = h.scan_cache_dir(); print(json.dumps([len(s.warnings), [[r.repo_id, r.nb_files, list(r.refs)] for r in s.repos]]))';
+    expect(await python('print(json.dumps(h.hf_hub_download("org/model", "model.safetensors")))', offline)).toBe(
+      join(folder, 'model.safetensors'),
+    );
+    expect(
+      await python(
+        'print(json.dumps(h.snapshot_download("org/model", allow_patterns=["*.json", "model.safetensors"])))',
+        offline,
+      ),
+    ).toBe(folder);
+    const scan =
+      's = h.scan_cache_dir(); print(json.dumps([len(s.warnings), [[r.repo_id, r.nb_files, list(r.refs)] for r in s.repos]]))';
     expect(await python(scan)).toEqual([0, [['org/model', NEEDED.length, ['main']]]]);
   }, 60_000);
 
   test('downloads nothing that ao has', async () => {
     const folder = await hub.pull();
     hub.server.asked.length = 0;
-    expect(await python('print(json.dumps(h.snapshot_download("org/model", allow_patterns=["*.json", "model.safetensors", "*.jinja"], ignore_patterns=["onnx*"])))')).toBe(folder);
+    expect(
+      await python(
+        'print(json.dumps(h.snapshot_download("org/model", allow_patterns=["*.json", "model.safetensors", "*.jinja"], ignore_patterns=["onnx*"])))',
+      ),
+    ).toBe(folder);
     expect(hub.server.asked.filter((a) => a.method === 'GET' && a.path.includes('/resolve/'))).toEqual([]);
   }, 60_000);
 
