@@ -1,9 +1,10 @@
-// bytesOf(stream): a stream's pieces as they come; one that falls silent for the hub's timeout is an error, as is its abort.
+// bytesOf(answer): its pieces as they come; one that falls silent for the hub's timeout is an error, as is its abort.
 import type { Hub } from './hub.ts';
 import { watch } from './request.ts';
 
-export async function* bytesOf(hub: Hub, stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = stream.getReader();
+export async function* bytesOf(hub: Hub, { body }: Pick<Response, 'body'>): AsyncGenerator<Uint8Array> {
+  if (!body) return;
+  const reader = body.getReader();
   let ended: { readonly reason: unknown } | undefined;
   const watching = watch(hub, (reason) => {
     ended = { reason };

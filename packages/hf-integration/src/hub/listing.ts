@@ -1,11 +1,12 @@
 // The files of a repository at a commit: path, size, and the hash that its contents must have. A commit never changes, so its
 // listing is kept beside the cache, where huggingface_hub keeps it too.
 import { readFile } from 'node:fs/promises';
-import { AoError } from '@ao/core';
+import { AoError, isAoError } from '@ao/core';
+import { bytesOf } from './body.ts';
 import type { Hub } from './hub.ts';
 import { type RepoCache, writeCached } from './layout.ts';
 import { isCommit, isInside } from './repo-id.ts';
-import { request } from './request.ts';
+import { NoAnswer, request, retrying } from './request.ts';
 
 export interface HubFile {
   readonly path: string;
@@ -36,15 +37,12 @@ interface TreeFile {
 export async function resolveCommit(hub: Hub): Promise<string> {
   if (isCommit(hub.revision)) return hub.revision;
   const { modelInfo } = await import('@huggingface/hub');
-  const { sha } = await modelInfo({
-    name: hub.repo,
-    revision: hub.revision,
-    additionalFields: ['sha'],
-    hubUrl: hub.endpoint,
-    fetch: fetchOf(hub),
+  return understood(hub, 'answer', async () => {
+    const place = { name: hub.repo, revision: hub.revision, hubUrl: hub.endpoint, fetch: fetchOf(hub) };
+    const { sha } = await modelInfo({ ...place, additionalFields: ['sha'] });
+    if (isCommit(sha)) return sha;
+    throw new Error(`its commit is '${sha}'`);
   });
-  if (isCommit(sha ?? '')) return sha;
-  throw notAHub(hub, `commit '${sha}'`);
 }
 
 /** From the cache, else from the hub; then the cache has it too. */
@@ -52,22 +50,21 @@ export async function listRepository(hub: Hub, cache: RepoCache, commit: string)
   const kept = await cachedListing(cache, commit);
   if (kept) return kept;
   const { listFiles } = await import('@huggingface/hub');
-  const files: Record<string, TreeFile> = {};
-  for await (const { type, path, size, oid = '', lfs, xetHash } of listFiles({
-    repo: { type: 'model', name: hub.repo },
-    revision: commit,
-    recursive: true,
-    hubUrl: hub.endpoint,
-    fetch: fetchOf(hub),
-  })) {
-    if (type !== 'file') continue;
-    files[path] = {
-      size,
-      blob_id: oid,
-      ...(lfs && { lfs_sha256: lfs.oid, lfs_size: lfs.size }),
-      ...(xetHash !== undefined && { xet_hash: xetHash }),
-    };
-  }
+  const files = await understood(hub, 'listing', async () => {
+    const all: Record<string, TreeFile> = {};
+    const place = { repo: { type: 'model', name: hub.repo } as const, revision: commit, hubUrl: hub.endpoint };
+    for await (const entry of listFiles({ ...place, recursive: true, fetch: fetchOf(hub) })) {
+      const { type, path, size, oid = '', lfs, xetHash } = entry;
+      if (type !== 'file') continue;
+      all[path] = {
+        size,
+        blob_id: oid,
+        ...(lfs && { lfs_sha256: lfs.oid, lfs_size: lfs.size }),
+        ...(xetHash !== undefined && { xet_hash: xetHash }),
+      };
+    }
+    return all;
+  });
   const tree: Tree = { format_version: 1, files };
   await writeCached(cache, cache.tree(commit), JSON.stringify(tree, null, 1));
   return listingOf(tree);
@@ -99,16 +96,26 @@ function listingOf({ files }: Tree): Listing {
 const SHA256 = /^[0-9a-f]{64}$/;
 const SHA1 = /^[0-9a-f]{40}$/;
 
+/** Answers of the API are small: read whole, and asked for again where they break off. */
 function fetchOf(hub: Hub): typeof fetch {
   return (input, init) =>
-    request(hub, String(input), {
-      method: init?.method ?? 'GET',
-      headers: Object.fromEntries(new Headers(init?.headers)),
+    retrying(hub, undefined, async () => {
+      const { method = 'GET', headers } = init ?? {};
+      const response = await request(hub, String(input), { method, headers: Object.fromEntries(new Headers(headers)) });
+      const pieces: Uint8Array[] = [];
+      for await (const piece of bytesOf(hub, response)) pieces.push(piece);
+      return new Response(Buffer.concat(pieces), { status: response.status, headers: response.headers });
     });
 }
 
-function notAHub(hub: Hub, what: string): AoError {
-  return new AoError('ERR_AO_FORMAT', `${hub.endpoint} gave no usable ${what} for ${hub.repo}`, {
-    fix: 'check that HF_ENDPOINT is a Hugging Face hub',
-  });
+/** What is no hub's answer makes @huggingface/hub fail in its own ways. */
+async function understood<T>(hub: Hub, what: string, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    hub.signal?.throwIfAborted();
+    if (error instanceof NoAnswer || isAoError(error)) throw error;
+    const message = `${hub.endpoint} gave no usable ${what} for ${hub.repo}: ${(error as Error).message}`;
+    throw new AoError('ERR_AO_FORMAT', message, { fix: 'check that HF_ENDPOINT is a Hugging Face hub', cause: error });
+  }
 }

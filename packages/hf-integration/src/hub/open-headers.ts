@@ -11,7 +11,7 @@ import { inParallel } from './in-parallel.ts';
 import type { HubFile } from './listing.ts';
 import { INDEX, SINGLE, weightFiles } from './needed-files.ts';
 import type { HubOptions } from './options.ts';
-import { NoAnswer, request } from './request.ts';
+import { NoAnswer, request, retrying } from './request.ts';
 import { locate } from './resolve-model.ts';
 import { fileUrl } from './transfer.ts';
 
@@ -63,25 +63,24 @@ async function headSource(hub: Hub, commit: string, file: HubFile): Promise<Byte
 }
 
 async function readRange(hub: Hub, commit: string, file: HubFile, offset: number, length: number): Promise<Uint8Array> {
-  const response = await request(hub, fileUrl(hub, commit, file), {
-    path: file.path,
-    headers: { 'accept-encoding': 'identity', range: `bytes=${offset}-${offset + length - 1}` },
-  }).catch((error: unknown) => {
-    throw error instanceof NoAnswer ? error.cause : error;
-  });
-  const bytes = new Uint8Array(length);
-  // a server that ignores Range sends all: what comes before is skipped, and the rest is not read
-  let at = response.status === 206 ? 0 : -offset;
-  if (response.body) {
-    for await (const piece of bytesOf(hub, response.body)) {
+  const ask = async (): Promise<Uint8Array> => {
+    const response = await request(hub, fileUrl(hub, commit, file), {
+      path: file.path,
+      headers: { 'accept-encoding': 'identity', range: `bytes=${offset}-${offset + length - 1}` },
+    });
+    const bytes = new Uint8Array(length);
+    // a server that ignores Range sends all: what comes before is skipped, and the rest is not read
+    let at = response.status === 206 ? 0 : -offset;
+    for await (const piece of bytesOf(hub, response)) {
       const from = Math.max(0, -at);
-      if (from < piece.length) bytes.set(piece.subarray(from, from + length - Math.max(0, at)), Math.max(0, at));
+      const to = Math.max(0, at);
+      if (from < piece.length) bytes.set(piece.subarray(from, from + length - to), to);
       at += piece.length;
-      if (at >= length) break;
+      if (at >= length) return bytes;
     }
-  }
-  if (at >= length) return bytes;
-  throw new AoError('ERR_AO_FORMAT', `${file.path} of ${hub.repo}: only ${Math.max(0, at)} of ${length} bytes came`, {
-    fix: 'try again',
+    throw new Error(`only ${Math.max(0, at)} of ${length} bytes came`);
+  };
+  return retrying(hub, file.path, ask).catch((error: unknown) => {
+    throw error instanceof NoAnswer ? error.cause : error;
   });
 }

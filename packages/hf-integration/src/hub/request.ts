@@ -2,6 +2,7 @@
 // silent, are tried again: after what Retry-After says, else after delay * 2^n and up to a quarter more. Other answers of 4xx
 // are errors at once. The token goes to the hub's own origin alone; a redirect elsewhere drops it.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isAoError } from '@ao/core';
 import type { Hub } from './hub.ts';
 import { refusal, unreachable } from './refusal.ts';
 
@@ -59,6 +60,20 @@ export async function request(hub: Hub, url: string, options: RequestOptions = {
     const wanted = retryAfter(response.headers.get('retry-after'));
     if (attempt >= hub.retries || (wanted ?? 0) > LONGEST) throw new NoAnswer(error);
     await pause(hub, attempt, wanted);
+  }
+}
+
+/** `work` asks and reads the answer; where it breaks off while it is read, all is tried again. */
+export async function retrying<T>(hub: Hub, path: string | undefined, work: () => Promise<T>): Promise<T> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      hub.signal?.throwIfAborted();
+      if (error instanceof NoAnswer || isAoError(error)) throw error;
+      if (attempt >= hub.retries) throw new NoAnswer(unreachable(hub, path, error));
+      await pause(hub, attempt);
+    }
   }
 }
 

@@ -16,7 +16,7 @@ const NOT_THAT_RANGE = 416;
 export async function transfer(hub: Hub, commit: string, file: HubFile, from: number, xet: boolean): Promise<Transfer> {
   if (xet && file.xet !== undefined && hub.xet) {
     const stream = await xetStream(hub, commit, file, from);
-    if (stream) return { from, bytes: bytesOf(hub, stream) };
+    if (stream) return { from, bytes: bytesOf(hub, { body: stream }) };
   }
   const response = await request(hub, fileUrl(hub, commit, file), {
     path: file.path,
@@ -26,13 +26,12 @@ export async function transfer(hub: Hub, commit: string, file: HubFile, from: nu
   });
   const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.headers.get('content-range') ?? '');
   const start = response.status === 206 ? Number(range?.[1] ?? Number.NaN) : 0;
-  const usable = response.status === 200 || (response.status === 206 && start === from);
-  if (!usable || !response.body) {
+  if (response.status !== 200 && (response.status !== 206 || start !== from)) {
     await response.body?.cancel();
     // the next attempt begins anew
     return { from: 0, bytes: nothing() };
   }
-  return { from: start, bytes: bytesOf(hub, response.body) };
+  return { from: start, bytes: bytesOf(hub, response) };
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}

@@ -82,6 +82,12 @@ describe('the download succeeds', () => {
     await whole(await hub.pull());
   });
 
+  test('the listing cut: asked for again', async () => {
+    hub.server.fault = ({ path }, before) => (path.includes('/tree/') && before < 2 ? { cutAfter: 40 } : undefined);
+    await whole(await hub.pull());
+    expect(hub.server.asked.filter((a) => a.path.includes('/tree/'))).toHaveLength(3);
+  });
+
   test('a damaged partial file of an earlier process: the hash is wrong, fetched from its start', async () => {
     onWeights((before) => ({ cutAfter: before === 0 ? 50_000 : 0 }));
     await hub.fails({ retries: 0 });
@@ -172,6 +178,11 @@ describe('the download fails, and the cache stays sound', () => {
     onWeights(() => ({ status: 503 }));
     expect((await hub.fails({ retries: 2 })).message).toMatch(/answered 503 for model\.safetensors/);
     await nothingOfWeights();
+  });
+
+  test('HF_ENDPOINT is no hub: an error that says so', async () => {
+    hub.server.fault = () => ({ status: 200 });
+    expect((await hub.fails()).message).toMatch(/gave no usable answer for org\/model.*check that HF_ENDPOINT/);
   });
 
   test('429 that wants an hour: an error at once', async () => {

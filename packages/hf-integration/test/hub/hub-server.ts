@@ -111,7 +111,7 @@ export class HubServer {
       return;
     }
     if (what === 'revision') this.#revision(res, name, repository, rest);
-    else if (what === 'tree') this.#tree(res, repository, url);
+    else if (what === 'tree') this.#tree(req, res, repository, url, fault);
     else if (what === 'resolve') this.#resolve(req, res, name, repository, rest, asked, fault);
     else if (what === 'blob') send(req, res, bytesOf(repository, rest), fault);
     else if (what === 'xet-token') json(res, { accessToken: 'xet', exp: Date.now() / 1000 + 3600, casUrl: this.url });
@@ -148,7 +148,7 @@ export class HubServer {
     }
   }
 
-  #tree(res: ServerResponse, repository: Repository, url: URL): void {
+  #tree(req: IncomingMessage, res: ServerResponse, repository: Repository, url: URL, fault: Fault): void {
     const from = Number(url.searchParams.get('cursor') ?? 0);
     const all = Object.keys(repository.files).map((path) => {
       const bytes = bytesOf(repository, path);
@@ -168,7 +168,8 @@ export class HubServer {
     const next = from + this.pageSize;
     const more =
       next < all.length ? { link: `<${this.url}${url.pathname}?recursive=true&cursor=${next}>; rel="next"` } : {};
-    json(res, [{ type: 'directory', path: 'some-folder', size: 0, oid: 'x' }, ...all.slice(from, next)], more);
+    const page = [{ type: 'directory', path: 'some-folder', size: 0, oid: 'x' }, ...all.slice(from, next)];
+    send(req, res, Buffer.from(JSON.stringify(page)), fault, { 'content-type': 'application/json', ...more });
   }
 
   #resolve(
@@ -267,8 +268,8 @@ function xorb(bytes: Uint8Array): Uint8Array {
   return Buffer.concat(parts);
 }
 
-function json(res: ServerResponse, value: unknown, headers: Record<string, string> = {}): void {
-  res.writeHead(200, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
+function json(res: ServerResponse, value: unknown): void {
+  res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
 }
 
 function refuse(res: ServerResponse, status: number, code: string, message: string): void {

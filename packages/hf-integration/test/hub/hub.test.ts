@@ -111,6 +111,23 @@ describe('which files', () => {
     expect(events.at(-1)).toMatchObject({ phase: 'download', loaded: total, total });
   });
 
+  test('two at once and more', async () => {
+    const shards = ['a', 'b', 'c'].map((name) => `${name}.safetensors`);
+    const weight_map = Object.fromEntries(shards.map((shard) => [shard, shard]));
+    const files = Object.fromEntries(shards.map((shard, i) => [shard, WEIGHTS.slice(i)]));
+    await start({
+      files: { ...files, 'config.json': '{}', 'model.safetensors.index.json': JSON.stringify({ weight_map }) },
+    });
+    // none ends before all have begun
+    hub.server.fault = ({ path }) => (path.startsWith('cdn:') ? { silentAfter: 10 } : undefined);
+    const controller = new AbortController();
+    const pulling = hub.fails({ signal: controller.signal });
+    while (!shards.every((shard) => hub.server.asked.some((a) => a.path.startsWith('cdn:') && a.path.endsWith(shard))))
+      await new Promise((r) => setTimeout(r, 5));
+    controller.abort(new Error('seen'));
+    expect((await pulling).message).toBe('seen');
+  });
+
   test('a listing in pages', async () => {
     hub.server.pageSize = 2;
     expect(await filesIn(await hub.pull())).toEqual(NEEDED);
