@@ -14,10 +14,16 @@ export interface Checkpoint {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export async function openCheckpoint(folder: string): Promise<Checkpoint> {
+/** Where weights are read from: the folder itself, unless they lie elsewhere. */
+export interface WeightFiles {
+  has(file: string): boolean;
+  open(file: string): Promise<FileSource>;
+}
+
+export async function openCheckpoint(folder: string, files: WeightFiles = filesIn(folder)): Promise<Checkpoint> {
   const sources: FileSource[] = [];
   const source = async (file: string): Promise<FileSource> => {
-    const opened = await openFile(join(folder, file));
+    const opened = await files.open(file);
     sources.push(opened);
     return opened;
   };
@@ -27,7 +33,7 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint> {
   try {
     const index = join(folder, INDEX);
     // transformers takes the single file where both are there
-    const tensors = existsSync(join(folder, SINGLE))
+    const tensors = files.has(SINGLE)
       ? await openSafetensors(await source(SINGLE))
       : existsSync(index)
         ? await openSafetensorsIndex(await readFile(index, 'utf8'), source, INDEX)
@@ -37,6 +43,13 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint> {
     await close();
     throw error;
   }
+}
+
+function filesIn(folder: string): WeightFiles {
+  return {
+    has: (file) => existsSync(join(folder, file)),
+    open: (file) => openFile(join(folder, file)),
+  };
 }
 
 async function nothing(folder: string): Promise<never> {

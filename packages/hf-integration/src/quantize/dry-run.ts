@@ -2,7 +2,8 @@
 import { dtypeBySafetensors, type Runtime } from '@ao/core';
 import type { QuantizeReport } from '@ao/quantization';
 import { readModelConfig } from '../config/model-config.ts';
-import { openHeaders } from '../hub/open-headers.ts';
+import { openCheckpoint } from '../files/checkpoint.ts';
+import { locateHeaders } from '../hub/locate-headers.ts';
 import type { HubOptions } from '../hub/options.ts';
 import { checkNames } from '../load/check-names.ts';
 import { familyOf } from '../models/family.ts';
@@ -17,12 +18,12 @@ export async function dryRun(
   runtime: Runtime,
   options: HubOptions = {},
 ): Promise<QuantizeReport> {
-  const { folder, ...headers } = await openHeaders(name, options);
-  await using checkpoint = headers.checkpoint;
+  const { folder, files } = await locateHeaders(name, options);
   const model = await readModelConfig(folder);
   const family = familyOf(model);
   const outline = family.outline(model);
   const plan = planQuantization(outline, config);
+  await using checkpoint = await openCheckpoint(folder, files);
   const { tensors } = checkpoint;
   checkNames(family, outline, new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
   const dtype = (name: string): string => dtypeBySafetensors(tensors.entry(name).dtype).name;

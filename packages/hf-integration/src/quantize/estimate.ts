@@ -8,9 +8,10 @@ import type { TensorPlan } from '@ao/quantization';
 import { autoRuntime } from '../auto-runtime.ts';
 import { Fields } from '../config/fields.ts';
 import { type ModelConfig, readModelConfig } from '../config/model-config.ts';
+import { openCheckpoint } from '../files/checkpoint.ts';
 import { PLAIN, storedTensors } from '../files/stored.ts';
 import { CHUNK } from '../generate/decoder.ts';
-import { openHeaders } from '../hub/open-headers.ts';
+import { locateHeaders } from '../hub/locate-headers.ts';
 import type { HubOptions } from '../hub/options.ts';
 import { checkNames } from '../load/check-names.ts';
 import { familyOf, type Outline } from '../models/family.ts';
@@ -67,11 +68,11 @@ const KV_CACHES: Readonly<Record<string, (dtype: DType) => DType>> = {
 
 /** Throws ERR_AO_CONFIG for a scheme that does not fit the model, as quantizing it would. */
 export async function estimate(name: string, options: EstimateOptions = {}): Promise<Estimate> {
-  const { folder, ...headers } = await openHeaders(name, options);
-  await using checkpoint = headers.checkpoint;
+  const { folder, files } = await locateHeaders(name, options);
   const config = await readModelConfig(folder);
   const family = familyOf(config);
   const outline = family.outline(config);
+  await using checkpoint = await openCheckpoint(folder, files);
   const { tensors } = checkpoint;
   const stored = storedTensors(tensors);
   const shapes = new Map(outline.parameters.map((p) => [p.name, p.shape]));

@@ -2,8 +2,9 @@
 
 import { schemeName } from '@ao/quantization';
 import { readModelConfig } from '../config/model-config.ts';
+import { openCheckpoint } from '../files/checkpoint.ts';
 import { PLAIN, type Stored, storedTensors } from '../files/stored.ts';
-import { openHeaders } from '../hub/open-headers.ts';
+import { locateHeaders } from '../hub/locate-headers.ts';
 import type { HubOptions } from '../hub/options.ts';
 import { familyOf, moduleOf } from '../models/family.ts';
 import { planQuantization } from './plan.ts';
@@ -28,10 +29,10 @@ export interface Inspection {
 }
 
 export async function inspect(name: string, options: HubOptions = {}): Promise<Inspection> {
-  const { folder, ...headers } = await openHeaders(name, options);
-  await using checkpoint = headers.checkpoint;
+  const { folder, files } = await locateHeaders(name, options);
   const config = await readModelConfig(folder);
   const outline = familyOf(config).outline(config);
+  await using checkpoint = await openCheckpoint(folder, files);
   const stored = storedTensors(checkpoint.tensors);
   const schemes = new Map<string, string>();
   if (config.quantizationConfig) {

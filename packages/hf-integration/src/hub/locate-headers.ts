@@ -1,48 +1,56 @@
-// openHeaders(name): names, shapes and places of a model's tensors without its weights: from the folder where they are there,
-// else by range reads of the headers over HTTP.
+// locateHeaders(name): a model's folder with all but its weights, and its tensors by name, shape and place: from the folder where
+// they are there, else by range reads of their headers over HTTP.
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AoError, type ByteSource, openSafetensors, openSafetensorsIndex, parseSafetensorsIndex } from '@ao/core';
-import { type Checkpoint, openCheckpoint } from '../files/checkpoint.ts';
+import { AoError, parseSafetensorsIndex } from '@ao/core';
+import type { WeightFiles } from '../files/checkpoint.ts';
+import type { FileSource } from '../files/node-file.ts';
 import { bytesOf } from './body.ts';
 import type { Hub } from './hub.ts';
 import { inParallel } from './in-parallel.ts';
 import type { HubFile } from './listing.ts';
-import { INDEX, SINGLE, weightFiles } from './needed-files.ts';
+import { INDEX, weightFiles } from './needed-files.ts';
 import type { HubOptions } from './options.ts';
 import { NoAnswer, request, retrying } from './request.ts';
-import { locate } from './resolve-model.ts';
+import { locate, type Resolved } from './resolve-model.ts';
 import { fileUrl } from './transfer.ts';
 
 export interface Headers {
   readonly folder: string;
-  readonly checkpoint: Checkpoint;
+  /** For openCheckpoint; undefined = the folder's own. */
+  readonly files: WeightFiles | undefined;
 }
 
-export async function openHeaders(name: string, options: HubOptions): Promise<Headers> {
+export async function locateHeaders(name: string, options: HubOptions): Promise<Headers> {
   const { folder, remote } = await locate(name, options, { purpose: 'headers' });
-  const listing = remote?.snapshot.listing;
-  if (!remote || !listing) return { folder, checkpoint: await openCheckpoint(folder) };
-  const { hub, snapshot, subfolder } = remote;
+  return { folder, files: remote && (await remoteFiles(folder, remote)) };
+}
+
+/** undefined where the weights are there already. */
+async function remoteFiles(
+  folder: string,
+  { hub, snapshot, subfolder }: NonNullable<Resolved['remote']>,
+): Promise<WeightFiles | undefined> {
+  const { commit, listing } = snapshot;
+  if (!listing) return undefined;
   const start = subfolder === '' ? '' : `${subfolder}/`;
   const inside = [...listing.keys()].filter((path) => path.startsWith(start)).map((path) => path.slice(start.length));
-  const text = existsSync(join(folder, INDEX)) ? await readFile(join(folder, INDEX), 'utf8') : '';
-  const files = await weightFiles(inside, async () => parseSafetensorsIndex(text, INDEX).files, hub.repo);
-  if (files.every((file) => existsSync(join(folder, file))))
-    return { folder, checkpoint: await openCheckpoint(folder) };
-  const sources = new Map<string, ByteSource>();
+  const index = async (): Promise<readonly string[]> =>
+    parseSafetensorsIndex(await readFile(join(folder, INDEX), 'utf8'), INDEX).files;
+  const files = await weightFiles(inside, index, hub.repo);
+  if (files.every((file) => existsSync(join(folder, file)))) return undefined;
+  const sources = new Map<string, FileSource>();
   await inParallel(files, AT_ONCE, async (file) => {
     const listed = listing.get(start + file);
-    if (!listed) throw new AoError('ERR_AO_FORMAT', `${hub.repo} has no ${file}, which its index names`);
-    sources.set(file, await headSource(hub, snapshot.commit, listed));
+    if (listed) sources.set(file, await headSource(hub, commit, listed));
   });
-  const source = (file: string): ByteSource => sources.get(file)!;
-  const tensors = inside.includes(SINGLE)
-    ? await openSafetensors(source(files[0]!))
-    : await openSafetensorsIndex(text, source, INDEX);
-  const close = async (): Promise<void> => {};
-  return { folder, checkpoint: { tensors, close, [Symbol.asyncDispose]: close } };
+  const open = async (file: string): Promise<FileSource> => {
+    const found = sources.get(file);
+    if (found) return found;
+    throw new AoError('ERR_AO_FORMAT', `${hub.repo} has no ${file}, which its index names`, { fix: 'tell its author' });
+  };
+  return { has: (file) => sources.has(file), open };
 }
 
 const AT_ONCE = 8;
@@ -50,7 +58,7 @@ const AT_ONCE = 8;
 const FIRST = 1 << 17;
 
 /** A file of the hub whose first bytes are read ahead. */
-async function headSource(hub: Hub, commit: string, file: HubFile): Promise<ByteSource> {
+async function headSource(hub: Hub, commit: string, file: HubFile): Promise<FileSource> {
   const name = file.path;
   const read = (offset: number, length: number): Promise<Uint8Array> => readRange(hub, commit, file, offset, length);
   const first = await read(0, Math.min(FIRST, file.size));
@@ -59,6 +67,7 @@ async function headSource(hub: Hub, commit: string, file: HubFile): Promise<Byte
     size: file.size,
     read: async (offset, length) =>
       offset + length <= first.length ? first.slice(offset, offset + length) : read(offset, length),
+    close: async () => {},
   };
 }
 
