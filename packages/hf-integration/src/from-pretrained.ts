@@ -81,7 +81,8 @@ function plansOf(rt: Runtime, outline: Outline, config: TorchAoConfig, dtype: DT
   return tensorPlans(rt, plan, () => dtype.name);
 }
 
-function quantizationOf(
+/** What the weights are, or are to be, quantized with. */
+export function quantizationOf(
   folder: string,
   config: ModelConfig,
   stored: ReadonlyMap<string, Stored>,
@@ -98,7 +99,8 @@ function quantizationOf(
 
 const FLOATS = ['float32', 'bfloat16', 'float16'];
 
-function dtypeOf(asked: string, config: ModelConfig, stored: string | undefined): DType {
+/** dtype of activations; `stored`: that of a tensor of the file. */
+export function dtypeOf(asked: string, config: ModelConfig, stored: string | undefined): DType {
   const name = asked === 'auto' ? (config.dtype ?? stored ?? 'float32') : asked;
   if (!FLOATS.includes(name)) {
     throw new AoError('ERR_AO_DTYPE', `dtype '${name}' cannot hold activations`, {

@@ -35,7 +35,7 @@ async function download(hub: Hub, commit: string, file: HubFile, blob: string, c
   const partial = await takePartial(blob, file.size);
   const target = new Target(file, partial, count);
   try {
-    await target.readBack();
+    await target.readBack(hub.signal);
     await fill(hub, commit, target);
     await partial.handle.sync();
     await partial.handle.close();
@@ -116,10 +116,11 @@ class Target {
   }
 
   /** Hashes what an earlier download left. */
-  async readBack(): Promise<void> {
+  async readBack(signal: AbortSignal | undefined): Promise<void> {
     const { handle, size } = this.#partial;
     const buffer = Buffer.alloc(1 << 20);
     while (this.size < size) {
+      signal?.throwIfAborted();
       const { bytesRead } = await handle.read(buffer, 0, buffer.length, this.size);
       if (bytesRead === 0) break;
       this.#add(buffer.subarray(0, bytesRead), false);

@@ -100,8 +100,8 @@ const SHA1 = /^[0-9a-f]{40}$/;
 function fetchOf(hub: Hub): typeof fetch {
   return (input, init) =>
     retrying(hub, undefined, async () => {
-      const { method = 'GET', headers } = init ?? {};
-      const response = await request(hub, String(input), { method, headers: Object.fromEntries(new Headers(headers)) });
+      const headers = Object.fromEntries(new Headers(init?.headers));
+      const response = await request(hub, String(input), { headers });
       const pieces: Uint8Array[] = [];
       for await (const piece of bytesOf(hub, response)) pieces.push(piece);
       return new Response(Buffer.concat(pieces), { status: response.status, headers: response.headers });

@@ -11,9 +11,7 @@ const AGAIN = new Set([408, 429, 500, 502, 503, 504]);
 const LONGEST = 60_000;
 
 export interface RequestOptions {
-  readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: NonNullable<RequestInit['body']>;
   /** The file it is about, for messages. */
   readonly path?: string;
   /** Answers that the caller understands although they are no success. */
@@ -31,17 +29,15 @@ export class NoAnswer extends Error {
 
 /** Throws NoAnswer (its cause is the AoError to show) where trying again did not help, an AoError where it would not. */
 export async function request(hub: Hub, url: string, options: RequestOptions = {}): Promise<Response> {
-  const { path, accept = [], method = 'GET', body } = options;
+  const { path, accept = [] } = options;
   for (let attempt = 0; ; attempt++) {
     let response: Response;
     const controller = new AbortController();
     const watching = watch(hub, (reason) => controller.abort(reason));
     try {
       response = await fetch(url, {
-        method,
         headers: { 'user-agent': 'ao', ...authorization(hub, url), ...options.headers },
         signal: controller.signal,
-        ...(body === undefined ? {} : { body }),
       });
     } catch (error) {
       hub.signal?.throwIfAborted();

@@ -1,24 +1,23 @@
 // estimate(name): the memory that a model will take, from its config and headers alone, before a byte of its weights is there:
-//   weights as a file, and as this machine packs them; keys and values of a context; what reading a prompt needs meanwhile,
-//   [T, K] in and [T, N] out of each linear for the T tokens that are read at once; whether that fits.
+//   weights as a file, and as this machine packs them; a context's keys, values and activations; whether that fits.
 // A weight's packed bytes are those of slices of it that go the way that loading goes (memory-of.ts).
 import { freemem, totalmem } from 'node:os';
-import { AoError, type DType, dtypeByName, dtypeBySafetensors, type Runtime } from '@ao/core';
+import { dtypeBySafetensors, type Runtime } from '@ao/core';
 import type { TensorPlan } from '@ao/quantization';
 import { autoRuntime } from '../auto-runtime.ts';
-import { Fields } from '../config/fields.ts';
-import { type ModelConfig, readModelConfig } from '../config/model-config.ts';
+import { readModelConfig } from '../config/model-config.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
 import { PLAIN, storedTensors } from '../files/stored.ts';
-import { CHUNK } from '../generate/decoder.ts';
+import { dtypeOf, quantizationOf } from '../from-pretrained.ts';
 import { locateHeaders } from '../hub/locate-headers.ts';
 import type { HubOptions } from '../hub/options.ts';
 import { checkNames } from '../load/check-names.ts';
-import { familyOf, type Outline } from '../models/family.ts';
+import { familyOf } from '../models/family.ts';
+import { type ContextMemory, contextMemory } from './context-memory.ts';
 import { memoryOf } from './memory-of.ts';
 import { planQuantization } from './plan.ts';
 import { tensorPlans } from './tensor-plans.ts';
-import { type TorchAoConfig, torchAoConfigFromJson } from './torchao-config.ts';
+import type { TorchAoConfig } from './torchao-config.ts';
 
 export interface EstimateOptions extends HubOptions {
   /** What to compare, by names of your own; null = as it is. Default: as it is. */
@@ -43,15 +42,11 @@ export interface SchemeEstimate {
   readonly fits: boolean;
 }
 
-export interface Estimate {
+export interface Estimate extends ContextMemory {
   readonly architecture: string;
   readonly parameters: number;
-  readonly contextLength: number;
+  /** Of activations. */
   readonly dtype: string;
-  /** Keys and values of the context, by what generate's kvCache takes. */
-  readonly kvCacheBytes: Readonly<Record<string, number>>;
-  /** Activations while a prompt is read that fills the context. */
-  readonly promptBytes: number;
   /** Node, the packages and the kernels: this process now. */
   readonly processBytes: number;
   /** Memory of the machine, or of the container where that is less. */
@@ -60,11 +55,6 @@ export interface Estimate {
   readonly freeBytes: number;
   readonly schemes: readonly SchemeEstimate[];
 }
-
-const KV_CACHES: Readonly<Record<string, (dtype: DType) => DType>> = {
-  auto: (dtype) => dtype,
-  bf16: () => dtypeByName('bfloat16'),
-};
 
 /** Throws ERR_AO_CONFIG for a scheme that does not fit the model, as quantizing it would. */
 export async function estimate(name: string, options: EstimateOptions = {}): Promise<Estimate> {
@@ -75,93 +65,50 @@ export async function estimate(name: string, options: EstimateOptions = {}): Pro
   await using checkpoint = await openCheckpoint(folder, files);
   const { tensors } = checkpoint;
   const stored = storedTensors(tensors);
+  const isPlain = (parameter: string): boolean => stored.get(parameter)?.type === PLAIN;
   const shapes = new Map(outline.parameters.map((p) => [p.name, p.shape]));
   const shapeOf = (parameter: string): readonly number[] =>
-    stored.get(parameter)?.type === PLAIN ? tensors.entry(parameter).shape : (shapes.get(parameter) ?? []);
+    isPlain(parameter) ? tensors.entry(parameter).shape : (shapes.get(parameter) ?? []);
   checkNames(family, outline, new Map([...stored.keys()].map((s) => [s, shapeOf(s)])), folder);
-  const storedType = (parameter: string): string =>
-    stored.get(parameter)!.type === PLAIN
-      ? dtypeBySafetensors(tensors.entry(parameter).dtype).name
-      : (config.dtype ?? 'float32');
-  const { dtype: asked = 'auto' } = options;
-  const first = outline.parameters.find((p) => stored.get(p.name)?.type === PLAIN);
-  const dtype = dtypeByName(asked === 'auto' ? (config.dtype ?? (first ? storedType(first.name) : 'float32')) : asked);
-  const contextLength = contextOf(config, options.contextLength);
-  const values = keysAndValues(config) * contextLength;
-  const promptBytes = Math.min(contextLength, CHUNK) * activations(outline) * dtype.itemsize;
-  const kvCacheBytes = byKvCache((cache) => values * cache(dtype).itemsize);
+  const typeOf = (parameter: string): string => dtypeBySafetensors(tensors.entry(parameter).dtype).name;
+  const plain = outline.parameters.find((p) => isPlain(p.name));
+  const dtype = dtypeOf(options.dtype ?? 'auto', config, plain && typeOf(plain.name));
+  const context = contextMemory(config, outline, dtype, options.contextLength);
 
   const rt = options.runtime ?? (await autoRuntime());
   try {
     const memory = memoryOf(rt);
     const processBytes = process.memoryUsage.rss();
     const memoryBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
-    const one = (scheme: string, given: TorchAoConfig | null): SchemeEstimate => {
-      const quantization =
-        given ?? (config.quantizationConfig && torchAoConfigFromJson(config.quantizationConfig, config.where));
+    const one = (scheme: string, asked: TorchAoConfig | null): SchemeEstimate => {
+      // of a file that is quantized already, its config tells what its tensors become
+      const quantization = quantizationOf(folder, config, stored, asked ?? undefined);
       const plan = quantization && planQuantization(outline, quantization);
-      // of a file that is quantized already, the plans tell what its tensors are
-      const plans = plan
-        ? tensorPlans(rt, plan, (p) => (given ? storedType(p) : dtype.name))
-        : new Map<string, TensorPlan>();
+      const type = (parameter: string): string => (isPlain(parameter) ? typeOf(parameter) : dtype.name);
+      const plans = plan ? tensorPlans(rt, plan, type) : new Map<string, TensorPlan>();
       const configs = new Map(plan?.parameters.map((p) => [p.parameter.name, p.config]));
       let diskBytes = 0;
       let weightBytes = 0;
       for (const spec of outline.parameters) {
-        diskBytes += (given && plans.get(spec.name)?.bytes) ?? stored.get(spec.name)!.nbytes;
-        weightBytes += memory(spec, { stored: storedType(spec.name), dtype, config: configs.get(spec.name) ?? null });
+        diskBytes += (asked && plans.get(spec.name)?.bytes) ?? stored.get(spec.name)!.nbytes;
+        weightBytes += memory(spec, { stored: type(spec.name), dtype, config: configs.get(spec.name) ?? null });
       }
-      const totalBytes = byKvCache((_, cache) => weightBytes + kvCacheBytes[cache]! + promptBytes + processBytes);
-      return {
-        scheme,
-        diskBytes,
-        weightBytes,
-        totalBytes,
-        fits: Math.min(...Object.values(totalBytes)) <= memoryBytes,
-      };
+      const rest = weightBytes + context.promptBytes + processBytes;
+      const totals = Object.entries(context.kvCacheBytes).map(([cache, bytes]) => [cache, rest + bytes] as const);
+      const fits = totals.some(([, total]) => total <= memoryBytes);
+      return { scheme, diskBytes, weightBytes, totalBytes: Object.fromEntries(totals), fits };
     };
     return {
       architecture: config.architecture || config.modelType,
       parameters: outline.parameters.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0),
-      contextLength,
       dtype: dtype.name,
-      kvCacheBytes,
-      promptBytes,
+      ...context,
       processBytes,
       memoryBytes,
       freeBytes: freemem(),
-      schemes: Object.entries(options.schemes ?? { 'as it is': null }).map(([scheme, given]) => one(scheme, given)),
+      schemes: Object.entries(options.schemes ?? { 'as it is': null }).map(([scheme, asked]) => one(scheme, asked)),
     };
   } finally {
     if (!options.runtime) await rt.close();
   }
-}
-
-function byKvCache(value: (cache: (dtype: DType) => DType, name: string) => number): Record<string, number> {
-  return Object.fromEntries(Object.entries(KV_CACHES).map(([name, cache]) => [name, value(cache, name)]));
-}
-
-function contextOf({ json, where }: ModelConfig, asked: number | undefined): number {
-  const made = new Fields(json, where).count('max_position_embeddings', 4096);
-  const length = asked ?? Math.min(made, 4096);
-  if (Number.isInteger(length) && length >= 1 && length <= made) return length;
-  throw new AoError('ERR_AO_CONFIG', `contextLength is ${length}, the model was made for ${made} positions`, {
-    fix: `give a whole number from 1 to ${made}`,
-  });
-}
-
-/** Numbers a token that a prompt's layers read and write. */
-function activations({ parameters }: Outline): number {
-  const linears = parameters.filter((p) => p.role === 'linear' && !p.output);
-  return linears.reduce((sum, { shape }) => sum + shape.at(-2)! + shape.at(-1)!, 0);
-}
-
-/** Numbers that a token adds to the cache: 2 * layers * heads * head size; an encoder keeps none. */
-function keysAndValues({ json, where, architecture }: ModelConfig): number {
-  if (architecture !== '' && !/CausalLM|ConditionalGeneration/.test(architecture)) return 0;
-  const outer = new Fields(json, where);
-  const fields = outer.object('text_config') ?? outer;
-  const heads = fields.count('num_attention_heads');
-  const headDim = fields.has('head_dim') ? fields.count('head_dim') : fields.count('hidden_size') / heads;
-  return 2 * fields.count('num_hidden_layers') * fields.count('num_key_value_heads', heads) * headDim;
 }

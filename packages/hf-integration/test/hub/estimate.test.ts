@@ -61,6 +61,17 @@ test('the file’s bytes are those that quantizing writes, and a quantized file 
   }
 });
 
+test('a model that is quantized already takes no scheme', async () => {
+  const tiny = await tinyLlama();
+  try {
+    const config = torchAoConfig(parseScheme('int8wo'));
+    await quantizeCheckpoint(tiny.folder, tiny.scratch, { quantizationConfig: config });
+    await expect(estimate(tiny.scratch, { schemes: { again: config } })).rejects.toThrow(/is quantized already/);
+  } finally {
+    await tiny.remove();
+  }
+});
+
 test('a context beyond the model’s, and a scheme that does not fit, are errors', async () => {
   await expect(estimate(STORIES, { contextLength: 513 })).rejects.toThrow(
     /contextLength is 513, the model was made for 512/,
