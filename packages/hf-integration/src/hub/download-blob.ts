@@ -42,7 +42,8 @@ async function download(hub: Hub, commit: string, file: HubFile, blob: string, c
     await rename(partial.path, blob);
   } catch (error) {
     if (target.broken) await partial.handle.close().then(() => rm(partial.path, { force: true }));
-    else await park(blob, partial);
+    // where that fails too, the first failure says more
+    else await park(blob, partial).catch(() => {});
     count(-target.size, false);
     throw error;
   }
