@@ -31,6 +31,7 @@ export async function downloadBlob(hub: Hub, commit: string, file: HubFile, blob
 }
 
 async function download(hub: Hub, commit: string, file: HubFile, blob: string, count: Count): Promise<void> {
+  hub.signal?.throwIfAborted();
   if ((await sizeOf(blob)) === file.size) return count(file.size, false);
   const partial = await takePartial(blob, file.size);
   const target = new Target(file, partial, count);
