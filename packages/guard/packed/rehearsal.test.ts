@@ -65,6 +65,11 @@ describe('channels', () => {
   });
 });
 
+describe('provenance', () => {
+  it('is asked for in the way that pnpm obeys: outside a hosted CI it refuses to publish', () =>
+    expect(release.provenance).toContain('ERR_PNPM_PROVENANCE_UNSUPPORTED_PROVIDER'));
+});
+
 describe('an empty folder', () => {
   it.each(managers)(
     '%s installs every channel without scripts, and the quick start runs on native kernels',

@@ -1,6 +1,6 @@
 // The three release channels as CONTRIBUTING has them, played on a copy against a registry: latest, next with its end, snapshot.
-import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { placeAddon, platformPackages } from '../../../../scripts/lib/platform.mjs';
@@ -26,6 +26,8 @@ export interface Rehearsal {
   readonly withoutAddon: readonly string[];
   /** Writes a changeset: package -> kind of step. */
   change(steps: Readonly<Record<string, 'patch' | 'minor'>>): void;
+  /** What `pnpm publish` of core says with the variables by which the release workflow asks for provenance. */
+  provenance(): string;
   /** `changeset publish`; what the registry has more, and under which tag. */
   publish(channel: Channel): Promise<Published[]>;
   [Symbol.dispose](): void;
@@ -35,7 +37,7 @@ export interface Rehearsal {
 export function startRehearsal(registry: Registry): Rehearsal {
   const home = mkdtempSync(join(tmpdir(), 'ao-home-'));
   const env = { ...process.env, HOME: home, NO_COLOR: '1', CI: '1' };
-  writeFileSync(join(home, '.npmrc'), registry.npmrc);
+  writeFileSync(join(home, '.npmrc'), registry.token);
   const copy = releaseCopy(['.changeset/*.md', 'LICENSE', 'packages/*/README.md'], env);
   copy.write('.npmrc', registry.npmrc);
   const names = Object.keys(copy.versions());
@@ -62,6 +64,17 @@ export function startRehearsal(registry: Registry): Rehearsal {
     change(steps) {
       const front = Object.entries(steps).map(([name, step]) => `'${name}': ${step}`);
       copy.write(`.changeset/rehearsal-${changes++}.md`, `---\n${front.join('\n')}\n---\n\nRehearsed.\n`);
+    },
+    provenance() {
+      const workflow = readFileSync(join(root, '.github/workflows/release.yml'), 'utf8');
+      const asked = [...workflow.matchAll(/^ +(\w+_PROVENANCE): '(\w+)'$/gm)].map(([, name, value]) => [name, value]);
+      // no word of a hosted CI that this may itself run in
+      const hosted = Object.entries(env).filter(([name]) => !/^(GITHUB|GITLAB|ACTIONS|SIGSTORE)/.test(name));
+      return spawnSync('pnpm', ['publish', '--no-git-checks'], {
+        cwd: copy.at('packages/core'),
+        env: { ...Object.fromEntries(hosted), ...Object.fromEntries(asked) },
+        encoding: 'utf8',
+      }).stderr;
     },
     async publish(channel) {
       const before = await versionsIn(registry, names);

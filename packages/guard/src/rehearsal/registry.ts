@@ -9,8 +9,9 @@ import { dirname, join } from 'node:path';
 export interface Registry {
   /** Ends with a slash. */
   readonly url: string;
-  /** What pnpm and npm need in an .npmrc to publish to it and install from it. */
+  /** What an .npmrc needs to install from it, and what to publish to it beside. */
   readonly npmrc: string;
+  readonly token: string;
   /** All versions of a package, with its channels. */
   packument(name: string): Promise<Packument>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -81,7 +82,8 @@ export async function startRegistry(): Promise<Registry> {
   }
   return {
     url,
-    npmrc: `registry=${url}\n@ao:registry=${url}\n${url.slice('http:'.length)}:_authToken=rehearsal\n`,
+    npmrc: `registry=${url}\n@ao:registry=${url}\n`,
+    token: `${url.slice('http:'.length)}:_authToken=rehearsal\n`,
     async packument(name) {
       // no socket is kept: it would be closed while a command blocks this process
       const response = await fetch(`${url}${name}`, { headers: { connection: 'close' } });

@@ -23,6 +23,8 @@ export interface Release {
   readonly withoutAddon: { readonly text: string; readonly complaints: string; readonly refusal: string };
   /** As installed, by the one name `@ao/hf-integration`. */
   readonly oneName: { readonly text: string; readonly complaints: string };
+  /** What a publish says that is asked for provenance outside a hosted CI: a refusal. */
+  readonly provenance: string;
   /** Packages published without the addon of another platform, which was not built here. */
   readonly hollow: readonly string[];
 }
@@ -50,6 +52,7 @@ export async function rehearse(say: (line: string) => void = () => undefined): P
     }
   };
 
+  const provenance = rehearsal.provenance();
   copy.changeset('version');
   await publish('latest', 'latest');
   await useAll('latest');
@@ -81,6 +84,7 @@ export async function rehearse(say: (line: string) => void = () => undefined): P
     installed,
     withoutAddon,
     oneName: started(one),
+    provenance,
     hollow: rehearsal.withoutAddon,
   };
 }
