@@ -1,6 +1,7 @@
 // A whole release, played against a registry on this machine; `npm run rehearse` prints the same as a log.
 import { beforeAll, describe, expect, it } from 'vitest';
 import { platformPackages } from '../../../scripts/lib/platform.mjs';
+import { nodes } from '../src/rehearsal/hosts.ts';
 import { managers } from '../src/rehearsal/install.ts';
 import { type Release, rehearse } from '../src/rehearsal/rehearse.ts';
 import { publicPackages } from '../src/workspace.ts';
@@ -21,7 +22,8 @@ const ceilings: Readonly<Record<string, number>> = {
 
 let release: Release;
 beforeAll(async () => {
-  release = await rehearse();
+  const here = nodes().map((program) => ({ name: program, program }));
+  release = await rehearse(undefined, here);
 });
 
 const under = (channel: string, from = 0): Record<string, string> =>
@@ -103,6 +105,24 @@ describe('an empty folder', () => {
     expect(release.oneName.complaints).toMatch(
       /^ao: no native backend.*@ao\/kernels-cpu is not installed \(npm install @ao\/kernels-cpu\)\n$/,
     );
+  });
+});
+
+describe('hosts', () => {
+  it.each(nodes())('%s runs the quick start as ES module and as CommonJS, on native kernels', (host) => {
+    const ran = release.hosted.filter((h) => h.host === host);
+    expect(ran.map(({ type, program }) => `${type} ${program}`)).toEqual([
+      'mjs model',
+      'mjs layer',
+      'cjs model',
+      'cjs layer',
+    ]);
+    for (const { program, status, text, complaints } of ran) {
+      expect([status, complaints]).toEqual([0, '']);
+      expect(text).toBe(release.hosted.find((h) => h.program === program)?.text);
+      if (program === 'model') expect(text).toBe(release.withoutAddon.text);
+      else expect(text).toContain('int8dq');
+    }
   });
 });
 

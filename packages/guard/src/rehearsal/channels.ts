@@ -70,11 +70,12 @@ export function startRehearsal(registry: Registry): Rehearsal {
       const asked = [...workflow.matchAll(/^ +(\w+_PROVENANCE): '(\w+)'$/gm)].map(([, name, value]) => [name, value]);
       // no word of a hosted CI that this may itself run in
       const hosted = Object.entries(env).filter(([name]) => !/^(GITHUB|GITLAB|ACTIONS|SIGSTORE)/.test(name));
-      return spawnSync('pnpm', ['publish', '--no-git-checks'], {
+      const { stdout, stderr } = spawnSync('pnpm', ['publish', '--no-git-checks'], {
         cwd: copy.at('packages/core'),
         env: { ...Object.fromEntries(hosted), ...Object.fromEntries(asked) },
         encoding: 'utf8',
-      }).stderr;
+      });
+      return stdout + stderr;
     },
     async publish(channel) {
       const before = await versionsIn(registry, names);

@@ -29,8 +29,8 @@ export interface Outcome {
 export interface Folder {
   /** Versions of the @ao packages in node_modules; empty where a manager makes none. */
   readonly versions: Readonly<Record<string, string>>;
-  /** Runs the text of an ES module, by the Node of PATH unless another is given. */
-  run(program: string, node?: string): Outcome;
+  /** Runs the text of an ES module, or of CommonJS, by this Node unless another program is given. */
+  run(program: string, by?: string, type?: 'mjs' | 'cjs'): Outcome;
   [Symbol.dispose](): void;
 }
 
@@ -128,9 +128,10 @@ export function install(
   }
   return {
     versions: versionsBelow(join(folder, 'app/node_modules/@ao')),
-    run(program, node = process.execPath) {
-      writeFileSync(join(folder, 'app/program.mjs'), program);
-      const [first, ...rest] = [...(start.length > 0 ? start : [node]), 'program.mjs'];
+    run(program, by = process.execPath, type = 'mjs') {
+      const file = `program.${type}`;
+      writeFileSync(join(folder, 'app', file), program);
+      const [first, ...rest] = [...(start.length > 0 ? start : [by]), file];
       return run(first!, rest);
     },
     [Symbol.dispose]: dispose,

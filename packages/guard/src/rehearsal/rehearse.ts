@@ -1,6 +1,7 @@
 // A whole release against a registry on this machine: every channel, then what a user gets from each, installed in an empty folder.
 import { snapshotChangeset } from '../../../../scripts/lib/snapshot.mjs';
 import { type Channel, type Published, startRehearsal } from './channels.ts';
+import { asCommonJs, type Host } from './hosts.ts';
 import { type Folder, install, type Manager, managers, quickStart } from './install.ts';
 import { type Registry, startRegistry } from './registry.ts';
 
@@ -23,16 +24,30 @@ export interface Release {
   readonly withoutAddon: { readonly text: string; readonly complaints: string; readonly refusal: string };
   /** As installed, by the one name `@ao/hf-integration`. */
   readonly oneName: { readonly text: string; readonly complaints: string };
+  readonly hosted: readonly Hosted[];
   /** What a publish says that is asked for provenance outside a hosted CI: a refusal. */
   readonly provenance: string;
   /** Packages published without the addon of another platform, which was not built here. */
   readonly hollow: readonly string[];
 }
 
+/** One program of the quick start on one host. */
+export interface Hosted {
+  readonly host: string;
+  readonly type: 'mjs' | 'cjs';
+  readonly program: 'model' | 'layer';
+  readonly status: number | null;
+  readonly text: string;
+  readonly complaints: string;
+}
+
 export type Step = 'latest' | 'next' | 'next again' | 'next ended' | 'snapshot';
 
-/** Packages must have been built. `say` hears of each step when it is done. */
-export async function rehearse(say: (line: string) => void = () => undefined): Promise<Release> {
+/** Packages must have been built. `say` hears of each step when it is done; `on` are further programs to run what was installed. */
+export async function rehearse(
+  say: (line: string) => void = () => undefined,
+  on: readonly Host[] = [],
+): Promise<Release> {
   await using registry = await startRegistry();
   using rehearsal = startRehearsal(registry);
   const { copy } = rehearsal;
@@ -74,6 +89,8 @@ export async function rehearse(say: (line: string) => void = () => undefined): P
   await useAll('snapshot');
 
   const { packages, model, layer } = quickStart();
+  using whole = install('npm', registry, packages);
+  const hosted = on.flatMap((host) => runOn(whole, host, { model, layer }));
   const started = (folder: Folder): { text: string; complaints: string } => outcome(folder, model);
   using bare = install('npm', registry, packages, { omitOptional: true });
   const withoutAddon = { ...started(bare), refusal: bare.run(layer).stderr };
@@ -84,6 +101,7 @@ export async function rehearse(say: (line: string) => void = () => undefined): P
     installed,
     withoutAddon,
     oneName: started(one),
+    hosted,
     provenance,
     hollow: rehearsal.withoutAddon,
   };
@@ -93,6 +111,21 @@ function outcome(folder: Folder, program: string): { text: string; complaints: s
   const { status, stdout, stderr } = folder.run(program);
   if (status !== 0) throw new Error(`the quick start ended with ${status}\n${stdout}${stderr}`);
   return { text: stdout, complaints: stderr };
+}
+
+function runOn(
+  folder: Folder,
+  { name, program }: Host,
+  programs: Readonly<Record<Hosted['program'], string>>,
+): Hosted[] {
+  if (typeof program !== 'string') return [];
+  return (['mjs', 'cjs'] as const).flatMap((type) =>
+    (['model', 'layer'] as const).map((which) => {
+      const text = type === 'cjs' ? asCommonJs(programs[which]) : programs[which];
+      const { status, stdout, stderr } = folder.run(text, program, type);
+      return { host: name, type, program: which, status, text: stdout, complaints: stderr };
+    }),
+  );
 }
 
 /** Packages that a channel has are taken from it, the others from latest. */
