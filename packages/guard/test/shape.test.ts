@@ -117,6 +117,15 @@ describe.each(platformPackages())('$manifest.name', ({ folder, manifest }) => {
 });
 
 describe('the root', () => {
+  it.each(['README.md', 'CONTRIBUTING.md'])('%s names commands that package.json has', (file) => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object };
+    const named = [...readFileSync(join(root, file), 'utf8').matchAll(/npm run (?:--silent )?([\w:-]+)/g)].map(
+      ([, name]) => name,
+    );
+    expect(named.length).toBeGreaterThan(0);
+    expect(named.filter((name) => !(String(name) in scripts))).toEqual([]);
+  });
+
   it('has every file of the layout', () => {
     const files = [
       'LICENSE',

@@ -67,7 +67,10 @@ export function startRehearsal(registry: Registry): Rehearsal {
     },
     provenance() {
       const workflow = readFileSync(join(root, '.github/workflows/release.yml'), 'utf8');
-      const asked = [...workflow.matchAll(/^ +(\w+_PROVENANCE): '(\w+)'$/gm)].map(([, name, value]) => [name, value]);
+      const asked = [...workflow.matchAll(/^ +(\w+_PROVENANCE): ["'](\w+)["']$/gm)].map(([, name, value]) => [
+        name,
+        value,
+      ]);
       // no word of a hosted CI that this may itself run in
       const hosted = Object.entries(env).filter(([name]) => !/^(GITHUB|GITLAB|ACTIONS|SIGSTORE)/.test(name));
       const { stdout, stderr } = spawnSync('pnpm', ['publish', '--no-git-checks'], {
