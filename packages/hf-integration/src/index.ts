@@ -10,10 +10,13 @@ export { createFile, type FileSink, type FileSource, openFile } from './files/no
 export { AutoModelForCausalLM, type FromPretrainedOptions } from './from-pretrained.ts';
 export type { GenerateInput } from './generate/generate.ts';
 export { type FinishReason, Generation, type GenerationResult, type Piece } from './generate/generation.ts';
+export type { LogitInput } from './generate/logit-options.ts';
+export type { TokenLogprob, TopLogprob } from './generate/logprobs.ts';
 export type { GenerateOptions } from './generate/options.ts';
 export type { HubOptions } from './hub/options.ts';
 export { isRepoId } from './hub/repo-id.ts';
 export { type SnapshotOptions, snapshotDownload } from './hub/resolve-model.ts';
+export type { ResponseFormat } from './generate/response-format.ts';
 export { CausalLM, type Prompt } from './models/causal-lm.ts';
 export type { ModelFamily, Outline, ParameterSpec, Role } from './models/family.ts';
 export { type CacheShape, type KVCache, StaticCache } from './models/kv-cache.ts';

@@ -4,7 +4,7 @@
 import { AoError } from '@ao/core';
 
 /** FNV-1a of the rows; the addon must have been built from the same. */
-export const ABI_HASH = '421f1c46a327a12a';
+export const ABI_HASH = 'a8144ab02c50d678';
 
 /** Where commands go: `reserve` makes room and returns an index into `records`, `commit` hands the command over. */
 export interface CommandStream {
@@ -253,9 +253,17 @@ export class Calls {
     r[at + 8] = top_k; r[at + 9] = top_p; r[at + 10] = min_p; s.commit(11);
   }
 
+  /** INOUT(logits) INOUT(history) INOUT(lengths) IN(token) IN(bias) IN(ends) IN(mask) I(rows) I(vocab) I(capacity) I(end_count) I(min_new_tokens) I(ngram) F(repetition) F(frequency) F(presence) */
+  process_logits(logits: number, history: number, lengths: number, token: number, bias: number, ends: number, mask: number, rows: number, vocab: number, capacity: number, end_count: number, min_new_tokens: number, ngram: number, repetition: number, frequency: number, presence: number): void {
+    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 28; r[at + 1] = logits; r[at + 2] = history;
+    r[at + 3] = lengths; r[at + 4] = token; r[at + 5] = bias; r[at + 6] = ends; r[at + 7] = mask; r[at + 8] = rows;
+    r[at + 9] = vocab; r[at + 10] = capacity; r[at + 11] = end_count; r[at + 12] = min_new_tokens; r[at + 13] = ngram;
+    r[at + 14] = repetition; r[at + 15] = frequency; r[at + 16] = presence; s.commit(17);
+  }
+
   /** OUT(packed) IN(codes) IN(scale) IN(zero) I(code) I(n) I(k) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(activation) I(row) I(rows) */
   pack_weight(packed: number, codes: number, scale: number, zero: number, code: number, n: number, k: number, group_size: number, zero_domain: number, scale_dtype: number, zero_dtype: number, activation: number, row: number, rows: number): void {
-    const s = this.#stream, at = s.reserve(15), r = s.records; r[at] = 28; r[at + 1] = packed; r[at + 2] = codes;
+    const s = this.#stream, at = s.reserve(15), r = s.records; r[at] = 29; r[at + 1] = packed; r[at + 2] = codes;
     r[at + 3] = scale; r[at + 4] = zero; r[at + 5] = code; r[at + 6] = n; r[at + 7] = k; r[at + 8] = group_size;
     r[at + 9] = zero_domain; r[at + 10] = scale_dtype; r[at + 11] = zero_dtype; r[at + 12] = activation;
     r[at + 13] = row; r[at + 14] = rows; s.commit(15);
@@ -263,13 +271,13 @@ export class Calls {
 
   /** OUT(codes) OUT(scale) OUT(zero) IN(packed) I(n) I(k) I(row) I(rows) */
   unpack_weight(codes: number, scale: number, zero: number, packed: number, n: number, k: number, row: number, rows: number): void {
-    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 29; r[at + 1] = codes; r[at + 2] = scale;
+    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 30; r[at + 1] = codes; r[at + 2] = scale;
     r[at + 3] = zero; r[at + 4] = packed; r[at + 5] = n; r[at + 6] = k; r[at + 7] = row; r[at + 8] = rows; s.commit(9);
   }
 
   /** IN(x) I(m) I(k) I(x_stride) I(x_dtype) I(out_dtype) I(bias_dtype) F(act_eps) IN(residual) I(residual_stride) I(count) IN(weight0) IN(bias0) OUT(out0) I(n0) I(stride0) IN(weight1) IN(bias1) OUT(out1) I(n1) I(stride1) IN(weight2) IN(bias2) OUT(out2) I(n2) I(stride2) IN(weight3) IN(bias3) OUT(out3) I(n3) I(stride3) */
   linear_packed(x: number, m: number, k: number, x_stride: number, x_dtype: number, out_dtype: number, bias_dtype: number, act_eps: number, residual: number, residual_stride: number, count: number, weight0: number, bias0: number, out0: number, n0: number, stride0: number, weight1: number, bias1: number, out1: number, n1: number, stride1: number, weight2: number, bias2: number, out2: number, n2: number, stride2: number, weight3: number, bias3: number, out3: number, n3: number, stride3: number): void {
-    const s = this.#stream, at = s.reserve(32), r = s.records; r[at] = 30; r[at + 1] = x; r[at + 2] = m; r[at + 3] = k;
+    const s = this.#stream, at = s.reserve(32), r = s.records; r[at] = 31; r[at + 1] = x; r[at + 2] = m; r[at + 3] = k;
     r[at + 4] = x_stride; r[at + 5] = x_dtype; r[at + 6] = out_dtype; r[at + 7] = bias_dtype; r[at + 8] = act_eps;
     r[at + 9] = residual; r[at + 10] = residual_stride; r[at + 11] = count; r[at + 12] = weight0; r[at + 13] = bias0;
     r[at + 14] = out0; r[at + 15] = n0; r[at + 16] = stride0; r[at + 17] = weight1; r[at + 18] = bias1;
@@ -280,7 +288,7 @@ export class Calls {
 
   /** OUT(out) IN(packed) IN(index) I(count) I(n) I(k) I(out_stride) I(out_dtype) */
   gather_packed(out: number, packed: number, index: number, count: number, n: number, k: number, out_stride: number, out_dtype: number): void {
-    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 31; r[at + 1] = out; r[at + 2] = packed;
+    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 32; r[at + 1] = out; r[at + 2] = packed;
     r[at + 3] = index; r[at + 4] = count; r[at + 5] = n; r[at + 6] = k; r[at + 7] = out_stride; r[at + 8] = out_dtype;
     s.commit(9);
   }
@@ -291,7 +299,7 @@ export class Calls {
     if (a_batch.length > 4) tooLong('matmul', 'a_batch', a_batch.length, 4);
     if (b_batch.length > 4) tooLong('matmul', 'b_batch', b_batch.length, 4);
     if (out_batch.length > 4) tooLong('matmul', 'out_batch', out_batch.length, 4);
-    const s = this.#stream, at = s.reserve(31), r = s.records; r[at] = 32; r[at + 1] = out; r[at + 2] = a;
+    const s = this.#stream, at = s.reserve(31), r = s.records; r[at] = 33; r[at + 1] = out; r[at + 2] = a;
     r[at + 3] = b; r[at + 4] = m; r[at + 5] = n; r[at + 6] = k; r[at + 7] = dtype; r[at + 8] = out_dtype;
     r[at + 9] = a_row; r[at + 10] = a_col; r[at + 11] = b_row; r[at + 12] = b_col; r[at + 13] = out_row;
     r[at + 14] = batch_ndim; for (let i = 0; i < 4; i++) r[at + 15 + i] = batch[i] ?? 0;
@@ -302,7 +310,7 @@ export class Calls {
 
   /** OUT(out) IN(x) IN(codes) IN(scale) IN(zero) IN(bias) IN(residual) I(m) I(n) I(k) I(x_stride) I(out_stride) I(residual_stride) I(x_dtype) I(out_dtype) I(bias_dtype) I(code) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(activation) F(act_eps) */
   linear(out: number, x: number, codes: number, scale: number, zero: number, bias: number, residual: number, m: number, n: number, k: number, x_stride: number, out_stride: number, residual_stride: number, x_dtype: number, out_dtype: number, bias_dtype: number, code: number, group_size: number, zero_domain: number, scale_dtype: number, zero_dtype: number, activation: number, act_eps: number): void {
-    const s = this.#stream, at = s.reserve(24), r = s.records; r[at] = 33; r[at + 1] = out; r[at + 2] = x;
+    const s = this.#stream, at = s.reserve(24), r = s.records; r[at] = 34; r[at + 1] = out; r[at + 2] = x;
     r[at + 3] = codes; r[at + 4] = scale; r[at + 5] = zero; r[at + 6] = bias; r[at + 7] = residual; r[at + 8] = m;
     r[at + 9] = n; r[at + 10] = k; r[at + 11] = x_stride; r[at + 12] = out_stride; r[at + 13] = residual_stride;
     r[at + 14] = x_dtype; r[at + 15] = out_dtype; r[at + 16] = bias_dtype; r[at + 17] = code; r[at + 18] = group_size;

@@ -219,9 +219,11 @@ export const decoderSamples = (): OpSamples[] => [
       { temperature: 0, topK: 0, topP: 1 },
       { temperature: 0.8, topK: 0, topP: 1 },
       { temperature: 1.2, topK: 20, topP: 0.9 },
+      { temperature: 1.5, topK: 0, topP: 1, minP: 0.2 },
+      { temperature: 1.5, topK: 40, topP: 0.95, minP: 0.1 },
     ].map((options) => ({
       refusesStrided: true as const,
-      name: `temperature ${options.temperature}, top-k ${options.topK}, top-p ${options.topP}`,
+      name: `temperature ${options.temperature}, top-k ${options.topK}, top-p ${options.topP}, min-p ${options.minP ?? 0}`,
       args: (make: Make) => [
         make([3], { dtype: int32, fill: [0, 0, 0] }),
         make([3, 300]),

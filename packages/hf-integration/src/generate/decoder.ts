@@ -10,6 +10,7 @@ import {
   keep,
   type Plan,
   reshape,
+  type SampleOptions,
   sample_,
   scope,
   slice,
@@ -18,10 +19,18 @@ import {
 } from '@ao/core';
 import type { CausalLM } from '../models/causal-lm.ts';
 import type { StaticCache } from '../models/kv-cache.ts';
+import { LogitProcessing } from './logit-processing.ts';
+import { LogProbs, type TokenLogprob } from './logprobs.ts';
 import type { Sampling } from './options.ts';
 
 /** Prompt tokens a call: bounds scratch memory and the time between looks at the abort signal. */
 export const CHUNK = 512;
+
+/** What a step chose for each sequence. */
+export interface Chosen {
+  readonly ids: ArrayLike<number>;
+  readonly logprobs?: readonly TokenLogprob[] | undefined;
+}
 
 export class Decoder {
   readonly #model: CausalLM;
@@ -29,7 +38,9 @@ export class Decoder {
   readonly #cache: StaticCache;
   readonly #token: Tensor;
   readonly #state: Tensor;
-  readonly #options: { readonly temperature: number; readonly topK: number; readonly topP: number };
+  readonly #options: SampleOptions;
+  readonly #logits: LogitProcessing | undefined;
+  readonly #logprobs: LogProbs | undefined;
   readonly #captured: boolean;
   #plan: Plan | undefined;
 
@@ -42,24 +53,35 @@ export class Decoder {
     this.#cache = model.createCache(length, batch, sampling.kvCache === 'bf16' ? bfloat16 : undefined);
     this.#token = keep(tensor(rt, new Int32Array(batch), { dtype: int32, device }));
     this.#state = keep(tensor(rt, state, { dtype: int32, device }));
-    this.#options = { temperature: sampling.temperature, topK: sampling.topK ?? 0, topP: sampling.topP ?? 1 };
+    this.#options = {
+      temperature: sampling.temperature,
+      topK: sampling.topK ?? 0,
+      topP: sampling.topP ?? 1,
+      minP: sampling.minP ?? 0,
+    };
+    const shape = { batch, vocabSize: model.vocabSize, length, device };
+    if (sampling.logits || sampling.responseFormat) this.#logits = new LogitProcessing(rt, shape, sampling);
+    if (sampling.logprobs !== undefined) this.#logprobs = new LogProbs(rt, batch, sampling.logprobs, device);
     this.#captured = sampling.cacheImplementation === 'static';
   }
 
-  /** Reads one prompt for each sequence; resolves with their first new tokens. */
-  async prefill(prompts: readonly (readonly number[])[], signal?: AbortSignal): Promise<ArrayLike<number>> {
+  /** Reads one prompt for each sequence, neighbours with the same array once; resolves with their first new tokens. */
+  async prefill(prompts: readonly (readonly number[])[], signal?: AbortSignal): Promise<Chosen> {
     for (const [b, ids] of prompts.entries()) {
+      if (b > 0 && prompts[b - 1] === ids) continue;
+      const others = prompts.slice(b).findIndex((p) => p !== ids);
+      const copies = others < 0 ? prompts.length - b : others;
       for (let at = 0; at < ids.length; at += CHUNK) {
         if (b + at > 0) await this.#model.rt.backend(this.#model.device).sync();
         signal?.throwIfAborted();
-        this.#readPrompt(b, ids, at);
+        this.#readPrompt(b, copies, ids, at);
       }
     }
     return this.#read();
   }
 
   /** Queues one step; resolves with the tokens it chose once it has run. */
-  step(): Promise<ArrayLike<number>> {
+  step(): Promise<Chosen> {
     if (this.#captured) {
       this.#plan ??= this.#model.rt.capture(() => this.#advance());
       for (const t of this.#plan.replay()) t.dispose();
@@ -70,17 +92,25 @@ export class Decoder {
   /** Nobody reads sequence b any more. Its row goes on from position 0, so that it costs little and never leaves the cache. */
   leave(b: number): void {
     this.#cache.truncate(0, b);
+    this.#logits?.leave(b);
+  }
+
+  /** The tokens that sequence b may choose next, as bits int32 [ceil(V / 32)]. */
+  allow(b: number, mask: Int32Array): void {
+    this.#logits!.allow(b, mask);
   }
 
   dispose(): void {
+    this.#logits?.dispose();
+    this.#logprobs?.dispose();
     this.#plan?.dispose();
     this.#cache.dispose();
     this.#token.dispose();
     this.#state.dispose();
   }
 
-  /** One chunk of the prompt of sequence b, from `at`; after the last the first new token is chosen. */
-  #readPrompt(b: number, ids: readonly number[], at: number): void {
+  /** One chunk of the prompt of sequences b to b + copies - 1, from `at`; after the last their first new tokens are chosen. */
+  #readPrompt(b: number, copies: number, ids: readonly number[], at: number): void {
     const { rt, device } = this.#model;
     const part = ids.slice(at, at + CHUNK);
     scope(() => {
@@ -89,8 +119,13 @@ export class Decoder {
       const h = this.#model.hidden(x, { cache, positions: arange(rt, at, at + part.length, 1, { device }) });
       addScalar_(cache.pos, part.length);
       if (at + part.length < ids.length) return;
-      const own = (t: Tensor): Tensor => slice(t, 0, b, b + 1);
-      this.#choose(own(this.#token), slice(h, 1, part.length - 1, part.length), own(this.#state));
+      const last = slice(h, 1, part.length - 1, part.length);
+      for (let c = b; c < b + copies; c++) {
+        if (c > b) this.#cache.fork(b, c, ids.length);
+        this.#logits?.begin(c, ids);
+        const own = (t: Tensor): Tensor => slice(t, 0, c, c + 1);
+        this.#choose(own(this.#token), last, own(this.#state), c);
+      }
     });
   }
 
@@ -102,13 +137,18 @@ export class Decoder {
     this.#choose(this.#token, h, this.#state);
   }
 
-  /** h [N, 1, H] -> the next token of each. */
-  #choose(token: Tensor, h: Tensor, state: Tensor): void {
-    const logits = this.#model.head(h);
-    sample_(token, reshape(logits, [token.numel, this.#model.vocabSize]), state, this.#options);
+  /** h [N, 1, H] -> the next token of all, or the first of sequence b alone. */
+  #choose(token: Tensor, h: Tensor, state: Tensor, b?: number): void {
+    const logits = reshape(this.#model.head(h), [token.numel, this.#model.vocabSize]);
+    const logp = this.#logprobs?.of(logits);
+    const last = b === undefined ? token : undefined;
+    sample_(token, this.#logits?.apply(logits, last, b) ?? logits, state, this.#options);
+    if (logp !== undefined) this.#logprobs!.record(logp, token, b);
   }
 
-  async #read(): Promise<ArrayLike<number>> {
-    return (await this.#token.data()) as Int32Array;
+  async #read(): Promise<Chosen> {
+    const ids = this.#token.data() as Promise<Int32Array>;
+    const logprobs = this.#logprobs?.read(ids);
+    return { ids: await ids, logprobs: await logprobs };
   }
 }

@@ -1,6 +1,7 @@
 // Generation: one run of generate. Iterate it for pieces as they come, or await it for the whole; both may be done.
 
 import { AoError } from '@ao/core';
+import type { TokenLogprob } from './logprobs.ts';
 
 export interface Piece {
   /** Which prompt it continues; 0 where there is one. */
@@ -8,6 +9,8 @@ export interface Piece {
   readonly id: number;
   /** What this id adds to the text; '' without a tokenizer and inside a character. */
   readonly text: string;
+  /** Of `id`; only where logprobs are asked for. */
+  readonly logprob?: TokenLogprob;
 }
 
 export type FinishReason = 'stop' | 'length';
@@ -19,6 +22,8 @@ export interface GenerationResult {
   /** The new text, without stop strings and special tokens; '' without a tokenizer. */
   readonly text: string;
   readonly finishReason: FinishReason;
+  /** Of each of `ids`; only where they are asked for. */
+  readonly logprobs?: readonly TokenLogprob[];
   /** Of this sequence; those of a batch add up. */
   readonly prefillTokensPerSecond: number;
   /** Over the tokens after the first; 0 where there is none. */

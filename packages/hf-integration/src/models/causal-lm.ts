@@ -53,6 +53,10 @@ export abstract class CausalLM extends Module {
    * Continues a prompt of text or ids; iterate the result for pieces, or await it for the whole. Several prompts, of any
    * lengths, are decoded together and give an array of results, each the one its prompt gives alone with its own seed.
    */
+  generate(
+    prompt: Prompt,
+    options: GenerateInput & { readonly numReturnSequences: number },
+  ): Generation<readonly GenerationResult[]>;
   generate(prompt: Prompt, options?: GenerateInput): Generation;
   generate(prompts: readonly Prompt[], options?: GenerateInput): Generation<readonly GenerationResult[]>;
   generate(
@@ -60,7 +64,9 @@ export abstract class CausalLM extends Module {
     options: GenerateInput = {},
   ): Generation | Generation<readonly GenerationResult[]> {
     const defaults = this.origin?.generationConfig ?? NOTHING;
-    return isBatch(prompt) ? generateAll(this, defaults, prompt, options) : generate(this, defaults, prompt, options);
+    if (isBatch(prompt)) return generateAll(this, defaults, prompt, options);
+    if (options.numReturnSequences !== undefined) return generateAll(this, defaults, [prompt], options);
+    return generate(this, defaults, prompt, options);
   }
 
   /** Writes a folder that fromPretrained, and Python's transformers, load. */

@@ -4,6 +4,7 @@ import { Tokenizer as Encoder } from '@huggingface/tokenizers';
 import type { Json } from '../config/read-json.ts';
 import { type ChatMessage, renderChat } from './chat-template.ts';
 import { TextStream } from './text-stream.ts';
+import { tokenBytes } from './token-bytes.ts';
 
 export interface DecodeOptions {
   /** Leave out tokens such as <|im_end|>. Default true. */
@@ -23,8 +24,11 @@ export class Tokenizer {
   readonly padToken: string | undefined;
   readonly chatTemplate: string | undefined;
   #encoder: Encoder;
+  readonly #json: Json;
+  #bytes: readonly (Uint8Array | undefined)[] | undefined;
 
   constructor(tokenizer: Json, config: Json, chatTemplate?: string) {
+    this.#json = tokenizer;
     // Absent means false since transformers 5; the encoder would take it as true and change the text.
     const cleanUp = config['clean_up_tokenization_spaces'] ?? false;
     this.#encoder = new Encoder(tokenizer, { ...config, clean_up_tokenization_spaces: cleanUp });
@@ -61,6 +65,12 @@ export class Tokenizer {
             clean_up_tokenization_spaces: false,
           }),
     );
+  }
+
+  /** Of each id the bytes it adds to a text; undefined for special tokens. Made at the first call. */
+  tokenBytes(): readonly (Uint8Array | undefined)[] {
+    this.#bytes ??= tokenBytes(this.#json);
+    return this.#bytes;
   }
 
   tokenToId(token: string): number | undefined {

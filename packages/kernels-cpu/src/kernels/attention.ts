@@ -1,4 +1,4 @@
-// Rotary positions, the key-value cache, attention and sampling.
+// Rotary positions, the key-value cache, attention, processed logits and sampling.
 import * as ao from '@ao/core';
 import { type Dense, type KernelEntry, kernel } from '@ao/core';
 import { address, addressOr, calls } from './support.ts';
@@ -103,7 +103,27 @@ export const decoderKernels = (): KernelEntry[] => [
       options.temperature,
       options.topK,
       options.topP,
-      0,
+      options.minP ?? 0,
+    ),
+  ),
+  kernel(ao.processLogitsOp, 'cpu', (out, _, history, lengths, token, bias, ends, mask, options) =>
+    calls(out).process_logits(
+      address(out),
+      addressOr(history),
+      addressOr(lengths),
+      addressOr(token),
+      addressOr(bias),
+      addressOr(ends),
+      addressOr(mask),
+      out.shape[0]!,
+      out.shape[1]!,
+      history?.shape[1] ?? 0,
+      ends?.numel ?? 0,
+      options.minNewTokens,
+      options.noRepeatNgramSize,
+      options.repetitionPenalty,
+      options.frequencyPenalty,
+      options.presencePenalty,
     ),
   ),
 ];

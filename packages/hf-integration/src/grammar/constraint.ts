@@ -1,0 +1,83 @@
+// Constraint: a grammar over the tokens of one vocabulary; Matcher: how far one text has come in it. A mask also leaves out
+// what could not be finished within the tokens that are left, so that the text ends in time.
+import { AoError } from '@ao/core';
+import { Automaton, type State } from './automaton.ts';
+import type { Node } from './node.ts';
+import { TokenTrie } from './token-trie.ts';
+
+/** Masks that are kept; one has vocabSize / 8 bytes. */
+const KEPT = 512;
+
+export class Constraint {
+  readonly automaton: Automaton;
+  readonly tokens: readonly (Uint8Array | undefined)[];
+  readonly #trie: TokenTrie;
+  readonly #ends: readonly number[];
+  readonly #masks = new Map<State, { mask: Int32Array; furthest: number }>();
+
+  constructor(root: Node, tokens: readonly (Uint8Array | undefined)[], vocabSize: number, ends: ReadonlySet<number>) {
+    this.automaton = new Automaton(root);
+    this.tokens = tokens;
+    this.#trie = new TokenTrie(tokens, vocabSize);
+    this.#ends = [...ends].filter((id) => id < vocabSize);
+    if (this.automaton.start.least === Number.POSITIVE_INFINITY)
+      throw new AoError('ERR_AO_CONFIG', 'responseFormat allows no text at all', {
+        op: 'generate',
+        fix: 'look for a schema that needs itself, or for false',
+      });
+  }
+
+  /** int32 [ceil(V / 32)]: the tokens that may follow where `left` may follow them. */
+  mask(state: State, left: number): Int32Array {
+    const known = this.#masks.get(state);
+    if (known !== undefined && known.furthest <= left) return known.mask;
+    let found = this.#trie.allowed(this.automaton, state, left);
+    const none = found.mask.every((word) => word === 0) && !(state.accepts && this.#ends.length > 0);
+    // a vocabulary without all single bytes may need more tokens than bytes: then the end is not promised
+    if (none) found = this.#trie.allowed(this.automaton, state, Number.POSITIVE_INFINITY);
+    if (state.accepts) for (const id of this.#ends) found.mask[id >> 5]! |= 1 << (id & 31);
+    if (found.furthest <= left) {
+      if (this.#masks.size >= KEPT) this.#masks.clear();
+      this.#masks.set(state, found);
+    }
+    return found.mask;
+  }
+
+  /** Fewest tokens of a text, where every byte is one. */
+  get least(): number {
+    return this.#trie.holdsBytes ? this.automaton.start.least : 1;
+  }
+}
+
+export class Matcher {
+  readonly #constraint: Constraint;
+  #state: State;
+
+  constructor(constraint: Constraint) {
+    this.#constraint = constraint;
+    this.#state = constraint.automaton.start;
+  }
+
+  /** Takes a chosen token that does not end the text. */
+  accept(id: number): void {
+    let at: State | null = this.#state;
+    const bytes = this.#constraint.tokens[id];
+    for (const byte of bytes ?? []) at = at && this.#constraint.automaton.step(at, byte);
+    if (at === null || !bytes?.length)
+      throw new AoError('ERR_AO_CONFIG', `token ${id} was chosen where responseFormat forbids it`, {
+        op: 'generate',
+        fix: 'logitBias or noRepeatNgramSize forbid all that the format allows: leave them out',
+      });
+    this.#state = at;
+  }
+
+  /** Nothing may follow. */
+  get complete(): boolean {
+    return this.#state.complete;
+  }
+
+  /** The tokens that may come next, where `left` may come after that. */
+  mask(left: number): Int32Array {
+    return this.#constraint.mask(this.#state, left);
+  }
+}

@@ -1,0 +1,67 @@
+// TokenTrie: which tokens may follow a state of an automaton. Tokens are walked in the order of their bytes; what two
+// neighbours share is stepped once, and what begins like a refused one is passed over.
+import type { Automaton, State } from './automaton.ts';
+
+export class TokenTrie {
+  readonly words: number;
+  readonly #ids: readonly number[];
+  readonly #bytes: readonly Uint8Array[];
+  /** How many bytes each token shares with the one before. */
+  readonly #shared: Int32Array;
+
+  /** Of each id its bytes; absent or none where a text never holds it. */
+  constructor(tokens: readonly (Uint8Array | undefined)[], vocabSize: number) {
+    this.words = Math.ceil(vocabSize / 32);
+    const filled = tokens.slice(0, vocabSize).flatMap((bytes, id) => (bytes?.length ? [{ id, bytes }] : []));
+    filled.sort((a, b) => compare(a.bytes, b.bytes));
+    this.#ids = filled.map((t) => t.id);
+    this.#bytes = filled.map((t) => t.bytes);
+    this.#shared = Int32Array.from(filled, ({ bytes }, i) => (i === 0 ? 0 : sharedLength(bytes, filled[i - 1]!.bytes)));
+  }
+
+  /** Bit id % 32 of word id / 32: the token leads to where the text may end within `left` bytes. `furthest`: what the last of all, let in or not, needs. */
+  allowed(automaton: Automaton, state: State, left: number): { mask: Int32Array; furthest: number } {
+    const mask = new Int32Array(this.words);
+    const path: (State | null)[] = [state];
+    let furthest = 0;
+    let dead = Number.POSITIVE_INFINITY; // depth from which the last token was refused
+    for (let i = 0; i < this.#ids.length; i++) {
+      const shared = this.#shared[i]!;
+      if (shared >= dead) continue;
+      dead = Number.POSITIVE_INFINITY;
+      const bytes = this.#bytes[i]!;
+      let at: State | null = path[shared]!;
+      for (let d = shared; d < bytes.length; d++) {
+        at = automaton.step(at, bytes[d]!);
+        if (at === null) {
+          dead = d + 1;
+          break;
+        }
+        path[d + 1] = at;
+      }
+      if (at === null) continue;
+      furthest = Math.max(furthest, at.least);
+      if (at.least > left) continue;
+      const id = this.#ids[i]!;
+      mask[id >> 5]! |= 1 << (id & 31);
+    }
+    return { mask, furthest };
+  }
+
+  /** Whether every byte is a token, so that a text of n bytes takes at most n tokens. */
+  get holdsBytes(): boolean {
+    return new Set(this.#bytes.filter((b) => b.length === 1).map((b) => b[0])).size === 256;
+  }
+}
+
+function compare(a: Uint8Array, b: Uint8Array): number {
+  const at = sharedLength(a, b);
+  return (a[at] ?? -1) - (b[at] ?? -1);
+}
+
+function sharedLength(a: Uint8Array, b: Uint8Array): number {
+  const n = Math.min(a.length, b.length);
+  let i = 0;
+  while (i < n && a[i] === b[i]) i++;
+  return i;
+}

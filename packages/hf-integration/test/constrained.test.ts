@@ -1,0 +1,148 @@
+// Constrained output: whatever the logits, the text is a value that the schema allows. A model at a temperature of 50 chooses
+// among all that the mask lets through, so that one wrong bit shows as an invalid text.
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { autoRuntime } from '../src/auto-runtime.ts';
+import { AutoModelForCausalLM } from '../src/from-pretrained.ts';
+import type { ResponseFormat } from '../src/generate/response-format.ts';
+import type { CausalLM } from '../src/models/causal-lm.ts';
+import { AutoTokenizer } from '../src/tokenizer/auto-tokenizer.ts';
+import type { Tokenizer } from '../src/tokenizer/tokenizer.ts';
+import { STORIES } from './stories.ts';
+
+const SCHEMAS: Readonly<Record<string, Record<string, unknown>>> = {
+  'required and optional members': {
+    type: 'object',
+    properties: {
+      name: { type: 'string', maxLength: 12 },
+      'a "key"\n': { type: 'boolean' },
+      age: { type: 'integer', minimum: 0, maximum: 120 },
+      tags: { type: 'array', items: { enum: ['x', 'é', '😀', 1, null, { a: ['"'] }] }, maxItems: 4 },
+    },
+    required: ['name', 'age'],
+    additionalProperties: false,
+  },
+  'all optional': {
+    type: 'object',
+    properties: { a: { type: 'null' }, b: { const: 'b' }, c: { type: ['integer', 'null'] } },
+    additionalProperties: false,
+  },
+  'a map beside members': {
+    type: 'object',
+    properties: { id: { type: 'integer' }, idea: { type: 'boolean' } },
+    required: ['id'],
+    additionalProperties: { type: 'string', maxLength: 5 },
+  },
+  'a tree': {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    $defs: {
+      node: {
+        type: 'object',
+        title: 'a node',
+        properties: {
+          value: { type: 'number' },
+          children: { type: 'array', items: { $ref: '#/$defs/node' }, maxItems: 3 },
+        },
+        required: ['value', 'children'],
+        additionalProperties: false,
+      },
+    },
+    $ref: '#/$defs/node',
+  },
+  'tagged branches': {
+    oneOf: [
+      {
+        type: 'object',
+        properties: { kind: { const: 'circle' }, r: { type: 'number', exclusiveMinimum: 0, maximum: 2.5 } },
+        required: ['kind', 'r'],
+        additionalProperties: false,
+      },
+      {
+        type: 'object',
+        properties: { kind: { const: 'text' }, text: { type: 'string', minLength: 3, maxLength: 6 } },
+        required: ['kind', 'text'],
+        additionalProperties: false,
+      },
+      { type: 'null' },
+    ],
+  },
+  'any of': {
+    anyOf: [
+      { type: 'string', maxLength: 9 },
+      { type: 'integer' },
+      { type: 'array', items: true, minItems: 2, maxItems: 3 },
+    ],
+  },
+  'a tuple': {
+    type: 'array',
+    prefixItems: [{ type: 'boolean' }, { type: 'integer', exclusiveMinimum: -7, exclusiveMaximum: 12 }],
+    items: { type: 'string', pattern: '^[A-Z]{2}"[^a-z\\d]\\\\?$' },
+    minItems: 3,
+    maxItems: 5,
+  },
+  'numbers between bounds': {
+    type: 'array',
+    items: { type: 'number', minimum: -12.75, maximum: 103.5 },
+    minItems: 8,
+    maxItems: 12,
+  },
+  patterns: {
+    type: 'object',
+    properties: {
+      any: { type: 'string', pattern: '^.{4,8}$' },
+      not: { type: 'string', pattern: '[^x]{3}' },
+      word: { type: 'string', pattern: '(\\w+\\s){2}\\p{Lu}' },
+      code: { type: 'string', pattern: '^(a|b[cd]){2,3}-\\u{1F600}$' },
+    },
+    required: ['any', 'not', 'word', 'code'],
+    additionalProperties: false,
+  },
+  formats: {
+    type: 'object',
+    properties: Object.fromEntries(
+      ['date', 'time', 'date-time', 'duration', 'uuid', 'ipv4', 'email', 'hostname', 'uri'].map((format) => [
+        format,
+        { type: 'string', format },
+      ]),
+    ),
+    required: ['date', 'time', 'date-time', 'duration', 'uuid', 'ipv4', 'email', 'hostname', 'uri'],
+    additionalProperties: false,
+  },
+};
+
+describe('constrained output', () => {
+  let model: CausalLM;
+  let tokenizer: Tokenizer;
+  beforeAll(async () => {
+    model = await AutoModelForCausalLM.fromPretrained(STORIES, { runtime: await autoRuntime(), dtype: 'float32' });
+    tokenizer = await AutoTokenizer.fromPretrained(STORIES);
+  });
+  afterAll(() => model.rt.close());
+
+  const ajv = new Ajv2020({ strict: true, strictTypes: false, strictTuple: false });
+  formats.default(ajv);
+
+  const texts = async (responseFormat: ResponseFormat, options: object = {}): Promise<string[]> => {
+    const results = await model.generate('Once', {
+      tokenizer,
+      responseFormat,
+      temperature: 50,
+      maxNewTokens: 140,
+      numReturnSequences: 8,
+      seed: 3,
+      ...options,
+    });
+    return results.map((r) => r.text);
+  };
+
+  test.each(Object.entries(SCHEMAS))('%s', async (_name, schema) => {
+    const valid = ajv.compile(schema);
+    const all = await texts({ type: 'json_schema', schema });
+    for (const text of all) {
+      const value: unknown = JSON.parse(text);
+      expect(valid(value), `${text}: ${ajv.errorsText(valid.errors)}`).toBe(true);
+    }
+    expect(new Set(all).size).toBeGreaterThan(2);
+  });
+});
