@@ -120,7 +120,7 @@ describe('constrained output', () => {
   });
   afterAll(() => model.rt.close());
 
-  const ajv = new Ajv2020({ strict: true, strictTypes: false, strictTuple: false });
+  const ajv = new Ajv2020({ strict: true, strictTypes: false, strictTuples: false });
   formats.default(ajv);
 
   const texts = async (responseFormat: ResponseFormat, options: object = {}): Promise<string[]> => {
@@ -128,7 +128,7 @@ describe('constrained output', () => {
       tokenizer,
       responseFormat,
       temperature: 50,
-      maxNewTokens: 140,
+      maxNewTokens: 200,
       numReturnSequences: 8,
       seed: 3,
       ...options,

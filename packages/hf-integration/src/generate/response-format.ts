@@ -43,7 +43,7 @@ export async function constraintOf(
   if (constraint.least > most)
     throw new AoError(
       'ERR_AO_CONFIG',
-      `the shortest text of responseFormat may take ${constraint.least} tokens, there is room for ${most}`,
+      `the shortest text of responseFormat takes ${constraint.least} tokens, there is room for ${most}`,
       { op: 'generate', fix: 'raise maxNewTokens or shorten the prompt' },
     );
   return constraint;

@@ -1,6 +1,7 @@
 // Automaton: which bytes may follow, for any context-free grammar. A state is the set of ways in which the text so far can
 // be read; a way is a stack of what must still come. Stacks and states are interned and steps remembered, so that the
 // automaton is built as far as texts go: a pushdown automaton whose visited part is a table.
+// `least` is how many tokens suffice to the end: `cost` for a literal text, one for any other byte.
 import { intern } from './intern.ts';
 import { type Node, repeat } from './node.ts';
 
@@ -8,7 +9,7 @@ interface Stack {
   readonly id: number;
   readonly node: Node | undefined;
   readonly rest: Stack | undefined;
-  /** Fewest bytes to the end of the text. */
+  /** Tokens that suffice to the end of the text. */
   readonly least: number;
 }
 
@@ -17,7 +18,7 @@ export interface State {
   readonly accepts: boolean;
   /** Nothing may follow. */
   readonly complete: boolean;
-  /** Fewest bytes to where the text may end. */
+  /** Tokens that suffice to where the text may end. */
   readonly least: number;
   readonly ways: readonly Stack[];
   readonly next: (State | null | undefined)[];
@@ -28,13 +29,16 @@ const END: Stack = { id: 0, node: undefined, rest: undefined, least: 0 };
 export class Automaton {
   readonly start: State;
   readonly #ids = new Map<Node, number>();
-  readonly #least: ReadonlyMap<Node, number>;
+  readonly #cost: (text: Uint8Array) => number;
+  readonly #least: Map<Node, number>;
+  readonly #after = new Map<Node, Node>();
   readonly #repeats = new Map<Node, Map<string, Node>>();
   readonly #stacks = new Map<string, Stack>();
   readonly #states = new Map<string, State>();
 
-  constructor(root: Node) {
-    this.#least = leastBytes(root);
+  constructor(root: Node, cost: (text: Uint8Array) => number) {
+    this.#cost = cost;
+    this.#least = leastTokens(root, cost);
     this.start = this.#close([this.#push(root, END)]);
   }
 
@@ -43,24 +47,32 @@ export class Automaton {
     const known = state.next[byte];
     if (known !== undefined) return known;
     const rests: Stack[] = [];
-    for (const { node, rest } of state.ways)
+    for (const { node, rest } of state.ways) {
       if (node?.kind === 'range' && byte >= node.low && byte <= node.high) rests.push(rest!);
+      if (node?.kind === 'text' && byte === node.bytes[0])
+        rests.push(node.bytes.length === 1 ? rest! : this.#push(this.#tail(node), rest!));
+    }
     const next = rests.length === 0 ? null : this.#close(rests);
     state.next[byte] = next;
     return next;
   }
 
-  #bytes(node: Node): number {
-    const known = this.#least.get(node);
-    if (known !== undefined) return known;
-    // the only nodes made on the way are what is left of a repetition
-    return node.kind === 'repeat' && node.min > 0 ? node.min * this.#least.get(node.item)! : 0;
+  #tokens(node: Node): number {
+    return intern(this.#least, node, () => {
+      // the only nodes made on the way are what is left of a text or a repetition
+      if (node.kind === 'text') return this.#cost(node.bytes);
+      return node.kind === 'repeat' && node.min > 0 ? node.min * this.#tokens(node.item) : 0;
+    });
+  }
+
+  #tail(text: Extract<Node, { kind: 'text' }>): Node {
+    return intern(this.#after, text, () => ({ kind: 'text', bytes: text.bytes.subarray(1) }));
   }
 
   #push(node: Node, rest: Stack): Stack {
     const id = intern(this.#ids, node, () => this.#ids.size);
     return intern(this.#stacks, `${id} ${rest.id}`, () => {
-      return { id: this.#stacks.size + 1, node, rest, least: this.#bytes(node) + rest.least };
+      return { id: this.#stacks.size + 1, node, rest, least: this.#tokens(node) + rest.least };
     });
   }
 
@@ -79,7 +91,7 @@ export class Automaton {
       if (seen.has(stack) || stack.least === Number.POSITIVE_INFINITY) continue;
       seen.add(stack);
       const { node, rest } = stack;
-      if (node === undefined || node.kind === 'range') ways.push(stack);
+      if (node === undefined || node.kind === 'range' || node.kind === 'text') ways.push(stack);
       else if (node.kind === 'ref') open.push(this.#push(node.target, rest!));
       else if (node.kind === 'alt') for (const item of node.items) open.push(this.#push(item, rest!));
       else if (node.kind === 'seq') open.push(node.items.reduceRight((tail, item) => this.#push(item, tail), rest!));
@@ -101,8 +113,8 @@ export class Automaton {
   }
 }
 
-/** Of each node the fewest bytes it matches, as the least fixed point over rules that hold themselves. */
-function leastBytes(root: Node): Map<Node, number> {
+/** Of each node the tokens that suffice for it, as the least fixed point over rules that hold themselves. */
+function leastTokens(root: Node, cost: (text: Uint8Array) => number): Map<Node, number> {
   const least = new Map<Node, number>();
   const order: Node[] = [];
   const visit = [root];
@@ -112,12 +124,13 @@ function leastBytes(root: Node): Map<Node, number> {
     order.push(node);
     if (node.kind === 'ref') visit.push(node.target);
     else if (node.kind === 'repeat') visit.push(node.item);
-    else if (node.kind !== 'range') visit.push(...node.items);
+    else if (node.kind === 'alt' || node.kind === 'seq') visit.push(...node.items);
   }
   order.reverse();
   const of = (node: Node): number => least.get(node)!;
   const sum = (node: Node): number => {
     if (node.kind === 'range') return 1;
+    if (node.kind === 'text') return cost(node.bytes);
     if (node.kind === 'ref') return of(node.target);
     if (node.kind === 'repeat') return node.min === 0 ? 0 : node.min * of(node.item);
     if (node.kind === 'seq') return node.items.reduce((n, item) => n + of(item), 0);

@@ -16,9 +16,9 @@ export class Constraint {
   readonly #masks = new Map<State, { mask: Int32Array; furthest: number }>();
 
   constructor(root: Node, tokens: readonly (Uint8Array | undefined)[], vocabSize: number, ends: ReadonlySet<number>) {
-    this.automaton = new Automaton(root);
     this.tokens = tokens;
     this.#trie = new TokenTrie(tokens, vocabSize);
+    this.automaton = new Automaton(root, (text) => this.#trie.count(text));
     this.#ends = [...ends].filter((id) => id < vocabSize);
     if (this.automaton.start.least === Number.POSITIVE_INFINITY)
       throw new AoError('ERR_AO_CONFIG', 'responseFormat allows no text at all', {
@@ -33,7 +33,7 @@ export class Constraint {
     if (known !== undefined && known.furthest <= left) return known.mask;
     let found = this.#trie.allowed(this.automaton, state, left);
     const none = found.mask.every((word) => word === 0) && !(state.accepts && this.#ends.length > 0);
-    // a vocabulary without all single bytes may need more tokens than bytes: then the end is not promised
+    // in a vocabulary without all single bytes the end is not promised
     if (none) found = this.#trie.allowed(this.automaton, state, Number.POSITIVE_INFINITY);
     if (state.accepts) for (const id of this.#ends) found.mask[id >> 5]! |= 1 << (id & 31);
     if (found.furthest <= left) {
@@ -43,7 +43,7 @@ export class Constraint {
     return found.mask;
   }
 
-  /** Fewest tokens of a text, where every byte is one. */
+  /** Tokens that suffice for a text; 1 where that is not known, as some bytes are no token. */
   get least(): number {
     return this.#trie.holdsBytes ? this.automaton.start.least : 1;
   }

@@ -89,7 +89,7 @@ export function objectText(members: readonly Member[], other: Node | undefined):
   let first = others === undefined ? EMPTY : optional(seq(others, repeat(seq(COMMA, others))));
   let after = others === undefined ? EMPTY : repeat(seq(COMMA, others));
   for (const { key, value, required } of [...members].reverse()) {
-    const member = seq(literal(JSON.stringify(key)), literal(':'), SPACE, value);
+    const member = seq(literal(`${JSON.stringify(key)}:`), SPACE, value);
     first = required ? seq(member, after) : alt(seq(member, after), first);
     after = seq(required ? seq(COMMA, member) : optional(seq(COMMA, member)), after);
   }

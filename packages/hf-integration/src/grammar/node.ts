@@ -1,6 +1,7 @@
-// Grammars over bytes: ranges, sequences, alternatives, repetitions and references, so that rules may hold themselves.
+// Grammars over bytes: texts, ranges, sequences, alternatives, repetitions and references, so that rules may hold themselves.
 
 export type Node =
+  | { readonly kind: 'text'; readonly bytes: Uint8Array }
   | { readonly kind: 'range'; readonly low: number; readonly high: number }
   | { readonly kind: 'seq'; readonly items: readonly Node[] }
   | { readonly kind: 'alt'; readonly items: readonly Node[] }
@@ -30,7 +31,6 @@ export const reference = (): Extract<Node, { kind: 'ref' }> => ({ kind: 'ref', t
 export const EMPTY: Node = { kind: 'seq', items: [] };
 export const NEVER: Node = { kind: 'alt', items: [] };
 
-const encoder = /*@__PURE__*/ new TextEncoder();
-
 /** The UTF-8 bytes of a text. */
-export const literal = (text: string): Node => seq(...Array.from(encoder.encode(text), (b) => range(b, b)));
+export const literal = (text: string): Node =>
+  text === '' ? EMPTY : { kind: 'text', bytes: new TextEncoder().encode(text) };

@@ -8,6 +8,8 @@ export class TokenTrie {
   readonly #bytes: readonly Uint8Array[];
   /** How many bytes each token shares with the one before. */
   readonly #shared: Int32Array;
+  readonly #texts: ReadonlySet<string>;
+  readonly #longest: number;
 
   /** Of each id its bytes; absent or none where a text never holds it. */
   constructor(tokens: readonly (Uint8Array | undefined)[], vocabSize: number) {
@@ -16,10 +18,12 @@ export class TokenTrie {
     filled.sort((a, b) => compare(a.bytes, b.bytes));
     this.#ids = filled.map((t) => t.id);
     this.#bytes = filled.map((t) => t.bytes);
+    this.#texts = new Set(this.#bytes.map(keyOf));
+    this.#longest = this.#bytes.reduce((n, b) => Math.max(n, b.length), 1);
     this.#shared = Int32Array.from(filled, ({ bytes }, i) => (i === 0 ? 0 : sharedLength(bytes, filled[i - 1]!.bytes)));
   }
 
-  /** Bit id % 32 of word id / 32: the token leads to where the text may end within `left` bytes. `furthest`: what the last of all, let in or not, needs. */
+  /** Bit id % 32 of word id / 32: the token leads to where `left` more suffice. `furthest`: what the last of all, let in or not, needs. */
   allowed(automaton: Automaton, state: State, left: number): { mask: Int32Array; furthest: number } {
     const mask = new Int32Array(this.words);
     const path: (State | null)[] = [state];
@@ -52,7 +56,21 @@ export class TokenTrie {
   get holdsBytes(): boolean {
     return new Set(this.#bytes.filter((b) => b.length === 1).map((b) => b[0])).size === 256;
   }
+
+  /** Tokens of a text, each time the longest that fits: as many as are left at any later place when it is read from there. */
+  count(text: Uint8Array): number {
+    const known = this.#texts;
+    let count = 0;
+    for (let at = 0; at < text.length; count++) {
+      let end = Math.min(at + this.#longest, text.length);
+      while (end > at + 1 && !known.has(keyOf(text.subarray(at, end)))) end--;
+      at = end;
+    }
+    return count;
+  }
 }
+
+const keyOf = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
 
 function compare(a: Uint8Array, b: Uint8Array): number {
   const at = sharedLength(a, b);
