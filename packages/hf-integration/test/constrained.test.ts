@@ -145,4 +145,55 @@ describe('constrained output', () => {
     }
     expect(new Set(all).size).toBeGreaterThan(2);
   });
+
+  test('JSON mode, a pattern, and greedy decoding of a batch', async () => {
+    const all = await texts({ type: 'json_object' }, { maxNewTokens: 60 });
+    for (const text of all) expect(typeof JSON.parse(text)).toBe('object');
+    for (const text of await texts({ type: 'regex', pattern: '(yes|no), \\p{Lu}[^"]{3}[!?]' }))
+      expect(text).toMatch(/^(yes|no), \p{Lu}[^"]{3}[!?]$/u);
+    const schema = SCHEMAS['tagged branches']!;
+    const prompts = ['A', 'The dog ran', 'Lily wanted to play'];
+    const options = { tokenizer, responseFormat: { type: 'json_schema', schema }, maxNewTokens: 60 } as const;
+    const together = await model.generate(prompts, options);
+    for (const [i, prompt] of prompts.entries()) {
+      const alone = await model.generate(prompt, options);
+      expect(together[i]!.ids).toEqual(alone.ids);
+      expect(alone.finishReason).toBe('stop');
+      expect(ajv.validate(schema, JSON.parse(alone.text))).toBe(true);
+    }
+  });
+
+  test('eager steps choose as captured ones, with penalties beside the mask', async () => {
+    const responseFormat = { type: 'json_schema', schema: SCHEMAS['a tree']! } as const;
+    const options = { repetitionPenalty: 1.3, maxNewTokens: 80, numReturnSequences: 3 };
+    const captured = await texts(responseFormat, options);
+    expect(await texts(responseFormat, { ...options, cacheImplementation: 'dynamic' })).toEqual(captured);
+    for (const text of captured) expect(ajv.validate(responseFormat.schema, JSON.parse(text))).toBe(true);
+  });
+
+  test('a text that may go on ends at the model’s end id, or where tokens end', async () => {
+    const schema = { type: 'integer' };
+    const eosTokenId = tokenizer.encode('9')[0]!;
+    for (const text of await texts({ type: 'json_schema', schema }, { eosTokenId, maxNewTokens: 12 }))
+      expect(Number.isInteger(JSON.parse(text))).toBe(true);
+  });
+
+  test('refusals come before any work', async () => {
+    const refused = (schema: object, options: object = {}) => texts({ type: 'json_schema', schema } as never, options);
+    await expect(refused({ type: 'integer', multipleOf: 2 })).rejects.toThrow(
+      /#: multipleOf of integer is not supported/,
+    );
+    await expect(refused({ const: 'once upon a time there was' }, { maxNewTokens: 3 })).rejects.toThrow(
+      /the shortest text of responseFormat takes \d+ tokens, there is room for 3/,
+    );
+    await expect(
+      refused({ const: 'a' }, { logitBias: { [tokenizer.encode('"a"')[0]!]: -Infinity, ...forbidQuotes() } }),
+    ).rejects.toThrow(/token \d+ was chosen where responseFormat forbids it/);
+  });
+
+  /** Every token that begins with a quote, or with a space. */
+  function forbidQuotes(): Record<number, number> {
+    const all = tokenizer.tokenBytes().flatMap((b, id) => (b?.[0] === 0x22 || b?.[0] === 0x20 ? [id] : []));
+    return Object.fromEntries(all.map((id) => [id, -Infinity]));
+  }
 });
