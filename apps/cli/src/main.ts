@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { EXIT, fail } from './exit.ts';
+import { samplingFlags } from './sampling.ts';
 
 const number = (least: number, whole: boolean) => (text: string) => {
   const value = Number(text);
@@ -66,16 +67,12 @@ export function program(): Command {
     .addOption(json())
     .action(async (model: string, options) => (await import('./commands/quantize.ts')).quantize(model, options));
 
-  runtimeOptions(command(ao, 'generate', 'write text'))
+  runtimeOptions(samplingFlags(command(ao, 'generate', 'write text')))
     .argument('<model>')
     .option('--prompt <text>', 'text to continue; several are decoded together', collect)
     .addOption(new Option('--prompt-ids <ids>', 'token ids to continue, e.g. 1,2,3').argParser(ids).conflicts('prompt'))
     .option('--chat', 'put the prompt into the model’s chat template as a user’s turn')
     .option('--max-tokens <n>', 'most new tokens', count, 128)
-    .option('--temperature <t>', '0 = greedy', number(0, false))
-    .option('--top-k <k>', 'sample among the k likeliest', count)
-    .option('--top-p <p>', 'sample among the likeliest that add up to p', number(0, false))
-    .option('--seed <n>', 'equal seeds give equal texts', number(0, true))
     .option('--stop <text>', 'end before this text; repeatable', collect)
     .option('--ignore-eos', 'run on to --max-tokens')
     .action(async (model: string, options) => (await import('./commands/generate.ts')).generate(model, options));

@@ -44,6 +44,22 @@ describe('--json gives one object with the fields of its contract', () => {
     expect(ids(sequences)).toEqual(ids(alone));
   });
 
+  test('generate, JSON of a schema in several sequences, with log-probabilities', async () => {
+    const file = join(folder, 'schema.json');
+    const schema = { type: 'object', properties: { n: { type: 'integer', minimum: 5, maximum: 60 } }, required: ['n'] };
+    await writeFile(file, JSON.stringify(schema));
+    const args = ['generate', 'stories-7m', '--prompt', 'A dog', '--max-tokens', '24', '--temperature', '9'];
+    const more = ['--json-schema', file, '--sequences', '3', '--logprobs', '2', '--min-p', '0.001'];
+    const { sequences } = await json(...args, ...more, '--logit-bias', '5=-inf', '--repetition-penalty', '1.1');
+    const all = sequences as { text: string; ids: number[]; logprobs: { id: number; top: unknown[] }[] }[];
+    expect(all.length).toBe(3);
+    for (const { text, ids, logprobs } of all) {
+      const { n } = JSON.parse(text) as { n: number };
+      expect(n >= 5 && n <= 60 && Number.isInteger(n)).toBe(true);
+      expect(logprobs.map((t) => [t.id, t.top.length])).toEqual(ids.map((id) => [id, 2]));
+    }
+  });
+
   test('eval', async () => {
     const text = join(folder, 'text.txt');
     await writeFile(
@@ -140,6 +156,9 @@ test('exit codes: 2 for wrong use, 1 for what cannot be done, with the fix on st
     [2, /needs -o FOLDER/, ['quantize', 'stories-7m', '--scheme', 'int8wo']],
     [2, /needs --prompt/, ['generate', 'stories-7m']],
     [2, /whole number/, ['generate', 'stories-7m', '--prompt-ids', '1,x']],
+    [2, /ID=NUMBER/, ['generate', 'stories-7m', '--prompt', 'a', '--logit-bias', '7']],
+    [2, /--json-schema none.json/, ['generate', 'stories-7m', '--prompt', 'a', '--json-schema', 'none.json']],
+    [1, /minP is 3/, ['generate', 'stories-7m', '--prompt', 'a', '--min-p', '3']],
     [
       1,
       /unknown scheme 'int9wo'/,
