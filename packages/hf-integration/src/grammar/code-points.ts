@@ -1,4 +1,5 @@
 // Sets of Unicode code points as sorted ranges, and the UTF-8 bytes of one of them as a grammar. Surrogates are in no set.
+import { intern } from './intern.ts';
 import { alt, type Node, range, seq } from './node.ts';
 
 export type CodePoints = readonly (readonly [low: number, high: number])[];
@@ -37,9 +38,11 @@ export function intersect(a: CodePoints, b: CodePoints): CodePoints {
 
 export const single = (...points: readonly number[]): CodePoints => points.map((p) => [p, p]);
 
-/** UTF-8 (RFC 3629, section 4): one alternative for each run of ranges of bytes. */
+type Bytes = readonly (readonly [low: number, high: number])[];
+
+/** UTF-8 (RFC 3629, section 4) as a tree: what begins with the same range of bytes shares it. */
 export function utf8(set: CodePoints): Node {
-  const out: Node[] = [];
+  const out: Bytes[] = [];
   for (const [low, high] of intersect(set, ANY)) {
     let from = low;
     for (const last of [0x7f, 0x7ff, 0xffff, LAST]) {
@@ -48,43 +51,42 @@ export function utf8(set: CodePoints): Node {
       from = last + 1;
     }
   }
-  return alt(...out);
+  return tree(out);
 }
 
 const bytes = (point: number): Uint8Array => new TextEncoder().encode(String.fromCodePoint(point));
 
-/** Everything from `low` to `high`, two encodings of one length. */
-function split(low: Uint8Array, high: Uint8Array, out: Node[], before: readonly Node[] = []): void {
+/** Runs of byte ranges from `low` to `high`, two encodings of one length. First ranges of runs are equal or have no byte in common. */
+function split(low: Uint8Array, high: Uint8Array, out: Bytes[], before: Bytes = []): void {
   const [a, b] = [low[0]!, high[0]!];
   if (low.length === 1) {
-    out.push(seq(...before, range(a, b)));
+    out.push([...before, [a, b]]);
     return;
   }
   const rest = [low.subarray(1), high.subarray(1)] as const;
   const whole = (from: number, to: number): void => {
-    if (from > to) return;
-    out.push(seq(...before, range(from, to), ...Array.from(rest[0], () => range(0x80, 0xbf))));
+    if (from <= to) out.push([...before, [from, to], ...Array.from(rest[0], () => [0x80, 0xbf] as const)]);
   };
   const least = rest[0].every((x) => x === 0x80);
   const most = rest[1].every((x) => x === 0xbf);
   if (a === b) {
     if (least && most) whole(a, a);
-    else split(rest[0], rest[1], out, [...before, range(a, a)]);
+    else split(rest[0], rest[1], out, [...before, [a, a]]);
     return;
   }
-  if (!least)
-    split(
-      rest[0],
-      rest[0].map(() => 0xbf),
-      out,
-      [...before, range(a, a)],
-    );
+  const fill = (x: number): Uint8Array => rest[0].map(() => x);
+  if (!least) split(rest[0], fill(0xbf), out, [...before, [a, a]]);
   whole(least ? a : a + 1, most ? b : b - 1);
-  if (!most)
-    split(
-      rest[1].map(() => 0x80),
-      rest[1],
-      out,
-      [...before, range(b, b)],
-    );
+  if (!most) split(fill(0x80), rest[1], out, [...before, [b, b]]);
+}
+
+function tree(runs: readonly Bytes[]): Node {
+  const groups = new Map<string, Bytes[]>();
+  for (const run of runs) intern(groups, `${run[0]}`, () => []).push(run);
+  const nodes = Array.from(groups.values(), (group) => {
+    const [low, high] = group[0]![0]!;
+    const rests = group.filter((run) => run.length > 1).map((run) => run.slice(1));
+    return rests.length === 0 ? range(low, high) : seq(range(low, high), tree(rests));
+  });
+  return alt(...nodes);
 }

@@ -2,6 +2,7 @@
 // what could not be finished within the tokens that are left, so that the text ends in time.
 import { AoError } from '@ao/core';
 import { Automaton, type State } from './automaton.ts';
+import { intern } from './intern.ts';
 import type { Node } from './node.ts';
 import { TokenTrie } from './token-trie.ts';
 
@@ -17,7 +18,7 @@ export class Constraint {
 
   constructor(root: Node, tokens: readonly (Uint8Array | undefined)[], vocabSize: number, ends: ReadonlySet<number>) {
     this.tokens = tokens;
-    this.#trie = new TokenTrie(tokens, vocabSize);
+    this.#trie = trieOf(tokens, vocabSize);
     this.automaton = new Automaton(root, (text) => this.#trie.count(text));
     this.#ends = [...ends].filter((id) => id < vocabSize);
     if (this.automaton.start.least === Number.POSITIVE_INFINITY)
@@ -47,6 +48,15 @@ export class Constraint {
   get least(): number {
     return this.#trie.holdsBytes ? this.automaton.start.least : 1;
   }
+}
+
+/** The trie of a tokenizer's tokens is made once for each size of vocabulary. */
+const tries = /*@__PURE__*/ new WeakMap<object, Map<number, TokenTrie>>();
+
+function trieOf(tokens: readonly (Uint8Array | undefined)[], vocabSize: number): TokenTrie {
+  const own = tries.get(tokens) ?? new Map<number, TokenTrie>();
+  tries.set(tokens, own);
+  return intern(own, vocabSize, () => new TokenTrie(tokens, vocabSize));
 }
 
 export class Matcher {

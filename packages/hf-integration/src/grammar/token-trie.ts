@@ -15,12 +15,13 @@ export class TokenTrie {
   constructor(tokens: readonly (Uint8Array | undefined)[], vocabSize: number) {
     this.words = Math.ceil(vocabSize / 32);
     const filled = tokens.slice(0, vocabSize).flatMap((bytes, id) => (bytes?.length ? [{ id, bytes }] : []));
-    filled.sort((a, b) => compare(a.bytes, b.bytes));
-    this.#ids = filled.map((t) => t.id);
-    this.#bytes = filled.map((t) => t.bytes);
-    this.#texts = new Set(this.#bytes.map(keyOf));
+    const keyed = filled.map((token) => ({ ...token, key: keyOf(token.bytes) }));
+    keyed.sort((a, b) => Number(a.key > b.key) - Number(a.key < b.key));
+    this.#ids = keyed.map((t) => t.id);
+    this.#bytes = keyed.map((t) => t.bytes);
+    this.#texts = new Set(keyed.map((t) => t.key));
+    this.#shared = Int32Array.from(this.#bytes, (b, i) => (i === 0 ? 0 : sharedLength(b, this.#bytes[i - 1]!)));
     this.#longest = this.#bytes.reduce((n, b) => Math.max(n, b.length), 1);
-    this.#shared = Int32Array.from(filled, ({ bytes }, i) => (i === 0 ? 0 : sharedLength(bytes, filled[i - 1]!.bytes)));
   }
 
   /** Bit id % 32 of word id / 32: the token leads to where `left` more suffice. `furthest`: what the last of all, let in or not, needs. */
@@ -70,12 +71,8 @@ export class TokenTrie {
   }
 }
 
+/** One character a byte: strings sort as their bytes do. */
 const keyOf = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
-
-function compare(a: Uint8Array, b: Uint8Array): number {
-  const at = sharedLength(a, b);
-  return (a[at] ?? -1) - (b[at] ?? -1);
-}
 
 function sharedLength(a: Uint8Array, b: Uint8Array): number {
   const n = Math.min(a.length, b.length);
