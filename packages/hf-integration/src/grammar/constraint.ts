@@ -32,16 +32,24 @@ export class Constraint {
   mask(state: State, left: number): Int32Array {
     const known = this.#masks.get(state);
     if (known !== undefined && known.furthest <= left) return known.mask;
-    let found = this.#trie.allowed(this.automaton, state, left);
-    const none = found.mask.every((word) => word === 0) && !(state.accepts && this.#ends.length > 0);
+    let found = this.#allowed(state, left);
     // in a vocabulary without all single bytes the end is not promised
-    if (none) found = this.#trie.allowed(this.automaton, state, Number.POSITIVE_INFINITY);
-    if (state.accepts) for (const id of this.#ends) found.mask[id >> 5]! |= 1 << (id & 31);
+    if (found.mask.every((word) => word === 0)) found = this.#allowed(state, Number.POSITIVE_INFINITY);
     if (found.furthest <= left) {
       if (this.#masks.size >= KEPT) this.#masks.clear();
       this.#masks.set(state, found);
     }
     return found.mask;
+  }
+
+  /** An end id is no text, whatever its bytes: it may come where the text may end. */
+  #allowed(state: State, left: number): { mask: Int32Array; furthest: number } {
+    const found = this.#trie.allowed(this.automaton, state, left);
+    for (const id of this.#ends) {
+      if (state.accepts) found.mask[id >> 5]! |= 1 << (id & 31);
+      else found.mask[id >> 5]! &= ~(1 << (id & 31));
+    }
+    return found;
   }
 
   /** Tokens that suffice for a text; 1 where that is not known, as some bytes are no token. */
