@@ -5,12 +5,14 @@ import { Float, pythonJson } from '@ao/quantization';
 import { writeText } from './node-file.ts';
 
 type Tree = Parameters<typeof pythonJson>[0];
+/** Fields of config.json; undefined takes one out. */
+export type ConfigChanges = Readonly<Record<string, Tree>>;
 
 const COPIED =
   /^(generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|preprocessor_config)\.json$|^(merges\.txt|tokenizer\.model|chat_template\.jinja|LICENSE.*|NOTICE.*)$/;
 
 /** Writes `from`'s config.json to `to` with some fields changed, as transformers prints it. */
-export async function writeConfig(from: string, to: string, changes: Readonly<Record<string, Tree>>): Promise<void> {
+export async function writeConfig(from: string, to: string, changes: ConfigChanges): Promise<void> {
   const text = await readFile(join(from, 'config.json'), 'utf8');
   // a reviver sees how a number was written (from Node 22 on): 10000.0 stays a float
   const keep = (_key: string, value: unknown, context?: { readonly source?: string }): unknown =>
