@@ -184,12 +184,25 @@ def main():
 
 
 def minilm(folder):
-    model, tokenizer = BertModel.from_pretrained(folder, dtype=torch.float32).eval(), AutoTokenizer.from_pretrained(folder)
-    rows = []
-    for text in SENTENCES:
-        inputs = tokenizer(text, return_tensors="pt", truncation=True, max_length=256)
-        rows.append(pooled(model(**inputs).last_hidden_state, inputs["attention_mask"], "mean_tokens")[0])
-    save_file({"embeddings": torch.stack(rows)}, HERE / "minilm.safetensors")
+    from torchao.quantization import Int8DynamicActivationInt8WeightConfig, Int8WeightOnlyConfig, quantize_
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+
+    def embeddings(config=None):
+        model = BertModel.from_pretrained(folder, dtype=torch.float32).eval()
+        if config is not None:
+            quantize_(model, config)
+        rows = []
+        for text in SENTENCES:
+            inputs = tokenizer(text, return_tensors="pt", truncation=True, max_length=256)
+            rows.append(pooled(model(**inputs).last_hidden_state, inputs["attention_mask"], "mean_tokens")[0])
+        return torch.stack(rows)
+
+    schemes = {"int8wo": Int8WeightOnlyConfig(), "int8dq": Int8DynamicActivationInt8WeightConfig()}
+    all_schemes = {"float32": embeddings()} | {name: embeddings(config) for name, config in schemes.items()}
+    for name, rows in all_schemes.items():
+        print(name, [round(x, 6) for x in (rows * all_schemes["float32"]).sum(1).tolist()])
+    save_file(all_schemes, HERE / "minilm.safetensors")
     (HERE / "minilm-sentences.json").write_text(json.dumps(SENTENCES, indent=2, ensure_ascii=False) + "\n")
 
 

@@ -112,7 +112,7 @@ export const decoder = (): KernelEntry[] => [
       const [, Hkv, S] = k.shape as [number, number, number, number];
       const Dv = v.shape[3]!;
       const [qv, kv, vv] = [valuesOf(q), valuesOf(k), valuesOf(v)];
-      const bias = mask && valuesOf(expand(mask, [B, Hq, T, S]) as Dense);
+      const bias = mask && scope(() => valuesOf(expand(mask, [B, Hq, T, S]) as Dense));
       const starts = pos === undefined ? [S - T] : valuesOf(pos);
       const scale = options.scale ?? 1 / Math.sqrt(D);
       const result = new Float64Array(out.numel);

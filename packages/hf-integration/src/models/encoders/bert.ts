@@ -8,8 +8,8 @@ import {
   cast,
   type DType,
   Embedding,
-  embedding,
   float32,
+  int32,
   type LayerNorm,
   type Linear,
   linearAdd,
@@ -18,9 +18,9 @@ import {
   type Runtime,
   reshape,
   scope,
-  slice,
   type Tensor,
   tanh,
+  zeros,
 } from '@ao/core';
 import { Fields } from '../../config/fields.ts';
 import type { ModelConfig } from '../../config/model-config.ts';
@@ -98,10 +98,10 @@ class BertEmbeddings extends Module {
   }
 
   forward = (ids: Tensor, types: Tensor | undefined): Tensor => {
-    const words = this.word_embeddings.call(ids);
-    const { weight } = this.token_type_embeddings;
-    const typed = add(words, types === undefined ? slice(weight, 0, 0, 1) : embedding(weight, types));
-    const positions = arange(ids.rt, 0, ids.shape[1]!, 1, { device: ids.device });
+    const { rt, device, shape } = ids;
+    const all = types ?? zeros(rt, [1], { dtype: int32, device });
+    const typed = add(this.word_embeddings.call(ids), this.token_type_embeddings.call(all));
+    const positions = arange(rt, 0, shape[1]!, 1, { device });
     return this.LayerNorm.call(add(typed, this.position_embeddings.call(positions)));
   };
 }

@@ -3,6 +3,7 @@
 //   lastHiddenState = h; poolerOutput = norm(h[:, 0]); imageEmbeds = projection(poolerOutput).   x [B, C, H, W]; h [B, 1 + N, H]
 import {
   add,
+  arange,
   cat,
   type DType,
   Embedding,
@@ -87,7 +88,8 @@ class CLIPVisionEmbeddings extends Module {
     const patches = this.patch_embedding.call(x);
     const [b, , h] = patches.shape as [number, number, number];
     const first = expand(reshape(this.class_embedding, [1, 1, h]), [b, 1, h]);
-    return add(cat([first, patches], 1), this.position_embedding.weight);
+    const positions = arange(x.rt, 0, this.position_embedding.weight.shape[0]!, 1, { device: x.device });
+    return add(cat([first, patches], 1), this.position_embedding.call(positions));
   };
 }
 
