@@ -1,12 +1,15 @@
 # encoder-fixtures.py [MINILM]: writes test/encoders/*: tiny random encoders in Hugging Face's layout, each with what
 # transformers computes in float32 (expected.safetensors); and, where the folder of all-MiniLM-L6-v2 is given, the embeddings
-# that sentence-transformers defines for it (minilm.safetensors). Needs torch, transformers, tokenizers and safetensors.
+# that sentence-transformers defines for it (minilm.safetensors). Needs torch, transformers, tokenizers,
+# safetensors, pillow and, for the latter, torchao.
 import json
 import math
 import pathlib
 import sys
 
+import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import (
@@ -142,8 +145,8 @@ def image(seed, height, width):
 
 
 def resized(picture, height, width, mode):
-    out = torch.nn.functional.interpolate(picture[None], size=(height, width), mode=mode, antialias=True)
-    return out[0]
+    image = Image.fromarray(picture.permute(1, 2, 0).numpy())
+    return torch.from_numpy(np.array(image.resize((width, height), getattr(Image, mode.upper()))))
 
 
 def vision(name, model, seed, outputs, files):
@@ -175,9 +178,9 @@ def main():
            {"preprocessor_config.json": processor(image_processor_type="CLIPImageProcessor", **crop, **clip)})
     picture = image(7, 40, 61)
     images = {"image": picture.permute(1, 2, 0)}
-    for mode in ("bilinear", "bicubic"):
-        images[f"{mode}_down"] = resized(picture, 24, 36, mode).permute(1, 2, 0)
-        images[f"{mode}_up"] = resized(picture, 50, 70, mode).permute(1, 2, 0)
+    for mode in ("nearest", "bilinear", "bicubic", "lanczos"):
+        images[f"{mode}_down"] = resized(picture, 24, 36, mode)
+        images[f"{mode}_up"] = resized(picture, 44, 66, mode)
     save_file({k: v.contiguous() for k, v in images.items()}, HERE / "images.safetensors")
     if len(sys.argv) > 1:
         minilm(sys.argv[1])

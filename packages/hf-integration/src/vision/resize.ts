@@ -24,10 +24,20 @@ interface Window {
   readonly weights: readonly number[];
 }
 
+/** Weights have 22 binary digits behind the point. */
+const ONE = 2 ** 22;
+
 function windows(from: number, to: number, filter: Filter): Window[] {
   const ratio = from / to;
-  if (filter === 'nearest')
-    return Array.from({ length: to }, (_, j) => ({ begin: Math.floor((j + 0.5) * ratio), weights: [1] }));
+  if (filter === 'nearest') {
+    // a running sum, as Pillow adds: it decides where a centre falls between two pixels
+    let center = ratio / 2;
+    return Array.from({ length: to }, () => {
+      const begin = Math.floor(center);
+      center += ratio;
+      return { begin, weights: [1] };
+    });
+  }
   const [half, f] = FILTERS[filter];
   const scale = Math.max(ratio, 1);
   return Array.from({ length: to }, (_, j) => {
@@ -36,7 +46,7 @@ function windows(from: number, to: number, filter: Filter): Window[] {
     const end = Math.min(from, Math.floor(center + half * scale + 0.5));
     const raw = Array.from({ length: end - begin }, (_x, i) => f(Math.abs((begin + i + 0.5 - center) / scale)));
     const sum = raw.reduce((a, b) => a + b, 0);
-    return { begin, weights: raw.map((w) => w / sum) };
+    return { begin, weights: raw.map((w) => Math.round((w / sum) * ONE) / ONE) };
   });
 }
 
