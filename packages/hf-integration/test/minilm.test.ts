@@ -8,6 +8,7 @@ import { parseScheme } from '@ao/quantization';
 import { afterAll, describe, expect, test } from 'vitest';
 import { AutoModel } from '../src/auto-model.ts';
 import { autoRuntime } from '../src/auto-runtime.ts';
+import type { EmbedInput } from '../src/embed/embed-texts.ts';
 import { torchAoConfig } from '../src/quantize/torchao-config.ts';
 import { AutoTokenizer } from '../src/tokenizer/auto-tokenizer.ts';
 import { cosine, encoder, numbers } from './encoders.ts';
@@ -30,13 +31,13 @@ const cosines = (vectors: readonly Float32Array[], of: string): number[] => {
   return vectors.map((v, i) => cosine(v, values.slice(i * width, (i + 1) * width)));
 };
 
-async function embeddings(scheme?: string): Promise<Float32Array[]> {
+async function embeddings(scheme?: string, input: EmbedInput = {}): Promise<Float32Array[]> {
   const quantizationConfig = scheme === undefined ? undefined : torchAoConfig(parseScheme(scheme));
   using model = await AutoModel.fromPretrained(folder, {
     runtime,
     ...(quantizationConfig === undefined ? {} : { quantizationConfig }),
   });
-  return await model.embed(sentences, { tokenizer: await AutoTokenizer.fromPretrained(folder) });
+  return await model.embed(sentences, { ...input, tokenizer: await AutoTokenizer.fromPretrained(folder) });
 }
 
 describe.skipIf(reason !== undefined)('all-MiniLM-L6-v2', () => {
@@ -64,6 +65,15 @@ describe.skipIf(reason !== undefined)('all-MiniLM-L6-v2', () => {
     expect(Math.min(...cosines(all, 'float32'))).toBeGreaterThan(least);
     if (scheme in expected) expect(Math.min(...cosines(all, scheme))).toBeGreaterThan(least);
   });
+
+  test.each(['float32', 'int8dq'])(
+    '%s: each text alone, to the longest, gives the bits it has in a batch',
+    async (scheme) => {
+      const all = await embeddings(scheme === 'float32' ? undefined : scheme);
+      const alone = await embeddings(scheme === 'float32' ? undefined : scheme, { batchSize: 1 });
+      expect(alone).toEqual(all);
+    },
+  );
 
   test('saved quantized and loaded again, the embeddings are equal, and the pooling is there', async () => {
     const out = await mkdtemp(join(tmpdir(), 'ao-minilm-'));
