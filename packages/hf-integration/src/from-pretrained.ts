@@ -5,13 +5,13 @@ import type { TensorPlan } from '@ao/quantization';
 import { autoRuntime } from './auto-runtime.ts';
 import { readGenerationConfig } from './config/generation-config.ts';
 import { type ModelConfig, readModelConfig } from './config/model-config.ts';
+import { readSentenceConfig } from './embed/sentence-config.ts';
 import { openCheckpoint } from './files/checkpoint.ts';
-import { renamed } from './files/renamed.ts';
 import { PLAIN, type Stored, storedTensors } from './files/stored.ts';
 import { checkNames } from './load/check-names.ts';
 import { loadWeights } from './load/load-weights.ts';
 import type { CausalLM } from './models/causal-lm.ts';
-import { familyOf, type Outline, outlineOf } from './models/family.ts';
+import { type AutoClassName, familyOf, type Outline } from './models/family.ts';
 import type { PretrainedModel } from './models/pretrained-model.ts';
 import type { OnProgress } from './progress.ts';
 import { planQuantization } from './quantize/plan.ts';
@@ -31,64 +31,58 @@ export interface FromPretrainedOptions {
   readonly signal?: AbortSignal;
 }
 
-export const AutoModelForCausalLM = {
-  async fromPretrained(folder: string, options: FromPretrainedOptions = {}): Promise<CausalLM> {
-    return (await loadPretrained(folder, options, 'AutoModelForCausalLM')) as CausalLM;
-  },
-};
-
-/** The model of a folder, of one of the families that the auto class takes. */
-export async function loadPretrained(
-  folder: string,
-  options: FromPretrainedOptions,
-  auto: 'AutoModel' | 'AutoModelForCausalLM',
-): Promise<PretrainedModel> {
-  const config = await readModelConfig(folder);
-  const family = familyOf(config, auto);
-  const all = family.outline(config);
-  const generationConfig = await readGenerationConfig(folder, config);
-  await using checkpoint = await openCheckpoint(folder);
-  const tensors = renamed(checkpoint.tensors, all);
-  const stored = storedTensors(tensors);
-  const outline = outlineOf(all, (name) => stored.has(name));
-  const shape = ({ name, type }: Stored): readonly number[] =>
-    type === PLAIN ? tensors.entry(name).shape : (outline.parameters.find((p) => p.name === name)?.shape ?? []);
-  checkNames(family, outline, new Map([...stored.values()].map((s) => [s.name, shape(s)])), folder);
-  const quantization = quantizationOf(folder, config, stored, options.quantizationConfig);
-  const plain = outline.parameters.find((p) => stored.get(p.name)?.type === PLAIN);
-  const dtype = dtypeOf(
-    options.dtype ?? 'auto',
-    config,
-    plain && dtypeBySafetensors(tensors.entry(plain.name).dtype).name,
-  );
-  const { device = 'auto' } = options;
-  const rt = options.runtime ?? (await autoRuntime({ device }));
-  try {
-    const plans = options.quantizationConfig
-      ? plansOf(rt, outline, options.quantizationConfig, dtype)
-      : new Map<string, TensorPlan>();
-    const weights = await loadWeights(rt, outline, tensors, stored, {
-      device: device === 'auto' ? rt.device : device,
-      dtype,
-      plans,
-      onProgress: options.onProgress,
-      signal: options.signal,
-    });
-    const model = outline.build((name) => weights.get(name)!);
-    const { configChanges } = outline;
-    model.origin = {
-      folder,
+/** fromPretrained of the families that the auto class of this name takes. */
+export const autoClass = <M extends PretrainedModel>(auto: AutoClassName) => ({
+  async fromPretrained(folder: string, options: FromPretrainedOptions = {}): Promise<M> {
+    const config = await readModelConfig(folder);
+    const family = familyOf(config, auto);
+    const outline = family.outline(config);
+    const generationConfig = await readGenerationConfig(folder, config);
+    const sentence = family.embedsTexts === true ? await readSentenceConfig(folder) : undefined;
+    await using checkpoint = await openCheckpoint(folder, outline);
+    const { tensors } = checkpoint;
+    const stored = storedTensors(tensors);
+    const shape = ({ name, type }: Stored): readonly number[] =>
+      type === PLAIN ? tensors.entry(name).shape : (outline.parameters.find((p) => p.name === name)?.shape ?? []);
+    checkNames(family, outline, new Map([...stored.values()].map((s) => [s.name, shape(s)])), folder);
+    const quantization = quantizationOf(folder, config, stored, options.quantizationConfig);
+    const plain = outline.parameters.find((p) => stored.get(p.name)?.type === PLAIN);
+    const dtype = dtypeOf(
+      options.dtype ?? 'auto',
       config,
-      generationConfig,
-      ...(quantization === undefined ? {} : { quantization }),
-      ...(configChanges === undefined ? {} : { configChanges }),
-    };
-    return model;
-  } catch (error) {
-    if (!options.runtime) await rt.close();
-    throw error;
-  }
-}
+      plain && dtypeBySafetensors(tensors.entry(plain.name).dtype).name,
+    );
+    const { device = 'auto' } = options;
+    const rt = options.runtime ?? (await autoRuntime({ device }));
+    try {
+      const plans = options.quantizationConfig
+        ? plansOf(rt, outline, options.quantizationConfig, dtype)
+        : new Map<string, TensorPlan>();
+      const weights = await loadWeights(rt, outline, tensors, stored, {
+        device: device === 'auto' ? rt.device : device,
+        dtype,
+        plans,
+        onProgress: options.onProgress,
+        signal: options.signal,
+      });
+      const model = outline.build((name) => weights.get(name)!);
+      model.origin = {
+        folder,
+        config,
+        generationConfig,
+        ...(quantization === undefined ? {} : { quantization }),
+        ...(outline.configChanges === undefined ? {} : { configChanges: outline.configChanges }),
+        ...(sentence === undefined ? {} : { sentence }),
+      };
+      return model as M;
+    } catch (error) {
+      if (!options.runtime) await rt.close();
+      throw error;
+    }
+  },
+});
+
+export const AutoModelForCausalLM = /*@__PURE__*/ autoClass<CausalLM>('AutoModelForCausalLM');
 
 function plansOf(rt: Runtime, outline: Outline, config: TorchAoConfig, dtype: DType): Map<string, TensorPlan> {
   const plan = planQuantization(outline, config);

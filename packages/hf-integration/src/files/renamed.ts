@@ -1,7 +1,8 @@
 // renamed(file, { rename }): a checkpoint under other names: each tensor of the file by the name that its model has for it.
 import type { TensorFile } from '@ao/core';
+import type { Outline } from '../models/family.ts';
 
-export function renamed(file: TensorFile, { rename }: { rename?(name: string): string }): TensorFile {
+export function renamed(file: TensorFile, { rename }: Outline): TensorFile {
   if (rename === undefined) return file;
   const own = new Map(file.names.map((name) => [rename(name), name]));
   const of = (name: string): string => own.get(name) ?? name;

@@ -36,6 +36,8 @@ export interface ModelFamily {
   readonly name: string;
   readonly architectures: readonly string[];
   readonly modelTypes: readonly string[];
+  /** modules.json says how its models embed texts. */
+  readonly embedsTexts?: boolean;
   /** Tensors that old checkpoints carry and nothing reads. */
   readonly ignored?: RegExp;
   /** Throws ERR_AO_CONFIG on a config that the family cannot run. */
@@ -45,15 +47,17 @@ export interface ModelFamily {
 /** The decoders: each builds a CausalLM. */
 export const families: readonly ModelFamily[] = /*@__PURE__*/ Object.freeze([llama]);
 
+export type AutoClassName = 'AutoModel' | 'AutoModelForCausalLM';
+
 /** Which families each class for loading takes. */
-const autoClasses: readonly { readonly name: string; readonly families: readonly ModelFamily[] }[] =
+const autoClasses: readonly { readonly name: AutoClassName; readonly families: readonly ModelFamily[] }[] =
   /*@__PURE__*/ Object.freeze([
     { name: 'AutoModelForCausalLM', families },
     { name: 'AutoModel', families: encoderFamilies },
   ]);
 
 /** The family of a config, among those of one auto class where it is named. */
-export function familyOf(config: ModelConfig, auto?: 'AutoModel' | 'AutoModelForCausalLM'): ModelFamily {
+export function familyOf(config: ModelConfig, auto?: AutoClassName): ModelFamily {
   const one = config.architecture || config.modelType;
   for (const { name, families } of autoClasses) {
     const found = families.find((f) =>

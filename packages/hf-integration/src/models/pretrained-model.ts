@@ -3,6 +3,7 @@ import { type DType, Module, type Runtime } from '@ao/core';
 import type { GenerationConfig } from '../config/generation-config.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 import type { Json } from '../config/read-json.ts';
+import type { SentenceConfig } from '../embed/sentence-config.ts';
 import type { TorchAoConfig } from '../quantize/torchao-config.ts';
 import { type SaveOptions, savePretrained } from '../save-pretrained.ts';
 
@@ -15,6 +16,8 @@ export interface Origin {
   readonly quantization?: TorchAoConfig;
   /** What config.json says otherwise of the part of the folder that this model is. */
   readonly configChanges?: Json;
+  /** How it embeds texts, where the folder has the files of sentence-transformers. */
+  readonly sentence?: SentenceConfig;
 }
 
 export abstract class PretrainedModel extends Module {

@@ -3,7 +3,6 @@ import { dtypeBySafetensors, type Runtime } from '@ao/core';
 import type { QuantizeReport } from '@ao/quantization';
 import { readModelConfig } from '../config/model-config.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
-import { renamed } from '../files/renamed.ts';
 import { checkNames } from '../load/check-names.ts';
 import { familyOf, outlineOf } from '../models/family.ts';
 import { planQuantization } from './plan.ts';
@@ -15,8 +14,8 @@ export async function dryRun(folder: string, config: TorchAoConfig, runtime: Run
   const model = await readModelConfig(folder);
   const family = familyOf(model);
   const all = family.outline(model);
-  await using checkpoint = await openCheckpoint(folder);
-  const tensors = renamed(checkpoint.tensors, all);
+  await using checkpoint = await openCheckpoint(folder, all);
+  const { tensors } = checkpoint;
   const outline = outlineOf(all, (name) => tensors.has(name));
   const plan = planQuantization(outline, config);
   checkNames(family, outline, new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);

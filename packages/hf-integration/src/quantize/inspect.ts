@@ -3,7 +3,6 @@
 import { schemeName } from '@ao/quantization';
 import { readModelConfig } from '../config/model-config.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
-import { renamed } from '../files/renamed.ts';
 import { PLAIN, type Stored, storedTensors } from '../files/stored.ts';
 import { familyOf, moduleOf } from '../models/family.ts';
 import { planQuantization } from './plan.ts';
@@ -30,9 +29,8 @@ export interface Inspection {
 export async function inspect(folder: string): Promise<Inspection> {
   const config = await readModelConfig(folder);
   const outline = familyOf(config).outline(config);
-  await using checkpoint = await openCheckpoint(folder);
-  const tensors = renamed(checkpoint.tensors, outline);
-  const stored = storedTensors(tensors);
+  await using checkpoint = await openCheckpoint(folder, outline);
+  const stored = storedTensors(checkpoint.tensors);
   const schemes = new Map<string, string>();
   if (config.quantizationConfig) {
     const plan = planQuantization(outline, torchAoConfigFromJson(config.quantizationConfig, config.where));
@@ -46,8 +44,8 @@ export async function inspect(folder: string): Promise<Inspection> {
       parameter: s.name,
       scheme: quantized
         ? (schemes.get(s.name) ?? s.type)
-        : (DTYPES[tensors.entry(s.name).dtype] ?? tensors.entry(s.name).dtype),
-      shape: shapes.get(s.name) ?? (quantized ? [] : tensors.entry(s.name).shape),
+        : (DTYPES[checkpoint.tensors.entry(s.name).dtype] ?? checkpoint.tensors.entry(s.name).dtype),
+      shape: shapes.get(s.name) ?? (quantized ? [] : checkpoint.tensors.entry(s.name).shape),
       bytes: s.nbytes,
       ...(quantized ? { type: s.type } : {}),
     };

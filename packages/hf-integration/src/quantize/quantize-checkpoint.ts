@@ -21,7 +21,6 @@ import { openCheckpoint } from '../files/checkpoint.ts';
 import { type ConfigChanges, copyModelFiles, writeConfig } from '../files/model-files.ts';
 import { createFile, writeText } from '../files/node-file.ts';
 import { PIECE, readTensor } from '../files/read-tensor.ts';
-import { renamed } from '../files/renamed.ts';
 import { Spool } from '../files/spool.ts';
 import { stage } from '../files/stage.ts';
 import { fileMetadata, flattened, ownersOf, type Storing, storingPlain } from '../files/stored.ts';
@@ -56,8 +55,8 @@ export async function quantizeCheckpoint(
   if (resolve(folder) === resolve(output)) {
     throw new AoError('ERR_AO_CONFIG', 'the output folder is the model’s own', { fix: 'give another folder' });
   }
-  await using checkpoint = await openCheckpoint(folder);
-  const tensors = renamed(checkpoint.tensors, all);
+  await using checkpoint = await openCheckpoint(folder, all);
+  const { tensors } = checkpoint;
   const outline = outlineOf(all, (name) => tensors.has(name));
   const plan = planQuantization(outline, quantization);
   checkNames(family, outline, new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);

@@ -273,6 +273,7 @@ export const bert: ModelFamily = /*@__PURE__*/ Object.freeze({
   name: 'bert',
   architectures: ['BertModel', ...HEADS],
   modelTypes: ['bert'],
+  embedsTexts: true,
   // buffers of old checkpoints, and the heads of models whose encoder this takes
   ignored: /(^|\.)position_ids$|^(cls|classifier|qa_outputs)\./,
   outline(model: ModelConfig): Outline {

@@ -24,8 +24,11 @@ export abstract class TextEncoder extends PretrainedModel {
   /** Most positions the model was made for. */
   abstract readonly maxPositions: number;
   abstract readonly padTokenId: number;
-  /** What the files of sentence-transformers say, where the folder has them. */
-  sentence: SentenceConfig = {};
+
+  /** What the files of sentence-transformers say; nothing where the folder has none. */
+  get sentence(): SentenceConfig {
+    return this.origin?.sentence ?? {};
+  }
 
   /** Token ids int32 [B, T] -> hidden states; positions count from the first column. */
   abstract override forward(inputIds: Tensor, inputs?: EncoderInputs): EncoderOutput;
