@@ -77,6 +77,24 @@ export function program(): Command {
     .option('--ignore-eos', 'run on to --max-tokens')
     .action(async (model: string, options) => (await import('./commands/generate.ts')).generate(model, options));
 
+  runtimeOptions(command(ao, 'embed', 'a vector for each text'))
+    .argument('<model>', 'a BERT, MiniLM or BGE')
+    .argument('[texts...]', 'the texts; without them, lines of stdin')
+    .addOption(
+      new Option(
+        '--pooling <how>',
+        'of hidden states (default: what the model’s modules.json says, else mean)',
+      ).choices(['mean', 'cls']),
+    )
+    .option('--normalize', 'scale each vector to length 1 (default: what modules.json says)')
+    .option('--no-normalize', 'leave vectors as long as they are')
+    .option('--batch-size <n>', 'most texts at a time', count, 32)
+    .option('--max-length <n>', 'cut texts to this many tokens', count)
+    .addHelpText('after', '\nExample:\n  $ ao embed ./all-MiniLM-L6-v2 "a dog ran" "the cat sat" --scheme int8wo\n')
+    .action(async (model: string, texts: string[], options) =>
+      (await import('./commands/embed.ts')).embed(model, texts, options),
+    );
+
   runtimeOptions(command(ao, 'eval', 'cross entropy and perplexity on a text'))
     .argument('<model>')
     .requiredOption('--text <file>', 'the text, encoded as one string after the model’s BOS id')

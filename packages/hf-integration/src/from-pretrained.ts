@@ -5,6 +5,7 @@ import type { TensorPlan } from '@ao/quantization';
 import { autoRuntime } from './auto-runtime.ts';
 import { readGenerationConfig } from './config/generation-config.ts';
 import { type ModelConfig, readModelConfig } from './config/model-config.ts';
+import { readSentenceConfig } from './embed/sentence-config.ts';
 import { openCheckpoint } from './files/checkpoint.ts';
 import { PLAIN, type Stored, storedTensors } from './files/stored.ts';
 import type { HubOptions } from './hub/options.ts';
@@ -12,7 +13,8 @@ import { resolveModel } from './hub/resolve-model.ts';
 import { checkNames } from './load/check-names.ts';
 import { loadWeights } from './load/load-weights.ts';
 import type { CausalLM } from './models/causal-lm.ts';
-import { familyOf, type Outline } from './models/family.ts';
+import { type AutoClassName, familyOf, type Outline } from './models/family.ts';
+import type { PretrainedModel } from './models/pretrained-model.ts';
 import { planQuantization } from './quantize/plan.ts';
 import { tensorPlans } from './quantize/tensor-plans.ts';
 import { type TorchAoConfig, torchAoConfigFromJson } from './quantize/torchao-config.ts';
@@ -28,22 +30,24 @@ export interface FromPretrainedOptions extends HubOptions {
   readonly device?: string;
 }
 
-export const AutoModelForCausalLM = {
-  async fromPretrained(name: string, options: FromPretrainedOptions = {}): Promise<CausalLM> {
+/** fromPretrained of the families that the auto class of this name takes. */
+export const autoClass = <M extends PretrainedModel>(auto: AutoClassName) => ({
+  async fromPretrained(name: string, options: FromPretrainedOptions = {}): Promise<M> {
     const notes: LogMessage[] = [];
     const folder = await resolveModel(name, 'model', { log: (note) => notes.push(note), ...options });
     const config = await readModelConfig(folder);
-    const family = familyOf(config);
+    const family = familyOf(config, auto);
     const outline = family.outline(config);
     const generationConfig = await readGenerationConfig(folder, config);
-    await using checkpoint = await openCheckpoint(folder);
+    const sentence = family.embedsTexts === true ? await readSentenceConfig(folder) : undefined;
+    await using checkpoint = await openCheckpoint(folder, outline);
     const { tensors } = checkpoint;
     const stored = storedTensors(tensors);
     const shape = ({ name, type }: Stored): readonly number[] =>
       type === PLAIN ? tensors.entry(name).shape : (outline.parameters.find((p) => p.name === name)?.shape ?? []);
     checkNames(family, outline, new Map([...stored.values()].map((s) => [s.name, shape(s)])), folder);
     const quantization = quantizationOf(folder, config, stored, options.quantizationConfig);
-    const plain = [...stored.values()].find((s) => s.type === PLAIN);
+    const plain = outline.parameters.find((p) => stored.get(p.name)?.type === PLAIN);
     const dtype = dtypeOf(
       options.dtype ?? 'auto',
       config,
@@ -64,14 +68,23 @@ export const AutoModelForCausalLM = {
         signal: options.signal,
       });
       const model = outline.build((name) => weights.get(name)!);
-      model.origin = { folder, config, generationConfig, ...(quantization === undefined ? {} : { quantization }) };
-      return model;
+      model.origin = {
+        folder,
+        config,
+        generationConfig,
+        ...(quantization === undefined ? {} : { quantization }),
+        ...(outline.configChanges === undefined ? {} : { configChanges: outline.configChanges }),
+        ...(sentence === undefined ? {} : { sentence }),
+      };
+      return model as M;
     } catch (error) {
       if (!options.runtime) await rt.close();
       throw error;
     }
   },
-};
+});
+
+export const AutoModelForCausalLM = /*@__PURE__*/ autoClass<CausalLM>('AutoModelForCausalLM');
 
 function plansOf(rt: Runtime, outline: Outline, config: TorchAoConfig, dtype: DType): Map<string, TensorPlan> {
   const plan = planQuantization(outline, config);

@@ -3,11 +3,11 @@
 
 import { join } from 'node:path';
 import { AoError, castTo, planShards, safetensorsIndex, scope, type Tensor, writeSafetensors } from '@ao/core';
-import { copyModelFiles, writeConfig } from './files/model-files.ts';
+import { type ConfigChanges, copyModelFiles, writeConfig } from './files/model-files.ts';
 import { createFile, writeText } from './files/node-file.ts';
 import { stage } from './files/stage.ts';
 import { fileMetadata, flattened, ownersOf, PLAIN, type Storing, storing, storingPlain } from './files/stored.ts';
-import type { CausalLM } from './models/causal-lm.ts';
+import type { PretrainedModel } from './models/pretrained-model.ts';
 import type { OnProgress } from './progress.ts';
 import { type TorchAoConfig, torchAoConfigToJson } from './quantize/torchao-config.ts';
 import { UpcastTensor } from './upcast.ts';
@@ -23,7 +23,7 @@ export interface SaveOptions {
 
 const SHARD = 5_000_000_000;
 
-export async function savePretrained(model: CausalLM, folder: string, options: SaveOptions = {}): Promise<void> {
+export async function savePretrained(model: PretrainedModel, folder: string, options: SaveOptions = {}): Promise<void> {
   const { origin } = model;
   if (!origin) {
     throw new AoError('ERR_AO_CONFIG', 'this model has no config to save', { fix: 'load models by fromPretrained' });
@@ -47,6 +47,7 @@ export async function savePretrained(model: CausalLM, folder: string, options: S
     await writeWeights(staged.folder, parameters, stored, options);
     await copyModelFiles(origin.folder, staged.folder);
     await writeConfig(origin.folder, staged.folder, {
+      ...(origin.configChanges as ConfigChanges | undefined),
       dtype: model.dtype.name,
       quantization_config: quantized ? torchAoConfigToJson(quantization!) : (undefined as never),
     });

@@ -64,7 +64,7 @@ export interface AttentionOptions {
   readonly causal?: boolean;
   /** int32 [1] or [B]: keys before the first query; keys beyond pos + T are not looked at. */
   readonly pos?: Tensor;
-  /** Added to the scores: float32 [T, S]. */
+  /** Added to the scores: float32 [T, S], or [B, Hq, T, S] where any size may be 1; a query that -infinity hides all keys from gives 0. */
   readonly mask?: Tensor;
   /** Query at position p sees keys above p - window only. */
   readonly window?: number;
@@ -88,7 +88,9 @@ export const attention = /*@__PURE__*/ defineOp<
     if (pos !== undefined) requirePos('attention', pos, b);
     if (mask !== undefined) {
       requireDtype('attention', 'mask', mask, [float32]);
-      requireShape('attention', 'mask', mask, [t, s]);
+      const full = [b, hq, t, s];
+      const wanted = mask.ndim === 4 ? full.map((n, i) => (mask.shape[i] === 1 ? 1 : n)) : [t, s];
+      requireShape('attention', 'mask', mask, wanted);
     }
     return { shape: [b, t, hq, v.shape[3]!], dtype: q.dtype };
   },

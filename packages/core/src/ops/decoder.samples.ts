@@ -197,6 +197,30 @@ export const decoderSamples = (): OpSamples[] => [
       tolerance: SUM,
     },
     {
+      name: 'keys hidden from each sequence',
+      args: (make) => [
+        make([2, 3, 4, 16]),
+        make([2, 4, 5, 16]),
+        make([2, 4, 5, 16]),
+        undefined,
+        make([2, 1, 1, 5], { fill: [0, 0, 0, 0, 0, 0, 0, Number.NEGATIVE_INFINITY, 0, Number.NEGATIVE_INFINITY] }),
+        {},
+      ],
+      tolerance: SUM,
+    },
+    {
+      name: 'a bias of each head',
+      args: (make) => [
+        make([2, 3, 4, 16]),
+        make([2, 2, 300, 16]),
+        make([2, 2, 300, 16]),
+        undefined,
+        make([1, 4, 3, 300]),
+        {},
+      ],
+      tolerance: SUM,
+    },
+    {
       name: 'window',
       args: (make) => [
         make([1, 20, 2, 8]),

@@ -4,7 +4,7 @@ import { AoError } from '../errors.ts';
 import { type KernelEntry, kernel } from '../extension.ts';
 import { attention, kvAppend_, rope } from '../ops/attention.ts';
 import { layerNorm, rmsNorm, siluMul } from '../ops/norm.ts';
-import { slice, transpose } from '../ops/views.ts';
+import { expand, slice, transpose } from '../ops/views.ts';
 import { scope } from '../scope.ts';
 import type { Dense } from '../tensor.ts';
 import { rawOf, rounding, store, storeRaw, valuesOf } from './memory.ts';
@@ -112,7 +112,7 @@ export const decoder = (): KernelEntry[] => [
       const [, Hkv, S] = k.shape as [number, number, number, number];
       const Dv = v.shape[3]!;
       const [qv, kv, vv] = [valuesOf(q), valuesOf(k), valuesOf(v)];
-      const bias = mask && valuesOf(mask);
+      const bias = mask && scope(() => valuesOf(expand(mask, [B, Hq, T, S]) as Dense));
       const starts = pos === undefined ? [S - T] : valuesOf(pos);
       const scale = options.scale ?? 1 / Math.sqrt(D);
       const result = new Float64Array(out.numel);
@@ -129,7 +129,7 @@ export const decoder = (): KernelEntry[] => [
             for (let s = begin; s < end; s++) {
               let dot = 0;
               for (let i = 0; i < D; i++) dot += qv[qAt + i]! * kv[(head * S + s) * D + i]!;
-              scores[s - begin] = dot * scale + (bias === undefined ? 0 : bias[t * S + s]!);
+              scores[s - begin] = dot * scale + (bias === undefined ? 0 : bias[((b * Hq + h) * T + t) * S + s]!);
               max = Math.max(max, scores[s - begin]!);
             }
             let total = 0;

@@ -3,7 +3,9 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AoError, openSafetensors, openSafetensorsIndex, type TensorFile } from '@ao/core';
+import type { Outline } from '../models/family.ts';
 import { type FileSource, openFile } from './node-file.ts';
+import { renamed } from './renamed.ts';
 
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
@@ -20,7 +22,12 @@ export interface WeightFiles {
   open(file: string): Promise<FileSource>;
 }
 
-export async function openCheckpoint(folder: string, files: WeightFiles = filesIn(folder)): Promise<Checkpoint> {
+/** With an outline, tensors have the names of its parameters. */
+export async function openCheckpoint(
+  folder: string,
+  outline?: Outline,
+  files: WeightFiles = filesIn(folder),
+): Promise<Checkpoint> {
   const sources: FileSource[] = [];
   const source = async (file: string): Promise<FileSource> => {
     const opened = await files.open(file);
@@ -38,7 +45,7 @@ export async function openCheckpoint(folder: string, files: WeightFiles = filesI
       : existsSync(index)
         ? await openSafetensorsIndex(await readFile(index, 'utf8'), source, INDEX)
         : await nothing(folder);
-    return { tensors, close, [Symbol.asyncDispose]: close };
+    return { tensors: outline ? renamed(tensors, outline) : tensors, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;

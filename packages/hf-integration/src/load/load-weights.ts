@@ -41,7 +41,7 @@ export async function loadWeights(
 ): Promise<Map<string, Tensor>> {
   const { device, onProgress, signal } = options;
   const bytes = (spec: ParameterSpec): number => stored.get(spec.name)!.nbytes;
-  const order = [...outline.parameters].sort((a, b) => bytes(b) - bytes(a));
+  const order = outline.parameters.filter((p) => stored.has(p.name)).sort((a, b) => bytes(b) - bytes(a));
   const total = order.reduce((n, spec) => n + bytes(spec), 0);
   const backend = rt.backend(device);
   const weights = new Map<string, Tensor>();

@@ -12,7 +12,7 @@ import { dtypeOf, quantizationOf } from '../from-pretrained.ts';
 import { locateHeaders } from '../hub/locate-headers.ts';
 import type { HubOptions } from '../hub/options.ts';
 import { checkNames } from '../load/check-names.ts';
-import { familyOf } from '../models/family.ts';
+import { familyOf, outlineOf } from '../models/family.ts';
 import { type ContextMemory, contextMemory } from './context-memory.ts';
 import { memoryOf } from './memory-of.ts';
 import { planQuantization } from './plan.ts';
@@ -61,10 +61,11 @@ export async function estimate(name: string, options: EstimateOptions = {}): Pro
   const { folder, files } = await locateHeaders(name, options);
   const config = await readModelConfig(folder);
   const family = familyOf(config);
-  const outline = family.outline(config);
-  await using checkpoint = await openCheckpoint(folder, files);
+  const all = family.outline(config);
+  await using checkpoint = await openCheckpoint(folder, all, files);
   const { tensors } = checkpoint;
   const stored = storedTensors(tensors);
+  const outline = outlineOf(all, (parameter) => stored.has(parameter));
   const isPlain = (parameter: string): boolean => stored.get(parameter)?.type === PLAIN;
   const shapes = new Map(outline.parameters.map((p) => [p.name, p.shape]));
   const shapeOf = (parameter: string): readonly number[] =>

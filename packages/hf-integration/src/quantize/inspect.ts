@@ -32,7 +32,7 @@ export async function inspect(name: string, options: HubOptions = {}): Promise<I
   const { folder, files } = await locateHeaders(name, options);
   const config = await readModelConfig(folder);
   const outline = familyOf(config).outline(config);
-  await using checkpoint = await openCheckpoint(folder, files);
+  await using checkpoint = await openCheckpoint(folder, outline, files);
   const stored = storedTensors(checkpoint.tensors);
   const schemes = new Map<string, string>();
   if (config.quantizationConfig) {

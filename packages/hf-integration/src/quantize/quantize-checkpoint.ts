@@ -18,7 +18,7 @@ import { decibels, errorNorms, type QuantizeReport, type TensorPlan } from '@ao/
 import { autoRuntime } from '../auto-runtime.ts';
 import { readModelConfig } from '../config/model-config.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
-import { copyModelFiles, writeConfig } from '../files/model-files.ts';
+import { type ConfigChanges, copyModelFiles, writeConfig } from '../files/model-files.ts';
 import { createFile, writeText } from '../files/node-file.ts';
 import { PIECE, readTensor } from '../files/read-tensor.ts';
 import { Spool } from '../files/spool.ts';
@@ -27,7 +27,7 @@ import { fileMetadata, flattened, ownersOf, type Storing, storingPlain } from '.
 import type { HubOptions } from '../hub/options.ts';
 import { resolveModel } from '../hub/resolve-model.ts';
 import { checkNames } from '../load/check-names.ts';
-import { familyOf, type ModelFamily, type Outline } from '../models/family.ts';
+import { familyOf, type ModelFamily, type Outline, outlineOf } from '../models/family.ts';
 import type { OnProgress } from '../progress.ts';
 import { planQuantization } from './plan.ts';
 import { type Outcome, report } from './report.ts';
@@ -52,13 +52,14 @@ export async function quantizeCheckpoint(
 ): Promise<QuantizeReport> {
   const { quantizationConfig: quantization, device = 'auto', onProgress, signal, maxShardSize = SHARD } = options;
   const folder = await resolveModel(name, 'model', options);
-  const { family, outline } = await readOutline(folder);
-  const plan = planQuantization(outline, quantization);
+  const { family, outline: all } = await readOutline(folder);
   if (resolve(folder) === resolve(output)) {
     throw new AoError('ERR_AO_CONFIG', 'the output folder is the model’s own', { fix: 'give another folder' });
   }
-  await using checkpoint = await openCheckpoint(folder);
+  await using checkpoint = await openCheckpoint(folder, all);
   const { tensors } = checkpoint;
+  const outline = outlineOf(all, (name) => tensors.has(name));
+  const plan = planQuantization(outline, quantization);
   checkNames(family, outline, new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
   const rt = options.runtime ?? (await autoRuntime({ device }));
   const plans = tensorPlans(rt, plan, (name) => dtypeBySafetensors(tensors.entry(name).dtype).name);
@@ -78,7 +79,10 @@ export async function quantizeCheckpoint(
     await writeFiles(staged.folder, work, tensors, spool, maxShardSize, onProgress, signal);
     await spool.remove();
     await copyModelFiles(folder, staged.folder);
-    await writeConfig(folder, staged.folder, { quantization_config: torchAoConfigToJson(quantization) });
+    await writeConfig(folder, staged.folder, {
+      ...(outline.configChanges as ConfigChanges | undefined),
+      quantization_config: torchAoConfigToJson(quantization),
+    });
     signal?.throwIfAborted();
     await staged.commit();
     return report(outline, plan, plans, work.outcomes, false);

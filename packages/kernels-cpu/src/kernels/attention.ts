@@ -1,7 +1,7 @@
 // Rotary positions, the key-value cache, attention, processed logits and sampling.
 import * as ao from '@ao/core';
 import { type Dense, type KernelEntry, kernel } from '@ao/core';
-import { address, addressOr, calls } from './support.ts';
+import { address, addressOr, broadcastStrides, calls } from './support.ts';
 
 /** t itself where its last dimension is contiguous, else a copy. */
 function innermost(t: Dense): Dense {
@@ -85,7 +85,7 @@ export const decoderKernels = (): KernelEntry[] => [
           qs.strides.slice(0, 3),
           ks.strides.slice(0, 3),
           vs.strides.slice(0, 3),
-          mask === undefined ? [] : [0, 0, ...mask.strides],
+          mask === undefined ? [] : broadcastStrides(mask, [batch, qHeads, tokens, keys]),
           q.dtype.code,
           k.dtype.code,
         );
