@@ -35,7 +35,7 @@ export const AutoModelForCausalLM = {
     const family = familyOf(config);
     const outline = family.outline(config);
     const generationConfig = await readGenerationConfig(folder, config);
-    await using checkpoint = await openCheckpoint(folder);
+    await using checkpoint = await openCheckpoint(folder, outline);
     const { tensors } = checkpoint;
     const stored = storedTensors(tensors);
     const shape = ({ name, type }: Stored): readonly number[] =>

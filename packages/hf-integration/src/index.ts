@@ -11,10 +11,10 @@ export { AutoModelForCausalLM, type FromPretrainedOptions } from './from-pretrai
 export type { GenerateInput } from './generate/generate.ts';
 export { type FinishReason, Generation, type GenerationResult, type Piece } from './generate/generation.ts';
 export type { GenerateOptions } from './generate/options.ts';
+export { DecoderForCausalLM } from './models/blocks/decoder.ts';
 export { CausalLM, type Prompt } from './models/causal-lm.ts';
 export type { ModelFamily, Outline, ParameterSpec, Role } from './models/family.ts';
 export { type CacheShape, type KVCache, StaticCache } from './models/kv-cache.ts';
-export { LlamaForCausalLM } from './models/llama.ts';
 export type { OnProgress, ProgressEvent } from './progress.ts';
 export { dryRun } from './quantize/dry-run.ts';
 export { type InspectedModule, type Inspection, inspect } from './quantize/inspect.ts';

@@ -7,20 +7,21 @@ import { requireDtype, requireFloat, requireNdim, requireSameDtype, requireShape
 import { transpose } from './views.ts';
 
 /**
- * Rotates the two halves of each head: out = x * cos + rotate_half(x) * sin at the row's position.
- * x [B, T, H, D], cos and sin float32 [P, D/2], positions int32 [T] or [B, T].
+ * Rotates the two halves of each head's first R values: out = x * cos + rotate_half(x) * sin at the row's position; the rest
+ * is as it was. x [B, T, H, D], cos and sin float32 [P, R/2] with R <= D, positions int32 [T] or [B, T].
  */
 export const rope = /*@__PURE__*/ defineOp<[x: Tensor, cos: Tensor, sin: Tensor, positions: Tensor]>('rope', {
   meta(x, cos, sin, positions) {
     requireFloat('rope', 'x', x);
     requireNdim('rope', 'x', x, 4);
     const [b, t, , d] = x.shape as [number, number, number, number];
+    const half = Math.min(cos.shape[1] ?? 0, Math.floor(d / 2));
     for (const [name, table] of [
       ['cos', cos],
       ['sin', sin],
     ] as const) {
       requireDtype('rope', name, table, [float32]);
-      requireShape('rope', name, table, [cos.shape[0]!, d / 2]);
+      requireShape('rope', name, table, [cos.shape[0]!, half]);
     }
     requireDtype('rope', 'positions', positions, [int32]);
     requireShape('rope', 'positions', positions, positions.ndim === 2 ? [b, t] : [t]);
@@ -68,6 +69,8 @@ export interface AttentionOptions {
   readonly mask?: Tensor;
   /** Query at position p sees keys above p - window only. */
   readonly window?: number;
+  /** Scores s become softcap * tanh(s / softcap), before the mask. */
+  readonly softcap?: number;
 }
 
 /** q [B, T, Hq, D], k and v [B, Hkv, S, D] with Hkv dividing Hq -> [B, T, Hq, D]. Keys and values may have 16 bits. */

@@ -3,7 +3,9 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AoError, openSafetensors, openSafetensorsIndex, type TensorFile } from '@ao/core';
+import type { Outline } from '../models/family.ts';
 import { type FileSource, openFile } from './node-file.ts';
+import { unstacked } from './unstacked.ts';
 
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
@@ -14,7 +16,8 @@ export interface Checkpoint {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export async function openCheckpoint(folder: string): Promise<Checkpoint> {
+/** With an outline, tensors have the names of its parameters where the checkpoint holds several in one. */
+export async function openCheckpoint(folder: string, outline?: Outline): Promise<Checkpoint> {
   const sources: FileSource[] = [];
   const source = async (file: string): Promise<FileSource> => {
     const opened = await openFile(join(folder, file));
@@ -32,7 +35,7 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint> {
       : existsSync(index)
         ? await openSafetensorsIndex(await readFile(index, 'utf8'), source, INDEX)
         : await nothing(folder);
-    return { tensors, close, [Symbol.asyncDispose]: close };
+    return { tensors: outline ? unstacked(tensors, outline) : tensors, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;

@@ -3,10 +3,20 @@
 import { AoError, type Tensor } from '@ao/core';
 import type { ModelConfig } from '../config/model-config.ts';
 import type { CausalLM } from './causal-lm.ts';
+import { gemma2 } from './gemma2.ts';
+import { gemma3 } from './gemma3.ts';
 import { llama } from './llama.ts';
+import { mistral } from './mistral.ts';
+import { mixtral } from './mixtral.ts';
+import { olmo2 } from './olmo2.ts';
+import { phi3 } from './phi3.ts';
+import { qwen2 } from './qwen2.ts';
+import { qwen2Moe } from './qwen2-moe.ts';
+import { qwen3 } from './qwen3.ts';
+import { qwen3Moe } from './qwen3-moe.ts';
 
-/** What a tensor is used for; only the first two are quantized. */
-export type Role = 'linear' | 'embedding' | 'vector';
+/** What a tensor is used for. Vectors are never quantized, routers of experts only where a rule names them. */
+export type Role = 'linear' | 'embedding' | 'router' | 'vector';
 
 export interface ParameterSpec {
   /** Hugging Face's name. */
@@ -21,6 +31,11 @@ export interface Outline {
   readonly parameters: readonly ParameterSpec[];
   /** Names that are other names of a parameter: { 'lm_head.weight': 'model.embed_tokens.weight' }. */
   readonly tied: Readonly<Record<string, string>>;
+  /**
+   * Tensors that a checkpoint may hold in the place of parameters: several, whose rows follow each other, or one under another
+   * name. { 'a.experts.down_proj': ['a.experts.0.down_proj.weight', ...] }
+   */
+  readonly stacked?: Readonly<Record<string, readonly string[]>>;
   build(weight: (name: string) => Tensor): CausalLM;
 }
 
@@ -34,7 +49,19 @@ export interface ModelFamily {
   outline(config: ModelConfig): Outline;
 }
 
-export const families: readonly ModelFamily[] = /*@__PURE__*/ Object.freeze([llama]);
+export const families: readonly ModelFamily[] = /*@__PURE__*/ Object.freeze([
+  llama,
+  mistral,
+  phi3,
+  qwen2,
+  qwen3,
+  gemma2,
+  gemma3,
+  olmo2,
+  mixtral,
+  qwen2Moe,
+  qwen3Moe,
+]);
 
 export function familyOf(config: ModelConfig): ModelFamily {
   const found = families.find((f) =>

@@ -15,7 +15,7 @@ export async function dryRun(folder: string, config: TorchAoConfig, runtime: Run
   const family = familyOf(model);
   const outline = family.outline(model);
   const plan = planQuantization(outline, config);
-  await using checkpoint = await openCheckpoint(folder);
+  await using checkpoint = await openCheckpoint(folder, outline);
   const { tensors } = checkpoint;
   checkNames(family, outline, new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
   const dtype = (name: string): string => dtypeBySafetensors(tensors.entry(name).dtype).name;

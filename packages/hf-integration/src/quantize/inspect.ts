@@ -29,7 +29,7 @@ export interface Inspection {
 export async function inspect(folder: string): Promise<Inspection> {
   const config = await readModelConfig(folder);
   const outline = familyOf(config).outline(config);
-  await using checkpoint = await openCheckpoint(folder);
+  await using checkpoint = await openCheckpoint(folder, outline);
   const stored = storedTensors(checkpoint.tensors);
   const schemes = new Map<string, string>();
   if (config.quantizationConfig) {

@@ -56,7 +56,7 @@ export async function quantizeCheckpoint(
   if (resolve(folder) === resolve(output)) {
     throw new AoError('ERR_AO_CONFIG', 'the output folder is the model’s own', { fix: 'give another folder' });
   }
-  await using checkpoint = await openCheckpoint(folder);
+  await using checkpoint = await openCheckpoint(folder, outline);
   const { tensors } = checkpoint;
   checkNames(family, outline, new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
   const rt = options.runtime ?? (await autoRuntime({ device }));
