@@ -7,6 +7,7 @@ import { readGenerationConfig } from './config/generation-config.ts';
 import { type ModelConfig, readModelConfig } from './config/model-config.ts';
 import { openCheckpoint } from './files/checkpoint.ts';
 import { PLAIN, type Stored, storedTensors } from './files/stored.ts';
+import { checkDtypes } from './load/check-dtypes.ts';
 import { checkNames } from './load/check-names.ts';
 import { loadWeights } from './load/load-weights.ts';
 import type { CausalLM } from './models/causal-lm.ts';
@@ -41,6 +42,7 @@ export const AutoModelForCausalLM = {
     const shape = ({ name, type }: Stored): readonly number[] =>
       type === PLAIN ? tensors.entry(name).shape : (outline.parameters.find((p) => p.name === name)?.shape ?? []);
     checkNames(family, outline, new Map([...stored.values()].map((s) => [s.name, shape(s)])), folder);
+    checkDtypes(outline, tensors, stored, folder);
     const quantization = quantizationOf(folder, config, stored, options.quantizationConfig);
     const plain = [...stored.values()].find((s) => s.type === PLAIN);
     const dtype = dtypeOf(

@@ -12,6 +12,7 @@ import type { CausalLM } from '../src/models/causal-lm.ts';
 import { families } from '../src/models/family.ts';
 import { quantizeCheckpoint } from '../src/quantize/quantize-checkpoint.ts';
 import { torchAoConfig } from '../src/quantize/torchao-config.ts';
+import { UpcastTensor } from '../src/upcast.ts';
 import { FAMILY_FIXTURES, type FamilyFixture, familyFixture, writeFamily } from './family-fixtures.ts';
 
 const probed = await probeRuntime();
@@ -24,7 +25,9 @@ let root: string;
 let fixtures: Map<string, FamilyFixture>;
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'ao-families-'));
-  fixtures = new Map(await Promise.all(FAMILY_FIXTURES.map(async (name) => [name, await familyFixture(name)] as const)));
+  fixtures = new Map(
+    await Promise.all(FAMILY_FIXTURES.map(async (name) => [name, await familyFixture(name)] as const)),
+  );
   for (const fixture of fixtures.values()) await writeFamily(join(root, fixture.name), fixture);
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
@@ -90,6 +93,19 @@ describe.each(devices)('%s', (device) => {
     model.dispose();
   });
 
+  test.each(FAMILY_FIXTURES)('%s: in bfloat16, and among other sequences', async (name) => {
+    const { ids, greedy, logits } = fixtures.get(name)!.cases.at(-1)!;
+    const rounded = await load(join(root, name), { dtype: 'bfloat16' });
+    expect(largestDifference(await logitsOf(rounded, ids), logits)).toBeLessThan(0.1);
+    rounded.dispose();
+    const model = await load(join(root, name));
+    const options = { maxNewTokens: greedy.length, temperature: 0, ignoreEos: true };
+    const [first, second] = await model.generate([ids.slice(0, 7), ids], options);
+    expect(second!.ids).toEqual(greedy);
+    expect(first!.ids).toEqual(await prefillChoices(model, ids.slice(0, 7), first!.ids));
+    model.dispose();
+  });
+
   test.each(FAMILY_FIXTURES)('%s: quantized, saved and loaded again', async (name) => {
     const { cases, tensors } = fixtures.get(name)!;
     const { ids, greedy } = cases.at(-1)!;
@@ -101,7 +117,9 @@ describe.each(devices)('%s', (device) => {
     const run = await model.generate(ids, { maxNewTokens: greedy.length, temperature: 0, ignoreEos: true });
     expect(run.ids).toEqual(await prefillChoices(model, ids, run.ids));
     expect([...model.namedParameters()].map(([n]) => n).sort()).toEqual(Object.keys(tensors).sort());
-    const quantized = [...model.namedParameters()].filter(([, t]) => t.kind?.name === 'Int4Tensor').map(([n]) => n);
+    const quantized = [...model.namedParameters()]
+      .filter(([, t]) => t.kind !== null && !UpcastTensor.is(t))
+      .map(([n]) => n);
     const linears = Object.keys(tensors).filter((n) => /_proj\.weight$|\.w[123]\.weight$|shared_expert_gate/.test(n));
     expect(quantized.sort()).toEqual(linears.sort());
     await model.savePretrained(folder);

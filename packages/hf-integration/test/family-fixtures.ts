@@ -1,7 +1,8 @@
 // The tiny models of test/golden/families: transformers' configs and logits, and the model folders they belong to, whose
 // weights follow from the tensors' names as in families.py.
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+
 import { readdirSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bfloat16, encodeArray, writeSafetensors } from '@ao/core';
@@ -59,7 +60,10 @@ export interface Stack {
 export async function writeFamily(
   folder: string,
   fixture: FamilyFixture,
-  options: { readonly config?: Readonly<Record<string, unknown>>; readonly stacks?: Readonly<Record<string, Stack>> } = {},
+  options: {
+    readonly config?: Readonly<Record<string, unknown>>;
+    readonly stacks?: Readonly<Record<string, Stack>>;
+  } = {},
 ): Promise<void> {
   const { config = fixture.config, stacks = {} } = options;
   const stacked = new Set(Object.values(stacks).flatMap((s) => s.of));

@@ -79,11 +79,16 @@ struct Attention {
 
 static const Shape kShapes[] = {
     // batch tokens q_heads kv_heads dim v_dim keys first window causal pos
-    {1, 1, 1, 1, 1, 1, 1, 0, 0, true, true},          {2, 3, 4, 2, 16, 16, 9, 2, 0, true, true},
-    {1, 5, 6, 2, 64, 64, 300, 251, 0, true, true},    {1, 1, 9, 3, 64, 64, 700, 600, 0, true, true},
-    {2, 17, 3, 3, 33, 20, 520, 500, 0, true, false},  {1, 40, 4, 1, 24, 8, 64, 0, 0, true, false},
-    {1, 7, 2, 2, 128, 96, 530, 0, 0, false, false},   {1, 7, 2, 2, 32, 32, 530, 100, 0, false, true},
-    {1, 20, 4, 2, 32, 32, 800, 700, 130, true, true}, {1, 20, 4, 2, 32, 32, 60, 10, 3, true, true},
+    {1, 1, 1, 1, 1, 1, 1, 0, 0, true, true},
+    {2, 3, 4, 2, 16, 16, 9, 2, 0, true, true},
+    {1, 5, 6, 2, 64, 64, 300, 251, 0, true, true},
+    {1, 1, 9, 3, 64, 64, 700, 600, 0, true, true},
+    {2, 17, 3, 3, 33, 20, 520, 500, 0, true, false},
+    {1, 40, 4, 1, 24, 8, 64, 0, 0, true, false},
+    {1, 7, 2, 2, 128, 96, 530, 0, 0, false, false},
+    {1, 7, 2, 2, 32, 32, 530, 100, 0, false, true},
+    {1, 20, 4, 2, 32, 32, 800, 700, 130, true, true},
+    {1, 20, 4, 2, 32, 32, 60, 10, 3, true, true},
     {2, 9, 4, 2, 24, 16, 300, 280, 40, true, true, 1.5},
 };
 

@@ -38,7 +38,9 @@ const mscale = (scale: number, m = 1): number => (scale <= 1 ? 1 : 0.1 * m * Mat
 
 export function parseYarn(config: Fields, scaling: Fields, theta: number): Yarn {
   const original = originalLength(config, scaling);
-  const factor = scaling.has('factor') ? scaling.positive('factor') : config.count('max_position_embeddings') / original;
+  const factor = scaling.has('factor')
+    ? scaling.positive('factor')
+    : config.count('max_position_embeddings') / original;
   const both = scaling.has('mscale') && scaling.has('mscale_all_dim');
   const usual = both
     ? mscale(factor, scaling.positive('mscale')) / mscale(factor, scaling.positive('mscale_all_dim'))
@@ -57,7 +59,9 @@ export function parseYarn(config: Fields, scaling: Fields, theta: number): Yarn 
 
 export function parseLongRope(config: Fields, scaling: Fields, theta: number): LongRope {
   const original = originalLength(config, scaling);
-  const factor = scaling.has('factor') ? scaling.positive('factor') : config.count('max_position_embeddings') / original;
+  const factor = scaling.has('factor')
+    ? scaling.positive('factor')
+    : config.count('max_position_embeddings') / original;
   const usual = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
   return {
     type: 'longrope',

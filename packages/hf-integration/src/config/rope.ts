@@ -5,7 +5,14 @@
 // transformers 5 has one object rope_parameters; before, rope_theta and rope_scaling.
 import { AoError } from '@ao/core';
 import type { Fields } from './fields.ts';
-import { type LongRope, longRopeFrequencies, parseLongRope, parseYarn, type Yarn, yarnFrequencies } from './rope-scaling.ts';
+import {
+  type LongRope,
+  longRopeFrequencies,
+  parseLongRope,
+  parseYarn,
+  type Yarn,
+  yarnFrequencies,
+} from './rope-scaling.ts';
 
 export type RopeParameters =
   | { readonly type: 'default'; readonly theta: number }

@@ -56,10 +56,14 @@ function partsOf(
   const { shape, begin, end } = file.entry(of);
   const wanted = names.reduce((n, name) => n + numel(shapes.get(name)!), 0);
   if (numel(shape) !== wanted) {
-    throw new AoError('ERR_AO_FORMAT', `the shape is [${shape}], config.json means ${names.length} parts of ${wanted} values`, {
-      tensor: of,
-      fix: 'use the config.json that belongs to these weights',
-    });
+    throw new AoError(
+      'ERR_AO_FORMAT',
+      `the shape is [${shape}], config.json means ${names.length} parts of ${wanted} values`,
+      {
+        tensor: of,
+        fix: 'use the config.json that belongs to these weights',
+      },
+    );
   }
   const size = (end - begin) / wanted;
   let at = 0;

@@ -1,6 +1,6 @@
 // Gemma 3, text: Gemma 2 with normed queries and keys instead of the scores' soft cap; five of six layers attend within a
 // window and have a rotary base of their own.
-import { type Fields } from '../config/fields.ts';
+import type { Fields } from '../config/fields.ts';
 import { scalingOf } from '../config/rope.ts';
 import { type Rope, ropeOf, slidingLayers, windowOf } from './blocks/config.ts';
 import { decoderFamily } from './blocks/decoder.ts';

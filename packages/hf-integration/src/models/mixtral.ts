@@ -1,7 +1,7 @@
 // Mixtral: Mistral whose MLPs are mixtures of experts.
 import { commonOf, ropeOf, windowOf } from './blocks/config.ts';
 import { decoderFamily } from './blocks/decoder.ts';
-import { type ExpertsSpec, SparseMoeBlock, stackedExperts } from './blocks/experts.ts';
+import { type ExpertsSpec, expertCounts, SparseMoeBlock, stackedExperts } from './blocks/experts.ts';
 
 const NAME = 'block_sparse_moe';
 
@@ -15,8 +15,7 @@ export const mixtral = /*@__PURE__*/ decoderFamily({
     const window = windowOf(f);
     const experts: ExpertsSpec = {
       ...c,
-      count: f.count('num_local_experts', 8),
-      perToken: f.count('num_experts_per_tok', 2),
+      ...expertCounts(f, ['num_local_experts', 8], 2),
       normalised: true,
       names: ['w1', 'w3', 'w2'],
     };

@@ -3,6 +3,8 @@ import { dtypeBySafetensors, type Runtime } from '@ao/core';
 import type { QuantizeReport } from '@ao/quantization';
 import { readModelConfig } from '../config/model-config.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
+import { storedTensors } from '../files/stored.ts';
+import { checkDtypes } from '../load/check-dtypes.ts';
 import { checkNames } from '../load/check-names.ts';
 import { familyOf } from '../models/family.ts';
 import { planQuantization } from './plan.ts';
@@ -18,6 +20,7 @@ export async function dryRun(folder: string, config: TorchAoConfig, runtime: Run
   await using checkpoint = await openCheckpoint(folder, outline);
   const { tensors } = checkpoint;
   checkNames(family, outline, new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
+  checkDtypes(outline, tensors, storedTensors(tensors), folder);
   const dtype = (name: string): string => dtypeBySafetensors(tensors.entry(name).dtype).name;
   const plans = tensorPlans(runtime, plan, dtype);
   const outcomes = new Map(

@@ -23,7 +23,8 @@ import { createFile, writeText } from '../files/node-file.ts';
 import { PIECE, readTensor } from '../files/read-tensor.ts';
 import { Spool } from '../files/spool.ts';
 import { stage } from '../files/stage.ts';
-import { fileMetadata, flattened, ownersOf, type Storing, storingPlain } from '../files/stored.ts';
+import { fileMetadata, flattened, ownersOf, type Storing, storedTensors, storingPlain } from '../files/stored.ts';
+import { checkDtypes } from '../load/check-dtypes.ts';
 import { checkNames } from '../load/check-names.ts';
 import { familyOf, type ModelFamily, type Outline } from '../models/family.ts';
 import type { OnProgress } from '../progress.ts';
@@ -59,6 +60,7 @@ export async function quantizeCheckpoint(
   await using checkpoint = await openCheckpoint(folder, outline);
   const { tensors } = checkpoint;
   checkNames(family, outline, new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
+  checkDtypes(outline, tensors, storedTensors(tensors), folder);
   const rt = options.runtime ?? (await autoRuntime({ device }));
   const plans = tensorPlans(rt, plan, (name) => dtypeBySafetensors(tensors.entry(name).dtype).name);
   const staged = await stage(output, { overwrite: options.overwrite ?? false });

@@ -78,7 +78,12 @@ export class Attention extends Module {
   }
 
   /** The output projection, added to `residual` where it is given. */
-  forward = (x: Tensor, residual: Tensor | undefined, { cache, positions }: Step, tables: readonly Tables[]): Tensor => {
+  forward = (
+    x: Tensor,
+    residual: Tensor | undefined,
+    { cache, positions }: Step,
+    tables: readonly Tables[],
+  ): Tensor => {
     const { heads, kvHeads, headDim, rope: table = 0 } = this.#spec;
     const [b, t] = x.shape as [number, number, number];
     const [cos, sin] = tables[table]!;

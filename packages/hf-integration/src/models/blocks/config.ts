@@ -23,11 +23,21 @@ export interface Common {
   readonly maxPositions: number;
   readonly tied: boolean;
   readonly norm: NormSpec;
-  readonly heads: { readonly hiddenSize: number; readonly heads: number; readonly kvHeads: number; readonly headDim: number };
+  readonly heads: {
+    readonly hiddenSize: number;
+    readonly heads: number;
+    readonly kvHeads: number;
+    readonly headDim: number;
+  };
   readonly gating: Gating;
 }
 
-export function commonOf({ json, where }: ModelConfig, defaults: Defaults, act = 'hidden_act', fallback = 'silu'): Common {
+export function commonOf(
+  { json, where }: ModelConfig,
+  defaults: Defaults,
+  act = 'hidden_act',
+  fallback = 'silu',
+): Common {
   const f = new Fields(json, where);
   const hiddenSize = f.count('hidden_size');
   const heads = f.count('num_attention_heads');

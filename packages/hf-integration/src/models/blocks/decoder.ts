@@ -1,7 +1,18 @@
 // A decoder of any family, as its spec describes it: embedding, layers, norm, head.
 //   h = embedScale embed(ids); h = layer(h), ...; logits = cap(head(norm(h))), cap(x) = softcap tanh(x / softcap)
 //   ids [B, T]; h [B, T, H]; logits [B, T, V]
-import { type DType, div, type Embedding, Linear, Module, mul, type RMSNorm, type Runtime, type Tensor, tanh } from '@ao/core';
+import {
+  type DType,
+  div,
+  type Embedding,
+  Linear,
+  Module,
+  mul,
+  type RMSNorm,
+  type Runtime,
+  type Tensor,
+  tanh,
+} from '@ao/core';
 import type { ModelConfig } from '../../config/model-config.ts';
 import type { RopeParameters } from '../../config/rope.ts';
 import { CausalLM, type Step } from '../causal-lm.ts';

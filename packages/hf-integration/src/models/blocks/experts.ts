@@ -21,6 +21,7 @@ import {
   topk,
   unsqueeze,
 } from '@ao/core';
+import type { Fields } from '../../config/fields.ts';
 import { type FeedForward, GatedMLP, type Gating } from './mlp.ts';
 import type { Weights } from './weights.ts';
 
@@ -37,6 +38,18 @@ export interface ExpertsSpec {
   /** Names of an expert's three linears. */
   readonly names: readonly [gate: string, up: string, down: string];
   readonly sharedIntermediateSize?: number;
+}
+
+/** The experts' number and how many a token takes, by the names of two fields. */
+export function expertCounts(
+  f: Fields,
+  [all, fallback]: [string, number],
+  perTokenFallback: number,
+): Pick<ExpertsSpec, 'count' | 'perToken'> {
+  const count = f.count(all, fallback);
+  const perToken = f.count('num_experts_per_tok', perTokenFallback);
+  if (perToken > count) throw f.error('num_experts_per_tok', `at most the number of experts, ${count}`);
+  return { count, perToken };
 }
 
 /** Scores of the experts: kept as it is unless a rule names it, as transformers' routers are. */

@@ -1,16 +1,5 @@
 // The gated MLP: down(act(gate(x)) * up(x)), x [..., H] -> [..., H], I values between.
-import {
-  gelu,
-  geluTanh,
-  type Linear,
-  linearAdd,
-  linears,
-  Module,
-  mul,
-  siluMul,
-  slice,
-  type Tensor,
-} from '@ao/core';
+import { gelu, geluTanh, type Linear, linearAdd, linears, Module, mul, siluMul, slice, type Tensor } from '@ao/core';
 import type { Fields } from '../../config/fields.ts';
 import type { Weights } from './weights.ts';
 

@@ -2,7 +2,7 @@
 // mlp_only_layers does not name; the others have a plain MLP.
 import type { Fields } from '../../config/fields.ts';
 import type { Common } from './config.ts';
-import { type ExpertsSpec, SparseMoeBlock, stackedExperts } from './experts.ts';
+import { type ExpertsSpec, expertCounts, SparseMoeBlock, stackedExperts } from './experts.ts';
 import { type FeedForward, GatedMLP } from './mlp.ts';
 import type { Weights } from './weights.ts';
 
@@ -20,8 +20,7 @@ function specOf(c: Common, f: Fields, defaults: Defaults): ExpertsSpec {
     hiddenSize: c.hiddenSize,
     gating: c.gating,
     // Qwen3-MoE's own name and transformers' general one
-    count: f.count(f.has('num_experts') ? 'num_experts' : 'num_local_experts', defaults.count),
-    perToken: f.count('num_experts_per_tok', defaults.perToken),
+    ...expertCounts(f, [f.has('num_experts') ? 'num_experts' : 'num_local_experts', defaults.count], defaults.perToken),
     intermediateSize: f.count('moe_intermediate_size', defaults.intermediateSize),
     normalised: f.flag('norm_topk_prob', false),
     names: ['gate_proj', 'up_proj', 'down_proj'],
