@@ -39,8 +39,9 @@ export const AutoModelForCausalLM = {
     await using checkpoint = await openCheckpoint(folder, outline);
     const { tensors } = checkpoint;
     const stored = storedTensors(tensors);
+    const shapes = new Map(outline.parameters.map((p) => [p.name, p.shape]));
     const shape = ({ name, type }: Stored): readonly number[] =>
-      type === PLAIN ? tensors.entry(name).shape : (outline.parameters.find((p) => p.name === name)?.shape ?? []);
+      type === PLAIN ? tensors.entry(name).shape : (shapes.get(name) ?? []);
     checkNames(family, outline, new Map([...stored.values()].map((s) => [s.name, shape(s)])), folder);
     checkDtypes(outline, tensors, stored, folder);
     const quantization = quantizationOf(folder, config, stored, options.quantizationConfig);

@@ -1,5 +1,6 @@
 // Attention of a decoder: rotary positions, the key-value cache, and scaled dot products with grouped queries.
 import { bfloat16, float16, float32, int32 } from '../dtypes/index.ts';
+import { AoError } from '../errors.ts';
 import { defineOp } from '../op.ts';
 import { scope } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';
@@ -77,7 +78,7 @@ export interface AttentionOptions {
 export const attention = /*@__PURE__*/ defineOp<
   [q: Tensor, k: Tensor, v: Tensor, pos: Tensor | undefined, mask: Tensor | undefined, options: AttentionOptions]
 >('attention', {
-  meta(q, k, v, pos, mask) {
+  meta(q, k, v, pos, mask, { softcap }) {
     requireFloat('attention', 'q', q);
     requireNdim('attention', 'q', q, 4);
     requireNdim('attention', 'k', k, 4);
@@ -92,6 +93,12 @@ export const attention = /*@__PURE__*/ defineOp<
     if (mask !== undefined) {
       requireDtype('attention', 'mask', mask, [float32]);
       requireShape('attention', 'mask', mask, [t, s]);
+    }
+    if (softcap !== undefined && !(softcap > 0)) {
+      throw new AoError('ERR_AO_CONFIG', `softcap is ${softcap}`, {
+        op: 'attention',
+        fix: 'give a number above 0, or none',
+      });
     }
     return { shape: [b, t, hq, v.shape[3]!], dtype: q.dtype };
   },
