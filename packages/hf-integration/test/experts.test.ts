@@ -2,16 +2,17 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { arange, int32, scope, tensor } from '@ao/core';
+import { arange, int32, scope, tensor, type Wrapped, writeSafetensors } from '@ao/core';
 import { fqnToConfig, int4WeightOnly, int8WeightOnly, quantize_ } from '@ao/quantization';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { autoRuntime } from '../src/auto-runtime.ts';
+import { createFile } from '../src/files/node-file.ts';
 import { AutoModelForCausalLM } from '../src/from-pretrained.ts';
 import type { CausalLM } from '../src/models/causal-lm.ts';
 import { inspect } from '../src/quantize/inspect.ts';
 import { quantizeCheckpoint } from '../src/quantize/quantize-checkpoint.ts';
 import { torchAoConfig } from '../src/quantize/torchao-config.ts';
-import { type FamilyFixture, familyFixture, type Stack, writeFamily } from './family-fixtures.ts';
+import { type FamilyFixture, familyBytes, familyFixture, type Stack, writeFamily } from './family-fixtures.ts';
 
 const runtime = await autoRuntime();
 let root: string;
@@ -96,7 +97,40 @@ test('3-D experts of another size are an error that names them', async () => {
   const fixture = { ...mixtral, tensors: { ...mixtral.tensors } };
   delete (fixture.tensors as Record<string, unknown>)[down!.of[0]!];
   await writeFamily(folder, fixture, { stacks: { ...rest, 'model.layers.1.mlp.experts.down_proj': wrong } });
-  await expect(load(folder)).rejects.toThrow(/the shape is \[3,32,32\], config.json means 4 parts of 4096 values/);
+  await expect(load(folder)).rejects.toThrow(/the shape is \[3,32,32\], config.json means 128 rows of 4 parts/);
+});
+
+/** The bytes of a float32 tensor with the fixture's bfloat16 values. */
+function widened(name: string): Uint8Array {
+  const codes = new Uint16Array(Uint8Array.from(familyBytes(qwen, name)).buffer);
+  return new Uint8Array(Uint32Array.from(codes, (code) => code << 16).buffer);
+}
+
+test('experts that torchao quantized in 3-D tensors, as transformers saves them', async () => {
+  const { config, tensors, metadata, logits } = qwen.int8Experts!;
+  const own = await load(join(root, 'qwen3-moe'), { quantizationConfig: torchAoConfig(int8WeightOnly()) });
+  const parameters = new Map(own.namedParameters());
+  /** Parts of all experts of a stack, one after the other. */
+  const stackOf = async (key: string): Promise<Uint8Array> => {
+    const [, stack, part] = /experts\._(\w+_proj)_(qdata|scale|zero_point)$/.exec(key)!;
+    const names = stackedQwen()[`model.layers.0.mlp.experts.${stack}`]!.of;
+    const bits = names.map((name) => (parameters.get(name) as Wrapped).parts[part!]!.bits());
+    return Buffer.concat((await Promise.all(bits)).map((b) => new Uint8Array(b.buffer, b.byteOffset, b.byteLength)));
+  };
+  const folder = join(root, 'qwen3-moe-int8-experts');
+  await writeFamily(folder, qwen, { config });
+  const items = Object.entries(tensors).map(([name, [dtype, shape]]) => ({ name, dtype, shape }));
+  const bytes = async ({ name, begin, end }: { name: string; begin: number; end: number }): Promise<Uint8Array> => {
+    if (name.endsWith('_zero_point')) return new Uint8Array(end - begin);
+    return name in qwen.tensors ? widened(name) : stackOf(name);
+  };
+  await writeSafetensors(await createFile(join(folder, 'model.safetensors')), items, bytes, { metadata });
+  own.dispose();
+  const model = await load(folder);
+  const difference = (await logitsOf(model, qwen.cases[0]!.ids)).map((x, i) => Math.abs(x - logits[i]!));
+  expect(Math.max(...difference)).toBeLessThan(1e-4);
+  expect([...model.namedParameters()].filter(([, t]) => t.kind?.name === 'int8').length).toBe(60);
+  model.dispose();
 });
 
 test('a rule for one expert quantizes that one alone, and the layer computes with both kinds', async () => {

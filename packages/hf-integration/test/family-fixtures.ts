@@ -28,6 +28,17 @@ export interface FamilyFixture {
   readonly tensors: Readonly<Record<string, readonly number[]>>;
   readonly centre: number;
   readonly cases: readonly FamilyCase[];
+  /** What transformers saves where torchao has quantized its 3-D experts, without the bytes; logits of the first case. */
+  readonly int8Experts?: {
+    readonly config: Readonly<Record<string, unknown>>;
+    readonly metadata: Record<string, string>;
+    readonly tensors: Readonly<Record<string, readonly [dtype: string, shape: readonly number[]]>>;
+    readonly logits: Float32Array;
+  };
+}
+
+function floats(base64: string): Float32Array {
+  return new Float32Array(Uint8Array.from(Buffer.from(base64, 'base64')).buffer);
 }
 
 export const FAMILY_FIXTURES: readonly string[] = readdirSync(FOLDER)
@@ -36,11 +47,13 @@ export const FAMILY_FIXTURES: readonly string[] = readdirSync(FOLDER)
 
 export async function familyFixture(name: string): Promise<FamilyFixture> {
   const json = JSON.parse(await readFile(`${FOLDER}${name}.json`, 'utf8'));
-  const cases = json.cases.map((c: { ids: number[]; greedy: number[]; logits: string }): FamilyCase => {
-    const bytes = Uint8Array.from(Buffer.from(c.logits, 'base64'));
-    return { ...c, logits: new Float32Array(bytes.buffer) };
-  });
-  return { name, config: json.config, saved: json.saved, tensors: json.tensors, centre: json.norm_centre, cases };
+  const cases = json.cases.map((c: { ids: number[]; greedy: number[]; logits: string }) => ({
+    ...c,
+    logits: floats(c.logits),
+  }));
+  const { config, saved, tensors, norm_centre: centre, int8_experts: experts } = json;
+  const int8Experts = experts && { ...experts, logits: floats(experts.logits) };
+  return { name, config, saved, tensors, centre, cases, ...(int8Experts && { int8Experts }) };
 }
 
 /** The bfloat16 bytes of a tensor. */

@@ -18,6 +18,7 @@ import torch
 import transformers
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torchao.quantization import FqnToConfig, Int8WeightOnlyConfig
 
 BASE = {
     "vocab_size": 96,
@@ -76,6 +77,14 @@ FAMILIES = {
 PROMPTS = {"phi4-mini": [(12, 2), (26, 10)]}
 
 
+# (what transformers 5.23 saves of such a Mixtral names its experts twice, differently)
+QUANTIZED_EXPERTS = ["qwen3-moe"]
+
+
+def prompt_of(length):
+    return [(i * i * 31 + i * 7 + 3) % BASE["vocab_size"] for i in range(length)]
+
+
 def noise(name, n):
     state = 7
     for c in name:
@@ -93,6 +102,29 @@ def values(name, shape, centre):
     return torch.tensor(x.astype(np.float32)).reshape(shape).to(torch.bfloat16)
 
 
+def quantized_experts(folder, ids):
+    """What transformers saves where torchao has quantized 3-D experts, without the bytes, and the logits of that."""
+    rules = {r"re:.*experts\.(gate_up_proj|down_proj)": Int8WeightOnlyConfig(version=2), "_default": None}
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager",
+        quantization_config=transformers.TorchAoConfig(FqnToConfig(rules)),
+    )
+    with torch.no_grad():
+        logits = model(torch.tensor([ids]), use_cache=False).logits[0]
+    with tempfile.TemporaryDirectory() as saved:
+        model.save_pretrained(saved)
+        config = json.loads((Path(saved) / "config.json").read_text())
+        with safe_open(Path(saved) / "model.safetensors", "pt") as file:
+            slices = {key: file.get_slice(key) for key in file.keys()}
+            tensors = {key: [s.get_dtype(), list(s.get_shape())] for key, s in slices.items()}
+            metadata = file.metadata()
+    return {"config": config, "metadata": metadata, "tensors": tensors, "logits": encoded(logits)}
+
+
+def encoded(x):
+    return base64.b64encode(x.to(torch.float32).numpy().tobytes()).decode()
+
+
 def make(name):
     config = {**BASE, **FAMILIES[name]}
     centre = 0 if name.startswith("gemma") else 1
@@ -105,6 +137,7 @@ def make(name):
             shapes = {key: list(file.get_slice(key).get_shape()) for key in file.keys()}
         save_file({k: values(k, s, centre) for k, s in shapes.items()}, Path(folder) / "model.safetensors", {"format": "pt"})
         model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+        experts = quantized_experts(folder, prompt_of(24)) if name in QUANTIZED_EXPERTS else None
 
     def logits(ids):
         with torch.no_grad():
@@ -112,15 +145,14 @@ def make(name):
 
     cases, margins = [], []
     for length, new in PROMPTS.get(name, [(24, 12)]):
-        ids = [(i * i * 31 + i * 7 + 3) % config["vocab_size"] for i in range(length)]
+        ids = prompt_of(length)
         prompt, greedy = logits(ids), []
         for _ in range(new):
             last = logits(ids + greedy)[-1]
             top = last.topk(2).values
             margins.append(float(top[0] - top[1]))
             greedy.append(int(last.argmax()))
-        data = base64.b64encode(prompt.to(torch.float32).numpy().tobytes()).decode()
-        cases.append({"ids": ids, "greedy": greedy, "logits": data})
+        cases.append({"ids": ids, "greedy": greedy, "logits": encoded(prompt)})
     fixture = {
         "transformers": transformers.__version__,
         "config": config,
@@ -129,6 +161,8 @@ def make(name):
         "tensors": shapes,
         "cases": cases,
     }
+    if experts:
+        fixture["int8_experts"] = experts
     path = Path(__file__).parent / "families" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(fixture, separators=(",", ":")) + "\n")
