@@ -41,6 +41,11 @@ test.each([
     /hidden_activation is "quick_gelu"; it must be one of silu, gelu, gelu_pytorch_tanh/,
   ],
   ['gemma3', { attn_logit_softcapping: 50 }, /attn_logit_softcapping is 50; it must be null in this family/],
+  [
+    'smollm3',
+    { no_rope_layers: [1] },
+    /no_rope_layers is \[1\]; it must be a list of 0 and 1, one for each of 2 layers/,
+  ],
   ['mistral', { sliding_window: 0 }, /sliding_window is 0; it must be a whole number of at least 1/],
   ['mistral', { num_key_value_heads: 3 }, /num_key_value_heads is 3; it must be a divisor of num_attention_heads/],
   [

@@ -14,6 +14,7 @@ import { qwen2 } from './qwen2.ts';
 import { qwen2Moe } from './qwen2-moe.ts';
 import { qwen3 } from './qwen3.ts';
 import { qwen3Moe } from './qwen3-moe.ts';
+import { smollm3 } from './smollm3.ts';
 
 /** What a tensor is used for. Vectors are never quantized, routers of experts only where a rule names them. */
 export type Role = 'linear' | 'embedding' | 'router' | 'vector';
@@ -51,6 +52,7 @@ export interface ModelFamily {
 
 export const families: readonly ModelFamily[] = /*@__PURE__*/ Object.freeze([
   llama,
+  smollm3,
   mistral,
   phi3,
   qwen2,

@@ -43,6 +43,10 @@ YARN = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}
 FAMILIES = {
     "llama3": {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "rope_theta": 500000.0, "rope_scaling": LLAMA3},
     "smollm": {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "tie_word_embeddings": True},
+    "smollm3": {
+        "architectures": ["SmolLM3ForCausalLM"], "model_type": "smollm3", "no_rope_layer_interval": 2, "use_sliding_window": True, "sliding_window": 8,
+        "tie_word_embeddings": True,
+    },
     "tinyllama": {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "num_key_value_heads": 1, "attention_bias": True, "mlp_bias": True},
     "mistral": {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": 8, "head_dim": 16},
     "phi3": {"architectures": ["Phi3ForCausalLM"], "model_type": "phi3", "sliding_window": 8, "original_max_position_embeddings": 64},

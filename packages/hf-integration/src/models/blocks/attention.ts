@@ -33,8 +33,8 @@ export interface AttentionSpec {
   readonly scale?: number | undefined;
   readonly window?: number | undefined;
   readonly softcap?: number | undefined;
-  /** Which of the model's rotary tables. */
-  readonly rope?: number;
+  /** Which of the model's rotary tables; null = none, queries and keys stay as they are. */
+  readonly rope?: number | null;
 }
 
 type Three = readonly [q: Tensor, k: Tensor, v: Tensor];
@@ -86,13 +86,13 @@ export class Attention extends Module {
   ): Tensor => {
     const { heads, kvHeads, headDim, rope: table = 0 } = this.#spec;
     const [b, t] = x.shape as [number, number, number];
-    const [cos, sin] = tables[table]!;
+    const rotated = (y: Tensor): Tensor => (table === null ? y : rope(y, ...tables[table]!, positions));
     const [q, k, v] = this.#project(x);
     const keys = cache.keys[this.#layer]!;
     const values = cache.values[this.#layer]!;
-    kvAppend_(keys, rope(this.#split(k, kvHeads, this.k_norm), cos, sin, positions), cache.pos);
+    kvAppend_(keys, rotated(this.#split(k, kvHeads, this.k_norm)), cache.pos);
     kvAppend_(values, reshape(v, [b, t, kvHeads, headDim]), cache.pos);
-    const query = rope(this.#split(q, heads, this.q_norm), cos, sin, positions);
+    const query = rotated(this.#split(q, heads, this.q_norm));
     const mixed = reshape(attention(query, keys, values, cache.pos, undefined, this.#options), [b, t, heads * headDim]);
     const { weight, bias } = this.o_proj;
     return residual === undefined ? this.o_proj.call(mixed) : linearAdd(mixed, weight, bias, residual);
