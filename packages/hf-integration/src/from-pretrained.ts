@@ -10,6 +10,7 @@ import { openCheckpoint } from './files/checkpoint.ts';
 import { PLAIN, type Stored, storedTensors } from './files/stored.ts';
 import type { HubOptions } from './hub/options.ts';
 import { resolveModel } from './hub/resolve-model.ts';
+import { checkDtypes } from './load/check-dtypes.ts';
 import { checkNames } from './load/check-names.ts';
 import { loadWeights } from './load/load-weights.ts';
 import type { CausalLM } from './models/causal-lm.ts';
@@ -43,9 +44,11 @@ export const autoClass = <M extends PretrainedModel>(auto: AutoClassName) => ({
     await using checkpoint = await openCheckpoint(folder, outline);
     const { tensors } = checkpoint;
     const stored = storedTensors(tensors);
+    const shapes = new Map(outline.parameters.map((p) => [p.name, p.shape]));
     const shape = ({ name, type }: Stored): readonly number[] =>
-      type === PLAIN ? tensors.entry(name).shape : (outline.parameters.find((p) => p.name === name)?.shape ?? []);
+      type === PLAIN ? tensors.entry(name).shape : (shapes.get(name) ?? []);
     checkNames(family, outline, new Map([...stored.values()].map((s) => [s.name, shape(s)])), folder);
+    checkDtypes(outline, tensors, stored, folder);
     const quantization = quantizationOf(folder, config, stored, options.quantizationConfig);
     const plain = outline.parameters.find((p) => stored.get(p.name)?.type === PLAIN);
     const dtype = dtypeOf(

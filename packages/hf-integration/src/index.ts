@@ -22,6 +22,7 @@ export type { HubOptions } from './hub/options.ts';
 export { isRepoId } from './hub/repo-id.ts';
 export { type SnapshotOptions, snapshotDownload } from './hub/resolve-model.ts';
 export type { ResponseFormat } from './generate/response-format.ts';
+export { DecoderForCausalLM } from './models/blocks/decoder.ts';
 export { CausalLM, type Prompt } from './models/causal-lm.ts';
 export { BertModel } from './models/encoders/bert.ts';
 export { CLIPVisionModel, CLIPVisionModelWithProjection } from './models/encoders/clip-vision.ts';
@@ -31,7 +32,6 @@ export { VisionEncoder, type VisionOutput } from './models/encoders/vision-encod
 export { ViTForImageClassification, ViTModel } from './models/encoders/vit.ts';
 export type { ModelFamily, Outline, ParameterSpec, Role } from './models/family.ts';
 export { type CacheShape, type KVCache, StaticCache } from './models/kv-cache.ts';
-export { LlamaForCausalLM } from './models/llama.ts';
 export { type Origin, PretrainedModel } from './models/pretrained-model.ts';
 export type { OnProgress, ProgressEvent } from './progress.ts';
 export { dryRun } from './quantize/dry-run.ts';

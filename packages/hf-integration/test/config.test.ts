@@ -46,7 +46,9 @@ test('rope: both spellings mean the same', () => {
     theta: 500,
     factor: 2,
   });
-  expect(() => rope({ rope_scaling: { rope_type: 'yarn', factor: 2 } })).toThrow(/rope_type 'yarn' is not supported/);
+  expect(() => rope({ rope_scaling: { rope_type: 'dynamic', factor: 2 } })).toThrow(
+    /rope_type 'dynamic' is not supported/,
+  );
 });
 
 test('rope: llama3 keeps short waves, divides long ones, blends between (numbers of transformers)', () => {

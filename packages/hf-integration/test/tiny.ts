@@ -58,7 +58,7 @@ export async function tinyLlama({ tied = true, biases = false, maxShardSize = 1e
 }
 
 /** Numbers in -1 .. 1 that depend on the name. */
-function noise(name: string, n: number): Float32Array {
+export function noise(name: string, n: number): Float32Array {
   let state = [...name].reduce((h, c) => (h * 31 + c.charCodeAt(0)) >>> 0, 7);
   return Float32Array.from({ length: n }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;

@@ -3,6 +3,7 @@ export * from './binary.ts';
 export { contiguous, contiguousOp } from './contiguous.ts';
 export * from './copy.ts';
 export * from './embedding.ts';
+export * from './experts.ts';
 export * from './linear-weight.ts';
 export * from './matmul.ts';
 export * from './norm.ts';

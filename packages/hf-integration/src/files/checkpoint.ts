@@ -6,6 +6,7 @@ import { AoError, openSafetensors, openSafetensorsIndex, type TensorFile } from 
 import type { Outline } from '../models/family.ts';
 import { type FileSource, openFile } from './node-file.ts';
 import { renamed } from './renamed.ts';
+import { unstacked } from './unstacked.ts';
 
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
@@ -45,7 +46,8 @@ export async function openCheckpoint(
       : existsSync(index)
         ? await openSafetensorsIndex(await readFile(index, 'utf8'), source, INDEX)
         : await nothing(folder);
-    return { tensors: outline ? renamed(tensors, outline) : tensors, close, [Symbol.asyncDispose]: close };
+    const named = outline ? unstacked(renamed(tensors, outline), outline) : tensors;
+    return { tensors: named, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;

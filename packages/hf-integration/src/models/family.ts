@@ -4,11 +4,22 @@ import { AoError, type Tensor } from '@ao/core';
 import type { ModelConfig } from '../config/model-config.ts';
 import type { Json } from '../config/read-json.ts';
 import { encoderFamilies } from './encoders/index.ts';
+import { gemma2 } from './gemma2.ts';
+import { gemma3 } from './gemma3.ts';
 import { llama } from './llama.ts';
+import { mistral } from './mistral.ts';
+import { mixtral } from './mixtral.ts';
+import { olmo2 } from './olmo2.ts';
+import { phi3 } from './phi3.ts';
 import type { PretrainedModel } from './pretrained-model.ts';
+import { qwen2 } from './qwen2.ts';
+import { qwen2Moe } from './qwen2-moe.ts';
+import { qwen3 } from './qwen3.ts';
+import { qwen3Moe } from './qwen3-moe.ts';
+import { smollm3 } from './smollm3.ts';
 
-/** What a tensor is used for; only the first two are quantized. */
-export type Role = 'linear' | 'embedding' | 'vector';
+/** What a tensor is used for. Vectors are never quantized, routers of experts only where a rule names them. */
+export type Role = 'linear' | 'embedding' | 'router' | 'vector';
 
 export interface ParameterSpec {
   /** Hugging Face's name. */
@@ -27,6 +38,11 @@ export interface Outline {
   readonly tied: Readonly<Record<string, string>>;
   /** The name above of a tensor that a file has under another: heads' prefixes, names of old checkpoints. */
   rename?(name: string): string;
+  /**
+   * Tensors that a checkpoint may hold in the place of parameters: several, whose rows follow each other, or one under another
+   * name. { 'a.experts.down_proj': ['a.experts.0.down_proj.weight', ...] }
+   */
+  readonly stacked?: Readonly<Record<string, readonly string[]>>;
   /** What config.json says otherwise where this is a part of what the folder has: saved with that part. */
   readonly configChanges?: Json;
   build(weight: (name: string) => Tensor): PretrainedModel;
@@ -45,7 +61,20 @@ export interface ModelFamily {
 }
 
 /** The decoders: each builds a CausalLM. */
-export const families: readonly ModelFamily[] = /*@__PURE__*/ Object.freeze([llama]);
+export const families: readonly ModelFamily[] = /*@__PURE__*/ Object.freeze([
+  llama,
+  smollm3,
+  mistral,
+  phi3,
+  qwen2,
+  qwen3,
+  gemma2,
+  gemma3,
+  olmo2,
+  mixtral,
+  qwen2Moe,
+  qwen3Moe,
+]);
 
 export type AutoClassName = 'AutoModel' | 'AutoModelForCausalLM';
 

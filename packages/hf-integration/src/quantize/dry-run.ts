@@ -5,6 +5,8 @@ import { readModelConfig } from '../config/model-config.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
 import { locateHeaders } from '../hub/locate-headers.ts';
 import type { HubOptions } from '../hub/options.ts';
+import { storedTensors } from '../files/stored.ts';
+import { checkDtypes } from '../load/check-dtypes.ts';
 import { checkNames } from '../load/check-names.ts';
 import { familyOf, outlineOf } from '../models/family.ts';
 import { planQuantization } from './plan.ts';
@@ -27,6 +29,7 @@ export async function dryRun(
   const outline = outlineOf(all, (name) => tensors.has(name));
   const plan = planQuantization(outline, config);
   checkNames(family, outline, new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
+  checkDtypes(outline, tensors, storedTensors(tensors), folder);
   const dtype = (name: string): string => dtypeBySafetensors(tensors.entry(name).dtype).name;
   const plans = tensorPlans(runtime, plan, dtype);
   const outcomes = new Map(

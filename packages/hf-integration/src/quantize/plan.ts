@@ -71,6 +71,8 @@ function decideAll(
     );
   }
   if (first) return first;
+  if (parameter.role === 'router')
+    return { config: null, reason: 'routers are quantized only where a rule names them' };
   if (ends && !config.includeInputOutputEmbeddings) {
     return {
       config: null,
