@@ -11,21 +11,26 @@ export { AutoModelForCausalLM, type FromPretrainedOptions } from './from-pretrai
 export type { GenerateInput } from './generate/generate.ts';
 export { type FinishReason, Generation, type GenerationResult, type Piece } from './generate/generation.ts';
 export type { GenerateOptions } from './generate/options.ts';
+export type { DeviceMap } from './load/device-map.ts';
 export { CausalLM, type Prompt } from './models/causal-lm.ts';
 export type { ModelFamily, Outline, ParameterSpec, Role } from './models/family.ts';
 export { type CacheShape, type KVCache, StaticCache } from './models/kv-cache.ts';
 export { LlamaForCausalLM } from './models/llama.ts';
 export type { OnProgress, ProgressEvent } from './progress.ts';
+export type { DequantizeReport, DequantizeRow } from './quantize/dequantize-model.ts';
 export { dryRun } from './quantize/dry-run.ts';
 export { type InspectedModule, type Inspection, inspect } from './quantize/inspect.ts';
 export { type Planned, planQuantization, type QuantizationPlan } from './quantize/plan.ts';
 export { type QuantizeCheckpointOptions, quantizeCheckpoint } from './quantize/quantize-checkpoint.ts';
 export { type RulesConfig, rulesConfig } from './quantize/rules.ts';
+export type { SchemeKwargs } from './quantize/scheme-names.ts';
 export {
+  type QuantizationConfigInput,
   type TorchAoConfig,
   type TorchAoOptions,
   torchAoConfig,
   torchAoConfigFromJson,
+  torchAoConfigToJsonString,
 } from './quantize/torchao-config.ts';
 export { type SaveOptions, savePretrained } from './save-pretrained.ts';
 export { AutoTokenizer } from './tokenizer/auto-tokenizer.ts';

@@ -46,8 +46,12 @@ export async function savePretrained(model: CausalLM, folder: string, options: S
   try {
     await writeWeights(staged.folder, parameters, stored, options);
     await copyModelFiles(origin.folder, staged.folder);
+    const tie = origin.config.json['tie_word_embeddings'];
     await writeConfig(origin.folder, staged.folder, {
       dtype: model.dtype.name,
+      // transformers reads the older name too; two would contradict each other
+      torch_dtype: undefined as never,
+      ...(typeof tie === 'boolean' ? { tie_word_embeddings: tie } : {}),
       quantization_config: quantized ? torchAoConfigToJson(quantization!) : (undefined as never),
     });
     options.signal?.throwIfAborted();

@@ -5,6 +5,7 @@ import type { GenerationConfig } from '../config/generation-config.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 import { type GenerateInput, generate, generateAll } from '../generate/generate.ts';
 import type { Generation, GenerationResult } from '../generate/generation.ts';
+import { type DequantizeReport, dequantizeModel, isQuantizedModel } from '../quantize/dequantize-model.ts';
 import type { TorchAoConfig } from '../quantize/torchao-config.ts';
 import { type SaveOptions, savePretrained } from '../save-pretrained.ts';
 import type { KVCache, StaticCache } from './kv-cache.ts';
@@ -61,6 +62,19 @@ export abstract class CausalLM extends Module {
   ): Generation | Generation<readonly GenerationResult[]> {
     const defaults = this.origin?.generationConfig ?? NOTHING;
     return isBatch(prompt) ? generateAll(this, defaults, prompt, options) : generate(this, defaults, prompt, options);
+  }
+
+  /** True where any weight is quantized. */
+  get isQuantized(): boolean {
+    return isQuantizedModel(this);
+  }
+
+  /** Makes every quantized weight floating point again, in place, packed or not; saving then writes a plain model. */
+  async dequantize(): Promise<DequantizeReport> {
+    const report = await dequantizeModel(this);
+    const { quantization: _, ...origin } = this.origin ?? {};
+    if (this.origin) this.origin = origin as Origin;
+    return report;
   }
 
   /** Writes a folder that fromPretrained, and Python's transformers, load. */

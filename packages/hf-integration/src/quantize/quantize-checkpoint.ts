@@ -16,7 +16,7 @@ import {
 } from '@ao/core';
 import { decibels, errorNorms, type QuantizeReport, type TensorPlan } from '@ao/quantization';
 import { autoRuntime } from '../auto-runtime.ts';
-import { readModelConfig } from '../config/model-config.ts';
+import { type ModelConfig, readModelConfig } from '../config/model-config.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
 import { copyModelFiles, writeConfig } from '../files/model-files.ts';
 import { createFile, writeText } from '../files/node-file.ts';
@@ -25,15 +25,21 @@ import { Spool } from '../files/spool.ts';
 import { stage } from '../files/stage.ts';
 import { fileMetadata, flattened, ownersOf, type Storing, storingPlain } from '../files/stored.ts';
 import { checkNames } from '../load/check-names.ts';
-import { familyOf, type ModelFamily, type Outline } from '../models/family.ts';
+import { familyOf, type ModelFamily } from '../models/family.ts';
+import type { Outlined } from '../models/untie.ts';
 import type { OnProgress } from '../progress.ts';
-import { planQuantization } from './plan.ts';
+import { outlineFor, planQuantization } from './plan.ts';
 import { type Outcome, report } from './report.ts';
 import { tensorPlans } from './tensor-plans.ts';
-import { type TorchAoConfig, torchAoConfigToJson } from './torchao-config.ts';
+import {
+  type QuantizationConfigInput,
+  type TorchAoConfig,
+  torchAoConfigToJson,
+  toTorchAoConfig,
+} from './torchao-config.ts';
 
 export interface QuantizeCheckpointOptions {
-  readonly quantizationConfig: TorchAoConfig;
+  readonly quantizationConfig: QuantizationConfigInput;
   readonly runtime?: Runtime;
   readonly device?: string;
   /** Replace the model that the output folder holds. */
@@ -50,34 +56,41 @@ export async function quantizeCheckpoint(
   output: string,
   options: QuantizeCheckpointOptions,
 ): Promise<QuantizeReport> {
-  const { quantizationConfig: quantization, device = 'auto', onProgress, signal, maxShardSize = SHARD } = options;
-  const { family, outline } = await readOutline(folder);
+  const { device = 'auto', onProgress, signal, maxShardSize = SHARD } = options;
+  const quantization = toTorchAoConfig(options.quantizationConfig);
+  const { family, stated, config, outline, sources } = await readOutline(folder, quantization);
   const plan = planQuantization(outline, quantization);
   if (resolve(folder) === resolve(output)) {
     throw new AoError('ERR_AO_CONFIG', 'the output folder is the model’s own', { fix: 'give another folder' });
   }
   await using checkpoint = await openCheckpoint(folder);
   const { tensors } = checkpoint;
-  checkNames(family, outline, new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
+  checkNames(family, family.outline(stated), new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
   const rt = options.runtime ?? (await autoRuntime({ device }));
-  const plans = tensorPlans(rt, plan, (name) => dtypeBySafetensors(tensors.entry(name).dtype).name);
+  const source = (name: string): string => sources[name] ?? name;
+  const plans = tensorPlans(rt, plan, (name) => dtypeBySafetensors(tensors.entry(source(name)).dtype).name);
   const staged = await stage(output, { overwrite: options.overwrite ?? false });
   const spool = await Spool.create(staged.folder);
   try {
     const work = new Work(rt, tensors, spool, device === 'auto' ? rt.device : device);
-    const total = outline.parameters.reduce((n, p) => n + sizeOf(tensors, p.name), 0);
+    const total = outline.parameters.reduce((n, p) => n + sizeOf(tensors, source(p.name)), 0);
     let loaded = 0;
     for (const { name } of outline.parameters) {
       signal?.throwIfAborted();
-      await work.take(name, plans.get(name));
-      loaded += sizeOf(tensors, name);
+      await work.take(name, source(name), plans.get(name));
+      loaded += sizeOf(tensors, source(name));
       onProgress?.({ phase: 'quantize', name, loaded, total });
     }
     await work.measured();
-    await writeFiles(staged.folder, work, tensors, spool, maxShardSize, onProgress, signal);
+    const read = (name: string): AsyncGenerator<Uint8Array> =>
+      spool.has(name) ? spool.read(name) : piecesOf(tensors, source(name));
+    await writeFiles(staged.folder, work, read, maxShardSize, onProgress, signal);
     await spool.remove();
     await copyModelFiles(folder, staged.folder);
-    await writeConfig(folder, staged.folder, { quantization_config: torchAoConfigToJson(quantization) });
+    await writeConfig(folder, staged.folder, {
+      quantization_config: torchAoConfigToJson(quantization),
+      ...(config === stated ? {} : { tie_word_embeddings: false }),
+    });
     signal?.throwIfAborted();
     await staged.commit();
     return report(outline, plan, plans, work.outcomes, false);
@@ -90,15 +103,18 @@ export async function quantizeCheckpoint(
   }
 }
 
-async function readOutline(folder: string): Promise<{ family: ModelFamily; outline: Outline }> {
-  const config = await readModelConfig(folder);
-  if (config.quantizationConfig) {
+async function readOutline(
+  folder: string,
+  quantization: TorchAoConfig,
+): Promise<Outlined & { readonly family: ModelFamily; readonly stated: ModelConfig }> {
+  const stated = await readModelConfig(folder);
+  if (stated.quantizationConfig) {
     throw new AoError('ERR_AO_CONFIG', `${folder} is quantized already`, {
       fix: 'quantize the model that it was made from',
     });
   }
-  const family = familyOf(config);
-  return { family, outline: family.outline(config) };
+  const family = familyOf(stated);
+  return { family, stated, ...outlineFor(family, stated, quantization) };
 }
 
 /** The loop's state: what each tensor becomes. */
@@ -118,16 +134,17 @@ class Work {
     this.#device = device;
   }
 
-  async take(name: string, plan: TensorPlan | undefined): Promise<void> {
-    const { dtype: stored, shape } = this.#file.entry(name);
+  /** The tensor that the checkpoint has as `source`. */
+  async take(name: string, source: string, plan: TensorPlan | undefined): Promise<void> {
+    const { dtype: stored, shape } = this.#file.entry(source);
     const dtype = dtypeBySafetensors(stored).name;
-    const bytesBefore = sizeOf(this.#file, name);
+    const bytesBefore = sizeOf(this.#file, source);
     if (!plan) {
       this.stored.set(name, storingPlain(name, stored, shape));
       this.outcomes.set(name, { dtype, bytesBefore, bytesAfter: bytesBefore, sqnr: null });
       return;
     }
-    const weight = keep(await readTensor(this.#rt, this.#file, name, { device: this.#device }));
+    const weight = keep(await readTensor(this.#rt, this.#file, source, { device: this.#device }));
     const quantized = keep(scope(() => plan.quantize(weight)));
     await flattened(name, quantized, async (tensors, metadata) => {
       const reads = [...tensors].map(([key, part]) => ({ key, part, bits: part.bits() }));
@@ -159,8 +176,7 @@ class Work {
 async function writeFiles(
   output: string,
   { stored }: Work,
-  tensors: TensorFile,
-  spool: Spool,
+  read: (name: string) => AsyncGenerator<Uint8Array>,
   maxShardSize: number,
   onProgress: OnProgress | undefined,
   signal: AbortSignal | undefined,
@@ -174,8 +190,7 @@ async function writeFiles(
   let loaded = 0;
   for (const { file, items } of shards) {
     const bytes = async function* (name: string): AsyncGenerator<Uint8Array> {
-      const pieces = spool.has(name) ? spool.read(name) : piecesOf(tensors, name);
-      for await (const piece of pieces) {
+      for await (const piece of read(name)) {
         yield piece;
         loaded += piece.byteLength;
         onProgress?.({ phase: 'save', name: owner.get(name)!, loaded, total });
