@@ -3,6 +3,7 @@ export { AutoConfig, type PretrainedConfig } from './auto-config.ts';
 export { type AutoRuntimeOptions, autoRuntime, type Finding, probeRuntime } from './auto-runtime.ts';
 export type { GenerationConfig } from './config/generation-config.ts';
 export type { ModelConfig } from './config/model-config.ts';
+export { type ConvertOptions, type ConvertReport, convertCheckpoint } from './convert/convert-checkpoint.ts';
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts';
 export { hfIntegration } from './extension.ts';
 export { type Checkpoint, openCheckpoint } from './files/checkpoint.ts';

@@ -9,16 +9,19 @@ type Tree = Parameters<typeof pythonJson>[0];
 const COPIED =
   /^(generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|preprocessor_config)\.json$|^(merges\.txt|tokenizer\.model|chat_template\.jinja|LICENSE.*|NOTICE.*)$/;
 
-/** Writes `from`'s config.json to `to` with some fields changed, as transformers prints it. */
-export async function writeConfig(from: string, to: string, changes: Readonly<Record<string, Tree>>): Promise<void> {
+/** Writes `from`'s config.json to `to` with some fields changed (undefined: left out), as transformers prints it. */
+export async function writeConfig(
+  from: string,
+  to: string,
+  changes: Readonly<Record<string, Tree | undefined>>,
+): Promise<void> {
   const text = await readFile(join(from, 'config.json'), 'utf8');
   // a reviver sees how a number was written (from Node 22 on): 10000.0 stays a float
   const keep = (_key: string, value: unknown, context?: { readonly source?: string }): unknown =>
     typeof value === 'number' && /[.eE]/.test(context?.source ?? '') ? new Float(value) : value;
   const config = JSON.parse(text, keep as (key: string, value: unknown) => unknown) as Record<string, Tree>;
-  const merged = Object.fromEntries(
-    Object.entries({ ...config, ...changes }).filter(([, value]) => value !== undefined),
-  );
+  const merged: Record<string, Tree> = {};
+  for (const [key, value] of Object.entries({ ...config, ...changes })) if (value !== undefined) merged[key] = value;
   await writeText(join(to, 'config.json'), `${pythonJson(merged, { indent: 2, sortKeys: true })}\n`);
 }
 

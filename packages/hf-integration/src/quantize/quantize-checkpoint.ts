@@ -1,29 +1,26 @@
 // quantizeCheckpoint(folder, output): disk to disk, one tensor at a time: read, quantize, spool; then the files in their final
 // order. Memory: one tensor and its quantized form. The output appears whole: weights first, config.json last.
 
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import {
   AoError,
   dtypeBySafetensors,
   keep,
-  planShards,
   type Runtime,
   type SafetensorsItem,
-  safetensorsIndex,
   scope,
   type TensorFile,
-  writeSafetensors,
 } from '@ao/core';
 import { decibels, errorNorms, type QuantizeReport, type TensorPlan } from '@ao/quantization';
 import { autoRuntime } from '../auto-runtime.ts';
 import { type ModelConfig, readModelConfig } from '../config/model-config.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
 import { copyModelFiles, writeConfig } from '../files/model-files.ts';
-import { createFile, writeText } from '../files/node-file.ts';
-import { PIECE, readTensor } from '../files/read-tensor.ts';
+import { piecesOf, readTensor, sizeOf } from '../files/read-tensor.ts';
 import { Spool } from '../files/spool.ts';
 import { stage } from '../files/stage.ts';
-import { fileMetadata, flattened, ownersOf, type Storing, storingPlain } from '../files/stored.ts';
+import { flattened, type Storing, storingPlain } from '../files/stored.ts';
+import { writeShards } from '../files/write-shards.ts';
 import { checkNames } from '../load/check-names.ts';
 import { familyOf, type ModelFamily } from '../models/family.ts';
 import type { Outlined } from '../models/untie.ts';
@@ -49,14 +46,12 @@ export interface QuantizeCheckpointOptions {
   readonly signal?: AbortSignal;
 }
 
-const SHARD = 5_000_000_000;
-
 export async function quantizeCheckpoint(
   folder: string,
   output: string,
   options: QuantizeCheckpointOptions,
 ): Promise<QuantizeReport> {
-  const { device = 'auto', onProgress, signal, maxShardSize = SHARD } = options;
+  const { device = 'auto', onProgress, signal, maxShardSize } = options;
   const quantization = toTorchAoConfig(options.quantizationConfig);
   const { family, stated, config, outline, sources } = await readOutline(folder, quantization);
   const plan = planQuantization(outline, quantization);
@@ -82,9 +77,9 @@ export async function quantizeCheckpoint(
       onProgress?.({ phase: 'quantize', name, loaded, total });
     }
     await work.measured();
-    const read = (name: string): AsyncGenerator<Uint8Array> =>
-      spool.has(name) ? spool.read(name) : piecesOf(tensors, source(name));
-    await writeFiles(staged.folder, work, read, maxShardSize, onProgress, signal);
+    const read = (key: string): AsyncGenerator<Uint8Array> =>
+      spool.has(key) ? spool.read(key) : piecesOf(tensors, source(key));
+    await writeShards(staged.folder, work.stored, read, { maxShardSize, onProgress, signal });
     await spool.remove();
     await copyModelFiles(folder, staged.folder);
     await writeConfig(folder, staged.folder, {
@@ -171,47 +166,4 @@ class Work {
   async measured(): Promise<void> {
     await this.#measuring;
   }
-}
-
-async function writeFiles(
-  output: string,
-  { stored }: Work,
-  read: (name: string) => AsyncGenerator<Uint8Array>,
-  maxShardSize: number,
-  onProgress: OnProgress | undefined,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const owner = ownersOf(stored);
-  const shards = planShards<SafetensorsItem>(
-    [...stored.values()].flatMap((s) => s.items),
-    maxShardSize,
-  );
-  const total = shards.reduce((n, s) => n + s.nbytes, 0);
-  let loaded = 0;
-  for (const { file, items } of shards) {
-    const bytes = async function* (name: string): AsyncGenerator<Uint8Array> {
-      for await (const piece of read(name)) {
-        yield piece;
-        loaded += piece.byteLength;
-        onProgress?.({ phase: 'save', name: owner.get(name)!, loaded, total });
-      }
-    };
-    const metadata = fileMetadata(items, owner, stored);
-    await writeSafetensors(await createFile(join(output, file)), items, ({ name }) => bytes(name), {
-      metadata,
-      ...(signal === undefined ? {} : { signal }),
-    });
-  }
-  if (shards.length > 1) await writeText(join(output, 'model.safetensors.index.json'), safetensorsIndex(shards));
-}
-
-async function* piecesOf(file: TensorFile, name: string): AsyncGenerator<Uint8Array> {
-  for (let at = 0, size = sizeOf(file, name); at < size; at += PIECE) {
-    yield await file.readRange(name, at, Math.min(at + PIECE, size));
-  }
-}
-
-function sizeOf(file: TensorFile, name: string): number {
-  const { begin, end } = file.entry(name);
-  return end - begin;
 }
