@@ -1,6 +1,7 @@
 // openModel(name, options): the runtime, the model and its tokenizer that generate, eval and bench run on.
 import { AutoModelForCausalLM, AutoTokenizer, autoRuntime, type CausalLM, type Tokenizer } from '@ao/hf-integration';
 import { interruptSignal } from './exit.ts';
+import { log } from './log.ts';
 import { modelFolder } from './model-folder.ts';
 import { progress } from './progress.ts';
 import { quantizationConfig, type SchemeOptions } from './scheme.ts';
@@ -26,11 +27,6 @@ export interface Opened {
 
 export function setThreads(threads: number | undefined): void {
   if (threads !== undefined) process.env['AO_NUM_THREADS'] = String(threads);
-}
-
-/** Messages of the runtime go to stderr. */
-export function log({ message }: { readonly message: string }): void {
-  process.stderr.write(`ao: ${message}\n`);
 }
 
 export async function openModel(name: string, options: OpenOptions): Promise<Opened> {

@@ -1,6 +1,7 @@
 // --scheme and --rule as one quantization config.
 import { AutoConfig, rulesConfig, type TorchAoConfig, torchAoConfig } from '@ao/hf-integration';
 import { parseRule, parseScheme } from '@ao/quantization';
+import { log } from './log.ts';
 
 export interface SchemeOptions {
   readonly scheme?: string;
@@ -17,6 +18,6 @@ export async function quantizationConfig(
   const rules = rule.map((text) => parseRule(text, parseScheme));
   const { outline } = await AutoConfig.fromPretrained(folder);
   const { config, unused } = rulesConfig(rules, rest, outline);
-  for (const pattern of unused) process.stderr.write(`ao: rule '${pattern}' matches nothing\n`);
+  for (const pattern of unused) log({ message: `rule '${pattern}' matches nothing` });
   return torchAoConfig(config);
 }

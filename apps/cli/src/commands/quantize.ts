@@ -2,8 +2,9 @@
 import { autoRuntime, dryRun, quantizeCheckpoint } from '@ao/hf-integration';
 import { type QuantizeReport, schemeHelp } from '@ao/quantization';
 import { interruptSignal, UsageError } from '../exit.ts';
+import { log } from '../log.ts';
 import { modelFolder } from '../model-folder.ts';
-import { log, setThreads } from '../open-model.ts';
+import { setThreads } from '../open-model.ts';
 import { bytes, print, printJson, table } from '../output.ts';
 import { progress } from '../progress.ts';
 import { quantizationConfig, type SchemeOptions } from '../scheme.ts';
