@@ -188,6 +188,8 @@ describe('strings', () => {
   test.each([
     ['float8_weight_only', {}, /Float8WeightOnlyConfig, which @ao\/quantization does not have yet.*int8_weight_only/],
     ['float8dq_e4m3_row', {}, /Float8DynamicActivationFloat8WeightConfig/],
+    ['float8_e4m3_row', {}, /Float8DynamicActivationFloat8WeightConfig/],
+    ['float8sq', {}, /Float8StaticActivationFloat8WeightConfig/],
     ['uint4wo', {}, /UIntxWeightOnlyConfig.*intx4-asym-64/],
     ['fp6_e3m2', {}, /fpx_weight_only \(torchao gave it up/],
     ['autoquant', {}, /autoquant.*fqnToConfig/],
@@ -200,13 +202,14 @@ describe('strings', () => {
     expect(() => torchAoConfig(name, options)).toThrow(message);
   });
 
-  test('a config takes no further options, and names must be names', () => {
+  test('a config takes no further options, names must be names, older names are read', () => {
     expect(() => torchAoConfig(int8, { groupSize: 32 } as never)).toThrow(
       /has no option groupSize.*into the config itself/,
     );
     expect(() => torchAoConfig(int8, { modulesToNotConvert: 'lm_head' as never })).toThrow(
       /modulesToNotConvert is "lm_head"/,
     );
+    expect(torchAoConfig(int8, { includeEmbedding: true }).includeInputOutputEmbeddings).toBe(true);
     expect(() => torchAoConfig(null as never)).toThrow(/torchAoConfig got null/);
   });
 });

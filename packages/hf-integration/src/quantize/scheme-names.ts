@@ -37,9 +37,13 @@ const NAMES: Readonly<Record<string, Make>> = {
 
 /** Names that the documents show and that mean nothing here yet: what they would be, and what to use. */
 const MISSING: readonly (readonly [name: RegExp, what: string, instead: string])[] = [
-  [/^float8.*static/, 'Float8StaticActivationFloat8WeightConfig', "'int8_dynamic_activation_int8_weight'"],
+  [/^float8(sq|.*static)/, 'Float8StaticActivationFloat8WeightConfig', "'int8_dynamic_activation_int8_weight'"],
   [/^float8.*int4/, 'Float8DynamicActivationInt4WeightConfig', "'int8_dynamic_activation_int4_weight'"],
-  [/^float8(dq|_dyn|_a1x128)/, 'Float8DynamicActivationFloat8WeightConfig', "'int8_dynamic_activation_int8_weight'"],
+  [
+    /^float8(dq|_dyn|_a1x128|_e\dm\d_(tensor|row))/,
+    'Float8DynamicActivationFloat8WeightConfig',
+    "'int8_dynamic_activation_int8_weight'",
+  ],
   [/^float8/, 'Float8WeightOnlyConfig', "'int8_weight_only'"],
   [/^uint/, 'UIntxWeightOnlyConfig', "a signed form with zero points, as in 'intx4-asym-64'"],
   [/^fp\d|^fpx/, 'fpx_weight_only (torchao gave it up in 0.16)', "'intx6-32', which is as large"],

@@ -21,7 +21,10 @@ export interface TorchAoConfig {
   readonly untieEmbeddingWeights: boolean;
 }
 
-export type TorchAoOptions = Partial<Omit<TorchAoConfig, 'quantType'>>;
+export type TorchAoOptions = Partial<Omit<TorchAoConfig, 'quantType'>> & {
+  /** The older name of `includeInputOutputEmbeddings`. */
+  readonly includeEmbedding?: boolean;
+};
 
 /** What quantizes a model: a TorchAoConfig, a config of @ao/quantization, a scheme by name, or what config.json holds. */
 export type QuantizationConfigInput = TorchAoConfig | AoConfig | string | Json;
@@ -35,7 +38,8 @@ export function torchAoConfig(scheme: string, options?: TorchAoOptions & SchemeK
 export function torchAoConfig(type: AoConfig | string, options: TorchAoOptions & SchemeKwargs = {}): TorchAoConfig {
   const {
     modulesToNotConvert = null,
-    includeInputOutputEmbeddings = false,
+    includeEmbedding = false,
+    includeInputOutputEmbeddings = includeEmbedding,
     untieEmbeddingWeights = false,
     ...kwargs
   } = options;
