@@ -5,6 +5,7 @@ import type { TensorPlan } from '@ao/quantization';
 import { autoRuntime } from './auto-runtime.ts';
 import { readGenerationConfig } from './config/generation-config.ts';
 import { type ModelConfig, readModelConfig } from './config/model-config.ts';
+import { aliased } from './files/aliased.ts';
 import { openCheckpoint } from './files/checkpoint.ts';
 import { PLAIN, type Stored, storedTensors } from './files/stored.ts';
 import { checkNames } from './load/check-names.ts';
@@ -51,13 +52,11 @@ export const AutoModelForCausalLM = {
     const device = deviceOf(options, outline);
     const generationConfig = await readGenerationConfig(folder, config);
     await using checkpoint = await openCheckpoint(folder);
-    const { tensors } = checkpoint;
+    const tensors = aliased(checkpoint.tensors, sources);
     const stored = storedTensors(tensors);
     const shape = ({ name, type }: Stored): readonly number[] =>
       type === PLAIN ? tensors.entry(name).shape : (outline.parameters.find((p) => p.name === name)?.shape ?? []);
-    const shapes = new Map([...stored.values()].map((s) => [s.name, shape(s)]));
-    checkNames(family, family.outline(stated), shapes, folder);
-    for (const [name, source] of Object.entries(sources)) stored.set(name, stored.get(source)!);
+    checkNames(family, outline, new Map([...stored.values()].map((s) => [s.name, shape(s)])), folder);
     const quantization = quantizationOf(folder, config, stored, asked);
     const plain = [...stored.values()].find((s) => s.type === PLAIN);
     const dtype = dtypeOf(

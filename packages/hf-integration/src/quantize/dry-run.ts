@@ -2,6 +2,7 @@
 import { dtypeBySafetensors, type Runtime } from '@ao/core';
 import type { QuantizeReport } from '@ao/quantization';
 import { readModelConfig } from '../config/model-config.ts';
+import { aliased } from '../files/aliased.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
 import { checkNames } from '../load/check-names.ts';
 import { familyOf } from '../models/family.ts';
@@ -11,19 +12,18 @@ import { tensorPlans } from './tensor-plans.ts';
 import type { TorchAoConfig } from './torchao-config.ts';
 
 export async function dryRun(folder: string, config: TorchAoConfig, runtime: Runtime): Promise<QuantizeReport> {
-  const stated = await readModelConfig(folder);
-  const family = familyOf(stated);
-  const { outline, sources } = outlineFor(family, stated, config);
+  const model = await readModelConfig(folder);
+  const family = familyOf(model);
+  const { outline, sources } = outlineFor(family, model, config);
   const plan = planQuantization(outline, config);
   await using checkpoint = await openCheckpoint(folder);
-  const { tensors } = checkpoint;
-  checkNames(family, family.outline(stated), new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
-  const entry = (name: string) => tensors.entry(sources[name] ?? name);
-  const dtype = (name: string): string => dtypeBySafetensors(entry(name).dtype).name;
+  const tensors = aliased(checkpoint.tensors, sources);
+  checkNames(family, outline, new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
+  const dtype = (name: string): string => dtypeBySafetensors(tensors.entry(name).dtype).name;
   const plans = tensorPlans(runtime, plan, dtype);
   const outcomes = new Map(
     outline.parameters.map(({ name }): [string, Outcome] => {
-      const { begin, end } = entry(name);
+      const { begin, end } = tensors.entry(name);
       const bytesBefore = end - begin;
       return [name, { dtype: dtype(name), bytesBefore, bytesAfter: plans.get(name)?.bytes ?? bytesBefore, sqnr: null }];
     }),

@@ -14,6 +14,7 @@ import {
 import { decibels, errorNorms, type QuantizeReport, type TensorPlan } from '@ao/quantization';
 import { autoRuntime } from '../auto-runtime.ts';
 import { type ModelConfig, readModelConfig } from '../config/model-config.ts';
+import { aliased } from '../files/aliased.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
 import { copyModelFiles, writeConfig } from '../files/model-files.ts';
 import { piecesOf, readTensor, sizeOf } from '../files/read-tensor.ts';
@@ -59,26 +60,25 @@ export async function quantizeCheckpoint(
     throw new AoError('ERR_AO_CONFIG', 'the output folder is the model’s own', { fix: 'give another folder' });
   }
   await using checkpoint = await openCheckpoint(folder);
-  const { tensors } = checkpoint;
-  checkNames(family, family.outline(stated), new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
+  const tensors = aliased(checkpoint.tensors, sources);
+  checkNames(family, outline, new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
   const rt = options.runtime ?? (await autoRuntime({ device }));
-  const source = (name: string): string => sources[name] ?? name;
-  const plans = tensorPlans(rt, plan, (name) => dtypeBySafetensors(tensors.entry(source(name)).dtype).name);
+  const plans = tensorPlans(rt, plan, (name) => dtypeBySafetensors(tensors.entry(name).dtype).name);
   const staged = await stage(output, { overwrite: options.overwrite ?? false });
   const spool = await Spool.create(staged.folder);
   try {
     const work = new Work(rt, tensors, spool, device === 'auto' ? rt.device : device);
-    const total = outline.parameters.reduce((n, p) => n + sizeOf(tensors, source(p.name)), 0);
+    const total = outline.parameters.reduce((n, p) => n + sizeOf(tensors, p.name), 0);
     let loaded = 0;
     for (const { name } of outline.parameters) {
       signal?.throwIfAborted();
-      await work.take(name, source(name), plans.get(name));
-      loaded += sizeOf(tensors, source(name));
+      await work.take(name, plans.get(name));
+      loaded += sizeOf(tensors, name);
       onProgress?.({ phase: 'quantize', name, loaded, total });
     }
     await work.measured();
     const read = (key: string): AsyncGenerator<Uint8Array> =>
-      spool.has(key) ? spool.read(key) : piecesOf(tensors, source(key));
+      spool.has(key) ? spool.read(key) : piecesOf(tensors, key);
     await writeShards(staged.folder, work.stored, read, { maxShardSize, onProgress, signal });
     await spool.remove();
     await copyModelFiles(folder, staged.folder);
@@ -129,17 +129,16 @@ class Work {
     this.#device = device;
   }
 
-  /** The tensor that the checkpoint has as `source`. */
-  async take(name: string, source: string, plan: TensorPlan | undefined): Promise<void> {
-    const { dtype: stored, shape } = this.#file.entry(source);
+  async take(name: string, plan: TensorPlan | undefined): Promise<void> {
+    const { dtype: stored, shape } = this.#file.entry(name);
     const dtype = dtypeBySafetensors(stored).name;
-    const bytesBefore = sizeOf(this.#file, source);
+    const bytesBefore = sizeOf(this.#file, name);
     if (!plan) {
       this.stored.set(name, storingPlain(name, stored, shape));
       this.outcomes.set(name, { dtype, bytesBefore, bytesAfter: bytesBefore, sqnr: null });
       return;
     }
-    const weight = keep(await readTensor(this.#rt, this.#file, source, { device: this.#device }));
+    const weight = keep(await readTensor(this.#rt, this.#file, name, { device: this.#device }));
     const quantized = keep(scope(() => plan.quantize(weight)));
     await flattened(name, quantized, async (tensors, metadata) => {
       const reads = [...tensors].map(([key, part]) => ({ key, part, bits: part.bits() }));
