@@ -24,6 +24,8 @@ const rule = () =>
     '--rule <name=scheme>',
     'scheme of the modules that match: a name, glob or re:regex; none = leave; the first match wins; repeatable',
   ).argParser(collect);
+const untie = () =>
+  new Option('--untie', 'give a tied lm_head a tensor of its own, so that it and model.embed_tokens can have rules');
 const json = () => new Option('--json', 'one JSON object on stdout and nothing else');
 const threads = () => new Option('--threads <n>', 'CPU threads (default: what the machine grants)').argParser(count);
 const device = () =>
@@ -59,6 +61,7 @@ function runtimeOptions(c: Command): Command {
   return c
     .addOption(scheme())
     .addOption(rule())
+    .addOption(untie())
     .addOption(dtype())
     .addOption(device())
     .addOption(threads())
@@ -83,6 +86,7 @@ export function program(): Command {
     .argument('<model>')
     .addOption(scheme())
     .addOption(rule())
+    .addOption(untie())
     .option('-o, --output <folder>', 'where the quantized model goes')
     .option('--dry-run', 'print what would be done and write nothing')
     .option('--overwrite', 'replace the model that the output folder holds')

@@ -6,12 +6,14 @@ import { log } from './log.ts';
 export interface SchemeOptions {
   readonly scheme?: string;
   readonly rule?: readonly string[];
+  /** A tied head gets a tensor of its own where a rule names it or the embedding. */
+  readonly untie?: boolean;
 }
 
 /** undefined where neither is given. Rules that match nothing are told on stderr. */
 export async function quantizationConfig(
   folder: string,
-  { scheme, rule }: SchemeOptions,
+  { scheme, rule, untie = false }: SchemeOptions,
 ): Promise<TorchAoConfig | undefined> {
   const rest = scheme === undefined ? null : parseScheme(scheme);
   if (rule === undefined) return rest === null ? undefined : torchAoConfig(rest);
@@ -19,5 +21,5 @@ export async function quantizationConfig(
   const { outline } = await AutoConfig.fromPretrained(folder);
   const { config, unused } = rulesConfig(rules, rest, outline);
   for (const pattern of unused) log({ message: `rule '${pattern}' matches nothing` });
-  return torchAoConfig(config);
+  return torchAoConfig(config, { untieEmbeddingWeights: untie });
 }
