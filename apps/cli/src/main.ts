@@ -1,8 +1,12 @@
 // ao: the program and its commands. A command's module, and with it the packages it needs, is loaded when it runs.
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
-import { EXIT, fail } from './exit.ts';
+import { paint } from './color.ts';
+import { exampleText } from './examples.ts';
+import { EXIT_CODES, tell } from './exit.ts';
 import { samplingFlags } from './sampling.ts';
+import { settings } from './settings.ts';
+import { parseSize } from './size.ts';
 
 const number = (least: number, whole: boolean) => (text: string) => {
   const value = Number(text);
@@ -21,6 +25,8 @@ const rule = () =>
     '--rule <name=scheme>',
     'scheme of the modules that match: a name, glob or re:regex; none = leave; the first match wins; repeatable',
   ).argParser(collect);
+const untie = () =>
+  new Option('--untie', 'give a tied lm_head a tensor of its own, so that it and model.embed_tokens can have rules');
 const json = () => new Option('--json', 'one JSON object on stdout and nothing else');
 const threads = () => new Option('--threads <n>', 'CPU threads (default: what the machine grants)').argParser(count);
 const device = () =>
@@ -34,13 +40,29 @@ const dtype = () =>
     .default('float32');
 
 function command(program: Command, name: string, description: string): Command {
-  return program.command(name).description(description).exitOverride().showHelpAfterError('(ao --help shows how)');
+  return program
+    .command(name)
+    .description(description)
+    .exitOverride()
+    .configureOutput({ outputError: wrongUse(`ao help ${name}`) })
+    .addHelpText('after', exampleText(name));
 }
+
+/** commander's complaint in one line, with where to read on. */
+const wrongUse = (help: string) => (text: string) =>
+  tell(
+    `${text
+      .trim()
+      .replace(/^error: /, '')
+      .replace(/[.]?\n/g, '. ')
+      .replace(/[.]?$/, '.')} Fix: ${help} shows how.`,
+  );
 
 function runtimeOptions(c: Command): Command {
   return c
     .addOption(scheme())
     .addOption(rule())
+    .addOption(untie())
     .addOption(dtype())
     .addOption(device())
     .addOption(threads())
@@ -50,6 +72,15 @@ function runtimeOptions(c: Command): Command {
 export function program(): Command {
   const ao = new Command('ao').description('Quantize, run and measure Hugging Face models.').exitOverride();
   ao.version(manifest.version);
+  ao.option('--verbose', 'on an error its stack and causes');
+  ao.option('-q, --quiet', 'errors alone on stderr: no progress, no notes');
+  ao.hook('preAction', () => {
+    const { verbose = false, quiet = false } = ao.opts<{ verbose?: boolean; quiet?: boolean }>();
+    Object.assign(settings, { verbose, quiet });
+  });
+  ao.configureHelp({ styleTitle: (title) => paint(title, 'bold', process.stdout), showGlobalOptions: true });
+  ao.configureOutput({ outputError: wrongUse('ao help') });
+  ao.addHelpText('after', `\nao help COMMAND shows examples. ${EXIT_CODES} NO_COLOR=1 turns colours off.`);
   ao.addHelpText(
     'after',
     '\nMODEL is a folder in Hugging Face’s layout, a hub id (org/name or org/name@revision), or stories-7m (bundled).',
@@ -59,6 +90,7 @@ export function program(): Command {
     .argument('<model>')
     .addOption(scheme())
     .addOption(rule())
+    .addOption(untie())
     .option('-o, --output <folder>', 'where the quantized model goes')
     .option('--dry-run', 'print what would be done and write nothing')
     .option('--overwrite', 'replace the model that the output folder holds')
@@ -66,6 +98,24 @@ export function program(): Command {
     .addOption(threads())
     .addOption(json())
     .action(async (model: string, options) => (await import('./commands/quantize.ts')).quantize(model, options));
+
+  command(ao, 'convert', 'a model in another dtype, as floats again, or in files of another size, disk to disk')
+    .argument('<model>')
+    .requiredOption('-o, --output <folder>', 'where the converted model goes')
+    .option('--to <format>', 'safetensors is all there is for now', 'safetensors')
+    .addOption(
+      new Option('--dtype <name>', 'what floating-point tensors become (default: they stay)').choices([
+        'float32',
+        'bfloat16',
+        'float16',
+      ]),
+    )
+    .option('--dequantize', 'make quantized weights floating point again')
+    .option('--max-shard-size <size>', 'largest file, e.g. 2GB (default: 5GB)', parseSize)
+    .option('--overwrite', 'replace the model that the output folder holds')
+    .addOption(threads())
+    .addOption(json())
+    .action(async (model: string, options) => (await import('./commands/convert.ts')).convert(model, options));
 
   runtimeOptions(samplingFlags(command(ao, 'generate', 'write text')))
     .argument('<model>')
@@ -90,7 +140,6 @@ export function program(): Command {
     .option('--no-normalize', 'leave vectors as long as they are')
     .option('--batch-size <n>', 'most texts at a time', count, 32)
     .option('--max-length <n>', 'cut texts to this many tokens', count)
-    .addHelpText('after', '\nExample:\n  $ ao embed ./all-MiniLM-L6-v2 "a dog ran" "the cat sat" --scheme int8wo\n')
     .action(async (model: string, texts: string[], options) =>
       (await import('./commands/embed.ts')).embed(model, texts, options),
     );
@@ -141,18 +190,9 @@ export function program(): Command {
     .addOption(json())
     .action(async (options) => (await import('./commands/demo.ts')).demo(options));
 
+  command(ao, 'completion', 'the script that makes a shell complete these commands')
+    .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
+    .action(async (shell) => (await import('./commands/completion.ts')).completion(shell, ao));
+
   return ao;
-}
-
-// a reader that has seen enough, as in `ao inspect DIR | head`, ends the command quietly
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(EXIT.ok);
-});
-
-try {
-  await program().parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  else fail(error);
 }

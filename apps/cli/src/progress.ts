@@ -1,6 +1,7 @@
-// A progress bar on stderr for long work; silent where stderr is no terminal.
+// A progress bar on stderr for long work; silent where stderr is no terminal, and with --quiet.
 import type { SingleBar } from 'cli-progress';
 import { bytes } from './output.ts';
+import { settings } from './settings.ts';
 
 export interface ProgressEvent {
   readonly phase: string;
@@ -17,7 +18,7 @@ export interface Progress {
 }
 
 export async function progress(): Promise<Progress> {
-  if (!process.stderr.isTTY) return { update() {}, stop() {} };
+  if (!process.stderr.isTTY || settings.quiet) return { update() {}, stop() {} };
   const { Presets, SingleBar } = await import('cli-progress');
   let bar: SingleBar | undefined;
   let phase = '';

@@ -149,6 +149,15 @@ test('a dry run writes nothing', async () => {
   expect(existsSync(join(folder, 'dry'))).toBe(false);
 });
 
+test('an untied head and its embedding have schemes of their own', async () => {
+  const rules = ['--rule', 'lm_head=int8wo', '--rule', 'model.embed_tokens=intx4-32'];
+  const args = ['quantize', 'stories-7m', '--scheme', 'int4wo-32', ...rules, '--dry-run'];
+  expect((await ao(...args)).stderr).toMatch(/one shared tensor.*lm_head/);
+  const { rows } = (await json(...args, '--untie')) as { rows: { fqn: string; scheme: string }[] };
+  const schemes = Object.fromEntries(rows.map((r) => [r.fqn, r.scheme]));
+  expect(schemes).toMatchObject({ 'lm_head.weight': 'int8wo', 'model.embed_tokens.weight': 'intx4-sym-32' });
+});
+
 test('exit codes: 2 for wrong use, 1 for what cannot be done, with the fix on stderr and nothing on stdout', async () => {
   const cases: [number, RegExp, string[]][] = [
     [2, /unknown command/, ['frobnicate']],

@@ -34,6 +34,9 @@ const OPTIONAL: readonly Optional[] = [
   { package: '@ao/kernels-cpu', backend: 'cpu', load: async () => (await import('@ao/kernels-cpu')).cpu() },
 ];
 
+/** Devices that autoRuntime can give. */
+export const autoDevices = (): string[] => [...OPTIONAL.flatMap((o) => o.backend ?? []), 'reference'];
+
 export async function autoRuntime(options: AutoRuntimeOptions = {}): Promise<Runtime> {
   return (await probeRuntime(options)).runtime;
 }

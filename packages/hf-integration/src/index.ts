@@ -4,6 +4,7 @@ export { AutoModel } from './auto-model.ts';
 export { type AutoRuntimeOptions, autoRuntime, type Finding, probeRuntime } from './auto-runtime.ts';
 export type { GenerationConfig } from './config/generation-config.ts';
 export type { ModelConfig } from './config/model-config.ts';
+export { type ConvertOptions, type ConvertReport, convertCheckpoint } from './convert/convert-checkpoint.ts';
 export type { EmbedImagesInput, ImageInput } from './embed/embed-images.ts';
 export type { EmbedInput, TextInput } from './embed/embed-texts.ts';
 export type { Pooling } from './embed/pooling.ts';
@@ -18,10 +19,11 @@ export { type FinishReason, Generation, type GenerationResult, type Piece } from
 export type { LogitInput } from './generate/logit-options.ts';
 export type { TokenLogprob, TopLogprob } from './generate/logprobs.ts';
 export type { GenerateOptions } from './generate/options.ts';
+export type { ResponseFormat } from './generate/response-format.ts';
 export type { HubOptions } from './hub/options.ts';
 export { isRepoId } from './hub/repo-id.ts';
 export { type SnapshotOptions, snapshotDownload } from './hub/resolve-model.ts';
-export type { ResponseFormat } from './generate/response-format.ts';
+export type { DeviceMap } from './load/device-map.ts';
 export { DecoderForCausalLM } from './models/blocks/decoder.ts';
 export { CausalLM, type Prompt } from './models/causal-lm.ts';
 export { BertModel } from './models/encoders/bert.ts';
@@ -34,17 +36,21 @@ export type { ModelFamily, Outline, ParameterSpec, Role } from './models/family.
 export { type CacheShape, type KVCache, StaticCache } from './models/kv-cache.ts';
 export { type Origin, PretrainedModel } from './models/pretrained-model.ts';
 export type { OnProgress, ProgressEvent } from './progress.ts';
+export type { DequantizeReport, DequantizeRow } from './quantize/dequantize-model.ts';
 export { dryRun } from './quantize/dry-run.ts';
 export { type Estimate, type EstimateOptions, estimate, type SchemeEstimate } from './quantize/estimate.ts';
 export { type InspectedModule, type Inspection, inspect } from './quantize/inspect.ts';
 export { type Planned, planQuantization, type QuantizationPlan } from './quantize/plan.ts';
 export { type QuantizeCheckpointOptions, quantizeCheckpoint } from './quantize/quantize-checkpoint.ts';
 export { type RulesConfig, rulesConfig } from './quantize/rules.ts';
+export type { SchemeKwargs } from './quantize/scheme-names.ts';
 export {
+  type QuantizationConfigInput,
   type TorchAoConfig,
   type TorchAoOptions,
   torchAoConfig,
   torchAoConfigFromJson,
+  torchAoConfigToJsonString,
 } from './quantize/torchao-config.ts';
 export { type SaveOptions, savePretrained } from './save-pretrained.ts';
 export { AutoTokenizer } from './tokenizer/auto-tokenizer.ts';

@@ -6,7 +6,7 @@ import { writeText } from './node-file.ts';
 
 type Tree = Parameters<typeof pythonJson>[0];
 /** Fields of config.json; undefined takes one out. */
-export type ConfigChanges = Readonly<Record<string, Tree>>;
+export type ConfigChanges = Readonly<Record<string, Tree | undefined>>;
 
 const COPIED =
   /^(generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|preprocessor_config|modules|sentence_bert_config|config_sentence_transformers)\.json$|^(merges\.txt|vocab\.txt|tokenizer\.model|chat_template\.jinja|LICENSE.*|NOTICE.*)$/;
@@ -18,9 +18,8 @@ export async function writeConfig(from: string, to: string, changes: ConfigChang
   const keep = (_key: string, value: unknown, context?: { readonly source?: string }): unknown =>
     typeof value === 'number' && /[.eE]/.test(context?.source ?? '') ? new Float(value) : value;
   const config = JSON.parse(text, keep as (key: string, value: unknown) => unknown) as Record<string, Tree>;
-  const merged = Object.fromEntries(
-    Object.entries({ ...config, ...changes }).filter(([, value]) => value !== undefined),
-  );
+  const merged: Record<string, Tree> = {};
+  for (const [key, value] of Object.entries({ ...config, ...changes })) if (value !== undefined) merged[key] = value;
   await writeText(join(to, 'config.json'), `${pythonJson(merged, { indent: 2, sortKeys: true })}\n`);
 }
 

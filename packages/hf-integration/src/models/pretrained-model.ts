@@ -4,6 +4,7 @@ import type { GenerationConfig } from '../config/generation-config.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 import type { Json } from '../config/read-json.ts';
 import type { SentenceConfig } from '../embed/sentence-config.ts';
+import { type DequantizeReport, dequantizeModel, isQuantizedModel } from '../quantize/dequantize-model.ts';
 import type { TorchAoConfig } from '../quantize/torchao-config.ts';
 import { type SaveOptions, savePretrained } from '../save-pretrained.ts';
 
@@ -26,6 +27,19 @@ export abstract class PretrainedModel extends Module {
   abstract readonly dtype: DType;
   abstract readonly device: string;
   origin: Origin | undefined;
+
+  /** True where any weight is quantized. */
+  get isQuantized(): boolean {
+    return isQuantizedModel(this);
+  }
+
+  /** Makes every quantized weight floating point again, in place, packed or not; saving then writes a plain model. */
+  async dequantize(): Promise<DequantizeReport> {
+    const report = await dequantizeModel(this);
+    const { quantization: _, ...origin } = this.origin ?? {};
+    if (this.origin) this.origin = origin as Origin;
+    return report;
+  }
 
   /** Writes a folder that fromPretrained, and Python's transformers, load. */
   savePretrained(folder: string, options: SaveOptions = {}): Promise<void> {
