@@ -9,8 +9,16 @@ export { type Checkpoint, openCheckpoint } from './files/checkpoint.ts';
 export { createFile, type FileSink, type FileSource, openFile } from './files/node-file.ts';
 export { AutoModelForCausalLM, type FromPretrainedOptions } from './from-pretrained.ts';
 export type { GenerateInput } from './generate/generate.ts';
-export { type FinishReason, Generation, type GenerationResult, type Piece } from './generate/generation.ts';
+export {
+  type FinishReason,
+  Generation,
+  type GenerationResult,
+  type Piece,
+  type Speculation,
+} from './generate/generation.ts';
 export type { GenerateOptions } from './generate/options.ts';
+export { PastKeyValues } from './generate/past-key-values.ts';
+export type { SpeculativeOptions } from './generate/speculation.ts';
 export { CausalLM, type Prompt } from './models/causal-lm.ts';
 export type { ModelFamily, Outline, ParameterSpec, Role } from './models/family.ts';
 export { type CacheShape, type KVCache, StaticCache } from './models/kv-cache.ts';

@@ -6,12 +6,17 @@ import type { CausalLM, Prompt } from '../models/causal-lm.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { Decoder } from './decoder.ts';
 import { Generation, type GenerationResult, type Piece } from './generation.ts';
-import { type GenerateOptions, resolveSampling, type Sampling } from './options.ts';
+import { type GenerateOptions, resolveSampling } from './options.ts';
+import type { PastKeyValues } from './past-key-values.ts';
 import { Sequence } from './sequence.ts';
+import { type Run, speculate } from './speculate.ts';
+import { resolveSpeculation, type SpeculativeOptions } from './speculation.ts';
 
-export interface GenerateInput extends GenerateOptions {
+export interface GenerateInput extends GenerateOptions, SpeculativeOptions {
   /** Gives pieces and the result their text; needed for a prompt in text and for stopStrings. */
   readonly tokenizer?: Tokenizer;
+  /** Reads what the prompt begins with from here, and leaves here what was read: of one prompt, for this model. */
+  readonly pastKeyValues?: PastKeyValues;
 }
 
 /** Plans that may wait in the stream beyond the token being read. */
@@ -57,7 +62,20 @@ function plan(
   }
   const all = prompts.map((p) => (typeof p === 'string' ? tokenizer!.encode(p) : p));
   for (const [i, ids] of all.entries()) checkPrompt(all.length > 1 ? `prompt ${i}` : 'the prompt', ids, model);
-  return () => run(model, all, sampling, tokenizer, input.signal);
+  const { pastKeyValues: past, signal } = input;
+  if (past !== undefined && (past.model !== model || all.length > 1)) {
+    throw new AoError(
+      'ERR_AO_CONFIG',
+      `pastKeyValues are for one prompt of ${past.model === model ? 'it' : 'another model'}`,
+      {
+        op: 'generate',
+        fix: 'make new PastKeyValues(model) for each text',
+      },
+    );
+  }
+  const speculative = resolveSpeculation(input, model, all.length);
+  const options: Run = { sampling, tokenizer, signal, past };
+  return () => (speculative ? speculate(model, all[0]!, speculative, options) : run(model, all, options));
 }
 
 function checkPrompt(name: string, ids: readonly number[], model: CausalLM): void {
@@ -76,9 +94,7 @@ function checkPrompt(name: string, ids: readonly number[], model: CausalLM): voi
 async function* run(
   model: CausalLM,
   prompts: readonly (readonly number[])[],
-  sampling: Sampling,
-  tokenizer: Tokenizer | undefined,
-  signal: AbortSignal | undefined,
+  { sampling, tokenizer, signal, past }: Run,
 ): AsyncGenerator<Piece, readonly GenerationResult[]> {
   signal?.throwIfAborted();
   await prepare(model);
@@ -88,11 +104,13 @@ async function* run(
   });
   // steps in flight when a sequence ends still write its next positions
   const length = Math.max(...sequences.map((s) => s.promptIds.length + s.most)) + IN_FLIGHT;
-  const decoder = new Decoder(model, sequences.length, length, sampling);
+  const cached = past?.open(prompts[0]!, length, sampling.kvCache).cached ?? 0;
+  const decoder = new Decoder(model, sequences.length, length, sampling, past);
+  let failed = false;
   const queue: Promise<ArrayLike<number>>[] = [];
   try {
     const start = performance.now();
-    let tokens = await decoder.prefill(prompts, signal);
+    let tokens = await decoder.prefill(prompts, signal, cached);
     const first = performance.now();
     let now = first;
     for (;;) {
@@ -114,10 +132,14 @@ async function* run(
       tokens = await queue.shift()!;
       now = performance.now();
     }
-    return sequences.map((s) => s.result(start, first));
+    return sequences.map((s) => s.result(start, first, cached));
+  } catch (error) {
+    failed = signal?.aborted !== true;
+    throw error;
   } finally {
     // steps that nobody waits for any more still run: the tensors they use are freed after them
     await Promise.allSettled(queue);
     decoder.dispose();
+    past?.close(failed ? undefined : sequences[0]!.read(past.ids));
   }
 }
