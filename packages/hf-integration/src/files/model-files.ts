@@ -1,5 +1,5 @@
 // The small files beside the weights: config.json with what changed, and those that are copied as they are.
-import { copyFile, mkdir, readdir, readFile, rename } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Float, pythonJson } from '@ao/quantization';
 import { writeText } from './node-file.ts';
@@ -7,7 +7,7 @@ import { writeText } from './node-file.ts';
 type Tree = Parameters<typeof pythonJson>[0];
 
 const COPIED =
-  /^(generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|preprocessor_config)\.json$|^(merges\.txt|tokenizer\.model|chat_template\.jinja|LICENSE.*|NOTICE.*)$/;
+  /^(generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|preprocessor_config|chat_template)\.json$|^(merges\.txt|tokenizer\.model|chat_template\.jinja|LICENSE.*|NOTICE.*)$/;
 
 /** Writes `from`'s config.json to `to` with some fields changed, as transformers prints it. */
 export async function writeConfig(from: string, to: string, changes: Readonly<Record<string, Tree>>): Promise<void> {
@@ -22,10 +22,13 @@ export async function writeConfig(from: string, to: string, changes: Readonly<Re
   await writeText(join(to, 'config.json'), `${pythonJson(merged, { indent: 2, sortKeys: true })}\n`);
 }
 
-/** Copies tokenizer, generation settings and licences; each appears whole. */
+const COPIED_FOLDERS = ['additional_chat_templates'];
+
+/** Copies tokenizer, chat templates, generation settings and licences; each file appears whole. */
 export async function copyModelFiles(from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true });
   for (const name of await readdir(from)) {
+    if (COPIED_FOLDERS.includes(name)) await cp(join(from, name), join(to, name), { recursive: true });
     if (!COPIED.test(name)) continue;
     const temporary = join(to, `.${name}.${process.pid}.tmp`);
     await copyFile(join(from, name), temporary);
