@@ -1,6 +1,8 @@
 // @ao/hf-integration: Hugging Face models, tokenizers and generation.
 export { AutoConfig, type PretrainedConfig } from './auto-config.ts';
 export { type AutoRuntimeOptions, autoRuntime, type Finding, probeRuntime } from './auto-runtime.ts';
+export type { ChatOptions, ChatReply, TurnOptions } from './chat/chat-options.ts';
+export { ChatSession, type SaveChatOptions } from './chat/chat-session.ts';
 export type { GenerationConfig } from './config/generation-config.ts';
 export type { ModelConfig } from './config/model-config.ts';
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts';
@@ -37,7 +39,7 @@ export {
 } from './quantize/torchao-config.ts';
 export { type SaveOptions, savePretrained } from './save-pretrained.ts';
 export { AutoTokenizer } from './tokenizer/auto-tokenizer.ts';
-export type { ChatMessage } from './tokenizer/chat-template.ts';
+export type { ChatMessage, ChatTemplates, ChatTool } from './tokenizer/chat-template.ts';
 export { TextStream } from './tokenizer/text-stream.ts';
 export { type ChatTemplateOptions, type DecodeOptions, Tokenizer } from './tokenizer/tokenizer.ts';
 export { UpcastTensor } from './upcast.ts';

@@ -68,6 +68,13 @@ export class PastKeyValues {
     else this.#ids = [...ids];
   }
 
+  /** Holds what `write` puts into the first positions of a cache: the keys and values of `ids`. */
+  async fill(ids: readonly number[], dtype: DType, write: (cache: StaticCache) => Promise<void>): Promise<void> {
+    this.reset();
+    await write(this.#room(ids.length, dtype, 0));
+    this.#ids = [...ids];
+  }
+
   /** Those of a draft model that reads the same text. */
   assistant(model: CausalLM): PastKeyValues {
     if (this.#assistant?.model !== model) {
