@@ -13,11 +13,13 @@ export interface Ran {
 export function start(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  input?: string,
 ): { child: ChildProcess; ran: Promise<Ran> } {
   const child = spawn(process.execPath, [BIN, ...args], {
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
+  child.stdin?.end(input);
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

@@ -13,7 +13,7 @@ export interface SpeculativeOptions {
   readonly maxMatchingNgramSize?: number;
   /** Guesses by a smaller model with the same tokenizer. */
   readonly assistantModel?: CausalLM;
-  /** Ids that the assistant proposes for each call. Default 4. */
+  /** Ids that the assistant proposes for each call. Default 3: the cpu reads four rows about as fast as one. */
   readonly numAssistantTokens?: number;
 }
 
@@ -49,7 +49,7 @@ export function resolveSpeculation(
       'use a smaller model of the same family, or promptLookupNumTokens',
     );
   }
-  return { kind: 'assistant', count: numAssistantTokens ?? 4, model: assistantModel };
+  return { kind: 'assistant', count: numAssistantTokens ?? 3, model: assistantModel };
 }
 
 export function refusal(message: string, fix: string): AoError {
