@@ -34,7 +34,15 @@ export class Terminal {
     const vars = Object.entries(env).flatMap(([name, value]) => ['-e', `${name}=${value}`]);
     const size = ['-x', '100', '-y', '40'];
     // the window stays and tells the exit code
-    const command = ['sh', '-c', '"$@"; echo "[code $?]"; exec sleep 600', 'sh', process.execPath, BIN, ...args];
+    const command = [
+      'sh',
+      '-c',
+      'trap : INT; "$@"; echo "[code $?]"; exec sleep 600',
+      'sh',
+      process.execPath,
+      BIN,
+      ...args,
+    ];
     await terminal.#tmux('-f', config, 'new-session', '-d', '-s', 'ao', ...size, ...vars, ...command);
     return terminal;
   }

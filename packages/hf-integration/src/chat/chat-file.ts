@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { AoError } from '@ao/core';
 import { writeText } from '../files/node-file.ts';
+import type { SpeculativeOptions } from '../generate/speculation.ts';
 import type { ChatMessage } from '../tokenizer/chat-template.ts';
 import type { ChatOptions } from './chat-options.ts';
 
@@ -16,9 +17,17 @@ export interface SavedChat {
 
 const FORMAT = { format: 'ao-chat', version: 1 };
 
+/** How fast, not what: it depends on the models at hand. */
+const SPECULATIVE: ReadonlySet<string> = new Set<keyof SpeculativeOptions>([
+  'promptLookupNumTokens',
+  'maxMatchingNgramSize',
+  'assistantModel',
+  'numAssistantTokens',
+]);
+
 export async function writeChat(file: string, { options, ...chat }: SavedChat): Promise<void> {
-  const plain = Object.fromEntries(Object.entries(options).filter(([, value]) => isPlain(value)));
-  await writeText(file, `${JSON.stringify({ ...FORMAT, ...chat, options: plain }, null, 2)}\n`);
+  const saved = Object.entries(options).filter(([name, value]) => !SPECULATIVE.has(name) && isPlain(value));
+  await writeText(file, `${JSON.stringify({ ...FORMAT, ...chat, options: Object.fromEntries(saved) }, null, 2)}\n`);
 }
 
 export async function readChat(file: string): Promise<SavedChat> {

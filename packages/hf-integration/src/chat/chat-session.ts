@@ -126,7 +126,7 @@ export class ChatSession {
     this.#dropped = 0;
   }
 
-  /** Messages and settings as JSON; what JSON does not hold (parseReply, assistantModel) is given to restore again. */
+  /** Messages and settings as JSON; parseReply and options of speculation are given to restore again. */
   async save(file: string, { cache = false }: SaveChatOptions = {}): Promise<void> {
     this.#idle('save');
     const held = cache && this.#past.ids.length > 0;
