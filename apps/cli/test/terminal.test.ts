@@ -34,7 +34,7 @@ describe.skipIf(reason !== undefined)('in a terminal', () => {
     await first.until(/^>$/m);
     await first.enter('Once upon a time');
     // twelve tokens, so the reply is cut off and says so
-    const screen = await first.until(/cut off[^]*^>$/m);
+    const screen = await first.until(/cut off[\s\S]*^>$/m);
     expect(screen).toMatch(/^> Once upon a time\n\s*\S.{10,}/m);
     await first.type('/he');
     await first.press('Tab');
@@ -77,7 +77,7 @@ describe.skipIf(reason !== undefined)('in a terminal', () => {
     await chat.enter('One day');
     await chat.until(/^> One day\n\s*\S.{10,}/m);
     await chat.press('C-c');
-    await chat.until(/\(stopped\)[^]*^>$/m);
+    await chat.until(/\(stopped\)[\s\S]*^>$/m);
     await chat.enter('/history');
     // what was written stays
     await chat.until(/user: One day\nassistant:\s*\S.{10,}/);
