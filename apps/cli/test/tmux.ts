@@ -11,11 +11,15 @@ const BIN = fileURLToPath(new URL('../bin/ao.mjs', import.meta.url));
 
 /** Why there is no terminal to test in; undefined where there is one. */
 export function noTerminal(): string | undefined {
+  const server = ['-L', `ao-probe-${process.pid}`];
   try {
-    execFileSync('tmux', ['-V'], { stdio: 'ignore' });
+    execFileSync('tmux', [...server, 'new-session', '-d', 'sleep 5'], { stdio: 'pipe' });
+    execFileSync('tmux', [...server, 'kill-server'], { stdio: 'pipe' });
     return undefined;
-  } catch {
-    return 'tmux is not installed (apt-get install tmux)';
+  } catch (error) {
+    const { code, stderr } = error as { code?: string; stderr?: Buffer };
+    if (code === 'ENOENT') return 'tmux is not installed (apt-get install tmux)';
+    return `tmux cannot open a terminal here: ${String(stderr).trim()} (it needs /dev/null and /dev/ptmx to be devices)`;
   }
 }
 
