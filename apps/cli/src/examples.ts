@@ -31,6 +31,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'ao estimate stories-7m --scheme int4wo-32 --context 2048',
     'ao estimate stories-7m --scheme int8wo --json',
   ],
+  chat: ["ao chat stories-7m --system 'You tell stories.'", 'ao chat stories-7m --scheme int8wo --context 512'],
   inspect: ['ao inspect stories-7m', 'ao inspect stories-int4 --json'],
   bench: [
     'ao bench stories-7m --scheme int8wo',

@@ -144,6 +144,24 @@ export function program(): Command {
       (await import('./commands/embed.ts')).embed(model, texts, options),
     );
 
+  runtimeOptions(command(ao, 'chat', 'talk with a model: typed, or piped in line by line; /help lists its commands'))
+    .argument('<model>')
+    .option('--system <text>', 'the system prompt')
+    .option('--template <file>', 'a chat template (Jinja) instead of the model’s own')
+    .option('--load <file>', 'go on with a conversation that /save wrote')
+    .option('--context <n>', 'most tokens of the conversation; then the oldest turns are left out', count)
+    .option('--max-tokens <n>', 'most new tokens of a reply (default: 512)', count)
+    .option('--temperature <t>', '0 = greedy', number(0, false))
+    .option('--top-k <k>', 'sample among the k likeliest', count)
+    .option('--top-p <p>', 'sample among the likeliest that add up to p', number(0, false))
+    .option('--seed <n>', 'equal seeds give equal texts', number(0, true))
+    .option('--stop <text>', 'end a reply before this text; repeatable', collect)
+    .option('--prompt-lookup <n>', 'guess n tokens a call from earlier text; the reply stays the same', count)
+    .option('--assistant <model>', 'guess tokens by a smaller model with the same tokenizer; the reply stays the same')
+    .option('--assistant-scheme <name>', 'quantizes the assistant')
+    .option('--assistant-tokens <n>', 'tokens that the assistant guesses a call', count)
+    .action(async (model: string, options) => (await import('./commands/chat.ts')).chat(model, options));
+
   runtimeOptions(command(ao, 'eval', 'cross entropy and perplexity on a text'))
     .argument('<model>')
     .requiredOption('--text <file>', 'the text, encoded as one string after the model’s BOS id')

@@ -2,6 +2,8 @@
 export { AutoConfig, type PretrainedConfig } from './auto-config.ts';
 export { AutoModel } from './auto-model.ts';
 export { type AutoRuntimeOptions, autoRuntime, type Finding, probeRuntime } from './auto-runtime.ts';
+export type { ChatOptions, ChatReply, TurnOptions } from './chat/chat-options.ts';
+export { ChatSession, type SaveChatOptions } from './chat/chat-session.ts';
 export type { GenerationConfig } from './config/generation-config.ts';
 export type { ModelConfig } from './config/model-config.ts';
 export { type ConvertOptions, type ConvertReport, convertCheckpoint } from './convert/convert-checkpoint.ts';
@@ -15,11 +17,19 @@ export { type Checkpoint, openCheckpoint } from './files/checkpoint.ts';
 export { createFile, type FileSink, type FileSource, openFile } from './files/node-file.ts';
 export { AutoModelForCausalLM, type FromPretrainedOptions } from './from-pretrained.ts';
 export type { GenerateInput } from './generate/generate.ts';
-export { type FinishReason, Generation, type GenerationResult, type Piece } from './generate/generation.ts';
+export {
+  type FinishReason,
+  Generation,
+  type GenerationResult,
+  type Piece,
+  type Speculation,
+} from './generate/generation.ts';
 export type { LogitInput } from './generate/logit-options.ts';
 export type { TokenLogprob, TopLogprob } from './generate/logprobs.ts';
 export type { GenerateOptions } from './generate/options.ts';
+export { PastKeyValues } from './generate/past-key-values.ts';
 export type { ResponseFormat } from './generate/response-format.ts';
+export type { SpeculativeOptions } from './generate/speculation.ts';
 export type { HubOptions } from './hub/options.ts';
 export { isRepoId } from './hub/repo-id.ts';
 export { type SnapshotOptions, snapshotDownload } from './hub/resolve-model.ts';
@@ -54,7 +64,7 @@ export {
 } from './quantize/torchao-config.ts';
 export { type SaveOptions, savePretrained } from './save-pretrained.ts';
 export { AutoTokenizer } from './tokenizer/auto-tokenizer.ts';
-export type { ChatMessage } from './tokenizer/chat-template.ts';
+export type { ChatMessage, ChatTemplates, ChatTool } from './tokenizer/chat-template.ts';
 export { TextStream } from './tokenizer/text-stream.ts';
 export { type ChatTemplateOptions, type DecodeOptions, Tokenizer } from './tokenizer/tokenizer.ts';
 export { UpcastTensor } from './upcast.ts';

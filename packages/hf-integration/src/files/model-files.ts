@@ -1,5 +1,5 @@
 // The small files beside the weights: config.json with what changed, and those that are copied as they are.
-import { copyFile, mkdir, readdir, readFile, rename } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Float, pythonJson } from '@ao/quantization';
 import { writeText } from './node-file.ts';
@@ -9,7 +9,7 @@ type Tree = Parameters<typeof pythonJson>[0];
 export type ConfigChanges = Readonly<Record<string, Tree | undefined>>;
 
 const COPIED =
-  /^(generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|preprocessor_config|modules|sentence_bert_config|config_sentence_transformers)\.json$|^(merges\.txt|vocab\.txt|tokenizer\.model|chat_template\.jinja|LICENSE.*|NOTICE.*)$/;
+  /^(generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|preprocessor_config|chat_template|modules|sentence_bert_config|config_sentence_transformers)\.json$|^(merges\.txt|vocab\.txt|tokenizer\.model|chat_template\.jinja|LICENSE.*|NOTICE.*)$/;
 
 /** Writes `from`'s config.json to `to` with some fields changed, as transformers prints it. */
 export async function writeConfig(from: string, to: string, changes: ConfigChanges): Promise<void> {
@@ -25,12 +25,14 @@ export async function writeConfig(from: string, to: string, changes: ConfigChang
 
 /** Folders of sentence-transformers' modules: 1_Pooling. */
 const MODULE = /^\d+_\w+$/;
+const TEMPLATES = 'additional_chat_templates';
 
-/** Copies tokenizer, generation and embedding settings, and licences; each appears whole. */
+/** Copies tokenizer, chat templates, generation and embedding settings, and licences; each file appears whole. */
 export async function copyModelFiles(from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true });
   for (const entry of await readdir(from, { withFileTypes: true })) {
     if (!entry.isDirectory() && COPIED.test(entry.name)) await copyWhole(from, to, entry.name);
+    if (entry.name === TEMPLATES) await cp(join(from, TEMPLATES), join(to, TEMPLATES), { recursive: true });
     if (!entry.isDirectory() || !MODULE.test(entry.name)) continue;
     const own = join(from, entry.name);
     if (!(await readdir(own)).includes('config.json')) continue;

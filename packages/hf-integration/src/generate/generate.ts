@@ -8,13 +8,18 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { type Chosen, Decoder } from './decoder.ts';
 import { Generation, type GenerationResult, type Piece } from './generation.ts';
 import { checkBias } from './logit-options.ts';
-import { type GenerateOptions, resolveSampling, type Sampling } from './options.ts';
+import { type GenerateOptions, resolveSampling } from './options.ts';
+import type { PastKeyValues } from './past-key-values.ts';
 import { constraintOf } from './response-format.ts';
 import { Sequence } from './sequence.ts';
+import { type Run, speculate } from './speculate.ts';
+import { resolveSpeculation, type SpeculativeOptions } from './speculation.ts';
 
-export interface GenerateInput extends GenerateOptions {
+export interface GenerateInput extends GenerateOptions, SpeculativeOptions {
   /** Gives pieces and the result their text; needed for a prompt in text, stopStrings and responseFormat. */
   readonly tokenizer?: Tokenizer;
+  /** Reads what the prompt begins with from here, and leaves here what was read: of one prompt, for this model. */
+  readonly pastKeyValues?: PastKeyValues;
 }
 
 /** Plans that may wait in the stream beyond the token being read. */
@@ -68,7 +73,20 @@ function plan(
   checkBias(sampling.logits, model.vocabSize);
   checkLogprobs(sampling.logprobs, model.vocabSize);
   const each = all.flatMap((ids) => Array.from({ length: sampling.numReturnSequences }, () => ids));
-  return () => run(model, each, sampling, tokenizer, input.signal);
+  const { pastKeyValues: past, signal } = input;
+  if (past !== undefined && (past.model !== model || each.length > 1)) {
+    throw new AoError(
+      'ERR_AO_CONFIG',
+      `pastKeyValues are for one prompt of ${past.model === model ? 'it' : 'another model'}`,
+      {
+        op: 'generate',
+        fix: 'make new PastKeyValues(model) for each text',
+      },
+    );
+  }
+  const speculative = resolveSpeculation(input, model, each.length, sampling);
+  const options: Run = { sampling, tokenizer, signal, past };
+  return () => (speculative ? speculate(model, each[0]!, speculative, options) : run(model, each, options));
 }
 
 function checkLogprobs(k: number | undefined, vocabSize: number): void {
@@ -94,9 +112,7 @@ function checkPrompt(name: string, ids: readonly number[], model: CausalLM): voi
 async function* run(
   model: CausalLM,
   prompts: readonly (readonly number[])[],
-  sampling: Sampling,
-  tokenizer: Tokenizer | undefined,
-  signal: AbortSignal | undefined,
+  { sampling, tokenizer, signal, past }: Run,
 ): AsyncGenerator<Piece, readonly GenerationResult[]> {
   signal?.throwIfAborted();
   const rooms = prompts.map((ids) => {
@@ -115,7 +131,9 @@ async function* run(
   const inFlight = constraint ? 1 : IN_FLIGHT;
   // steps in flight when a sequence ends still write its next positions
   const length = Math.max(...sequences.map((s) => s.promptIds.length + s.most)) + IN_FLIGHT;
-  const decoder = new Decoder(model, sequences.length, length, sampling);
+  const cached = past?.open(prompts[0]!, length, sampling.kvCache).cached ?? 0;
+  const decoder = new Decoder(model, sequences.length, length, sampling, past);
+  let failed = false;
   const queue: Promise<Chosen>[] = [];
   const allow = (): void => {
     if (constraint) for (const [b, s] of sequences.entries()) if (!s.ended) decoder.allow(b, s.mask());
@@ -123,7 +141,7 @@ async function* run(
   try {
     const start = performance.now();
     allow();
-    let chosen = await decoder.prefill(prompts, signal);
+    let chosen = await decoder.prefill(prompts, signal, cached);
     const first = performance.now();
     let now = first;
     for (;;) {
@@ -147,10 +165,14 @@ async function* run(
       chosen = await queue.shift()!;
       now = performance.now();
     }
-    return sequences.map((s) => s.result(start, first));
+    return sequences.map((s) => s.result(start, first, cached));
+  } catch (error) {
+    failed = signal?.aborted !== true;
+    throw error;
   } finally {
     // steps that nobody waits for any more still run: the tensors they use are freed after them
     await Promise.allSettled(queue);
     decoder.dispose();
+    past?.close(failed ? undefined : sequences[0]!.read(past.ids));
   }
 }

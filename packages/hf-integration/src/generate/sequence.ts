@@ -55,13 +55,18 @@ export class Sequence {
     return text;
   }
 
+  /** The ids that were certainly read: all but the last, or as far as the prompt was read. */
+  read(prefilled: readonly number[]): readonly number[] {
+    return this.ids.length === 0 ? prefilled : [...this.promptIds, ...this.ids.slice(0, -1)];
+  }
+
   /** The tokens that may come next, as bits: only for a sequence with a response format. */
   mask(): Int32Array {
     return this.matcher!.mask(this.most - this.ids.length - 1);
   }
 
-  /** The whole, of a prefill that took from `start` to `first` (ms). */
-  result(start: number, first: number): GenerationResult {
+  /** The whole, of a prefill that took from `start` to `first` (ms) and found `cached` ids of the prompt read already. */
+  result(start: number, first: number, cached = 0): GenerationResult {
     const { promptIds, ids } = this;
     return {
       promptIds,
@@ -69,7 +74,9 @@ export class Sequence {
       text: this.#text,
       finishReason: this.#finishReason,
       ...(this.#logprobs.length > 0 ? { logprobs: this.#logprobs } : {}),
-      prefillTokensPerSecond: (promptIds.length / (first - start)) * 1000,
+      cachedTokens: cached,
+      prefilledTokens: promptIds.length - cached,
+      prefillTokensPerSecond: ((promptIds.length - cached) / (first - start)) * 1000,
       decodeTokensPerSecond: ids.length > 1 ? ((ids.length - 1) / (this.#last - first)) * 1000 : 0,
     };
   }
