@@ -28,7 +28,6 @@ import { checkDtypes } from '../load/check-dtypes.ts';
 import { checkNames } from '../load/check-names.ts';
 import { familyOf, type ModelFamily, outlineOf } from '../models/family.ts';
 import type { Outlined } from '../models/untie.ts';
-import type { OnProgress } from '../progress.ts';
 import { outlineFor, planQuantization } from './plan.ts';
 import { type Outcome, report } from './report.ts';
 import { tensorPlans } from './tensor-plans.ts';
