@@ -13,7 +13,19 @@ export const published = (exports) =>
       .map(([key, value]) => [key, typeof value === 'string' ? value : published(value)]),
   );
 
-/** Writes publishConfig of every public package, and core's version into its source. Returns the files that changed. */
+/** Where a public package comes from, which npm compares with the provenance that it is published with: the root's repository.
+ * @param {string} name of its folder */
+export function origin(name) {
+  const { repository } = JSON.parse(readFileSync(at('package.json'), 'utf8'));
+  const page = repository.url.replace(/^git\+|\.git$/g, '');
+  return {
+    homepage: `${page}/tree/main/packages/${name}#readme`,
+    bugs: `${page}/issues`,
+    repository: { ...repository, directory: `packages/${name}` },
+  };
+}
+
+/** Writes publishConfig and origin of every public package, and core's version into its source. Returns the files that changed. */
 export function writeDerived() {
   /** @type {string[]} */
   const changed = [];
@@ -27,8 +39,9 @@ export function writeDerived() {
     const file = at('packages', name, 'package.json');
     if (!existsSync(file)) continue;
     const manifest = JSON.parse(readFileSync(file, 'utf8'));
-    if (manifest.private || !manifest.exports) continue;
-    manifest.publishConfig = { access: 'public', exports: published(manifest.exports) };
+    if (manifest.private) continue;
+    Object.assign(manifest, origin(name));
+    if (manifest.exports) manifest.publishConfig = { access: 'public', exports: published(manifest.exports) };
     write(file, `${JSON.stringify(manifest, null, 2)}\n`);
   }
   const { version } = JSON.parse(readFileSync(at('packages/core/package.json'), 'utf8'));

@@ -18,16 +18,18 @@ export const ownPlatformPackages = () =>
     ({ manifest }) => manifest.os.includes(process.platform) && manifest.cpu.includes(process.arch),
   );
 
-/** Copies the addon built here into a folder that holds (a copy of) its platform package: this machine's own, or the
- * cross-compiled one.
- * @param {PlatformPackage} platform @param {string} folder */
-export function placeAddon({ manifest }, folder) {
+/** Copies an addon into a folder that holds (a copy of) its platform package: the one built here, this machine's own or
+ * cross-compiled, or the one in `prebuilt`.
+ * @param {PlatformPackage} platform @param {string} folder @param {string} [prebuilt] */
+export function placeAddon({ manifest }, folder, prebuilt) {
   const family = manifest.name.slice('@ao/'.length).replace(/-[a-z0-9]+-[a-z0-9]+$/, '');
   const own = manifest.cpu.includes(process.arch);
-  const built = own
+  const here = own
     ? at('packages', family, 'build/Release', manifest.main)
     : at('build', `${manifest.cpu}`, 'Release', manifest.main);
+  const built = prebuilt === undefined ? here : `${prebuilt}/addon-${manifest.os}-${manifest.cpu}/${manifest.main}`;
   const fix = own ? 'npm run setup' : `npm test -- --only ${manifest.cpu}`;
-  if (!existsSync(built)) throw new Error(`${manifest.name} needs ${built}: run ${fix}`);
+  if (!existsSync(built))
+    throw new Error(`${manifest.name} needs ${built}${prebuilt === undefined ? `: run ${fix}` : ''}`);
   copyFileSync(built, `${folder}/${manifest.main}`);
 }

@@ -13,7 +13,9 @@ export const examples = {
   about: `runs every program of ${folder}`,
   async run({ exec }) {
     const files = existsSync(at(folder))
-      ? readdirSync(at(folder)).filter((f) => f.endsWith('.ts') && !f.endsWith('.test.ts'))
+      ? readdirSync(at(folder), { recursive: true, encoding: 'utf8' }).filter(
+          (f) => f.endsWith('.ts') && !f.endsWith('.test.ts'),
+        )
       : [];
     if (files.length === 0) return `there is no program in ${folder}`;
     const counts = [];

@@ -19,14 +19,25 @@ export const vitest = {
   run: (context) => vitestRun(context, 'vitest', []),
 };
 
+/** @param {import('../lib/stages.mjs').Context['exec']} exec */
+export const buildPackages = (exec) =>
+  exec('turbo', [
+    'run',
+    'build',
+    '--filter=!@ao/guard',
+    '--filter=!@ao/testing',
+    '--continue',
+    '--output-logs=errors-only',
+  ]);
+
 /** @type {import('../lib/stages.mjs').Stage} */
 export const packages = {
   name: 'packages',
   native: true,
-  about: 'builds and packs every package: exports, types, publint, installed alone as ESM and CJS',
+  about:
+    'builds and packs every package: exports, types, publint, installed alone, browser bundles, a release rehearsed',
   async run(context) {
-    const wanted = ['--filter=!@ao/guard', '--filter=!@ao/testing'];
-    const built = await context.exec('turbo', ['run', 'build', ...wanted, '--continue', '--output-logs=errors-only']);
+    const built = await buildPackages(context.exec);
     const config = ['--config', 'packages/guard/vitest.packed.config.ts'];
     return sum([one(built.code), await vitestRun(context, 'packages', config)]);
   },

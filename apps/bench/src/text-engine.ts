@@ -16,8 +16,8 @@ export interface TextSetup {
 }
 
 export type TextJob =
-  /** Read a prompt and write so many tokens, afresh. */
-  | { readonly read: readonly number[]; readonly write: number }
+  /** Read a prompt and write so many tokens, afresh. Ours alone speculates. */
+  | { readonly read: readonly number[]; readonly write: number; readonly speculate?: Speculate }
   /** Write so many tokens in each of several texts at once, afresh; decode is their sum. */
   | { readonly batch: readonly (readonly number[])[]; readonly write: number }
   /** Read a prompt and stay in it ... */
@@ -29,10 +29,18 @@ export type TextJob =
   /** Cross entropy of a text, in nats per token: so many windows of 512 tokens. Ours only. */
   | { readonly evaluate: string; readonly windows: number };
 
+/** So many guesses a call: by prompt lookup, or by the same model in another scheme. */
+export interface Speculate {
+  readonly tokens: number;
+  readonly draft?: Quantized;
+}
+
 /** Tokens per second, nats per token, ms; what the job does not have is absent. */
 export interface TextResult {
   readonly prefill?: number;
   readonly decode?: number;
+  /** Of the guesses. */
+  readonly acceptance?: number;
   readonly crossEntropy?: number;
   readonly lag?: { readonly working: number; readonly idle: number };
 }

@@ -7,8 +7,8 @@ import * as nodeModule from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 const at = (path) => new URL(path, import.meta.url);
-const source = at('../src/main.ts');
-const built = at('../dist/main.js');
+const source = at('../src/run.ts');
+const built = at('../dist/run.js');
 const own = fileURLToPath(at('../../../node_modules/.bin/node'));
 
 nodeModule.enableCompileCache?.();

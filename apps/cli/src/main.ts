@@ -1,7 +1,12 @@
 // ao: the program and its commands. A command's module, and with it the packages it needs, is loaded when it runs.
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
-import { EXIT, fail } from './exit.ts';
+import { paint } from './color.ts';
+import { exampleText } from './examples.ts';
+import { EXIT_CODES, tell } from './exit.ts';
+import { samplingFlags } from './sampling.ts';
+import { settings } from './settings.ts';
+import { parseSize } from './size.ts';
 
 const number = (least: number, whole: boolean) => (text: string) => {
   const value = Number(text);
@@ -20,6 +25,8 @@ const rule = () =>
     '--rule <name=scheme>',
     'scheme of the modules that match: a name, glob or re:regex; none = leave; the first match wins; repeatable',
   ).argParser(collect);
+const untie = () =>
+  new Option('--untie', 'give a tied lm_head a tensor of its own, so that it and model.embed_tokens can have rules');
 const json = () => new Option('--json', 'one JSON object on stdout and nothing else');
 const threads = () => new Option('--threads <n>', 'CPU threads (default: what the machine grants)').argParser(count);
 const device = () =>
@@ -33,13 +40,29 @@ const dtype = () =>
     .default('float32');
 
 function command(program: Command, name: string, description: string): Command {
-  return program.command(name).description(description).exitOverride().showHelpAfterError('(ao --help shows how)');
+  return program
+    .command(name)
+    .description(description)
+    .exitOverride()
+    .configureOutput({ outputError: wrongUse(`ao help ${name}`) })
+    .addHelpText('after', exampleText(name));
 }
+
+/** commander's complaint in one line, with where to read on. */
+const wrongUse = (help: string) => (text: string) =>
+  tell(
+    `${text
+      .trim()
+      .replace(/^error: /, '')
+      .replace(/[.]?\n/g, '. ')
+      .replace(/[.]?$/, '.')} Fix: ${help} shows how.`,
+  );
 
 function runtimeOptions(c: Command): Command {
   return c
     .addOption(scheme())
     .addOption(rule())
+    .addOption(untie())
     .addOption(dtype())
     .addOption(device())
     .addOption(threads())
@@ -49,12 +72,25 @@ function runtimeOptions(c: Command): Command {
 export function program(): Command {
   const ao = new Command('ao').description('Quantize, run and measure Hugging Face models.').exitOverride();
   ao.version(manifest.version);
-  ao.addHelpText('after', '\nMODEL is a folder in Hugging Face’s layout, or stories-7m (bundled).');
+  ao.option('--verbose', 'on an error its stack and causes');
+  ao.option('-q, --quiet', 'errors alone on stderr: no progress, no notes');
+  ao.hook('preAction', () => {
+    const { verbose = false, quiet = false } = ao.opts<{ verbose?: boolean; quiet?: boolean }>();
+    Object.assign(settings, { verbose, quiet });
+  });
+  ao.configureHelp({ styleTitle: (title) => paint(title, 'bold', process.stdout), showGlobalOptions: true });
+  ao.configureOutput({ outputError: wrongUse('ao help') });
+  ao.addHelpText('after', `\nao help COMMAND shows examples. ${EXIT_CODES} NO_COLOR=1 turns colours off.`);
+  ao.addHelpText(
+    'after',
+    '\nMODEL is a folder in Hugging Face’s layout, a hub id (org/name or org/name@revision), or stories-7m (bundled).',
+  );
 
   command(ao, 'quantize', 'quantize a model, disk to disk, one tensor at a time')
     .argument('<model>')
     .addOption(scheme())
     .addOption(rule())
+    .addOption(untie())
     .option('-o, --output <folder>', 'where the quantized model goes')
     .option('--dry-run', 'print what would be done and write nothing')
     .option('--overwrite', 'replace the model that the output folder holds')
@@ -63,19 +99,68 @@ export function program(): Command {
     .addOption(json())
     .action(async (model: string, options) => (await import('./commands/quantize.ts')).quantize(model, options));
 
-  runtimeOptions(command(ao, 'generate', 'write text'))
+  command(ao, 'convert', 'a model in another dtype, as floats again, or in files of another size, disk to disk')
+    .argument('<model>')
+    .requiredOption('-o, --output <folder>', 'where the converted model goes')
+    .option('--to <format>', 'safetensors is all there is for now', 'safetensors')
+    .addOption(
+      new Option('--dtype <name>', 'what floating-point tensors become (default: they stay)').choices([
+        'float32',
+        'bfloat16',
+        'float16',
+      ]),
+    )
+    .option('--dequantize', 'make quantized weights floating point again')
+    .option('--max-shard-size <size>', 'largest file, e.g. 2GB (default: 5GB)', parseSize)
+    .option('--overwrite', 'replace the model that the output folder holds')
+    .addOption(threads())
+    .addOption(json())
+    .action(async (model: string, options) => (await import('./commands/convert.ts')).convert(model, options));
+
+  runtimeOptions(samplingFlags(command(ao, 'generate', 'write text')))
     .argument('<model>')
     .option('--prompt <text>', 'text to continue; several are decoded together', collect)
     .addOption(new Option('--prompt-ids <ids>', 'token ids to continue, e.g. 1,2,3').argParser(ids).conflicts('prompt'))
     .option('--chat', 'put the prompt into the model’s chat template as a user’s turn')
     .option('--max-tokens <n>', 'most new tokens', count, 128)
+    .option('--stop <text>', 'end before this text; repeatable', collect)
+    .option('--ignore-eos', 'run on to --max-tokens')
+    .action(async (model: string, options) => (await import('./commands/generate.ts')).generate(model, options));
+
+  runtimeOptions(command(ao, 'embed', 'a vector for each text'))
+    .argument('<model>', 'a BERT, MiniLM or BGE')
+    .argument('[texts...]', 'the texts; without them, lines of stdin')
+    .addOption(
+      new Option(
+        '--pooling <how>',
+        'of hidden states (default: what the model’s modules.json says, else mean)',
+      ).choices(['mean', 'cls']),
+    )
+    .option('--normalize', 'scale each vector to length 1 (default: what modules.json says)')
+    .option('--no-normalize', 'leave vectors as long as they are')
+    .option('--batch-size <n>', 'most texts at a time', count, 32)
+    .option('--max-length <n>', 'cut texts to this many tokens', count)
+    .action(async (model: string, texts: string[], options) =>
+      (await import('./commands/embed.ts')).embed(model, texts, options),
+    );
+
+  runtimeOptions(command(ao, 'chat', 'talk with a model: typed, or piped in line by line; /help lists its commands'))
+    .argument('<model>')
+    .option('--system <text>', 'the system prompt')
+    .option('--template <file>', 'a chat template (Jinja) instead of the model’s own')
+    .option('--load <file>', 'go on with a conversation that /save wrote')
+    .option('--context <n>', 'most tokens of the conversation; then the oldest turns are left out', count)
+    .option('--max-tokens <n>', 'most new tokens of a reply (default: 512)', count)
     .option('--temperature <t>', '0 = greedy', number(0, false))
     .option('--top-k <k>', 'sample among the k likeliest', count)
     .option('--top-p <p>', 'sample among the likeliest that add up to p', number(0, false))
     .option('--seed <n>', 'equal seeds give equal texts', number(0, true))
-    .option('--stop <text>', 'end before this text; repeatable', collect)
-    .option('--ignore-eos', 'run on to --max-tokens')
-    .action(async (model: string, options) => (await import('./commands/generate.ts')).generate(model, options));
+    .option('--stop <text>', 'end a reply before this text; repeatable', collect)
+    .option('--prompt-lookup <n>', 'guess n tokens a call from earlier text; the reply stays the same', count)
+    .option('--assistant <model>', 'guess tokens by a smaller model with the same tokenizer; the reply stays the same')
+    .option('--assistant-scheme <name>', 'quantizes the assistant')
+    .option('--assistant-tokens <n>', 'tokens that the assistant guesses a call', count)
+    .action(async (model: string, options) => (await import('./commands/chat.ts')).chat(model, options));
 
   runtimeOptions(command(ao, 'eval', 'cross entropy and perplexity on a text'))
     .argument('<model>')
@@ -88,6 +173,24 @@ export function program(): Command {
     .argument('<model>')
     .addOption(json())
     .action(async (model: string, options) => (await import('./commands/inspect.ts')).inspect(model, options));
+
+  command(ao, 'pull', 'download a model into the cache that Python shares, and print its folder')
+    .argument('<model>')
+    .option('--revision <name>', 'branch, tag or commit (default: main)')
+    .option('--include <pattern>', 'only paths that match, e.g. *.json; repeatable (default: what ao reads)', collect)
+    .option('--exclude <pattern>', 'no paths that match; repeatable', collect)
+    .addOption(json())
+    .action(async (model: string, options) => (await import('./commands/pull.ts')).pull(model, options));
+
+  command(ao, 'estimate', 'the memory that a model will take, before it is downloaded')
+    .argument('<model>')
+    .option('--scheme <name>', 'a scheme to compare, e.g. int4wo-32; repeatable', collect)
+    .addOption(rule())
+    .option('--context <n>', 'tokens of keys and values (default: what the model was made for, at most 4096)', count)
+    .addOption(dtype())
+    .option('--revision <name>', 'branch, tag or commit (default: main)')
+    .addOption(json())
+    .action(async (model: string, options) => (await import('./commands/estimate.ts')).estimate(model, options));
 
   runtimeOptions(command(ao, 'bench', 'tokens per second, bytes of weights, peak memory'))
     .argument('<model>')
@@ -105,18 +208,9 @@ export function program(): Command {
     .addOption(json())
     .action(async (options) => (await import('./commands/demo.ts')).demo(options));
 
+  command(ao, 'completion', 'the script that makes a shell complete these commands')
+    .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
+    .action(async (shell) => (await import('./commands/completion.ts')).completion(shell, ao));
+
   return ao;
-}
-
-// a reader that has seen enough, as in `ao inspect DIR | head`, ends the command quietly
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(EXIT.ok);
-});
-
-try {
-  await program().parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  else fail(error);
 }

@@ -1,6 +1,15 @@
-// openModel(name, options): the runtime, the model and its tokenizer that generate, eval and bench run on.
-import { AutoModelForCausalLM, AutoTokenizer, autoRuntime, type CausalLM, type Tokenizer } from '@ao/hf-integration';
+// openModel(name, options): the runtime, the model and its tokenizer that generate, eval, bench and embed run on.
+import {
+  AutoModelForCausalLM,
+  AutoTokenizer,
+  autoRuntime,
+  type CausalLM,
+  type FromPretrainedOptions,
+  type PretrainedModel,
+  type Tokenizer,
+} from '@ao/hf-integration';
 import { interruptSignal } from './exit.ts';
+import { log } from './log.ts';
 import { modelFolder } from './model-folder.ts';
 import { progress } from './progress.ts';
 import { quantizationConfig, type SchemeOptions } from './scheme.ts';
@@ -16,9 +25,9 @@ export interface OpenOptions extends ModelOptions {
   readonly tokenizer: boolean;
 }
 
-export interface Opened {
+export interface Opened<M extends PretrainedModel = CausalLM> {
   readonly folder: string;
-  readonly model: CausalLM;
+  readonly model: M;
   readonly signal: AbortSignal;
   tokenizer(): Promise<Tokenizer>;
   close(): Promise<void>;
@@ -28,13 +37,24 @@ export function setThreads(threads: number | undefined): void {
   if (threads !== undefined) process.env['AO_NUM_THREADS'] = String(threads);
 }
 
-/** Messages of the runtime go to stderr. */
-export function log({ message }: { readonly message: string }): void {
-  process.stderr.write(`ao: ${message}\n`);
+/** What loads the model: AutoModelForCausalLM, or another. */
+export interface Auto<M extends PretrainedModel> {
+  fromPretrained(folder: string, options: FromPretrainedOptions): Promise<M>;
 }
 
-export async function openModel(name: string, options: OpenOptions): Promise<Opened> {
-  const folder = modelFolder(name);
+export function openModel(name: string, options: OpenOptions): Promise<Opened>;
+export function openModel<M extends PretrainedModel>(
+  name: string,
+  options: OpenOptions,
+  auto: Auto<M>,
+): Promise<Opened<M>>;
+export async function openModel(
+  name: string,
+  options: OpenOptions,
+  auto: Auto<PretrainedModel> = AutoModelForCausalLM,
+): Promise<Opened<PretrainedModel>> {
+  const bar = await progress();
+  const folder = await modelFolder(name, bar.update).finally(bar.stop);
   // made behind the backend, which has its work queued once the first weight is there; a failure is told to who asks
   let tokenizer: Promise<Tokenizer> | undefined;
   const makeTokenizer = (): Promise<Tokenizer> => {
@@ -44,11 +64,10 @@ export async function openModel(name: string, options: OpenOptions): Promise<Ope
   };
   const signal = interruptSignal();
   setThreads(options.threads);
-  const config = await quantizationConfig(folder, options);
+  const config = await quantizationConfig({ name: folder }, options);
   const runtime = await autoRuntime({ device: options.device, log });
-  const bar = await progress();
   try {
-    const model = await AutoModelForCausalLM.fromPretrained(folder, {
+    const model = await auto.fromPretrained(folder, {
       runtime,
       device: options.device,
       dtype: options.dtype,

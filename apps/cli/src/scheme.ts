@@ -1,22 +1,26 @@
 // --scheme and --rule as one quantization config.
 import { AutoConfig, rulesConfig, type TorchAoConfig, torchAoConfig } from '@ao/hf-integration';
 import { parseRule, parseScheme } from '@ao/quantization';
+import { log } from './log.ts';
+import type { ModelName } from './model-folder.ts';
 
 export interface SchemeOptions {
   readonly scheme?: string;
   readonly rule?: readonly string[];
+  /** A tied head gets a tensor of its own where a rule names it or the embedding. */
+  readonly untie?: boolean;
 }
 
 /** undefined where neither is given. Rules that match nothing are told on stderr. */
 export async function quantizationConfig(
-  folder: string,
-  { scheme, rule }: SchemeOptions,
+  { name, ...options }: ModelName,
+  { scheme, rule, untie = false }: SchemeOptions,
 ): Promise<TorchAoConfig | undefined> {
   const rest = scheme === undefined ? null : parseScheme(scheme);
   if (rule === undefined) return rest === null ? undefined : torchAoConfig(rest);
   const rules = rule.map((text) => parseRule(text, parseScheme));
-  const { outline } = await AutoConfig.fromPretrained(folder);
+  const { outline } = await AutoConfig.fromPretrained(name, options);
   const { config, unused } = rulesConfig(rules, rest, outline);
-  for (const pattern of unused) process.stderr.write(`ao: rule '${pattern}' matches nothing\n`);
-  return torchAoConfig(config);
+  for (const pattern of unused) log({ message: `rule '${pattern}' matches nothing` });
+  return torchAoConfig(config, { untieEmbeddingWeights: untie });
 }

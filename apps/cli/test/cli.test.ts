@@ -44,6 +44,22 @@ describe('--json gives one object with the fields of its contract', () => {
     expect(ids(sequences)).toEqual(ids(alone));
   });
 
+  test('generate, JSON of a schema in several sequences, with log-probabilities', async () => {
+    const file = join(folder, 'schema.json');
+    const schema = { type: 'object', properties: { n: { type: 'integer', minimum: 5, maximum: 60 } }, required: ['n'] };
+    await writeFile(file, JSON.stringify(schema));
+    const args = ['generate', 'stories-7m', '--prompt', 'A dog', '--max-tokens', '24', '--temperature', '9'];
+    const more = ['--json-schema', file, '--sequences', '3', '--logprobs', '2', '--min-p', '0.001'];
+    const { sequences } = await json(...args, ...more, '--logit-bias', '5=-inf', '--repetition-penalty', '1.1');
+    const all = sequences as { text: string; ids: number[]; logprobs: { id: number; top: unknown[] }[] }[];
+    expect(all.length).toBe(3);
+    for (const { text, ids, logprobs } of all) {
+      const { n } = JSON.parse(text) as { n: number };
+      expect(n >= 5 && n <= 60 && Number.isInteger(n)).toBe(true);
+      expect(logprobs.map((t) => [t.id, t.top.length])).toEqual(ids.map((id) => [id, 2]));
+    }
+  });
+
   test('eval', async () => {
     const text = join(folder, 'text.txt');
     await writeFile(
@@ -133,13 +149,25 @@ test('a dry run writes nothing', async () => {
   expect(existsSync(join(folder, 'dry'))).toBe(false);
 });
 
+test('an untied head and its embedding have schemes of their own', async () => {
+  const rules = ['--rule', 'lm_head=int8wo', '--rule', 'model.embed_tokens=intx4-32'];
+  const args = ['quantize', 'stories-7m', '--scheme', 'int4wo-32', ...rules, '--dry-run'];
+  expect((await ao(...args)).stderr).toMatch(/one shared tensor.*lm_head/);
+  const { rows } = (await json(...args, '--untie')) as { rows: { fqn: string; scheme: string }[] };
+  const schemes = Object.fromEntries(rows.map((r) => [r.fqn, r.scheme]));
+  expect(schemes).toMatchObject({ 'lm_head.weight': 'int8wo', 'model.embed_tokens.weight': 'intx4-sym-32' });
+});
+
 test('exit codes: 2 for wrong use, 1 for what cannot be done, with the fix on stderr and nothing on stdout', async () => {
   const cases: [number, RegExp, string[]][] = [
     [2, /unknown command/, ['frobnicate']],
-    [2, /is no folder/, ['inspect', 'no-such-model']],
+    [2, /is no folder/, ['inspect', './no-such-model']],
     [2, /needs -o FOLDER/, ['quantize', 'stories-7m', '--scheme', 'int8wo']],
     [2, /needs --prompt/, ['generate', 'stories-7m']],
     [2, /whole number/, ['generate', 'stories-7m', '--prompt-ids', '1,x']],
+    [2, /ID=NUMBER/, ['generate', 'stories-7m', '--prompt', 'a', '--logit-bias', '7']],
+    [2, /--json-schema none.json/, ['generate', 'stories-7m', '--prompt', 'a', '--json-schema', 'none.json']],
+    [1, /minP is 3/, ['generate', 'stories-7m', '--prompt', 'a', '--min-p', '3']],
     [
       1,
       /unknown scheme 'int9wo'/,

@@ -13,11 +13,14 @@ export interface Ran {
 export function start(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  input = '',
 ): { child: ChildProcess; ran: Promise<Ran> } {
   const child = spawn(process.execPath, [BIN, ...args], {
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
+  // a program that ends without reading it breaks the pipe
+  child.stdin.on('error', () => {}).end(input);
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

@@ -11,7 +11,8 @@ enum ReduceOp { SUM, MEAN, AMAX, AMIN, PROD, REDUCE_OPS };
 AO_ISA_DECLARE(void, softmax_row, (int64_t dtype, void* out, const void* x, int64_t n, int log, float* row))
 // log(sum(exp(x))), and x[target]
 AO_ISA_DECLARE(double, log_sum_exp_row, (int64_t dtype, const void* x, int64_t n))
-AO_ISA_DECLARE(void, rms_norm_row, (int64_t dtype, void* out, const void* x, const void* weight, int64_t n, float eps))
+AO_ISA_DECLARE(void, rms_norm_row,
+               (int64_t dtype, void* out, const void* x, const void* weight, int64_t n, float eps, float offset))
 AO_ISA_DECLARE(void, layer_norm_row,
                (int64_t dtype, void* out, const void* x, const void* weight, const void* bias, int64_t n, float eps))
 AO_ISA_DECLARE(void, silu_mul_row, (int64_t dtype, void* out, const void* gate, const void* up, int64_t n))

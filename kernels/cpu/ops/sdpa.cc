@@ -1,5 +1,5 @@
-// sdpa: out[b, t, h] = sum_j softmax_j(scale q[b, t, h] . k[b, h / g, j] + mask[b, h, t, j]) v[b, h / g, j], g =
-// q_heads / kv_heads.
+// sdpa: out[b, t, h] = sum_j softmax_j(c(scale q[b, t, h] . k[b, h / g, j]) + mask[b, h, t, j]) v[b, h / g, j], g =
+// q_heads / kv_heads; c(s) = softcap tanh(s / softcap) where softcap > 0, else s.
 //   q [batch, tokens, q_heads, dim], strides (batch, token, head); k [batch, kv_heads, keys, dim] and v [.., v_dim],
 //   strides (batch, head, position); last dims contiguous; out [batch, tokens, q_heads, v_dim] contiguous; dtype
 //   (q and out) and kv_dtype (k and v) float32, float16 or bfloat16. p = pos[b % pos_count] (int32, one or one per b) where pos is given, else `past`:
@@ -58,7 +58,7 @@ void set_rows(const Problem& p, int64_t item, ao::SdpaRows* r, float* q, void** 
   r->k = keys_at(p, item, 0);
   r->v = ao::element(a->v, a->kv_dtype, b * a->v_strides[0] + head * a->v_strides[1]);
   r->k_stride = a->k_strides[2], r->v_stride = a->v_strides[2], r->dtype = a->kv_dtype;
-  r->scale = static_cast<float>(a->scale);
+  r->scale = static_cast<float>(a->scale), r->softcap = static_cast<float>(a->softcap);
   r->mask_stride = a->mask_strides[3];
   for (int i = 0; i < r->rows; i++) {
     const int64_t t = (begin + i) / p.group, h = head * p.group + (begin + i) % p.group, position = first + t;

@@ -14,9 +14,9 @@ struct SdpaRows {
   int64_t dim, v_dim, dim_padded, v_padded; // padded to 16
   const void *k, *v;                        // of this head, position 0
   int64_t k_stride, v_stride, dtype;        // of keys and values
-  float scale;
-  int64_t low[kRows], high[kRows]; // the keys each row sees: low <= key < high
-  const float* mask[kRows];        // additive, or null
+  float scale, softcap;                     // softcap 0 = none
+  int64_t low[kRows], high[kRows];          // the keys each row sees: low <= key < high
+  const float* mask[kRows];                 // additive, or null
   int64_t mask_stride;
 };
 

@@ -99,6 +99,18 @@ describe('runtime', () => {
     );
     const kv = zeros(rt, [1, 1, 2, 2]);
     expect(attention(zeros(rt, [1, 1, 2, 2]), kv, kv, undefined, undefined, {}).shape).toEqual([1, 1, 2, 2]);
+    const masked = (shape: number[]) => () =>
+      attention(
+        zeros(rt, [2, 1, 2, 2]),
+        zeros(rt, [2, 2, 3, 2]),
+        zeros(rt, [2, 2, 3, 2]),
+        undefined,
+        zeros(rt, shape),
+        {},
+      );
+    expect(code(masked([2, 1, 1, 3]))).toBe('none');
+    expect(code(masked([3, 1, 1, 3]))).toBe('ERR_AO_SHAPE');
+    expect(code(masked([2, 1, 3]))).toBe('ERR_AO_SHAPE');
   });
 
   it('disposes what a scope made, except its result', async () => {

@@ -2,6 +2,7 @@
 import { binarySamples } from './ops/binary.samples.ts';
 import { decoderSamples } from './ops/decoder.samples.ts';
 import { movementSamples } from './ops/movement.samples.ts';
+import { logitSamples } from './ops/process-logits.samples.ts';
 import { quantSamples } from './ops/quant/quant.samples.ts';
 import { reduceSamples } from './ops/reduce.samples.ts';
 import { unarySamples } from './ops/unary.samples.ts';
@@ -15,6 +16,7 @@ export const opSamples = (): OpSamples[] => [
   ...binarySamples(),
   ...reduceSamples(),
   ...decoderSamples(),
+  ...logitSamples(),
   ...movementSamples(),
   ...quantSamples(),
 ];

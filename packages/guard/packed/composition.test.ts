@@ -1,18 +1,12 @@
 // Every public package alone in an empty folder with what it declares as required: imported as ESM and as CJS, the same names in both,
 // and one job of jobs/ done, on this Node and on an older one where the machine has it.
 import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { application } from '../src/application.ts';
 import { packageTarballs } from '../src/pack.ts';
+import { nodes } from '../src/rehearsal/hosts.ts';
 import { publicPackages, requiredPeers, root } from '../src/workspace.ts';
-
-const installedNodes = (process.env['PATH'] ?? '')
-  .split(delimiter)
-  .filter((folder) => !folder.startsWith(root))
-  .map((folder) => join(folder, 'node'))
-  .filter((file) => existsSync(file));
-const nodes = [process.execPath, ...installedNodes.slice(0, 1)];
 
 describe.each(publicPackages())('$manifest.name', ({ short, manifest }) => {
   const job = join(root, `packages/guard/jobs/${short}.mjs`);
@@ -39,7 +33,7 @@ describe.each(publicPackages())('$manifest.name', ({ short, manifest }) => {
        import('./job.mjs').then(async ({ job }) =>
          console.log(JSON.stringify({ exports: Object.keys(packages['${manifest.name}']).sort(), result: await job(packages, resources) })));`,
     );
-    for (const node of nodes) {
+    for (const node of nodes()) {
       const [esm, cjs] = ['esm.mjs', 'cjs.cjs'].map(
         (file) => JSON.parse(app.run(node, [file])) as { exports: string[]; result: unknown },
       );

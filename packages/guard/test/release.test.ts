@@ -1,46 +1,15 @@
 // The three release channels, dry-run on a copy of the manifests: latest (plain versions), next (pre-releases), snapshot.
 // Packages keep versions of their own; the family of the cpu kernels moves together.
-import { execFileSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { publicPackages, repositoryFiles, root } from '../src/workspace.ts';
+import { type ReleaseCopy, releaseCopy } from '../src/rehearsal/release-copy.ts';
+import { publicPackages } from '../src/workspace.ts';
 
 const platforms = ['linux-x64', 'linux-arm64'];
-let copy: string;
-const at = (file: string): string => join(copy, file);
-const write = (file: string, text: string): void => {
-  mkdirSync(dirname(at(file)), { recursive: true });
-  writeFileSync(at(file), text);
-};
-const changeset = (...args: string[]): string =>
-  execFileSync(process.execPath, [join(root, 'node_modules/@changesets/cli/bin.js'), ...args], {
-    cwd: copy,
-    encoding: 'utf8',
-    stdio: 'pipe',
-  });
-
-/** Versions by package name, private packages left out. */
-function versions(): Record<string, string> {
-  const folders = readdirSync(at('packages'))
-    .map((name) => at(`packages/${name}/package.json`))
-    .filter((file) => existsSync(file));
-  const manifests = folders.map(
-    (file) => JSON.parse(readFileSync(file, 'utf8')) as { name: string; version: string; private?: boolean },
-  );
-  return Object.fromEntries(manifests.filter((m) => m.private !== true).map((m) => [m.name, m.version]));
-}
+let copy: ReleaseCopy;
+const write = (file: string, text: string): void => copy.write(file, text);
+const changeset = (...args: string[]): string => copy.changeset(...args);
+const versions = (): Record<string, string> => copy.versions();
 
 /** `1.2.3` with its minor part one higher. */
 const minor = (version: string | undefined): string => {
@@ -52,27 +21,9 @@ const minor = (version: string | undefined): string => {
 const patch = (version: string | undefined): string => String(version).replace(/\d+$/, (n) => `${Number(n) + 1}`);
 
 beforeEach(() => {
-  copy = mkdtempSync(join(tmpdir(), 'ao-release-'));
-  for (const file of repositoryFiles(
-    'package.json',
-    'pnpm-workspace.yaml',
-    'pnpm-lock.yaml',
-    '*/package.json',
-    '.changeset/config.json',
-  )) {
-    mkdirSync(dirname(at(file)), { recursive: true });
-    cpSync(join(root, file), at(file));
-  }
-  symlinkSync(join(root, 'node_modules'), at('node_modules'));
-  write('.gitignore', 'node_modules\n');
-  for (const args of [
-    ['init', '-q', '-b', 'main'],
-    ['add', '-A'],
-    ['-c', 'user.name=a', '-c', 'user.email=a@b', 'commit', '-qm', 'copy'],
-  ])
-    execFileSync('git', args, { cwd: copy });
+  copy = releaseCopy();
 });
-afterEach(() => rmSync(copy, { recursive: true, force: true }));
+afterEach(() => copy[Symbol.dispose]());
 
 describe('changesets', () => {
   it('latest: only what changed gets a new version, the kernels family together', () => {
@@ -86,7 +37,7 @@ describe('changesets', () => {
     const patched = dependents.map(({ manifest }) => [manifest.name, patch(before[manifest.name])]);
     const family = Object.fromEntries(['', ...platforms.map((p) => `-${p}`)].map((p) => [`@ao/kernels-cpu${p}`, next]));
     expect(versions()).toEqual({ ...before, ...Object.fromEntries(patched), ...family });
-    expect(readFileSync(at('packages/kernels-cpu/CHANGELOG.md'), 'utf8')).toContain('A faster kernel.');
+    expect(readFileSync(copy.at('packages/kernels-cpu/CHANGELOG.md'), 'utf8')).toContain('A faster kernel.');
   }, 60_000);
 
   it('latest: a new core brings its dependents a patch, never a new major version', () => {

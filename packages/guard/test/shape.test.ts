@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { published } from '../../../scripts/lib/manifests.mjs';
+import { origin, published } from '../../../scripts/lib/manifests.mjs';
 import { platformPackages } from '../../../scripts/lib/platform.mjs';
 import { packagesIn, requiredPeers, root } from '../src/workspace.ts';
 
@@ -47,6 +47,12 @@ describe.each(packagesIn('packages'))('$manifest.name', ({ folder, short, manife
     expect(manifest['files']).not.toContain('src');
     expect(manifest.publishConfig?.exports, '`npm run format` writes this').toEqual(published(manifest.exports ?? {}));
     expect(manifest.publishConfig?.['access']).toBe('public');
+  });
+
+  it('says where it comes from and what to find it by', () => {
+    if (manifest.private === true) return;
+    expect(manifest, '`npm run format` writes this').toMatchObject(origin(short));
+    expect(manifest['keywords']).toEqual(expect.arrayContaining(['torchao', 'typescript']));
   });
 
   it('takes core and every sibling as a peer, never as a copy of its own', () => {
@@ -100,6 +106,8 @@ describe.each(platformPackages())('$manifest.name', ({ folder, manifest }) => {
     });
     expect(manifest.main).toMatch(/\.node$/);
     expect(existsSync(join(folder, 'README.md'))).toBe(true);
+    expect(manifest, '`npm run format` writes this').toMatchObject(origin(manifest.name.slice('@ao/'.length)));
+    expect(manifest).toMatchObject({ keywords: expect.arrayContaining(['torchao']) as string[] });
   });
 
   it('comes with its family, in the same version', () => {
@@ -109,6 +117,15 @@ describe.each(platformPackages())('$manifest.name', ({ folder, manifest }) => {
 });
 
 describe('the root', () => {
+  it.each(['README.md', 'CONTRIBUTING.md'])('%s names commands that package.json has', (file) => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object };
+    const named = [...readFileSync(join(root, file), 'utf8').matchAll(/npm run (?:--silent )?([\w:-]+)/g)].map(
+      ([, name]) => name,
+    );
+    expect(named.length).toBeGreaterThan(0);
+    expect(named.filter((name) => !(String(name) in scripts))).toEqual([]);
+  });
+
   it('has every file of the layout', () => {
     const files = [
       'LICENSE',

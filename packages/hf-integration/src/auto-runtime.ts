@@ -5,8 +5,13 @@ import { hfIntegration } from './extension.ts';
 export interface AutoRuntimeOptions {
   /** 'auto' = the fastest backend that loads; a backend's name demands that one. */
   readonly device?: string;
+  /** Default: warnings go to console.warn, a line each. */
   readonly log?: Log;
 }
+
+const warnings: Log = ({ level, message }) => {
+  if (level === 'warn') console.warn(`ao: ${message}`);
+};
 
 export interface Finding {
   readonly package: string;
@@ -29,6 +34,9 @@ const OPTIONAL: readonly Optional[] = [
   { package: '@ao/kernels-cpu', backend: 'cpu', load: async () => (await import('@ao/kernels-cpu')).cpu() },
 ];
 
+/** Devices that autoRuntime can give. */
+export const autoDevices = (): string[] => [...OPTIONAL.flatMap((o) => o.backend ?? []), 'reference'];
+
 export async function autoRuntime(options: AutoRuntimeOptions = {}): Promise<Runtime> {
   return (await probeRuntime(options)).runtime;
 }
@@ -37,7 +45,7 @@ export async function autoRuntime(options: AutoRuntimeOptions = {}): Promise<Run
 export async function probeRuntime(
   options: AutoRuntimeOptions = {},
 ): Promise<{ runtime: Runtime; findings: readonly Finding[] }> {
-  const { device = 'auto', log } = options;
+  const { device = 'auto', log = warnings } = options;
   const findings = new Map<string, Finding>();
   const use: Extension[] = [hfIntegration()];
   for (const { package: name, backend, load } of OPTIONAL) {
@@ -54,23 +62,28 @@ export async function probeRuntime(
       use.push(device === backend ? extension : tolerant(extension, (error) => refuse(error.message)));
     } catch (error) {
       if (device === backend) throw error;
-      refuse((error as Error).message);
+      refuse(notInstalled(error, name) ? `${name} is not installed (npm install ${name})` : (error as Error).message);
     }
   }
   const runtime = await createRuntime({
     use,
     ...(device === 'auto' ? {} : { device }),
-    ...(log === undefined ? {} : { log }),
+    log,
   });
   const all = [...findings.values()];
   const failed = all.filter((f) => f.backend !== undefined && !f.loaded);
   if (device === 'auto' && runtime.device === 'reference' && process.env['AO_NATIVE'] !== '0') {
-    const reasons = failed.map((f) => `${f.backend}: ${f.reason}`).join('; ');
+    const reasons = failed.map((f) => `${f.backend}: ${f.reason}`.replace(/\s*\n\s*/g, ' ')).join('; ');
     const message = `no native backend loaded, running on the slow reference backend. ${reasons}`;
     runtime.say({ level: 'warn', code: 'no-native', message });
   }
   return { runtime, findings: all };
 }
+
+/** Node's two codes, of import and of require, for a package that is not there. */
+const notInstalled = (error: unknown, name: string): boolean =>
+  /^(ERR_)?MODULE_NOT_FOUND$/.test(String((error as { code?: string }).code)) &&
+  (error as Error).message.includes(`'${name}'`);
 
 function refusal(backend: string, device: string): string | undefined {
   if (process.env['AO_NATIVE'] === '0') return 'AO_NATIVE=0';

@@ -1,59 +1,81 @@
-// AutoModelForCausalLM.fromPretrained(folder, options): a Hugging Face model folder as a running model, quantized on the way
-// where a config is given, or as the folder has it.
-import { AoError, type DType, dtypeByName, dtypeBySafetensors, type Runtime } from '@ao/core';
+// AutoModelForCausalLM.fromPretrained(name, options): a Hugging Face model folder or hub id as a running model, quantized on
+// the way where a config is given, or as the folder has it.
+import { AoError, type DType, dtypeByName, dtypeBySafetensors, type LogMessage, type Runtime } from '@ao/core';
 import type { TensorPlan } from '@ao/quantization';
 import { autoRuntime } from './auto-runtime.ts';
 import { readGenerationConfig } from './config/generation-config.ts';
 import { type ModelConfig, readModelConfig } from './config/model-config.ts';
+import { readSentenceConfig } from './embed/sentence-config.ts';
+import { aliased } from './files/aliased.ts';
 import { openCheckpoint } from './files/checkpoint.ts';
 import { PLAIN, type Stored, storedTensors } from './files/stored.ts';
+import type { HubOptions } from './hub/options.ts';
+import { resolveModel } from './hub/resolve-model.ts';
+import { checkDtypes } from './load/check-dtypes.ts';
 import { checkNames } from './load/check-names.ts';
+import { type DeviceMap, deviceOf } from './load/device-map.ts';
 import { loadWeights } from './load/load-weights.ts';
 import type { CausalLM } from './models/causal-lm.ts';
-import { familyOf, type Outline } from './models/family.ts';
-import type { OnProgress } from './progress.ts';
-import { planQuantization } from './quantize/plan.ts';
+import { type AutoClassName, familyOf, type Outline } from './models/family.ts';
+import type { PretrainedModel } from './models/pretrained-model.ts';
+import { outlineFor, planQuantization } from './quantize/plan.ts';
 import { tensorPlans } from './quantize/tensor-plans.ts';
-import { type TorchAoConfig, torchAoConfigFromJson } from './quantize/torchao-config.ts';
+import {
+  type QuantizationConfigInput,
+  type TorchAoConfig,
+  torchAoConfigFromJson,
+  toTorchAoConfig,
+} from './quantize/torchao-config.ts';
 
-export interface FromPretrainedOptions {
-  /** Quantizes each weight as it is read: the model in full precision is never in memory as a whole. */
-  readonly quantizationConfig?: TorchAoConfig;
+export interface FromPretrainedOptions extends HubOptions {
+  /**
+   * Quantizes each weight as it is read: the model in full precision is never in memory as a whole. torchAoConfig(...), a
+   * config such as int4WeightOnly({ groupSize: 32 }), or a name such as 'int4wo-32'.
+   */
+  readonly quantizationConfig?: QuantizationConfigInput;
   /** Default: autoRuntime(), one for each model; close it by `await model.rt.close()`. */
   readonly runtime?: Runtime;
   /** dtype of activations and of what is not quantized. 'auto' (default) = the checkpoint's. */
   readonly dtype?: string;
+  /** The older name of `dtype`. */
+  readonly torchDtype?: string;
   /** 'auto' (default) = the runtime's. */
   readonly device?: string;
-  readonly onProgress?: OnProgress;
-  readonly signal?: AbortSignal;
+  /** transformers' name of `device`: 'auto', a device, or a device for each module ({ '': 'cpu' }), all the same for now. */
+  readonly deviceMap?: DeviceMap;
 }
 
-export const AutoModelForCausalLM = {
-  async fromPretrained(folder: string, options: FromPretrainedOptions = {}): Promise<CausalLM> {
-    const config = await readModelConfig(folder);
-    const family = familyOf(config);
-    const outline = family.outline(config);
+/** fromPretrained of the families that the auto class of this name takes. */
+export const autoClass = <M extends PretrainedModel>(auto: AutoClassName) => ({
+  async fromPretrained(name: string, options: FromPretrainedOptions = {}): Promise<M> {
+    const asked = options.quantizationConfig === undefined ? undefined : toTorchAoConfig(options.quantizationConfig);
+    const notes: LogMessage[] = [];
+    const folder = await resolveModel(name, 'model', { log: (note) => notes.push(note), ...options });
+    const stated = await readModelConfig(folder);
+    const family = familyOf(stated, auto);
+    const { config, outline, sources } = outlineFor(family, stated, asked);
+    const device = deviceOf(options, outline);
     const generationConfig = await readGenerationConfig(folder, config);
-    await using checkpoint = await openCheckpoint(folder);
-    const { tensors } = checkpoint;
+    const sentence = family.embedsTexts === true ? await readSentenceConfig(folder) : undefined;
+    await using checkpoint = await openCheckpoint(folder, outline);
+    const tensors = aliased(checkpoint.tensors, sources);
     const stored = storedTensors(tensors);
+    const shapes = new Map(outline.parameters.map((p) => [p.name, p.shape]));
     const shape = ({ name, type }: Stored): readonly number[] =>
-      type === PLAIN ? tensors.entry(name).shape : (outline.parameters.find((p) => p.name === name)?.shape ?? []);
+      type === PLAIN ? tensors.entry(name).shape : (shapes.get(name) ?? []);
     checkNames(family, outline, new Map([...stored.values()].map((s) => [s.name, shape(s)])), folder);
-    const quantization = quantizationOf(folder, config, stored, options.quantizationConfig);
-    const plain = [...stored.values()].find((s) => s.type === PLAIN);
+    checkDtypes(outline, tensors, stored, folder);
+    const quantization = quantizationOf(folder, config, stored, asked);
+    const plain = outline.parameters.find((p) => stored.get(p.name)?.type === PLAIN);
     const dtype = dtypeOf(
-      options.dtype ?? 'auto',
+      askedDtype(options),
       config,
       plain && dtypeBySafetensors(tensors.entry(plain.name).dtype).name,
     );
-    const { device = 'auto' } = options;
     const rt = options.runtime ?? (await autoRuntime({ device }));
+    for (const note of notes) rt.say(note);
     try {
-      const plans = options.quantizationConfig
-        ? plansOf(rt, outline, options.quantizationConfig, dtype)
-        : new Map<string, TensorPlan>();
+      const plans = asked ? plansOf(rt, outline, asked, dtype) : new Map<string, TensorPlan>();
       const weights = await loadWeights(rt, outline, tensors, stored, {
         device: device === 'auto' ? rt.device : device,
         dtype,
@@ -62,14 +84,23 @@ export const AutoModelForCausalLM = {
         signal: options.signal,
       });
       const model = outline.build((name) => weights.get(name)!);
-      model.origin = { folder, config, generationConfig, ...(quantization === undefined ? {} : { quantization }) };
-      return model;
+      model.origin = {
+        folder,
+        config,
+        generationConfig,
+        ...(quantization === undefined ? {} : { quantization }),
+        ...(outline.configChanges === undefined ? {} : { configChanges: outline.configChanges }),
+        ...(sentence === undefined ? {} : { sentence }),
+      };
+      return model as M;
     } catch (error) {
       if (!options.runtime) await rt.close();
       throw error;
     }
   },
-};
+});
+
+export const AutoModelForCausalLM = /*@__PURE__*/ autoClass<CausalLM>('AutoModelForCausalLM');
 
 function plansOf(rt: Runtime, outline: Outline, config: TorchAoConfig, dtype: DType): Map<string, TensorPlan> {
   const plan = planQuantization(outline, config);
@@ -79,7 +110,8 @@ function plansOf(rt: Runtime, outline: Outline, config: TorchAoConfig, dtype: DT
   return tensorPlans(rt, plan, () => dtype.name);
 }
 
-function quantizationOf(
+/** What the weights are, or are to be, quantized with. */
+export function quantizationOf(
   folder: string,
   config: ModelConfig,
   stored: ReadonlyMap<string, Stored>,
@@ -96,7 +128,18 @@ function quantizationOf(
 
 const FLOATS = ['float32', 'bfloat16', 'float16'];
 
-function dtypeOf(asked: string, config: ModelConfig, stored: string | undefined): DType {
+/** One of dtype and torchDtype; 'torch.bfloat16' is 'bfloat16'. */
+function askedDtype({ dtype, torchDtype }: FromPretrainedOptions): string {
+  if (dtype !== undefined && torchDtype !== undefined && dtype !== torchDtype) {
+    throw new AoError('ERR_AO_CONFIG', `dtype is '${dtype}' and torchDtype is '${torchDtype}'`, {
+      fix: 'give dtype alone',
+    });
+  }
+  return (dtype ?? torchDtype ?? 'auto').replace(/^torch\./, '');
+}
+
+/** dtype of activations; `stored`: that of a tensor of the file. */
+export function dtypeOf(asked: string, config: ModelConfig, stored: string | undefined): DType {
   const name = asked === 'auto' ? (config.dtype ?? stored ?? 'float32') : asked;
   if (!FLOATS.includes(name)) {
     throw new AoError('ERR_AO_DTYPE', `dtype '${name}' cannot hold activations`, {

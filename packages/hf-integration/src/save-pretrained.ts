@@ -1,34 +1,32 @@
 // savePretrained(model, folder): config.json, weights (in files of at most maxShardSize) and the small files beside them; the
 // folder appears, or changes, only when all is written.
 
-import { join } from 'node:path';
-import { AoError, castTo, planShards, safetensorsIndex, scope, type Tensor, writeSafetensors } from '@ao/core';
-import { copyModelFiles, writeConfig } from './files/model-files.ts';
-import { createFile, writeText } from './files/node-file.ts';
+import { AoError, castTo, scope, type Tensor } from '@ao/core';
+import { type ConfigChanges, copyModelFiles, writeConfig } from './files/model-files.ts';
 import { stage } from './files/stage.ts';
-import { fileMetadata, flattened, ownersOf, PLAIN, type Storing, storing, storingPlain } from './files/stored.ts';
-import type { CausalLM } from './models/causal-lm.ts';
+import { flattened, PLAIN, type Storing, storing, storingPlain } from './files/stored.ts';
+import { writeShards } from './files/write-shards.ts';
+import type { PretrainedModel } from './models/pretrained-model.ts';
 import type { OnProgress } from './progress.ts';
-import { type TorchAoConfig, torchAoConfigToJson } from './quantize/torchao-config.ts';
+import { type QuantizationConfigInput, torchAoConfigToJson, toTorchAoConfig } from './quantize/torchao-config.ts';
 import { UpcastTensor } from './upcast.ts';
 
 export interface SaveOptions {
   /** What the model is quantized with; known where fromPretrained quantized or loaded it. */
-  readonly quantizationConfig?: TorchAoConfig;
+  readonly quantizationConfig?: QuantizationConfigInput;
   /** Bytes; default 5 GB, as in transformers. */
   readonly maxShardSize?: number;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 
-const SHARD = 5_000_000_000;
-
-export async function savePretrained(model: CausalLM, folder: string, options: SaveOptions = {}): Promise<void> {
+export async function savePretrained(model: PretrainedModel, folder: string, options: SaveOptions = {}): Promise<void> {
   const { origin } = model;
   if (!origin) {
     throw new AoError('ERR_AO_CONFIG', 'this model has no config to save', { fix: 'load models by fromPretrained' });
   }
-  const quantization = options.quantizationConfig ?? origin.quantization;
+  const given = options.quantizationConfig;
+  const quantization = given === undefined ? origin.quantization : toTorchAoConfig(given);
   const parameters = new Map([...model.namedParameters()]);
   const stored = new Map<string, Storing>();
   for (const [name, t] of parameters) {
@@ -44,11 +42,19 @@ export async function savePretrained(model: CausalLM, folder: string, options: S
   }
   const staged = await stage(folder, { overwrite: true });
   try {
-    await writeWeights(staged.folder, parameters, stored, options);
+    const read = async function* (key: string, name: string): AsyncGenerator<Uint8Array> {
+      yield await bytesOf(name, parameters.get(name)!, key);
+    };
+    await writeShards(staged.folder, stored, read, options);
     await copyModelFiles(origin.folder, staged.folder);
+    const tie = origin.config.json['tie_word_embeddings'];
     await writeConfig(origin.folder, staged.folder, {
+      ...(origin.configChanges as ConfigChanges | undefined),
       dtype: model.dtype.name,
-      quantization_config: quantized ? torchAoConfigToJson(quantization!) : (undefined as never),
+      // transformers reads the older name too; two would contradict each other
+      torch_dtype: undefined,
+      ...(typeof tie === 'boolean' ? { tie_word_embeddings: tie } : {}),
+      quantization_config: quantized ? torchAoConfigToJson(quantization!) : undefined,
     });
     options.signal?.throwIfAborted();
     await staged.commit();
@@ -56,36 +62,6 @@ export async function savePretrained(model: CausalLM, folder: string, options: S
     await staged.abort();
     throw error;
   }
-}
-
-async function writeWeights(
-  folder: string,
-  parameters: ReadonlyMap<string, Tensor>,
-  stored: ReadonlyMap<string, Storing>,
-  { maxShardSize = SHARD, onProgress, signal }: SaveOptions,
-): Promise<void> {
-  const owner = ownersOf(stored);
-  const items = [...stored.values()].flatMap((s) => s.items);
-  const shards = planShards(items, maxShardSize);
-  const total = shards.reduce((n, s) => n + s.nbytes, 0);
-  let loaded = 0;
-  for (const { file, items: part } of shards) {
-    const sink = await createFile(join(folder, file));
-    const metadata = fileMetadata(part, owner, stored);
-    await writeSafetensors(
-      sink,
-      part,
-      async ({ name: key, begin, end }) => {
-        const name = owner.get(key)!;
-        const bytes = await bytesOf(name, parameters.get(name)!, key);
-        loaded += end - begin;
-        onProgress?.({ phase: 'save', name, loaded, total });
-        return bytes;
-      },
-      { metadata, ...(signal === undefined ? {} : { signal }) },
-    );
-  }
-  if (shards.length > 1) await writeText(join(folder, 'model.safetensors.index.json'), safetensorsIndex(shards));
 }
 
 /** The bytes of the item `key` of a parameter. */

@@ -64,6 +64,23 @@ describe('several prompts at once', () => {
     expect(together[0]).toMatchObject({ finishReason: 'stop', text: free[0]!.text.slice(0, 4) });
   });
 
+  test('several stop strings that begin and end inside tokens, in a batch', async () => {
+    const free = await alone({ maxNewTokens: 12 });
+    // the last letters of one token and the first of the next
+    const stopStrings = free.slice(0, 3).map(({ ids }) => {
+      const [a, b] = [tokenizer.decode([ids[2]!]), tokenizer.decode([ids[3]!])];
+      return a.slice(-2) + b.slice(0, Math.max(b.length - 1, 1));
+    });
+    const options = { maxNewTokens: 12, stopStrings };
+    const together = await model.generate(PROMPTS, { tokenizer, ...options });
+    expect(together.map(text)).toEqual((await alone(options)).map(text));
+    for (const [i, { text, finishReason }] of together.entries()) {
+      const ends = stopStrings.map((s) => free[i]!.text.indexOf(s)).filter((at) => at >= 0);
+      expect(text).toBe(ends.length === 0 ? free[i]!.text : free[i]!.text.slice(0, Math.min(...ends)));
+      if (i < 3) expect(finishReason).toBe('stop');
+    }
+  });
+
   test('sequence i draws as it does alone with seed + i', async () => {
     const options = { tokenizer, maxNewTokens: 10, temperature: 0.9, topK: 40 };
     const together = await model.generate(PROMPTS, { ...options, seed: 11 });

@@ -10,6 +10,7 @@ import { AutoModelForCausalLM } from '../src/from-pretrained.ts';
 import type { CausalLM } from '../src/models/causal-lm.ts';
 import type { KVCache } from '../src/models/kv-cache.ts';
 import { torchAoConfig } from '../src/quantize/torchao-config.ts';
+import { familyFixture, writeFamily } from './family-fixtures.ts';
 import { STORIES } from './stories.ts';
 import { type Tiny, tinyLlama } from './tiny.ts';
 
@@ -75,10 +76,14 @@ async function logitsOf(
   return out;
 }
 
+/** Windows and soft caps; part of each head rotated; experts. */
+const FAMILIES = ['gemma2', 'phi4-mini', 'qwen2-moe'];
+
 describe.skipIf(!native)('logits bit for bit', () => {
   let tiny: Tiny;
   beforeAll(async () => {
     tiny = await tinyLlama();
+    for (const name of FAMILIES) await writeFamily(`${tiny.scratch}-${name}`, await familyFixture(name));
   });
   afterAll(() => tiny.remove());
 
@@ -86,6 +91,7 @@ describe.skipIf(!native)('logits bit for bit', () => {
     // 300 tokens: attention's second split of 256 keys begins within the prompt
     { name: 'stories-7m', folder: () => STORIES, tokens: 300 },
     { name: 'a random tiny model', folder: () => tiny.folder, tokens: 64 },
+    ...FAMILIES.map((name) => ({ name, folder: () => `${tiny.scratch}-${name}`, tokens: 40 })),
   ];
   const cases = models.flatMap((m) =>
     FORMS.map((form) => ({ ...m, form, label: `${form.scheme ?? 'no scheme'}, ${form.dtype}` })),

@@ -46,7 +46,9 @@ test('rope: both spellings mean the same', () => {
     theta: 500,
     factor: 2,
   });
-  expect(() => rope({ rope_scaling: { rope_type: 'yarn', factor: 2 } })).toThrow(/rope_type 'yarn' is not supported/);
+  expect(() => rope({ rope_scaling: { rope_type: 'dynamic', factor: 2 } })).toThrow(
+    /rope_type 'dynamic' is not supported/,
+  );
 });
 
 test('rope: llama3 keeps short waves, divides long ones, blends between (numbers of transformers)', () => {
@@ -77,6 +79,32 @@ test('generation defaults: generation_config.json wins, ids may be one or many',
     temperature: 0.6,
     topK: undefined,
   });
+});
+
+test('penalties of generation_config.json are defaults that options replace', async () => {
+  const model = parseModelConfig({ model_type: 'llama', eos_token_id: 2 }, 'config.json');
+  const file = join(folder, 'generation_config.json');
+  await writeFile(
+    file,
+    '{"do_sample": true, "min_p": 0.05, "repetition_penalty": 1.2, "no_repeat_ngram_size": 3, "min_new_tokens": 4}',
+  );
+  const defaults = await readGenerationConfig(folder, model);
+  const { minP, logits } = resolveSampling({}, defaults);
+  expect(minP).toBe(0.05);
+  expect(logits?.options).toEqual({
+    repetitionPenalty: 1.2,
+    presencePenalty: 0,
+    frequencyPenalty: 0,
+    noRepeatNgramSize: 3,
+    minNewTokens: 4,
+  });
+  const off = { repetitionPenalty: 1, noRepeatNgramSize: 0, minNewTokens: 0 };
+  expect(resolveSampling({ ...off, minP: 0 }, defaults)).toMatchObject({ minP: 0, logits: undefined });
+  expect(resolveSampling({ ...off, doSample: false }, defaults).minP).toBeUndefined();
+  await writeFile(file, '{"repetition_penalty": -1}');
+  await expect(readGenerationConfig(folder, model)).rejects.toThrow(
+    /repetition_penalty is -1; it must be a number above 0/,
+  );
 });
 
 test('sampling: greedy by default, sampled when asked, wrong values refused by name', async () => {

@@ -46,7 +46,9 @@ test('what does not fit is told before any work, by name', async () => {
   await expect(load(await changed((c) => (c['vocab_size'] = 130)))).rejects.toThrow(
     /shape is \[128,64\], config\.json means \[130,64\]/,
   );
-  await expect(load(await changed((c) => (c['hidden_act'] = 'gelu')))).rejects.toThrow(/hidden_act is "gelu"/);
+  await expect(load(await changed((c) => (c['hidden_act'] = 'relu2')))).rejects.toThrow(
+    /hidden_act is "relu2"; it must be one of silu, gelu/,
+  );
   await expect(load(await changed((c) => (c['quantization_config'] = { quant_method: 'gptq' })))).rejects.toThrow(
     /quantized by 'gptq'/,
   );

@@ -9,6 +9,8 @@ import { createFile } from '../src/files/node-file.ts';
 export interface TinyOptions {
   readonly tied?: boolean;
   readonly biases?: boolean;
+  /** The text of config.json, instead of the one made here. */
+  readonly config?: string;
   /** Bytes a file; one file unless given. */
   readonly maxShardSize?: number;
 }
@@ -20,7 +22,12 @@ export interface Tiny {
   remove(): Promise<void>;
 }
 
-export async function tinyLlama({ tied = true, biases = false, maxShardSize = 1e9 }: TinyOptions = {}): Promise<Tiny> {
+export async function tinyLlama({
+  tied = true,
+  biases = false,
+  maxShardSize = 1e9,
+  config: text,
+}: TinyOptions = {}): Promise<Tiny> {
   const root = await mkdtemp(join(tmpdir(), 'ao-tiny-'));
   const folder = join(root, 'model');
   const config = {
@@ -43,7 +50,7 @@ export async function tinyLlama({ tied = true, biases = false, maxShardSize = 1e
     eos_token_id: 2,
   };
   await (await createFile(join(folder, 'config.json'))).abort();
-  await writeFile(join(folder, 'config.json'), JSON.stringify(config));
+  await writeFile(join(folder, 'config.json'), text ?? JSON.stringify(config));
   const { outline } = await AutoConfig.fromPretrained(folder);
   const items = outline.parameters.map(({ name, shape }) => ({ name, shape, dtype: 'BF16' }));
   const shards = planShards(items, maxShardSize);
@@ -58,7 +65,7 @@ export async function tinyLlama({ tied = true, biases = false, maxShardSize = 1e
 }
 
 /** Numbers in -1 .. 1 that depend on the name. */
-function noise(name: string, n: number): Float32Array {
+export function noise(name: string, n: number): Float32Array {
   let state = [...name].reduce((h, c) => (h * 31 + c.charCodeAt(0)) >>> 0, 7);
   return Float32Array.from({ length: n }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;

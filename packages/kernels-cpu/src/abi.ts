@@ -4,7 +4,7 @@
 import { AoError } from '@ao/core';
 
 /** FNV-1a of the rows; the addon must have been built from the same. */
-export const ABI_HASH = '421f1c46a327a12a';
+export const ABI_HASH = 'fbf320a52df25d01';
 
 /** Where commands go: `reserve` makes room and returns an index into `records`, `commit` hands the command over. */
 export interface CommandStream {
@@ -128,11 +128,11 @@ export class Calls {
     r[at + 8] = ignore_index; s.commit(9);
   }
 
-  /** OUT(out) IN(x) IN(weight) I(rows) I(n) I(x_stride) I(dtype) F(eps) */
-  rms_norm(out: number, x: number, weight: number, rows: number, n: number, x_stride: number, dtype: number, eps: number): void {
-    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 13; r[at + 1] = out; r[at + 2] = x;
+  /** OUT(out) IN(x) IN(weight) I(rows) I(n) I(x_stride) I(dtype) F(eps) F(offset) */
+  rms_norm(out: number, x: number, weight: number, rows: number, n: number, x_stride: number, dtype: number, eps: number, offset: number): void {
+    const s = this.#stream, at = s.reserve(10), r = s.records; r[at] = 13; r[at + 1] = out; r[at + 2] = x;
     r[at + 3] = weight; r[at + 4] = rows; r[at + 5] = n; r[at + 6] = x_stride; r[at + 7] = dtype; r[at + 8] = eps;
-    s.commit(9);
+    r[at + 9] = offset; s.commit(10);
   }
 
   /** OUT(out) IN(x) IN(weight) IN(bias) I(rows) I(n) I(x_stride) I(dtype) F(eps) */
@@ -180,21 +180,21 @@ export class Calls {
     s.commit(18);
   }
 
-  /** OUT(out) IN(q) IN(k) IN(v) IN(mask) IN(pos) I(pos_count) I(batch) I(tokens) I(q_heads) I(kv_heads) I(dim) I(v_dim) I(keys) I(past) I(causal) I(window) F(scale) V(q_strides, 3) V(k_strides, 3) V(v_strides, 3) V(mask_strides, 4) I(dtype) I(kv_dtype) */
-  sdpa(out: number, q: number, k: number, v: number, mask: number, pos: number, pos_count: number, batch: number, tokens: number, q_heads: number, kv_heads: number, dim: number, v_dim: number, keys: number, past: number, causal: number, window: number, scale: number, q_strides: ArrayLike<number>, k_strides: ArrayLike<number>, v_strides: ArrayLike<number>, mask_strides: ArrayLike<number>, dtype: number, kv_dtype: number): void {
+  /** OUT(out) IN(q) IN(k) IN(v) IN(mask) IN(pos) I(pos_count) I(batch) I(tokens) I(q_heads) I(kv_heads) I(dim) I(v_dim) I(keys) I(past) I(causal) I(window) F(scale) F(softcap) V(q_strides, 3) V(k_strides, 3) V(v_strides, 3) V(mask_strides, 4) I(dtype) I(kv_dtype) */
+  sdpa(out: number, q: number, k: number, v: number, mask: number, pos: number, pos_count: number, batch: number, tokens: number, q_heads: number, kv_heads: number, dim: number, v_dim: number, keys: number, past: number, causal: number, window: number, scale: number, softcap: number, q_strides: ArrayLike<number>, k_strides: ArrayLike<number>, v_strides: ArrayLike<number>, mask_strides: ArrayLike<number>, dtype: number, kv_dtype: number): void {
     if (q_strides.length > 3) tooLong('sdpa', 'q_strides', q_strides.length, 3);
     if (k_strides.length > 3) tooLong('sdpa', 'k_strides', k_strides.length, 3);
     if (v_strides.length > 3) tooLong('sdpa', 'v_strides', v_strides.length, 3);
     if (mask_strides.length > 4) tooLong('sdpa', 'mask_strides', mask_strides.length, 4);
-    const s = this.#stream, at = s.reserve(34), r = s.records; r[at] = 19; r[at + 1] = out; r[at + 2] = q;
+    const s = this.#stream, at = s.reserve(35), r = s.records; r[at] = 19; r[at + 1] = out; r[at + 2] = q;
     r[at + 3] = k; r[at + 4] = v; r[at + 5] = mask; r[at + 6] = pos; r[at + 7] = pos_count; r[at + 8] = batch;
     r[at + 9] = tokens; r[at + 10] = q_heads; r[at + 11] = kv_heads; r[at + 12] = dim; r[at + 13] = v_dim;
     r[at + 14] = keys; r[at + 15] = past; r[at + 16] = causal; r[at + 17] = window; r[at + 18] = scale;
-    for (let i = 0; i < 3; i++) r[at + 19 + i] = q_strides[i] ?? 0;
-    for (let i = 0; i < 3; i++) r[at + 22 + i] = k_strides[i] ?? 0;
-    for (let i = 0; i < 3; i++) r[at + 25 + i] = v_strides[i] ?? 0;
-    for (let i = 0; i < 4; i++) r[at + 28 + i] = mask_strides[i] ?? 0; r[at + 32] = dtype; r[at + 33] = kv_dtype;
-    s.commit(34);
+    r[at + 19] = softcap; for (let i = 0; i < 3; i++) r[at + 20 + i] = q_strides[i] ?? 0;
+    for (let i = 0; i < 3; i++) r[at + 23 + i] = k_strides[i] ?? 0;
+    for (let i = 0; i < 3; i++) r[at + 26 + i] = v_strides[i] ?? 0;
+    for (let i = 0; i < 4; i++) r[at + 29 + i] = mask_strides[i] ?? 0; r[at + 33] = dtype; r[at + 34] = kv_dtype;
+    s.commit(35);
   }
 
   /** OUT(scale) OUT(zero_point) IN(x) I(blocks) I(n) I(dtype) I(scale_dtype) I(zero_dtype) I(mapping) I(preserve_zero) F(qmin) F(qmax) F(eps) */
@@ -253,9 +253,17 @@ export class Calls {
     r[at + 8] = top_k; r[at + 9] = top_p; r[at + 10] = min_p; s.commit(11);
   }
 
+  /** INOUT(logits) INOUT(history) INOUT(lengths) IN(token) IN(bias) IN(ends) IN(mask) I(rows) I(vocab) I(capacity) I(end_count) I(min_new_tokens) I(ngram) F(repetition) F(frequency) F(presence) */
+  process_logits(logits: number, history: number, lengths: number, token: number, bias: number, ends: number, mask: number, rows: number, vocab: number, capacity: number, end_count: number, min_new_tokens: number, ngram: number, repetition: number, frequency: number, presence: number): void {
+    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 28; r[at + 1] = logits; r[at + 2] = history;
+    r[at + 3] = lengths; r[at + 4] = token; r[at + 5] = bias; r[at + 6] = ends; r[at + 7] = mask; r[at + 8] = rows;
+    r[at + 9] = vocab; r[at + 10] = capacity; r[at + 11] = end_count; r[at + 12] = min_new_tokens; r[at + 13] = ngram;
+    r[at + 14] = repetition; r[at + 15] = frequency; r[at + 16] = presence; s.commit(17);
+  }
+
   /** OUT(packed) IN(codes) IN(scale) IN(zero) I(code) I(n) I(k) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(activation) I(row) I(rows) */
   pack_weight(packed: number, codes: number, scale: number, zero: number, code: number, n: number, k: number, group_size: number, zero_domain: number, scale_dtype: number, zero_dtype: number, activation: number, row: number, rows: number): void {
-    const s = this.#stream, at = s.reserve(15), r = s.records; r[at] = 28; r[at + 1] = packed; r[at + 2] = codes;
+    const s = this.#stream, at = s.reserve(15), r = s.records; r[at] = 29; r[at + 1] = packed; r[at + 2] = codes;
     r[at + 3] = scale; r[at + 4] = zero; r[at + 5] = code; r[at + 6] = n; r[at + 7] = k; r[at + 8] = group_size;
     r[at + 9] = zero_domain; r[at + 10] = scale_dtype; r[at + 11] = zero_dtype; r[at + 12] = activation;
     r[at + 13] = row; r[at + 14] = rows; s.commit(15);
@@ -263,13 +271,13 @@ export class Calls {
 
   /** OUT(codes) OUT(scale) OUT(zero) IN(packed) I(n) I(k) I(row) I(rows) */
   unpack_weight(codes: number, scale: number, zero: number, packed: number, n: number, k: number, row: number, rows: number): void {
-    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 29; r[at + 1] = codes; r[at + 2] = scale;
+    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 30; r[at + 1] = codes; r[at + 2] = scale;
     r[at + 3] = zero; r[at + 4] = packed; r[at + 5] = n; r[at + 6] = k; r[at + 7] = row; r[at + 8] = rows; s.commit(9);
   }
 
   /** IN(x) I(m) I(k) I(x_stride) I(x_dtype) I(out_dtype) I(bias_dtype) F(act_eps) IN(residual) I(residual_stride) I(count) IN(weight0) IN(bias0) OUT(out0) I(n0) I(stride0) IN(weight1) IN(bias1) OUT(out1) I(n1) I(stride1) IN(weight2) IN(bias2) OUT(out2) I(n2) I(stride2) IN(weight3) IN(bias3) OUT(out3) I(n3) I(stride3) */
   linear_packed(x: number, m: number, k: number, x_stride: number, x_dtype: number, out_dtype: number, bias_dtype: number, act_eps: number, residual: number, residual_stride: number, count: number, weight0: number, bias0: number, out0: number, n0: number, stride0: number, weight1: number, bias1: number, out1: number, n1: number, stride1: number, weight2: number, bias2: number, out2: number, n2: number, stride2: number, weight3: number, bias3: number, out3: number, n3: number, stride3: number): void {
-    const s = this.#stream, at = s.reserve(32), r = s.records; r[at] = 30; r[at + 1] = x; r[at + 2] = m; r[at + 3] = k;
+    const s = this.#stream, at = s.reserve(32), r = s.records; r[at] = 31; r[at + 1] = x; r[at + 2] = m; r[at + 3] = k;
     r[at + 4] = x_stride; r[at + 5] = x_dtype; r[at + 6] = out_dtype; r[at + 7] = bias_dtype; r[at + 8] = act_eps;
     r[at + 9] = residual; r[at + 10] = residual_stride; r[at + 11] = count; r[at + 12] = weight0; r[at + 13] = bias0;
     r[at + 14] = out0; r[at + 15] = n0; r[at + 16] = stride0; r[at + 17] = weight1; r[at + 18] = bias1;
@@ -278,9 +286,20 @@ export class Calls {
     r[at + 29] = out3; r[at + 30] = n3; r[at + 31] = stride3; s.commit(32);
   }
 
+  /** OUT(out) IN(x) IN(index) I(rows) I(per_x) I(experts) I(n) I(k) I(x_dtype) I(out_dtype) I(first) I(count) F(act_eps) IN(weight0) IN(weight1) IN(weight2) IN(weight3) IN(weight4) IN(weight5) IN(weight6) IN(weight7) IN(weight8) IN(weight9) IN(weight10) IN(weight11) IN(weight12) IN(weight13) IN(weight14) IN(weight15) */
+  linear_experts(out: number, x: number, index: number, rows: number, per_x: number, experts: number, n: number, k: number, x_dtype: number, out_dtype: number, first: number, count: number, act_eps: number, weight0: number, weight1: number, weight2: number, weight3: number, weight4: number, weight5: number, weight6: number, weight7: number, weight8: number, weight9: number, weight10: number, weight11: number, weight12: number, weight13: number, weight14: number, weight15: number): void {
+    const s = this.#stream, at = s.reserve(30), r = s.records; r[at] = 32; r[at + 1] = out; r[at + 2] = x;
+    r[at + 3] = index; r[at + 4] = rows; r[at + 5] = per_x; r[at + 6] = experts; r[at + 7] = n; r[at + 8] = k;
+    r[at + 9] = x_dtype; r[at + 10] = out_dtype; r[at + 11] = first; r[at + 12] = count; r[at + 13] = act_eps;
+    r[at + 14] = weight0; r[at + 15] = weight1; r[at + 16] = weight2; r[at + 17] = weight3; r[at + 18] = weight4;
+    r[at + 19] = weight5; r[at + 20] = weight6; r[at + 21] = weight7; r[at + 22] = weight8; r[at + 23] = weight9;
+    r[at + 24] = weight10; r[at + 25] = weight11; r[at + 26] = weight12; r[at + 27] = weight13; r[at + 28] = weight14;
+    r[at + 29] = weight15; s.commit(30);
+  }
+
   /** OUT(out) IN(packed) IN(index) I(count) I(n) I(k) I(out_stride) I(out_dtype) */
   gather_packed(out: number, packed: number, index: number, count: number, n: number, k: number, out_stride: number, out_dtype: number): void {
-    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 31; r[at + 1] = out; r[at + 2] = packed;
+    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 33; r[at + 1] = out; r[at + 2] = packed;
     r[at + 3] = index; r[at + 4] = count; r[at + 5] = n; r[at + 6] = k; r[at + 7] = out_stride; r[at + 8] = out_dtype;
     s.commit(9);
   }
@@ -291,7 +310,7 @@ export class Calls {
     if (a_batch.length > 4) tooLong('matmul', 'a_batch', a_batch.length, 4);
     if (b_batch.length > 4) tooLong('matmul', 'b_batch', b_batch.length, 4);
     if (out_batch.length > 4) tooLong('matmul', 'out_batch', out_batch.length, 4);
-    const s = this.#stream, at = s.reserve(31), r = s.records; r[at] = 32; r[at + 1] = out; r[at + 2] = a;
+    const s = this.#stream, at = s.reserve(31), r = s.records; r[at] = 34; r[at + 1] = out; r[at + 2] = a;
     r[at + 3] = b; r[at + 4] = m; r[at + 5] = n; r[at + 6] = k; r[at + 7] = dtype; r[at + 8] = out_dtype;
     r[at + 9] = a_row; r[at + 10] = a_col; r[at + 11] = b_row; r[at + 12] = b_col; r[at + 13] = out_row;
     r[at + 14] = batch_ndim; for (let i = 0; i < 4; i++) r[at + 15 + i] = batch[i] ?? 0;
@@ -302,7 +321,7 @@ export class Calls {
 
   /** OUT(out) IN(x) IN(codes) IN(scale) IN(zero) IN(bias) IN(residual) I(m) I(n) I(k) I(x_stride) I(out_stride) I(residual_stride) I(x_dtype) I(out_dtype) I(bias_dtype) I(code) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(activation) F(act_eps) */
   linear(out: number, x: number, codes: number, scale: number, zero: number, bias: number, residual: number, m: number, n: number, k: number, x_stride: number, out_stride: number, residual_stride: number, x_dtype: number, out_dtype: number, bias_dtype: number, code: number, group_size: number, zero_domain: number, scale_dtype: number, zero_dtype: number, activation: number, act_eps: number): void {
-    const s = this.#stream, at = s.reserve(24), r = s.records; r[at] = 33; r[at + 1] = out; r[at + 2] = x;
+    const s = this.#stream, at = s.reserve(24), r = s.records; r[at] = 35; r[at + 1] = out; r[at + 2] = x;
     r[at + 3] = codes; r[at + 4] = scale; r[at + 5] = zero; r[at + 6] = bias; r[at + 7] = residual; r[at + 8] = m;
     r[at + 9] = n; r[at + 10] = k; r[at + 11] = x_stride; r[at + 12] = out_stride; r[at + 13] = residual_stride;
     r[at + 14] = x_dtype; r[at + 15] = out_dtype; r[at + 16] = bias_dtype; r[at + 17] = code; r[at + 18] = group_size;

@@ -18,6 +18,11 @@ interface Host {
   readonly musl: boolean;
 }
 
+interface Manifest {
+  readonly version: string;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
 const ELF_MACHINES: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
 const REBUILD = 'build it here: pnpm --filter @ao/kernels-cpu build:native';
 
@@ -91,6 +96,30 @@ function open(file: string, machine: Host, require: NodeJS.Require): Loaded | st
   return { addon: accept(module, file), library: file };
 }
 
+/** One reason is the message and its fix; several are a list, each with its own. */
+function refuse(machine: Host, reasons: readonly { reason: string; fix: string }[]): never {
+  const what = `no addon for ${machine.platform}-${machine.arch}${machine.musl ? ' (musl)' : ''}`;
+  const [only] = reasons;
+  if (only !== undefined && reasons.length === 1)
+    throw new AoError('ERR_AO_DEVICE', `${what}: ${only.reason}`, { fix: only.fix });
+  const list = reasons.map(({ reason, fix }) => `${reason} (${fix})`).join('\n  ');
+  throw new AoError('ERR_AO_DEVICE', `${what}:\n  ${list}`, { fix: 'one of the fixes in parentheses' });
+}
+
+/** Why the platform package cannot be found, by what this package's manifest lists. */
+export function absent(name: string, manifest: Manifest): { reason: string; fix: string } {
+  const listed = Object.keys(manifest.optionalDependencies ?? {});
+  if (listed.includes(name))
+    return {
+      reason: `${name} is not installed`,
+      fix: `npm install ${name}@${manifest.version}, and do not omit optional dependencies`,
+    };
+  return {
+    reason: `there is no package ${name}, only ${listed.join(' and ')}`,
+    fix: "leave cpu() out of createRuntime({ use }) and run on device 'reference'",
+  };
+}
+
 export function load(native = process.env['AO_NATIVE']): Loaded {
   if (native === '0') {
     throw new AoError('ERR_AO_DEVICE', 'AO_NATIVE=0 asks for no native code, so cpu() cannot open', {
@@ -99,39 +128,32 @@ export function load(native = process.env['AO_NATIVE']): Loaded {
   }
   const require = createRequire(import.meta.url);
   const machine = host();
-  const reasons: string[] = [];
+  const reasons: { reason: string; fix: string }[] = [];
   const attempt = (file: string, fix: string): Loaded | undefined => {
     const result = open(file, machine, require);
     if (typeof result !== 'string') return result;
-    reasons.push(`${file} ${result} (${fix})`);
+    reasons.push({ reason: `${file} ${result}`, fix });
     return undefined;
   };
-  const failed = (): never => {
-    throw new AoError(
-      'ERR_AO_DEVICE',
-      `no addon for ${machine.platform}-${machine.arch}${machine.musl ? ' (musl)' : ''}:\n  ${reasons.join('\n  ')}`,
-      {
-        fix: 'one of the fixes in parentheses',
-      },
-    );
-  };
   if (native !== undefined && native !== '')
-    return attempt(native, 'AO_NATIVE names it; give the path of an ao_cpu.node, or unset it') ?? failed();
+    return (
+      attempt(native, 'AO_NATIVE names it; give the path of an ao_cpu.node, or unset it') ?? refuse(machine, reasons)
+    );
 
-  const local = attempt(
-    require.resolve('../package.json').replace(/package\.json$/, 'build/Release/ao_cpu.node'),
-    REBUILD,
-  );
-  if (local !== undefined) return local;
+  const manifest = require.resolve('../package.json');
+  const beside = (file: string): string => manifest.replace(/package\.json$/, file);
+  // only a checkout can build one
+  if (existsSync(beside('CMakeLists.txt'))) {
+    const local = attempt(beside('build/Release/ao_cpu.node'), REBUILD);
+    if (local !== undefined) return local;
+  }
   const name = platformPackage(machine);
   try {
     const packaged = attempt(require.resolve(`${name}/ao_cpu.node`), `reinstall ${name}`);
     if (packaged !== undefined) return packaged;
   } catch (error) {
     if (error instanceof AoError) throw error;
-    reasons.push(
-      `${name} is not installed (npm install ${name}; optional dependencies must not be omitted, and not every platform has one)`,
-    );
+    reasons.push(absent(name, require(manifest) as Manifest));
   }
-  return failed();
+  return refuse(machine, reasons);
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ABI_HASH } from '../src/abi.ts';
-import { accept, host, load, platformPackage, refusal } from '../src/load.ts';
+import { absent, accept, host, load, platformPackage, refusal } from '../src/load.ts';
 import { PROTOCOL } from '../src/protocol.ts';
 import { backendFor } from './helpers.ts';
 
@@ -58,6 +58,18 @@ describe('load', () => {
     expect(platformPackage({ ...linux, musl: true })).toBe('@ao/kernels-cpu-linux-x64-musl');
     expect(platformPackage({ platform: 'darwin', arch: 'arm64', musl: false })).toBe('@ao/kernels-cpu-darwin-arm64');
     expect(host()).toMatchObject({ platform: process.platform, arch: process.arch });
+  });
+
+  it('tells what to install, or that there is nothing to install', () => {
+    const manifest = { version: '1.2.3', optionalDependencies: { '@ao/kernels-cpu-linux-x64': '1.2.3' } };
+    expect(absent('@ao/kernels-cpu-linux-x64', manifest)).toEqual({
+      reason: '@ao/kernels-cpu-linux-x64 is not installed',
+      fix: expect.stringContaining('npm install @ao/kernels-cpu-linux-x64@1.2.3') as string,
+    });
+    expect(absent('@ao/kernels-cpu-darwin-arm64', manifest)).toEqual({
+      reason: 'there is no package @ao/kernels-cpu-darwin-arm64, only @ao/kernels-cpu-linux-x64',
+      fix: expect.stringContaining("'reference'") as string,
+    });
   });
 
   it('refuses an addon of other rows, naming both and the fix, and a module that is none', () => {

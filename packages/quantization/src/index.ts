@@ -23,6 +23,7 @@ export {
   type FqnToConfigInput,
   fqnToConfig,
   fqnToConfigSpec,
+  moduleFqnToConfig,
 } from './config/fqn-to-config.ts';
 export * from './config/granularity.ts';
 export * from './config/int4-weight-only.ts';

@@ -2,42 +2,46 @@
 import { readFile } from 'node:fs/promises';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Runtime } from '@ao/core';
 import {
   AutoConfig,
   AutoModelForCausalLM,
   AutoTokenizer,
   autoRuntime,
+  type CausalLM,
   evaluate,
   type Piece,
   rulesConfig,
+  type SpeculativeOptions,
   torchAoConfig,
 } from '@ao/hf-integration';
 import { modelBytes, parseRule, parseScheme } from '@ao/quantization';
 import { serve } from '../serve.ts';
-import type { TextJob, TextResult, TextSetup } from '../text-engine.ts';
+import type { Quantized, Speculate, TextJob, TextResult, TextSetup } from '../text-engine.ts';
 
 /** Tokens that generate keeps in flight, and one: after reading these, its steps follow each other without a gap. */
 const REFILL = 3;
 
 await serve<TextSetup, TextJob, TextResult>(async ({ model: folder, contextSize, scheme, rules = [] }) => {
   const runtime = await autoRuntime();
-  const { outline } = await AutoConfig.fromPretrained(folder);
-  const parsed = rules.map((rule) => parseRule(rule, parseScheme));
-  const rest = scheme === undefined ? null : parseScheme(scheme);
-  const config =
-    rest === null && parsed.length === 0 ? undefined : torchAoConfig(rulesConfig(parsed, rest, outline).config);
-  const model = await AutoModelForCausalLM.fromPretrained(folder, {
-    runtime,
-    dtype: 'float32',
-    ...(config === undefined ? {} : { quantizationConfig: config }),
-  });
+  const model = await load(runtime, folder, { rules, ...(scheme === undefined ? {} : { scheme }) });
+  let draft: CausalLM | undefined;
   const greedy = { temperature: 0, ignoreEos: true } as const;
   let open: AsyncIterator<Piece> | undefined;
 
+  async function speculation(asked: Speculate | undefined): Promise<SpeculativeOptions> {
+    if (asked === undefined) return {};
+    if (asked.draft === undefined) return { promptLookupNumTokens: asked.tokens };
+    draft ??= await load(runtime, folder, asked.draft);
+    return { assistantModel: draft, numAssistantTokens: asked.tokens };
+  }
+
   async function run(job: TextJob): Promise<TextResult> {
     if ('read' in job) {
-      const result = await model.generate(job.read, { ...greedy, maxNewTokens: job.write + 1 });
-      return { prefill: result.prefillTokensPerSecond, decode: result.decodeTokensPerSecond };
+      const how = await speculation(job.speculate);
+      const result = await model.generate(job.read, { ...greedy, ...how, maxNewTokens: job.write + 1 });
+      const { prefillTokensPerSecond: prefill, decodeTokensPerSecond: decode } = result;
+      return { prefill, decode, ...(result.speculation ? { acceptance: result.speculation.acceptanceRate } : {}) };
     }
     if ('batch' in job) {
       const results = await model.generate(job.batch, { ...greedy, maxNewTokens: job.write + 1 });
@@ -70,6 +74,19 @@ await serve<TextSetup, TextJob, TextResult>(async ({ model: folder, contextSize,
   const info = { engine: 'ao', weightBytes: modelBytes(model), ...runtime.backend(model.device).info() };
   return { info, run };
 });
+
+async function load(runtime: Runtime, folder: string, { scheme, rules = [] }: Quantized): Promise<CausalLM> {
+  const { outline } = await AutoConfig.fromPretrained(folder);
+  const parsed = rules.map((rule) => parseRule(rule, parseScheme));
+  const rest = scheme === undefined ? null : parseScheme(scheme);
+  const config =
+    rest === null && parsed.length === 0 ? undefined : torchAoConfig(rulesConfig(parsed, rest, outline).config);
+  return AutoModelForCausalLM.fromPretrained(folder, {
+    runtime,
+    dtype: 'float32',
+    ...(config === undefined ? {} : { quantizationConfig: config }),
+  });
+}
 
 /** Seconds until so many pieces have come. */
 async function timed(pieces: AsyncIterator<Piece>, count: number): Promise<number> {

@@ -9,6 +9,7 @@ import { suite as longContext } from './long-context.ts';
 import { suite as ort } from './ort.ts';
 import { suite as overhead } from './overhead.ts';
 import { suite as quantize } from './quantize.ts';
+import { suite as speculative } from './speculative.ts';
 import { suite as startup } from './startup.ts';
 import { suite as threads } from './threads.ts';
 import { suite as torchao } from './torchao.ts';
@@ -22,6 +23,7 @@ export const SUITES: readonly Suite[] = [
   isa,
   threads,
   batch,
+  speculative,
   overhead,
   quantize,
   startup,

@@ -94,7 +94,7 @@ export const suite: Suite = {
   name: 'startup',
   rows: [...imports.map(({ name, form }) => importRow(name, form).id), FIRST.id],
   async *run(options) {
-    const missing = ['packages/hf-integration/dist/index.js', 'apps/cli/dist/main.js'].some(
+    const missing = ['packages/hf-integration/dist/index.js', 'apps/cli/dist/run.js'].some(
       (file) => !existsSync(join(root, file)),
     );
     const skipped = missing ? 'the packages are not built: npm run build' : undefined;

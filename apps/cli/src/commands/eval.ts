@@ -15,7 +15,7 @@ interface Options extends ModelOptions {
 
 export async function evaluate(name: string, options: Options): Promise<void> {
   const text = await readFile(options.text, 'utf8').catch((error: Error) => {
-    throw new UsageError(`--text ${options.text} cannot be read: ${error.message}`);
+    throw new UsageError(`--text ${options.text} cannot be read: ${error.message}`, { cause: error });
   });
   const { model, signal, tokenizer: load, close } = await openModel(name, { ...options, tokenizer: true });
   const bar = await progress();

@@ -1,10 +1,13 @@
 // ao inspect: every weight with its scheme, shape and bytes, from the headers alone.
 import { inspect as inspectModel } from '@ao/hf-integration';
-import { modelFolder } from '../model-folder.ts';
+import { interruptSignal } from '../exit.ts';
+import { log } from '../log.ts';
+import { modelName } from '../model-folder.ts';
 import { bytes, print, printJson, table } from '../output.ts';
 
 export async function inspect(name: string, options: { readonly json?: boolean }): Promise<void> {
-  const found = await inspectModel(modelFolder(name));
+  const model = modelName(name);
+  const found = await inspectModel(model.name, { ...model, signal: interruptSignal(), log });
   if (options.json) {
     printJson(found);
     return;

@@ -2,8 +2,9 @@
 import { autoRuntime, dryRun, quantizeCheckpoint } from '@ao/hf-integration';
 import { type QuantizeReport, schemeHelp } from '@ao/quantization';
 import { interruptSignal, UsageError } from '../exit.ts';
-import { modelFolder } from '../model-folder.ts';
-import { log, setThreads } from '../open-model.ts';
+import { log } from '../log.ts';
+import { modelFolder, modelName } from '../model-folder.ts';
+import { setThreads } from '../open-model.ts';
 import { bytes, print, printJson, table } from '../output.ts';
 import { progress } from '../progress.ts';
 import { quantizationConfig, type SchemeOptions } from '../scheme.ts';
@@ -19,9 +20,9 @@ interface Options extends SchemeOptions {
 
 export async function quantize(name: string, options: Options): Promise<void> {
   const { output, device } = options;
-  const folder = modelFolder(name);
+  const model = modelName(name);
   if (output === undefined && !options.dryRun) throw new UsageError('quantize needs -o FOLDER, or --dry-run');
-  const config = await quantizationConfig(folder, options);
+  const config = await quantizationConfig(model, options);
   if (config === undefined)
     throw new UsageError(`quantize needs --scheme or --rule. Schemes:\n  ${schemeHelp().join('\n  ')}`);
   const signal = interruptSignal();
@@ -30,8 +31,8 @@ export async function quantize(name: string, options: Options): Promise<void> {
   const bar = await progress();
   try {
     const report = options.dryRun
-      ? await dryRun(folder, config, runtime)
-      : await quantizeCheckpoint(folder, output!, {
+      ? await dryRun(model.name, config, runtime, { ...model, signal, log })
+      : await quantizeCheckpoint(await modelFolder(name, bar.update), output!, {
           quantizationConfig: config,
           runtime,
           device,

@@ -53,7 +53,7 @@ int main() {
     Buffer<int8_t> codes(total);
     const double bytes = (double)total * size;
     rate(ctx, "rms_norm", dtype, 2 * bytes, [&] {
-      const ao_rms_norm_args a{out.data(), x.data(), y.data(), rows, n, n, dtype, 1e-5};
+      const ao_rms_norm_args a{out.data(), x.data(), y.data(), rows, n, n, dtype, 1e-5, 0};
       return ao_cpu_rms_norm(&a, ctx);
     });
     rate(ctx, "softmax", dtype, 2 * bytes, [&] {

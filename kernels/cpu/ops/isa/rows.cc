@@ -77,7 +77,7 @@ static inline float sum_steps(int64_t n, const Fn& value) {
   return sum_lanes((a[0] + a[1]) + (a[2] + a[3]));
 }
 
-void rms_norm_row(int64_t dtype, void* out, const void* x, const void* weight, int64_t n, float eps) {
+void rms_norm_row(int64_t dtype, void* out, const void* x, const void* weight, int64_t n, float eps, float offset) {
   by_dtype(dtype, [&](auto tag) {
     constexpr int d = decltype(tag)::dtype;
     const float squares = sum_steps(n, [&](int64_t i, int count) {
@@ -85,6 +85,13 @@ void rms_norm_row(int64_t dtype, void* out, const void* x, const void* weight, i
       return v * v;
     });
     const vf scale = set1(1.0f) / sqrt_(set1(squares / (float)n + eps));
+    if (weight && offset != 0) {
+      const vf shift = set1(offset);
+      steps(n, [&](int64_t i, int count) {
+        store_as(d, out, i, load_as(d, x, i, count) * scale * (shift + load_as(d, weight, i, count)), count);
+      });
+      return;
+    }
     steps(n, [&](int64_t i, int count) {
       const vf y = round_as(d, load_as(d, x, i, count) * scale);
       store_as(d, out, i, weight ? y * load_as(d, weight, i, count) : y, count);

@@ -189,6 +189,12 @@ static inline float largest_lane(vf v) {
 static inline float sum_of_lanes(vf v) { return sum_lanes(v); }
 #endif
 
+// scores -> softcap * tanh(scale * score / softcap) in place over the vectors that cover [from, to).
+static void cap_part(float* s, int from, int to, float scale, float softcap) {
+  const vf inner = set1(scale / softcap), outer = set1(softcap);
+  for (int i = from / AO_W * AO_W; i < to; i += AO_W) store(s + i, outer * tanh_(load(s + i) * inner));
+}
+
 // scores -> e^(scale * score + mask - m) in place over [from, to), 0 in the rest of the vectors touched. m is the
 // largest number; a NaN goes into l and the sums.
 static void softmax_part(float* s, int from, int to, float scale, const float* mask, int64_t mask_stride, int64_t base,
@@ -285,9 +291,12 @@ static void split_rows(const SdpaRows& r, const Ranges& see, int first, int last
   const int64_t to_values = v - k, to_keys = next ? (const char*)next - v : 0;
   for (int j = first; j < last; j += kBlock)
     score_rows<d>(r, see, k + j * r.k_stride * size, j, last - j < kBlock ? last : j + kBlock, to_values, work);
-  for (int i = 0; i < r.rows; i++)
-    softmax_part(work.scores + i * kSplit, see.from[i], see.to[i], r.scale, r.mask[i], r.mask_stride, base, out.m + i,
-                 out.l + i);
+  for (int i = 0; i < r.rows; i++) {
+    float* scores = work.scores + i * kSplit;
+    if (r.softcap > 0) cap_part(scores, see.from[i], see.to[i], r.scale, r.softcap);
+    softmax_part(scores, see.from[i], see.to[i], r.softcap > 0 ? 1.0f : r.scale, r.mask[i], r.mask_stride, base,
+                 out.m + i, out.l + i);
+  }
   for (int j = first; j < last; j += kBlock) {
     const int end = last - j < kBlock ? last : j + kBlock;
     const char* block = v + j * r.v_stride * size;

@@ -17,6 +17,7 @@ static Buffer<unsigned char> values(Random& random, int64_t dtype, int64_t n, do
 struct Shape {
   int64_t batch, tokens, q_heads, kv_heads, dim, v_dim, keys, first, window;
   bool causal, pos;
+  double softcap = 0;
 };
 
 struct Attention {
@@ -37,7 +38,7 @@ struct Attention {
     a.batch = s.batch, a.tokens = s.tokens, a.q_heads = s.q_heads, a.kv_heads = s.kv_heads, a.dim = s.dim,
     a.v_dim = s.v_dim, a.pos_count = 1;
     a.keys = s.keys, a.past = s.first, a.causal = s.causal, a.window = s.window, a.scale = 1 / sqrt((double)s.dim),
-    a.dtype = dtype, a.kv_dtype = kv_dtype;
+    a.softcap = s.softcap, a.dtype = dtype, a.kv_dtype = kv_dtype;
     const int64_t qs[3] = {s.tokens * s.q_heads * s.dim, s.q_heads * s.dim, s.dim};
     const int64_t ks[3] = {s.kv_heads * s.keys * s.dim, s.keys * s.dim, s.dim},
                   vs[3] = {s.kv_heads * s.keys * s.v_dim, s.keys * s.v_dim, s.v_dim};
@@ -60,7 +61,8 @@ struct Attention {
       for (int64_t d = 0; d < s.dim; d++)
         dot += decode(dtype, q.data(), ((b * s.tokens + t) * s.q_heads + h) * s.dim + d) *
                decode(kv_dtype, k.data(), ((b * s.kv_heads + hk) * s.keys + j) * s.dim + d);
-      p[j] = dot / sqrt((double)s.dim) + (masked ? mask[t * s.keys + j] : 0);
+      dot /= sqrt((double)s.dim);
+      p[j] = (s.softcap > 0 ? s.softcap * tanh(dot / s.softcap) : dot) + (masked ? mask[t * s.keys + j] : 0);
       top = fmax(top, p[j]);
     }
     out.assign(s.v_dim, 0), magnitude.assign(s.v_dim, 0);
@@ -77,11 +79,17 @@ struct Attention {
 
 static const Shape kShapes[] = {
     // batch tokens q_heads kv_heads dim v_dim keys first window causal pos
-    {1, 1, 1, 1, 1, 1, 1, 0, 0, true, true},          {2, 3, 4, 2, 16, 16, 9, 2, 0, true, true},
-    {1, 5, 6, 2, 64, 64, 300, 251, 0, true, true},    {1, 1, 9, 3, 64, 64, 700, 600, 0, true, true},
-    {2, 17, 3, 3, 33, 20, 520, 500, 0, true, false},  {1, 40, 4, 1, 24, 8, 64, 0, 0, true, false},
-    {1, 7, 2, 2, 128, 96, 530, 0, 0, false, false},   {1, 7, 2, 2, 32, 32, 530, 100, 0, false, true},
-    {1, 20, 4, 2, 32, 32, 800, 700, 130, true, true}, {1, 20, 4, 2, 32, 32, 60, 10, 3, true, true},
+    {1, 1, 1, 1, 1, 1, 1, 0, 0, true, true},
+    {2, 3, 4, 2, 16, 16, 9, 2, 0, true, true},
+    {1, 5, 6, 2, 64, 64, 300, 251, 0, true, true},
+    {1, 1, 9, 3, 64, 64, 700, 600, 0, true, true},
+    {2, 17, 3, 3, 33, 20, 520, 500, 0, true, false},
+    {1, 40, 4, 1, 24, 8, 64, 0, 0, true, false},
+    {1, 7, 2, 2, 128, 96, 530, 0, 0, false, false},
+    {1, 7, 2, 2, 32, 32, 530, 100, 0, false, true},
+    {1, 20, 4, 2, 32, 32, 800, 700, 130, true, true},
+    {1, 20, 4, 2, 32, 32, 60, 10, 3, true, true},
+    {2, 9, 4, 2, 24, 16, 300, 280, 40, true, true, 1.5},
 };
 
 TEST(sdpa_equals_the_definition) {

@@ -202,18 +202,22 @@ TEST(norms) {
   Random random(seed() + 5);
   for (int64_t dtype : kFloats)
     for (int64_t n : kSizes)
-      for (bool weighted : {true, false}) {
+      for (const bool weighted : {true, false}) {
         const int64_t rows = 3, stride = n + 2;
         const Buffer<unsigned char> x = values(random, dtype, rows * stride, 2, 0.5), w = values(random, dtype, n),
                                     b = values(random, dtype, n);
         Buffer<unsigned char> rms(rows * n * ao_dtype_size(dtype)), layer(rows * n * ao_dtype_size(dtype));
-        const ao_rms_norm_args a{rms.data(), x.data(), weighted ? w.data() : nullptr, rows, n, stride, dtype, 1e-5};
+        const ao_rms_norm_args a{rms.data(), x.data(), weighted ? w.data() : nullptr, rows, n, stride, dtype, 1e-5, 0};
         CHECK_EQ(ao_cpu_rms_norm(&a, ctx), 0);
+        Buffer<unsigned char> shifted(rows * n * ao_dtype_size(dtype));
+        ao_rms_norm_args plus = a;
+        plus.out = shifted.data(), plus.offset = 1;
+        CHECK_EQ(ao_cpu_rms_norm(&plus, ctx), 0);
         const ao_layer_norm_args l{
             layer.data(), x.data(), weighted ? w.data() : nullptr, weighted ? b.data() : nullptr, rows, n, stride,
             dtype,        1e-5};
         CHECK_EQ(ao_cpu_layer_norm(&l, ctx), 0);
-        CHECK(rms.ok() && layer.ok());
+        CHECK(rms.ok() && shifted.ok() && layer.ok());
         for (int64_t r = 0; r < rows; r++) {
           double squares = 0, mean = 0, variance = 0;
           const auto at = [&](int64_t i) { return decode(dtype, x.data(), r * stride + i); };
@@ -225,6 +229,10 @@ TEST(norms) {
             const double y = at(i) / sqrt(squares + 1e-5) * weight;
             CHECK_NEAR(decode(dtype, rms.data(), r * n + i), y,
                        fabs(y) * (2.05 * half_step(dtype) + 1e-6) + (dtype == AO_F16 ? 0x1p-23 : 0));
+            const double more = at(i) / sqrt(squares + 1e-5) * (weighted ? 1 + weight : 1);
+            CHECK_NEAR(decode(dtype, shifted.data(), r * n + i), more,
+                       fabs(more) * (2.05 * half_step(dtype) + 1e-6) + fabs(at(i) / sqrt(squares + 1e-5)) * 0x1p-23 +
+                           (dtype == AO_F16 ? 0x1p-23 : 0));
             const double z = (at(i) - mean) / sqrt(variance + 1e-5) * weight, exact = z + bias;
             // a float32 mean is off by half an ulp, which a small variance magnifies
             const double of_mean = 0x1p-23 * fabs(mean) / sqrt(variance + 1e-5) * fabs(weight);

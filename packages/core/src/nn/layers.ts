@@ -74,15 +74,18 @@ export class Embedding extends Module {
 export class RMSNorm extends Module {
   weight: Tensor;
   readonly eps: number;
+  /** Added to the weight; 1 in Gemma. */
+  readonly offset: number;
 
-  constructor(weight: Tensor, eps: number) {
+  constructor(weight: Tensor, eps: number, offset = 0) {
     super();
     this.weight = weight;
     this.eps = eps;
+    this.offset = offset;
   }
 
   forward(x: Tensor): Tensor {
-    return rmsNorm(x, this.weight, this.eps);
+    return rmsNorm(x, this.weight, this.eps, this.offset);
   }
 }
 

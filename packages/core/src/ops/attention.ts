@@ -1,5 +1,6 @@
 // Attention of a decoder: rotary positions, the key-value cache, and scaled dot products with grouped queries.
 import { bfloat16, float16, float32, int32 } from '../dtypes/index.ts';
+import { AoError } from '../errors.ts';
 import { defineOp } from '../op.ts';
 import { scope } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';
@@ -7,20 +8,21 @@ import { requireDtype, requireFloat, requireNdim, requireSameDtype, requireShape
 import { transpose } from './views.ts';
 
 /**
- * Rotates the two halves of each head: out = x * cos + rotate_half(x) * sin at the row's position.
- * x [B, T, H, D], cos and sin float32 [P, D/2], positions int32 [T] or [B, T].
+ * Rotates the two halves of each head's first R values: out = x * cos + rotate_half(x) * sin at the row's position; the rest
+ * is as it was. x [B, T, H, D], cos and sin float32 [P, R/2] with R <= D, positions int32 [T] or [B, T].
  */
 export const rope = /*@__PURE__*/ defineOp<[x: Tensor, cos: Tensor, sin: Tensor, positions: Tensor]>('rope', {
   meta(x, cos, sin, positions) {
     requireFloat('rope', 'x', x);
     requireNdim('rope', 'x', x, 4);
     const [b, t, , d] = x.shape as [number, number, number, number];
+    const half = Math.min(cos.shape[1] ?? 0, Math.floor(d / 2));
     for (const [name, table] of [
       ['cos', cos],
       ['sin', sin],
     ] as const) {
       requireDtype('rope', name, table, [float32]);
-      requireShape('rope', name, table, [cos.shape[0]!, d / 2]);
+      requireShape('rope', name, table, [cos.shape[0]!, half]);
     }
     requireDtype('rope', 'positions', positions, [int32]);
     requireShape('rope', 'positions', positions, positions.ndim === 2 ? [b, t] : [t]);
@@ -64,17 +66,19 @@ export interface AttentionOptions {
   readonly causal?: boolean;
   /** int32 [1] or [B]: keys before the first query; keys beyond pos + T are not looked at. */
   readonly pos?: Tensor;
-  /** Added to the scores: float32 [T, S]. */
+  /** Added to the scores: float32 [T, S], or [B, Hq, T, S] where any size may be 1; a query that -infinity hides all keys from gives 0. */
   readonly mask?: Tensor;
   /** Query at position p sees keys above p - window only. */
   readonly window?: number;
+  /** Scores s become softcap * tanh(s / softcap), before the mask. */
+  readonly softcap?: number;
 }
 
 /** q [B, T, Hq, D], k and v [B, Hkv, S, D] with Hkv dividing Hq -> [B, T, Hq, D]. Keys and values may have 16 bits. */
 export const attention = /*@__PURE__*/ defineOp<
   [q: Tensor, k: Tensor, v: Tensor, pos: Tensor | undefined, mask: Tensor | undefined, options: AttentionOptions]
 >('attention', {
-  meta(q, k, v, pos, mask) {
+  meta(q, k, v, pos, mask, { softcap }) {
     requireFloat('attention', 'q', q);
     requireNdim('attention', 'q', q, 4);
     requireNdim('attention', 'k', k, 4);
@@ -88,7 +92,15 @@ export const attention = /*@__PURE__*/ defineOp<
     if (pos !== undefined) requirePos('attention', pos, b);
     if (mask !== undefined) {
       requireDtype('attention', 'mask', mask, [float32]);
-      requireShape('attention', 'mask', mask, [t, s]);
+      const full = [b, hq, t, s];
+      const wanted = mask.ndim === 4 ? full.map((n, i) => (mask.shape[i] === 1 ? 1 : n)) : [t, s];
+      requireShape('attention', 'mask', mask, wanted);
+    }
+    if (softcap !== undefined && !(softcap > 0)) {
+      throw new AoError('ERR_AO_CONFIG', `softcap is ${softcap}`, {
+        op: 'attention',
+        fix: 'give a number above 0, or none',
+      });
     }
     return { shape: [b, t, hq, v.shape[3]!], dtype: q.dtype };
   },

@@ -2,6 +2,7 @@ import { bfloat16, float16, float32, int32 } from '../dtypes/index.ts';
 import { type Make, type OpSamples, samples } from '../sample.ts';
 import { attention, kvAppend_, rope } from './attention.ts';
 import { embedding, gather } from './embedding.ts';
+import { linearExperts } from './experts.ts';
 import { linear, linearAdd, linears, matmul } from './matmul.ts';
 import { layerNorm, rmsNorm, siluMul } from './norm.ts';
 import { sample_ } from './sample.ts';
@@ -48,6 +49,22 @@ export const decoderSamples = (): OpSamples[] => [
       tolerance: SUM,
     },
   ]),
+  samples(linearExperts, [
+    {
+      name: 'a row for all slots of a token',
+      args: (make) => [make([5, 1, 40]), [make([16, 40]), make([16, 40]), make([16, 40])], index(make, [5, 2], 3)],
+      tolerance: SUM,
+    },
+    {
+      name: 'a row for each slot, bfloat16',
+      args: (make) => [
+        make([3, 2, 40], { dtype: bfloat16 }),
+        [make([16, 40], { dtype: bfloat16 }), make([16, 40], { dtype: bfloat16 })],
+        index(make, [3, 2], 2),
+      ],
+      tolerance: SUM,
+    },
+  ]),
   samples(matmul, [
     { name: 'batched', args: (make) => [make([2, 3, 17, 9]), make([3, 9, 21])], tolerance: SUM },
     { name: 'transposed', args: (make) => [make([5, 33]), permute(make([7, 33]), [1, 0])], tolerance: SUM },
@@ -73,11 +90,18 @@ export const decoderSamples = (): OpSamples[] => [
   ]),
   samples(
     rmsNorm,
-    FLOATS.map((dtype) => ({
-      name: dtype.name,
-      args: (make) => [make([4, 72], { dtype }), make([72], { dtype }), 1e-5],
-      tolerance: SUM,
-    })),
+    FLOATS.flatMap((dtype) => [
+      {
+        name: dtype.name,
+        args: (make: Make) => [make([4, 72], { dtype }), make([72], { dtype }), 1e-5],
+        tolerance: SUM,
+      },
+      {
+        name: `${dtype.name}, 1 added to the weight`,
+        args: (make: Make) => [make([4, 72], { dtype }), make([72], { dtype }), 1e-5, 1],
+        tolerance: SUM,
+      },
+    ]),
   ),
   samples(
     layerNorm,
@@ -106,6 +130,16 @@ export const decoderSamples = (): OpSamples[] => [
       ],
       tolerance: ROTATED,
     })),
+    {
+      name: 'the first 8 of 16',
+      args: (make) => [
+        make([2, 3, 4, 16]),
+        make([10, 4], { fill: 'uniform', low: -1, high: 1 }),
+        make([10, 4], { fill: 'uniform', low: -1, high: 1 }),
+        make([3], { dtype: int32, fill: [4, 5, 9] }),
+      ],
+      tolerance: ROTATED,
+    },
     {
       name: 'positions of each sequence',
       args: (make) => [
@@ -197,6 +231,30 @@ export const decoderSamples = (): OpSamples[] => [
       tolerance: SUM,
     },
     {
+      name: 'keys hidden from each sequence',
+      args: (make) => [
+        make([2, 3, 4, 16]),
+        make([2, 4, 5, 16]),
+        make([2, 4, 5, 16]),
+        undefined,
+        make([2, 1, 1, 5], { fill: [0, 0, 0, 0, 0, 0, 0, Number.NEGATIVE_INFINITY, 0, Number.NEGATIVE_INFINITY] }),
+        {},
+      ],
+      tolerance: SUM,
+    },
+    {
+      name: 'a bias of each head',
+      args: (make) => [
+        make([2, 3, 4, 16]),
+        make([2, 2, 300, 16]),
+        make([2, 2, 300, 16]),
+        undefined,
+        make([1, 4, 3, 300]),
+        {},
+      ],
+      tolerance: SUM,
+    },
+    {
       name: 'window',
       args: (make) => [
         make([1, 20, 2, 8]),
@@ -205,6 +263,18 @@ export const decoderSamples = (): OpSamples[] => [
         undefined,
         undefined,
         { causal: true, window: 6 },
+      ],
+      tolerance: SUM,
+    },
+    {
+      name: 'soft cap and window, two splits of keys',
+      args: (make) => [
+        make([1, 20, 4, 16]),
+        make([1, 2, 300, 16]),
+        make([1, 2, 300, 16]),
+        make([1], { dtype: int32, fill: [270] }),
+        undefined,
+        { causal: true, window: 40, softcap: 1.5 },
       ],
       tolerance: SUM,
     },
@@ -219,9 +289,11 @@ export const decoderSamples = (): OpSamples[] => [
       { temperature: 0, topK: 0, topP: 1 },
       { temperature: 0.8, topK: 0, topP: 1 },
       { temperature: 1.2, topK: 20, topP: 0.9 },
+      { temperature: 1.5, topK: 0, topP: 1, minP: 0.2 },
+      { temperature: 1.5, topK: 40, topP: 0.95, minP: 0.1 },
     ].map((options) => ({
       refusesStrided: true as const,
-      name: `temperature ${options.temperature}, top-k ${options.topK}, top-p ${options.topP}`,
+      name: `temperature ${options.temperature}, top-k ${options.topK}, top-p ${options.topP}, min-p ${options.minP ?? 0}`,
       args: (make: Make) => [
         make([3], { dtype: int32, fill: [0, 0, 0] }),
         make([3, 300]),

@@ -3,9 +3,17 @@ export * from './binary.ts';
 export { contiguous, contiguousOp } from './contiguous.ts';
 export * from './copy.ts';
 export * from './embedding.ts';
+export * from './experts.ts';
 export * from './linear-weight.ts';
 export * from './matmul.ts';
 export * from './norm.ts';
+export {
+  type LogitOptions,
+  type LogitTensors,
+  needsHistory,
+  processLogits_,
+  processLogitsOp,
+} from './process-logits.ts';
 export * from './quant/index.ts';
 export * from './reduce.ts';
 export * from './sample.ts';

@@ -3,8 +3,11 @@ import { defineOp } from '../op.ts';
 import type { Tensor } from '../tensor.ts';
 import { requireFloat, requireSameDtype, requireShape } from './checks.ts';
 
-/** w * round(x * rsqrt(mean(x^2) + eps)): x [..., D], w [D]; the product with w is rounded again, as in LlamaRMSNorm. */
-export const rmsNorm = /*@__PURE__*/ defineOp<[x: Tensor, w: Tensor, eps: number]>('rms_norm', {
+/**
+ * w * round(x * rsqrt(mean(x^2) + eps)): x [..., D], w [D]; the product with w is rounded again, as in LlamaRMSNorm. With an
+ * offset (offset + w) * x * rsqrt(...), rounded once, as in Gemma's, whose offset is 1.
+ */
+export const rmsNorm = /*@__PURE__*/ defineOp<[x: Tensor, w: Tensor, eps: number, offset?: number]>('rms_norm', {
   meta(x, w) {
     requireFloat('rms_norm', 'x', x);
     requireSameDtype('rms_norm', ['x', x], ['w', w]);

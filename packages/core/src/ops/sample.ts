@@ -12,11 +12,14 @@ export interface SampleOptions {
   readonly topK: number;
   /** Keep the most likely until their probabilities reach p; 1 = all. */
   readonly topP: number;
+  /** Drop what is less likely than minP times the likeliest; 0 (default) = none. */
+  readonly minP?: number;
 }
 
 /**
  * Writes one token for each row of logits [N, V]: token is int32 [N]. state is int32 [N, 2]: of each row the Philox4x32-10
- * key (seed) and a call counter that each call raises by one, so a row draws the same alone and among others. Temperature first, then top-k, then top-p, as in transformers.
+ * key (seed) and a call counter that each call raises by one, so a row draws the same alone and among others. Temperature first,
+ * then top-k, then top-p, then min-p, as transformers' warpers (generation/logits_process.py).
  */
 export const sample_ = /*@__PURE__*/ defineOp<[token: Tensor, logits: Tensor, state: Tensor, options: SampleOptions]>(
   'sample_',
@@ -32,11 +35,17 @@ export const sample_ = /*@__PURE__*/ defineOp<[token: Tensor, logits: Tensor, st
       requireShape('sample_', 'state', state, [rows, 2]);
       if (!isDense(state) || !state.contiguous)
         throw shapeError('sample_', 'state is written in place: it must be contiguous', 'clone(state)');
-      const { temperature, topK, topP } = options;
-      if (!(temperature >= 0) || !(topK >= 0) || !Number.isInteger(topK) || !(topP > 0 && topP <= 1)) {
-        throw new AoError('ERR_AO_CONFIG', `temperature ${temperature}, topK ${topK}, topP ${topP}`, {
+      const { temperature, topK, topP, minP = 0 } = options;
+      if (
+        !(temperature >= 0) ||
+        !(topK >= 0) ||
+        !Number.isInteger(topK) ||
+        !(topP > 0 && topP <= 1) ||
+        !(minP >= 0 && minP <= 1)
+      ) {
+        throw new AoError('ERR_AO_CONFIG', `temperature ${temperature}, topK ${topK}, topP ${topP}, minP ${minP}`, {
           op: 'sample_',
-          fix: 'temperature >= 0, topK a whole number >= 0, topP in (0, 1]',
+          fix: 'temperature >= 0, topK a whole number >= 0, topP in (0, 1], minP in [0, 1]',
         });
       }
       return { shape: token.shape, dtype: int32 };

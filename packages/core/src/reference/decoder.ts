@@ -4,7 +4,7 @@ import { AoError } from '../errors.ts';
 import { type KernelEntry, kernel } from '../extension.ts';
 import { attention, kvAppend_, rope } from '../ops/attention.ts';
 import { layerNorm, rmsNorm, siluMul } from '../ops/norm.ts';
-import { slice, transpose } from '../ops/views.ts';
+import { expand, slice, transpose } from '../ops/views.ts';
 import { scope } from '../scope.ts';
 import type { Dense } from '../tensor.ts';
 import { rawOf, rounding, store, storeRaw, valuesOf } from './memory.ts';
@@ -16,7 +16,7 @@ function rounded(t: Dense): (x: number) => number {
 }
 
 export const decoder = (): KernelEntry[] => [
-  kernel(rmsNorm, 'reference', (out, x, w, eps) => {
+  kernel(rmsNorm, 'reference', (out, x, w, eps, offset = 0) => {
     const f = rounding(x);
     const to = rounded(x);
     const v = valuesOf(x);
@@ -27,7 +27,10 @@ export const decoder = (): KernelEntry[] => [
       let sum = 0;
       for (let i = 0; i < D; i++) sum += v[at + i]! ** 2;
       const inverse = f(1 / Math.sqrt(f(f(sum / D) + f(eps))));
-      for (let i = 0; i < D; i++) result[at + i] = to(f(v[at + i]! * inverse)) * g[i]!;
+      for (let i = 0; i < D; i++) {
+        const y = f(v[at + i]! * inverse);
+        result[at + i] = offset === 0 ? to(y) * g[i]! : y * f(offset + g[i]!);
+      }
     }
     store(out, result);
   }),
@@ -57,9 +60,9 @@ export const decoder = (): KernelEntry[] => [
   }),
   kernel(rope, 'reference', (out, x, cos, sin, positions) => {
     const [, , H, D] = x.shape as [number, number, number, number];
-    const half = D / 2;
+    const half = cos.shape[1]!;
     const [v, c, s, p] = [valuesOf(x), valuesOf(cos), valuesOf(sin), valuesOf(positions)];
-    const result = new Float64Array(v.length);
+    const result = Float64Array.from(v);
     for (let at = 0, row = 0; at < v.length; at += D, row++) {
       const position = p[Math.floor(row / H) % p.length]!;
       if (position < 0 || position >= cos.shape[0]!) {
@@ -112,9 +115,10 @@ export const decoder = (): KernelEntry[] => [
       const [, Hkv, S] = k.shape as [number, number, number, number];
       const Dv = v.shape[3]!;
       const [qv, kv, vv] = [valuesOf(q), valuesOf(k), valuesOf(v)];
-      const bias = mask && valuesOf(mask);
+      const bias = mask && scope(() => valuesOf(expand(mask, [B, Hq, T, S]) as Dense));
       const starts = pos === undefined ? [S - T] : valuesOf(pos);
-      const scale = options.scale ?? 1 / Math.sqrt(D);
+      const { scale = 1 / Math.sqrt(D), softcap = 0 } = options;
+      const capped = (score: number): number => (softcap > 0 ? softcap * Math.tanh(score / softcap) : score);
       const result = new Float64Array(out.numel);
       for (let b = 0; b < B; b++) {
         const past = starts[b % starts.length]!;
@@ -129,7 +133,8 @@ export const decoder = (): KernelEntry[] => [
             for (let s = begin; s < end; s++) {
               let dot = 0;
               for (let i = 0; i < D; i++) dot += qv[qAt + i]! * kv[(head * S + s) * D + i]!;
-              scores[s - begin] = dot * scale + (bias === undefined ? 0 : bias[t * S + s]!);
+              scores[s - begin] =
+                capped(dot * scale) + (bias === undefined ? 0 : bias[((b * Hq + h) * T + t) * S + s]!);
               max = Math.max(max, scores[s - begin]!);
             }
             let total = 0;

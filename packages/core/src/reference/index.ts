@@ -6,6 +6,7 @@ import { elementwise } from './elementwise.ts';
 import { weightKernels } from './linear-weight.ts';
 import { matrix } from './matrix.ts';
 import { movement } from './movement.ts';
+import { logitProcessing } from './process-logits.ts';
 import { reductions } from './reduce.ts';
 import { sampling } from './sample.ts';
 
@@ -19,6 +20,7 @@ export const reference = (): Extension => ({
     ...movement(),
     ...weightKernels(),
     ...sampling(),
+    ...logitProcessing(),
   ],
   open: async () => new ReferenceBackend(),
 });

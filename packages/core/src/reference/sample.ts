@@ -1,4 +1,4 @@
-// Sampling one token from each row of logits: temperature, top-k, top-p, then the inverse of the cumulative distribution at a Philox
+// Sampling one token from each row of logits: temperature, top-k, top-p, min-p, then the inverse of the cumulative distribution at a Philox
 // number. Candidates are ordered by logit descending, then by index.
 import { type KernelEntry, kernel } from '../extension.ts';
 import { type SampleOptions, sample_ } from '../ops/sample.ts';
@@ -25,7 +25,7 @@ function draw(
   x: ReturnType<typeof valuesOf>,
   seed: number,
   call: number,
-  { temperature, topK, topP }: SampleOptions,
+  { temperature, topK, topP, minP = 0 }: SampleOptions,
 ): number {
   let order = Array.from(x, (_v, i) => i).sort((a, b) => x[b]! - x[a]! || a - b);
   if (temperature === 0) return order[0]!;
@@ -37,7 +37,8 @@ function draw(
   const p = weights.map((w) => w / total);
   let mass = 0;
   let count = 0;
-  while (count < p.length && (count === 0 || topP === 1 || mass < topP)) mass += p[count++]!;
+  const likely = (i: number): boolean => (topP === 1 || mass < topP) && weights[i]! >= minP;
+  while (count < p.length && (count === 0 || likely(count))) mass += p[count++]!;
   const goal = (philox(seed, 0, call)[0] / 2 ** 32) * mass;
   let at = 0;
   for (let sum = p[0]!; at + 1 < count && sum <= goal; sum += p[at]!) at += 1;

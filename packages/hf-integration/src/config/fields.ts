@@ -29,6 +29,12 @@ export class Fields {
     throw this.error(name, 'a number above 0');
   }
 
+  /** A finite number above zero; undefined where it is null. `fallback`: what is meant where it is absent. */
+  optional(name: string, fallback?: number): number | undefined {
+    if (this.json[name] === undefined) return fallback;
+    return this.has(name) ? this.positive(name) : undefined;
+  }
+
   flag(name: string, fallback: boolean): boolean {
     const value = this.json[name] ?? fallback;
     if (typeof value === 'boolean') return value;
@@ -39,6 +45,13 @@ export class Fields {
     const value = this.json[name] ?? fallback;
     if (typeof value === 'string') return value;
     throw this.error(name, 'a string');
+  }
+
+  /** A list of finite numbers above zero. */
+  numbers(name: string): readonly number[] {
+    const value = this.json[name];
+    if (Array.isArray(value) && value.every((x) => typeof x === 'number' && Number.isFinite(x) && x > 0)) return value;
+    throw this.error(name, 'a list of numbers above 0');
   }
 
   object(name: string): Fields | undefined {

@@ -13,6 +13,10 @@ export interface GenerationConfig {
   readonly temperature: number;
   readonly topK: number | undefined;
   readonly topP: number | undefined;
+  readonly minP?: number | undefined;
+  readonly repetitionPenalty?: number | undefined;
+  readonly noRepeatNgramSize?: number | undefined;
+  readonly minNewTokens?: number | undefined;
 }
 
 export async function readGenerationConfig(folder: string, model: ModelConfig): Promise<GenerationConfig> {
@@ -28,5 +32,9 @@ export async function readGenerationConfig(folder: string, model: ModelConfig): 
     temperature: own.has('temperature') && own.json['temperature'] !== 0 ? own.positive('temperature') : 1,
     topK: own.has('top_k') ? own.count('top_k', undefined, 0) || undefined : undefined,
     topP: own.has('top_p') ? own.positive('top_p') : undefined,
+    minP: own.json['min_p'] ? own.positive('min_p') : undefined,
+    repetitionPenalty: own.has('repetition_penalty') ? own.positive('repetition_penalty') : undefined,
+    noRepeatNgramSize: own.has('no_repeat_ngram_size') ? own.count('no_repeat_ngram_size', undefined, 0) : undefined,
+    minNewTokens: own.has('min_new_tokens') ? own.count('min_new_tokens', undefined, 0) : undefined,
   };
 }

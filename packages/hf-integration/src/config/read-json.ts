@@ -14,6 +14,24 @@ export async function readJson(folder: string, name: string, purpose: string): P
 }
 
 export async function readJsonIfPresent(folder: string, name: string): Promise<Json | undefined> {
+  const value = await readIfPresent(folder, name);
+  if (value === undefined) return undefined;
+  if (!isObject(value)) throw new AoError('ERR_AO_FORMAT', `${join(folder, name)} is not a JSON object`, {});
+  return value;
+}
+
+/** A file that holds a list of objects. */
+export async function readListIfPresent(folder: string, name: string): Promise<readonly Json[] | undefined> {
+  const value = await readIfPresent(folder, name);
+  if (value === undefined) return undefined;
+  if (Array.isArray(value) && value.every(isObject)) return value;
+  throw new AoError('ERR_AO_FORMAT', `${join(folder, name)} is not a list of JSON objects`, {});
+}
+
+const isObject = (value: unknown): value is Json =>
+  value !== null && typeof value === 'object' && !Array.isArray(value);
+
+async function readIfPresent(folder: string, name: string): Promise<unknown> {
   let text: string;
   try {
     text = await readFile(join(folder, name), 'utf8');
@@ -22,14 +40,9 @@ export async function readJsonIfPresent(folder: string, name: string): Promise<J
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw new AoError('ERR_AO_FORMAT', `${join(folder, name)} cannot be read: ${(error as Error).message}`, {});
   }
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch (error) {
     throw new AoError('ERR_AO_FORMAT', `${join(folder, name)} is not JSON: ${(error as Error).message}`, {});
   }
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
-    throw new AoError('ERR_AO_FORMAT', `${join(folder, name)} is not a JSON object`, {});
-  }
-  return value as Json;
 }

@@ -3,7 +3,10 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AoError, openSafetensors, openSafetensorsIndex, type TensorFile } from '@ao/core';
+import type { Outline } from '../models/family.ts';
 import { type FileSource, openFile } from './node-file.ts';
+import { renamed } from './renamed.ts';
+import { unstacked } from './unstacked.ts';
 
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
@@ -14,10 +17,21 @@ export interface Checkpoint {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export async function openCheckpoint(folder: string): Promise<Checkpoint> {
+/** Where weights are read from: the folder itself, unless they lie elsewhere. */
+export interface WeightFiles {
+  has(file: string): boolean;
+  open(file: string): Promise<FileSource>;
+}
+
+/** With an outline, tensors have the names of its parameters. */
+export async function openCheckpoint(
+  folder: string,
+  outline?: Outline,
+  files: WeightFiles = filesIn(folder),
+): Promise<Checkpoint> {
   const sources: FileSource[] = [];
   const source = async (file: string): Promise<FileSource> => {
-    const opened = await openFile(join(folder, file));
+    const opened = await files.open(file);
     sources.push(opened);
     return opened;
   };
@@ -27,16 +41,24 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint> {
   try {
     const index = join(folder, INDEX);
     // transformers takes the single file where both are there
-    const tensors = existsSync(join(folder, SINGLE))
+    const tensors = files.has(SINGLE)
       ? await openSafetensors(await source(SINGLE))
       : existsSync(index)
         ? await openSafetensorsIndex(await readFile(index, 'utf8'), source, INDEX)
         : await nothing(folder);
-    return { tensors, close, [Symbol.asyncDispose]: close };
+    const named = outline ? unstacked(renamed(tensors, outline), outline) : tensors;
+    return { tensors: named, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+function filesIn(folder: string): WeightFiles {
+  return {
+    has: (file) => existsSync(join(folder, file)),
+    open: (file) => openFile(join(folder, file)),
+  };
 }
 
 async function nothing(folder: string): Promise<never> {

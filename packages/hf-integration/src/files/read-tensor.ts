@@ -18,7 +18,7 @@ export async function readTensor(rt: Runtime, file: TensorFile, name: string, op
   const dtype = dtypeBySafetensors(entry.dtype);
   const t = empty(rt, entry.shape, { dtype, device: options.device });
   const { backend, buffer } = t.storage;
-  const size = entry.end - entry.begin;
+  const size = sizeOf(file, name);
   const { source, offset } = file.locate(name);
   try {
     options.signal?.throwIfAborted();
@@ -33,6 +33,19 @@ export async function readTensor(rt: Runtime, file: TensorFile, name: string, op
   } catch (error) {
     t.dispose();
     throw error;
+  }
+}
+
+/** Bytes of a tensor in a file. */
+export function sizeOf(file: TensorFile, name: string): number {
+  const { begin, end } = file.entry(name);
+  return end - begin;
+}
+
+/** Its bytes as they are, in pieces. */
+export async function* piecesOf(file: TensorFile, name: string): AsyncGenerator<Uint8Array> {
+  for (let at = 0, size = sizeOf(file, name); at < size; at += PIECE) {
+    yield await file.readRange(name, at, Math.min(at + PIECE, size));
   }
 }
 

@@ -38,8 +38,13 @@ export async function stage(output: string, options: StageOptions = {}): Promise
     }
     await rm(join(final, CONFIG), { force: true });
     for (const name of await readdir(final)) if (WEIGHTS.test(name)) await rm(join(final, name), { force: true });
-    const names = (await readdir(folder)).filter((name) => name !== CONFIG);
-    for (const name of [...names, CONFIG]) await rename(join(folder, name), join(final, name));
+    const entries = (await readdir(folder, { withFileTypes: true })).filter(({ name }) => name !== CONFIG);
+    for (const entry of entries) {
+      // a folder takes no other's place
+      if (entry.isDirectory()) await rm(join(final, entry.name), { recursive: true, force: true });
+      await rename(join(folder, entry.name), join(final, entry.name));
+    }
+    await rename(join(folder, CONFIG), join(final, CONFIG));
     await rmdir(folder);
   };
   return { folder, commit, abort: () => rm(folder, { recursive: true, force: true }) };

@@ -1,6 +1,7 @@
 // Generation: one run of generate. Iterate it for pieces as they come, or await it for the whole; both may be done.
 
 import { AoError } from '@ao/core';
+import type { TokenLogprob } from './logprobs.ts';
 
 export interface Piece {
   /** Which prompt it continues; 0 where there is one. */
@@ -8,6 +9,8 @@ export interface Piece {
   readonly id: number;
   /** What this id adds to the text; '' without a tokenizer and inside a character. */
   readonly text: string;
+  /** Of `id`; only where logprobs are asked for. */
+  readonly logprob?: TokenLogprob;
 }
 
 export type FinishReason = 'stop' | 'length';
@@ -19,10 +22,28 @@ export interface GenerationResult {
   /** The new text, without stop strings and special tokens; '' without a tokenizer. */
   readonly text: string;
   readonly finishReason: FinishReason;
+  /** Ids of the prompt whose keys and values were there already (pastKeyValues). */
+  readonly cachedTokens: number;
+  /** Ids of the prompt that were read: the others. */
+  readonly prefilledTokens: number;
+  /** Of each of `ids`; only where they are asked for. */
+  readonly logprobs?: readonly TokenLogprob[];
   /** Of this sequence; those of a batch add up. */
   readonly prefillTokensPerSecond: number;
   /** Over the tokens after the first; 0 where there is none. */
   readonly decodeTokensPerSecond: number;
+  /** With promptLookupNumTokens or assistantModel. */
+  readonly speculation?: Speculation;
+}
+
+export interface Speculation {
+  /** Ids that were proposed, and those of them that the model chose as well. */
+  readonly drafted: number;
+  readonly accepted: number;
+  /** accepted / drafted; 0 where nothing was proposed. */
+  readonly acceptanceRate: number;
+  /** Calls of the model after the prompt. */
+  readonly rounds: number;
 }
 
 /** R is the result: one, or for several prompts an array in their order. */

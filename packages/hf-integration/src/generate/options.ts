@@ -1,11 +1,13 @@
 // GenerateOptions -> Sampling: every option checked before any work, defaults from the model's generation config.
 import { AoError } from '@ao/core';
 import type { GenerationConfig } from '../config/generation-config.ts';
+import { type LogitInput, type LogitRules, resolveLogits } from './logit-options.ts';
+import { checkResponseFormat, type ResponseFormat } from './response-format.ts';
 
-export interface GenerateOptions {
+export interface GenerateOptions extends LogitInput {
   /** Most new tokens. Default: what the context has room for. */
   readonly maxNewTokens?: number;
-  /** false = greedy. Default: true when a temperature above 0, topK or topP is given, else the model's own setting. */
+  /** false = greedy. Default: true when a temperature above 0, topK, topP or minP is given, else the model's own setting. */
   readonly doSample?: boolean;
   /** 0 = greedy; else logits are divided by it. */
   readonly temperature?: number;
@@ -13,7 +15,15 @@ export interface GenerateOptions {
   readonly topK?: number;
   /** Sample among the likeliest whose probabilities add up to p. */
   readonly topP?: number;
-  /** Equal seeds give equal texts, on every backend; prompt i of several draws with seed + i. Default 0. */
+  /** Sample among those at least p times as likely as the likeliest. */
+  readonly minP?: number;
+  /** Texts of each prompt, sampled with seeds of their own; makes the result a list, those of one prompt side by side. */
+  readonly numReturnSequences?: number;
+  /** Of each new token its log-probability; a number: those of the k likeliest too. */
+  readonly logprobs?: boolean | number;
+  /** The text keeps to a format: JSON, JSON of a schema, a pattern. It ends by itself, within maxNewTokens. */
+  readonly responseFormat?: ResponseFormat;
+  /** Equal seeds give equal texts, on every backend; sequence i of several draws with seed + i. Default 0. */
   readonly seed?: number;
   /** The text ends before the first of these. */
   readonly stopStrings?: readonly string[];
@@ -34,6 +44,12 @@ export interface Sampling {
   readonly temperature: number;
   readonly topK: number | undefined;
   readonly topP: number | undefined;
+  readonly minP: number | undefined;
+  readonly numReturnSequences: number;
+  /** The likeliest whose log-probabilities are asked beside the chosen one's; undefined = none at all. */
+  readonly logprobs: number | undefined;
+  readonly logits: LogitRules | undefined;
+  readonly responseFormat: ResponseFormat | undefined;
   readonly seed: number;
   readonly stopStrings: readonly string[];
   readonly eosTokenIds: ReadonlySet<number>;
@@ -48,6 +64,16 @@ export function resolveSampling(options: GenerateOptions, defaults: GenerationCo
     check('temperature', temperature, temperature >= 0 && temperature < Infinity, '0 or more');
   if (topK !== undefined) check('topK', topK, isCount(topK), 'a whole number from 1');
   if (topP !== undefined) check('topP', topP, topP > 0 && topP <= 1, 'above 0 and at most 1');
+  const { minP, numReturnSequences = 1, logprobs = false, responseFormat } = options;
+  if (minP !== undefined) check('minP', minP, minP >= 0 && minP <= 1, 'from 0 to 1');
+  check('numReturnSequences', numReturnSequences, isCount(numReturnSequences), 'a whole number from 1');
+  check(
+    'logprobs',
+    logprobs,
+    typeof logprobs === 'boolean' || (Number.isInteger(logprobs) && logprobs >= 0),
+    'true, or how many of the likeliest to tell',
+  );
+  checkResponseFormat(responseFormat);
   check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number from 0');
   check(
     'stopStrings',
@@ -71,13 +97,24 @@ export function resolveSampling(options: GenerateOptions, defaults: GenerationCo
   );
   const kvCache = options.kvCache ?? 'auto';
   check('kvCache', kvCache, ['auto', 'bf16'].includes(kvCache), "'auto' or 'bf16'");
-  const asked = (temperature ?? 0) > 0 || topK !== undefined || topP !== undefined;
+  const asked = (temperature ?? 0) > 0 || topK !== undefined || topP !== undefined || minP !== undefined;
   const doSample = options.doSample ?? (temperature === 0 ? false : asked || defaults.doSample);
+  check(
+    'numReturnSequences',
+    numReturnSequences,
+    doSample || numReturnSequences === 1,
+    '1 without sampling, as all would be equal: set temperature',
+  );
   return {
     maxNewTokens,
     temperature: doSample ? temperature || defaults.temperature : 0,
     topK: doSample ? (topK ?? defaults.topK) : undefined,
     topP: doSample ? (topP ?? defaults.topP) : undefined,
+    minP: doSample ? (minP ?? defaults.minP) : undefined,
+    numReturnSequences,
+    logprobs: logprobs === false ? undefined : Number(logprobs === true ? 0 : logprobs),
+    logits: resolveLogits(options, defaults),
+    responseFormat,
     seed,
     stopStrings,
     eosTokenIds: new Set(options.ignoreEos ? [] : eos),

@@ -6,7 +6,8 @@ import type { ModelFamily, Outline } from '../models/family.ts';
 export type Shapes = ReadonlyMap<string, readonly number[]>;
 
 export function checkNames(family: ModelFamily, outline: Outline, shapes: Shapes, where: string): void {
-  const wanted = new Map(outline.parameters.map((p) => [p.name, p.shape]));
+  const parameters = outline.parameters.filter((p) => p.optional !== true || shapes.has(p.name));
+  const wanted = new Map(parameters.map((p) => [p.name, p.shape]));
   const missing = [...wanted.keys()].filter((name) => !shapes.has(name));
   const unexpected = [...shapes.keys()].filter(
     (name) => !wanted.has(name) && !(name in outline.tied) && !family.ignored?.test(name),

@@ -41,7 +41,7 @@ export async function loadWeights(
 ): Promise<Map<string, Tensor>> {
   const { device, onProgress, signal } = options;
   const bytes = (spec: ParameterSpec): number => stored.get(spec.name)!.nbytes;
-  const order = [...outline.parameters].sort((a, b) => bytes(b) - bytes(a));
+  const order = outline.parameters.filter((p) => stored.has(p.name)).sort((a, b) => bytes(b) - bytes(a));
   const total = order.reduce((n, spec) => n + bytes(spec), 0);
   const backend = rt.backend(device);
   const weights = new Map<string, Tensor>();
@@ -81,8 +81,19 @@ async function loadOne(
   pending: PendingReads,
 ): Promise<Tensor> {
   const { device, dtype, signal, plans } = options;
-  const raw = keep(await readStored(rt, file, stored, { device, signal, pending }));
-  const plan = plans.get(spec.name);
+  const raw = await readStored(rt, file, stored, { device, signal, pending });
+  return asLoaded(rt, spec, raw, dtype, plans.get(spec.name));
+}
+
+/** What a stored tensor becomes in memory: cast, quantized by its plan, packed. It takes `stored` over. */
+export function asLoaded(
+  rt: Runtime,
+  spec: Pick<ParameterSpec, 'name' | 'shape' | 'role'>,
+  stored: Tensor,
+  dtype: DType,
+  plan: TensorPlan | undefined,
+): Tensor {
+  const raw = keep(stored);
   if (isWrapped(raw)) return packed(rt, spec, retyped(raw, spec, dtype));
   if (plan === undefined && spec.role !== 'vector' && upcasts(raw.dtype, dtype)) {
     const narrow = keep(upcast(raw, dtype));
@@ -97,13 +108,13 @@ async function loadOne(
   return packed(rt, spec, quantized);
 }
 
-function packed(rt: Runtime, spec: ParameterSpec, t: Tensor): Tensor {
+function packed(rt: Runtime, spec: Pick<ParameterSpec, 'role'>, t: Tensor): Tensor {
   if (spec.role !== 'vector') packWeight(rt, t);
   return t;
 }
 
 /** A stored kind under the model's dtype: codes and scales stay what they are. */
-function retyped(t: Wrapped, spec: ParameterSpec, dtype: DType): Tensor {
+function retyped(t: Wrapped, spec: Pick<ParameterSpec, 'name' | 'shape'>, dtype: DType): Tensor {
   if (t.shape.length !== spec.shape.length || t.shape.some((d, i) => d !== spec.shape[i])) {
     throw new AoError('ERR_AO_FORMAT', `the quantized shape is [${t.shape}], config.json means [${spec.shape}]`, {
       tensor: spec.name,

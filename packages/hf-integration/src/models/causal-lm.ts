@@ -1,13 +1,11 @@
 // CausalLM: what every decoder of a family offers. A family gives hidden states and logits; generating, evaluating and
 // saving follow from them.
-import { type DType, Module, type Runtime, type Tensor } from '@ao/core';
+import type { DType, Tensor } from '@ao/core';
 import type { GenerationConfig } from '../config/generation-config.ts';
-import type { ModelConfig } from '../config/model-config.ts';
 import { type GenerateInput, generate, generateAll } from '../generate/generate.ts';
 import type { Generation, GenerationResult } from '../generate/generation.ts';
-import type { TorchAoConfig } from '../quantize/torchao-config.ts';
-import { type SaveOptions, savePretrained } from '../save-pretrained.ts';
 import type { KVCache, StaticCache } from './kv-cache.ts';
+import { PretrainedModel } from './pretrained-model.ts';
 
 /** Text, or token ids. */
 export type Prompt = string | readonly number[];
@@ -18,24 +16,10 @@ export interface Step {
   readonly positions: Tensor;
 }
 
-/** Where a model came from: what saving and generating need besides the weights. */
-export interface Origin {
-  readonly folder: string;
-  readonly config: ModelConfig;
-  readonly generationConfig: GenerationConfig;
-  /** What the weights are quantized with. */
-  readonly quantization?: TorchAoConfig;
-}
-
-export abstract class CausalLM extends Module {
-  abstract readonly rt: Runtime;
-  /** dtype of activations. */
-  abstract readonly dtype: DType;
-  abstract readonly device: string;
+export abstract class CausalLM extends PretrainedModel {
   abstract readonly vocabSize: number;
   /** Most positions the model was made for. */
   abstract readonly maxPositions: number;
-  origin: Origin | undefined;
 
   /** For `batch` sequences of at most `length` positions; dtype is what computing gives unless named. */
   abstract createCache(length: number, batch?: number, dtype?: DType): StaticCache;
@@ -53,6 +37,10 @@ export abstract class CausalLM extends Module {
    * Continues a prompt of text or ids; iterate the result for pieces, or await it for the whole. Several prompts, of any
    * lengths, are decoded together and give an array of results, each the one its prompt gives alone with its own seed.
    */
+  generate(
+    prompt: Prompt,
+    options: GenerateInput & { readonly numReturnSequences: number },
+  ): Generation<readonly GenerationResult[]>;
   generate(prompt: Prompt, options?: GenerateInput): Generation;
   generate(prompts: readonly Prompt[], options?: GenerateInput): Generation<readonly GenerationResult[]>;
   generate(
@@ -60,12 +48,9 @@ export abstract class CausalLM extends Module {
     options: GenerateInput = {},
   ): Generation | Generation<readonly GenerationResult[]> {
     const defaults = this.origin?.generationConfig ?? NOTHING;
-    return isBatch(prompt) ? generateAll(this, defaults, prompt, options) : generate(this, defaults, prompt, options);
-  }
-
-  /** Writes a folder that fromPretrained, and Python's transformers, load. */
-  savePretrained(folder: string, options: SaveOptions = {}): Promise<void> {
-    return savePretrained(this, folder, options);
+    if (isBatch(prompt)) return generateAll(this, defaults, prompt, options);
+    if (options.numReturnSequences !== undefined) return generateAll(this, defaults, [prompt], options);
+    return generate(this, defaults, prompt, options);
   }
 }
 

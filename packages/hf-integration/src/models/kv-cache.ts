@@ -60,6 +60,15 @@ export class StaticCache implements KVCache {
     return { keys: this.keys.map(one), values: this.values.map(one), pos: one(this.pos), length: this.length };
   }
 
+  /** Sequence `to` becomes what sequence `from` is at its first n positions. */
+  fork(from: number, to: number, n: number): void {
+    const part = (t: Tensor, b: number): Tensor => slice(slice(t, 0, b, b + 1), 2, 0, n);
+    scope(() => {
+      for (const t of [...this.keys, ...this.values]) copy_(part(t, to), part(t, from));
+    });
+    this.truncate(n, to);
+  }
+
   /** Sequence b forgets everything from position n on. */
   truncate(n: number, b = 0): void {
     scope(() => {

@@ -1,9 +1,11 @@
-// inspect(folder): what a model is made of, from its headers alone: every weight with its scheme, shape and bytes.
+// inspect(name): what a model is made of, from its headers alone: every weight with its scheme, shape and bytes.
 
 import { schemeName } from '@ao/quantization';
 import { readModelConfig } from '../config/model-config.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
 import { PLAIN, type Stored, storedTensors } from '../files/stored.ts';
+import { locateHeaders } from '../hub/locate-headers.ts';
+import type { HubOptions } from '../hub/options.ts';
 import { familyOf, moduleOf } from '../models/family.ts';
 import { planQuantization } from './plan.ts';
 import { torchAoConfigFromJson } from './torchao-config.ts';
@@ -26,10 +28,11 @@ export interface Inspection {
   readonly modules: readonly InspectedModule[];
 }
 
-export async function inspect(folder: string): Promise<Inspection> {
+export async function inspect(name: string, options: HubOptions = {}): Promise<Inspection> {
+  const { folder, files } = await locateHeaders(name, options);
   const config = await readModelConfig(folder);
   const outline = familyOf(config).outline(config);
-  await using checkpoint = await openCheckpoint(folder);
+  await using checkpoint = await openCheckpoint(folder, outline, files);
   const stored = storedTensors(checkpoint.tensors);
   const schemes = new Map<string, string>();
   if (config.quantizationConfig) {

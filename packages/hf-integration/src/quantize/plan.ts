@@ -1,9 +1,12 @@
 // planQuantization: which config each parameter of a model gets, decided by names alone, before any tensor is read.
 //   linears: what the rules or the one config say; the head and the embedding only where a rule names them or
-//   includeInputOutputEmbeddings asks; a tied head and its embedding are one tensor, quantized once.
+//   includeInputOutputEmbeddings asks; a tied head and its embedding are one tensor, quantized once, unless untied.
 import { AoError } from '@ao/core';
 import { type AoConfig, type FqnToConfig, fqnRules } from '@ao/quantization';
-import { moduleOf, type Outline, type ParameterSpec } from '../models/family.ts';
+import type { ModelConfig } from '../config/model-config.ts';
+import { type ModelFamily, moduleOf, type Outline, type ParameterSpec } from '../models/family.ts';
+import { asItIs, type Outlined, untie } from '../models/untie.ts';
+import { skips } from './skips.ts';
 import type { TorchAoConfig } from './torchao-config.ts';
 
 export interface Planned {
@@ -19,8 +22,18 @@ export interface Planned {
 export interface QuantizationPlan {
   /** In the model's order; one entry for each weight of a linear or embedding. */
   readonly parameters: readonly Planned[];
-  /** Patterns that match nothing. */
+  /** Patterns, and names of modulesToNotConvert, that match nothing. */
   readonly unusedRules: readonly string[];
+}
+
+/** The model that a config makes of a checkpoint: its head gets a tensor of its own where the config unties and quantizes it. */
+export function outlineFor(family: ModelFamily, config: ModelConfig, quantization?: TorchAoConfig): Outlined {
+  const plain = asItIs(family, config);
+  if (!quantization?.untieEmbeddingWeights || Object.keys(plain.outline.tied).length === 0) return plain;
+  const own = untie(family, config);
+  const ends = new Set(Object.entries(own.sources).flat());
+  const { parameters } = planQuantization(own.outline, quantization);
+  return parameters.some((p) => p.config !== null && ends.has(p.parameter.name)) ? own : plain;
 }
 
 type Decision = Omit<Planned, 'parameter'>;
@@ -32,23 +45,33 @@ export function planQuantization(outline: Outline, config: TorchAoConfig): Quant
     config.quantType.type === 'FqnToConfig'
       ? byRules(config.quantType as FqnToConfig, used)
       : byDefault(config.quantType);
-  const skipped = skips(config.modulesToNotConvert ?? []);
+  const kept = config.modulesToNotConvert ?? [];
+  const { find } = skips(kept);
+  const found = new Set<string>();
   const planned = outline.parameters
     .filter((p) => p.role !== 'vector')
     .map((parameter): Planned => {
       const names = [
         parameter.name,
         ...Object.keys(outline.tied).filter((alias) => outline.tied[alias] === parameter.name),
-      ].map(moduleOf);
-      const skip = names.find(skipped);
-      const own = decideAll(parameter, names, decide, config);
-      if (skip !== undefined && own.config !== null)
-        return { parameter, config: null, reason: `${skip} is in modulesToNotConvert` };
-      return { parameter, ...own };
+      ];
+      const own = decideAll(parameter, names.map(moduleOf), decide, config);
+      // includeInputOutputEmbeddings takes the ends off the list, as in transformers
+      const asked = config.includeInputOutputEmbeddings && isEnd(parameter);
+      const skip = names.map(find).find((name) => name !== undefined);
+      if (skip !== undefined) found.add(skip);
+      if (skip === undefined || asked || own.config === null) return { parameter, ...own };
+      return { parameter, config: null, reason: `${skip} is in modulesToNotConvert` };
     });
   const patterns = config.quantType.type === 'FqnToConfig' ? fqnRules(config.quantType as FqnToConfig).patterns : [];
-  return { parameters: planned, unusedRules: patterns.filter((p) => p !== '_default' && !used.has(p)) };
+  const unusedRules = [
+    ...patterns.filter((p) => p !== '_default' && !used.has(p)),
+    ...kept.filter((name) => !found.has(name) && !outline.parameters.some((p) => skips([name]).find(p.name))),
+  ];
+  return { parameters: planned, unusedRules };
 }
+
+const isEnd = (p: ParameterSpec): boolean => p.role === 'embedding' || p.output === true;
 
 function decideAll(
   parameter: ParameterSpec,
@@ -56,7 +79,6 @@ function decideAll(
   decide: Decide,
   config: TorchAoConfig,
 ): Decision {
-  const ends = parameter.role === 'embedding' || parameter.output === true;
   const decisions = names.flatMap((name) => decide(name) ?? []);
   const named = decisions.filter((d) => d.rule !== undefined && d.rule !== '_default');
   const [first, second] = named;
@@ -66,12 +88,16 @@ function decideAll(
       `rules '${first.rule}' and '${second.rule}' want different schemes for one shared tensor`,
       {
         module: names.join(' = '),
-        fix: 'give both the same scheme, or name only one of them',
+        fix: 'give both the same scheme, name only one of them, or set untieEmbeddingWeights',
       },
     );
   }
   if (first) return first;
-  if (ends && !config.includeInputOutputEmbeddings) {
+  if (parameter.role === 'router')
+    return { config: null, reason: 'routers are quantized only where a rule names them' };
+  // a list of modulesToNotConvert takes the place of the default that keeps the head
+  const stays = parameter.output ? config.modulesToNotConvert === null : isEnd(parameter);
+  if (stays && !config.includeInputOutputEmbeddings) {
     return {
       config: null,
       reason: parameter.output
@@ -98,9 +124,4 @@ function byRules(config: FqnToConfig, used: Set<string>): Decide {
       ...(found.config === null ? { reason: `rule ${found.pattern}` } : {}),
     };
   };
-}
-
-/** transformers' rule: a name itself, something below it, or a name that ends so. */
-function skips(names: readonly string[]): (module: string) => boolean {
-  return (module) => names.some((name) => module === name || module.startsWith(`${name}.`) || module.endsWith(name));
 }

@@ -1,64 +1,70 @@
-// quantizeCheckpoint(folder, output): disk to disk, one tensor at a time: read, quantize, spool; then the files in their final
+// quantizeCheckpoint(name, output): disk to disk, one tensor at a time: read, quantize, spool; then the files in their final
 // order. Memory: one tensor and its quantized form. The output appears whole: weights first, config.json last.
 
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import {
   AoError,
   dtypeBySafetensors,
   keep,
-  planShards,
   type Runtime,
   type SafetensorsItem,
-  safetensorsIndex,
   scope,
   type TensorFile,
-  writeSafetensors,
 } from '@ao/core';
 import { decibels, errorNorms, type QuantizeReport, type TensorPlan } from '@ao/quantization';
 import { autoRuntime } from '../auto-runtime.ts';
-import { readModelConfig } from '../config/model-config.ts';
+import { type ModelConfig, readModelConfig } from '../config/model-config.ts';
+import { aliased } from '../files/aliased.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
-import { copyModelFiles, writeConfig } from '../files/model-files.ts';
-import { createFile, writeText } from '../files/node-file.ts';
-import { PIECE, readTensor } from '../files/read-tensor.ts';
+import { type ConfigChanges, copyModelFiles, writeConfig } from '../files/model-files.ts';
+import { piecesOf, readTensor, sizeOf } from '../files/read-tensor.ts';
 import { Spool } from '../files/spool.ts';
 import { stage } from '../files/stage.ts';
-import { fileMetadata, flattened, ownersOf, type Storing, storingPlain } from '../files/stored.ts';
+import { flattened, type Storing, storedTensors, storingPlain } from '../files/stored.ts';
+import { writeShards } from '../files/write-shards.ts';
+import type { HubOptions } from '../hub/options.ts';
+import { resolveModel } from '../hub/resolve-model.ts';
+import { checkDtypes } from '../load/check-dtypes.ts';
 import { checkNames } from '../load/check-names.ts';
-import { familyOf, type ModelFamily, type Outline } from '../models/family.ts';
-import type { OnProgress } from '../progress.ts';
-import { planQuantization } from './plan.ts';
+import { familyOf, type ModelFamily, outlineOf } from '../models/family.ts';
+import type { Outlined } from '../models/untie.ts';
+import { outlineFor, planQuantization } from './plan.ts';
 import { type Outcome, report } from './report.ts';
 import { tensorPlans } from './tensor-plans.ts';
-import { type TorchAoConfig, torchAoConfigToJson } from './torchao-config.ts';
+import {
+  type QuantizationConfigInput,
+  type TorchAoConfig,
+  torchAoConfigToJson,
+  toTorchAoConfig,
+} from './torchao-config.ts';
 
-export interface QuantizeCheckpointOptions {
-  readonly quantizationConfig: TorchAoConfig;
+export interface QuantizeCheckpointOptions extends HubOptions {
+  readonly quantizationConfig: QuantizationConfigInput;
   readonly runtime?: Runtime;
   readonly device?: string;
   /** Replace the model that the output folder holds. */
   readonly overwrite?: boolean;
   readonly maxShardSize?: number;
-  readonly onProgress?: OnProgress;
-  readonly signal?: AbortSignal;
 }
 
-const SHARD = 5_000_000_000;
-
 export async function quantizeCheckpoint(
-  folder: string,
+  name: string,
   output: string,
   options: QuantizeCheckpointOptions,
 ): Promise<QuantizeReport> {
-  const { quantizationConfig: quantization, device = 'auto', onProgress, signal, maxShardSize = SHARD } = options;
-  const { family, outline } = await readOutline(folder);
-  const plan = planQuantization(outline, quantization);
+  const { device = 'auto', onProgress, signal, maxShardSize } = options;
+  const quantization = toTorchAoConfig(options.quantizationConfig);
+  const folder = await resolveModel(name, 'model', options);
+  const { family, stated, config, outline: all, sources } = await readOutline(folder, quantization);
   if (resolve(folder) === resolve(output)) {
     throw new AoError('ERR_AO_CONFIG', 'the output folder is the model’s own', { fix: 'give another folder' });
   }
-  await using checkpoint = await openCheckpoint(folder);
-  const { tensors } = checkpoint;
+  await using checkpoint = await openCheckpoint(folder, all);
+  const tensors = aliased(checkpoint.tensors, sources);
+  const outline = outlineOf(all, (name) => tensors.has(name));
+  const plan = planQuantization(outline, quantization);
   checkNames(family, outline, new Map(tensors.names.map((n) => [n, tensors.entry(n).shape])), folder);
+  checkDtypes(outline, tensors, storedTensors(tensors), folder);
   const rt = options.runtime ?? (await autoRuntime({ device }));
   const plans = tensorPlans(rt, plan, (name) => dtypeBySafetensors(tensors.entry(name).dtype).name);
   const staged = await stage(output, { overwrite: options.overwrite ?? false });
@@ -74,10 +80,16 @@ export async function quantizeCheckpoint(
       onProgress?.({ phase: 'quantize', name, loaded, total });
     }
     await work.measured();
-    await writeFiles(staged.folder, work, tensors, spool, maxShardSize, onProgress, signal);
+    const read = (key: string): AsyncGenerator<Uint8Array> =>
+      spool.has(key) ? spool.read(key) : piecesOf(tensors, key);
+    await writeShards(staged.folder, work.stored, read, { maxShardSize, onProgress, signal });
     await spool.remove();
     await copyModelFiles(folder, staged.folder);
-    await writeConfig(folder, staged.folder, { quantization_config: torchAoConfigToJson(quantization) });
+    await writeConfig(folder, staged.folder, {
+      ...(outline.configChanges as ConfigChanges | undefined),
+      quantization_config: torchAoConfigToJson(quantization),
+      ...(config === stated ? {} : { tie_word_embeddings: false }),
+    });
     signal?.throwIfAborted();
     await staged.commit();
     return report(outline, plan, plans, work.outcomes, false);
@@ -90,15 +102,18 @@ export async function quantizeCheckpoint(
   }
 }
 
-async function readOutline(folder: string): Promise<{ family: ModelFamily; outline: Outline }> {
-  const config = await readModelConfig(folder);
-  if (config.quantizationConfig) {
+async function readOutline(
+  folder: string,
+  quantization: TorchAoConfig,
+): Promise<Outlined & { readonly family: ModelFamily; readonly stated: ModelConfig }> {
+  const stated = await readModelConfig(folder);
+  if (stated.quantizationConfig) {
     throw new AoError('ERR_AO_CONFIG', `${folder} is quantized already`, {
       fix: 'quantize the model that it was made from',
     });
   }
-  const family = familyOf(config);
-  return { family, outline: family.outline(config) };
+  const family = familyOf(stated);
+  return { family, stated, ...outlineFor(family, stated, quantization) };
 }
 
 /** The loop's state: what each tensor becomes. */
@@ -154,49 +169,4 @@ class Work {
   async measured(): Promise<void> {
     await this.#measuring;
   }
-}
-
-async function writeFiles(
-  output: string,
-  { stored }: Work,
-  tensors: TensorFile,
-  spool: Spool,
-  maxShardSize: number,
-  onProgress: OnProgress | undefined,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const owner = ownersOf(stored);
-  const shards = planShards<SafetensorsItem>(
-    [...stored.values()].flatMap((s) => s.items),
-    maxShardSize,
-  );
-  const total = shards.reduce((n, s) => n + s.nbytes, 0);
-  let loaded = 0;
-  for (const { file, items } of shards) {
-    const bytes = async function* (name: string): AsyncGenerator<Uint8Array> {
-      const pieces = spool.has(name) ? spool.read(name) : piecesOf(tensors, name);
-      for await (const piece of pieces) {
-        yield piece;
-        loaded += piece.byteLength;
-        onProgress?.({ phase: 'save', name: owner.get(name)!, loaded, total });
-      }
-    };
-    const metadata = fileMetadata(items, owner, stored);
-    await writeSafetensors(await createFile(join(output, file)), items, ({ name }) => bytes(name), {
-      metadata,
-      ...(signal === undefined ? {} : { signal }),
-    });
-  }
-  if (shards.length > 1) await writeText(join(output, 'model.safetensors.index.json'), safetensorsIndex(shards));
-}
-
-async function* piecesOf(file: TensorFile, name: string): AsyncGenerator<Uint8Array> {
-  for (let at = 0, size = sizeOf(file, name); at < size; at += PIECE) {
-    yield await file.readRange(name, at, Math.min(at + PIECE, size));
-  }
-}
-
-function sizeOf(file: TensorFile, name: string): number {
-  const { begin, end } = file.entry(name);
-  return end - begin;
 }

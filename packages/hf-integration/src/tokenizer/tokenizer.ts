@@ -1,9 +1,9 @@
 // Tokenizer: text <-> token ids of one model, through @huggingface/tokenizers. Ids are plain numbers.
-import { AoError } from '@ao/core';
 import { Tokenizer as Encoder } from '@huggingface/tokenizers';
 import type { Json } from '../config/read-json.ts';
-import { type ChatMessage, renderChat } from './chat-template.ts';
+import { type ChatMessage, type ChatTemplates, type ChatTool, chooseTemplate, renderChat } from './chat-template.ts';
 import { TextStream } from './text-stream.ts';
+import { tokenBytes } from './token-bytes.ts';
 
 export interface DecodeOptions {
   /** Leave out tokens such as <|im_end|>. Default true. */
@@ -13,25 +13,42 @@ export interface DecodeOptions {
 export interface ChatTemplateOptions {
   /** End with the header of the assistant's turn. Default true. */
   readonly addGenerationPrompt?: boolean;
-  /** A Jinja template instead of the model's own. */
+  /** A Jinja template instead of the model's own, or the name of one of its own. */
   readonly chatTemplate?: string;
+  /** What the model may call; templates that know no tools leave it out. */
+  readonly tools?: readonly ChatTool[];
+  /** What the model may read: [{ title, text }]. */
+  readonly documents?: readonly Readonly<Record<string, unknown>>[];
+  /** What else the template reads: { enable_thinking: false }. */
+  readonly chatTemplateKwargs?: Readonly<Record<string, unknown>>;
 }
 
 export class Tokenizer {
   readonly bosToken: string | undefined;
   readonly eosToken: string | undefined;
   readonly padToken: string | undefined;
-  readonly chatTemplate: string | undefined;
+  readonly chatTemplates: ChatTemplates;
   #encoder: Encoder;
+  readonly #json: Json;
+  readonly #specialTokens: Readonly<Record<string, string>>;
+  #bytes: readonly (Uint8Array | undefined)[] | undefined;
 
-  constructor(tokenizer: Json, config: Json, chatTemplate?: string) {
+  constructor(tokenizer: Json, config: Json, chatTemplates: ChatTemplates = {}) {
+    this.#json = tokenizer;
     // Absent means false since transformers 5; the encoder would take it as true and change the text.
     const cleanUp = config['clean_up_tokenization_spaces'] ?? false;
     this.#encoder = new Encoder(tokenizer, { ...config, clean_up_tokenization_spaces: cleanUp });
     this.bosToken = tokenText(config['bos_token']);
     this.eosToken = tokenText(config['eos_token']);
     this.padToken = tokenText(config['pad_token']);
-    this.chatTemplate = chatTemplate ?? templateOf(config['chat_template']);
+    this.chatTemplates = chatTemplates;
+    const special = SPECIAL.map((name) => [name, tokenText(config[name]) ?? '']);
+    this.#specialTokens = Object.fromEntries(special) as Record<string, string>;
+  }
+
+  /** The default one. */
+  get chatTemplate(): string | undefined {
+    return this.chatTemplates['default'];
   }
 
   get bosTokenId(): number | undefined {
@@ -63,6 +80,12 @@ export class Tokenizer {
     );
   }
 
+  /** Of each id the bytes it adds to a text; undefined for special tokens. Made at the first call. */
+  tokenBytes(): readonly (Uint8Array | undefined)[] {
+    this.#bytes ??= tokenBytes(this.#json);
+    return this.#bytes;
+  }
+
   tokenToId(token: string): number | undefined {
     return this.#encoder.token_to_id(token);
   }
@@ -73,32 +96,23 @@ export class Tokenizer {
 
   /** The conversation as the model's own template writes it. Encode it with addSpecialTokens: false. */
   async applyChatTemplate(messages: readonly ChatMessage[], options: ChatTemplateOptions = {}): Promise<string> {
-    const template = options.chatTemplate ?? this.chatTemplate;
-    if (template === undefined) {
-      throw new AoError('ERR_AO_CONFIG', 'this tokenizer has no chat template', {
-        fix: 'pass chatTemplate, or use a plain prompt: the model may not be a chat model',
-      });
-    }
+    const { tools, documents, chatTemplateKwargs, addGenerationPrompt = true } = options;
+    const template = chooseTemplate(this.chatTemplates, options.chatTemplate, tools !== undefined);
     return renderChat(template, messages, {
-      add_generation_prompt: options.addGenerationPrompt ?? true,
-      bos_token: this.bosToken ?? '',
-      eos_token: this.eosToken ?? '',
-      pad_token: this.padToken ?? '',
+      ...this.#specialTokens,
+      tools: tools ?? null,
+      documents: documents ?? null,
+      add_generation_prompt: addGenerationPrompt,
+      ...chatTemplateKwargs,
     });
   }
 }
+
+const SPECIAL = ['bos_token', 'eos_token', 'pad_token', 'unk_token', 'sep_token', 'cls_token', 'mask_token'];
 
 /** A special token is a string or an AddedToken object. */
 function tokenText(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   const content = (value as { content?: unknown } | null | undefined)?.content;
   return typeof content === 'string' ? content : undefined;
-}
-
-/** One template, or a list of named ones of which 'default' counts. */
-function templateOf(value: unknown): string | undefined {
-  if (typeof value === 'string') return value;
-  if (!Array.isArray(value)) return undefined;
-  const named = value as { name?: string; template?: string }[];
-  return (named.find((t) => t.name === 'default') ?? named[0])?.template;
 }

@@ -1,7 +1,7 @@
-// Rotary positions, the key-value cache, attention and sampling.
+// Rotary positions, the key-value cache, attention, processed logits and sampling.
 import * as ao from '@ao/core';
 import { type Dense, type KernelEntry, kernel } from '@ao/core';
-import { address, addressOr, calls } from './support.ts';
+import { address, addressOr, broadcastStrides, calls } from './support.ts';
 
 /** t itself where its last dimension is contiguous, else a copy. */
 function innermost(t: Dense): Dense {
@@ -20,7 +20,7 @@ export const decoderKernels = (): KernelEntry[] => [
       batch * tokens,
       heads,
       dim,
-      dim,
+      2 * cos.shape[1]!,
       heads * dim,
       dim,
       positions.numel,
@@ -82,10 +82,11 @@ export const decoderKernels = (): KernelEntry[] => [
           options.causal === true ? 1 : 0,
           options.window ?? 0,
           options.scale ?? 1 / Math.sqrt(dim),
+          options.softcap ?? 0,
           qs.strides.slice(0, 3),
           ks.strides.slice(0, 3),
           vs.strides.slice(0, 3),
-          mask === undefined ? [] : [0, 0, ...mask.strides],
+          mask === undefined ? [] : broadcastStrides(mask, [batch, qHeads, tokens, keys]),
           q.dtype.code,
           k.dtype.code,
         );
@@ -103,7 +104,27 @@ export const decoderKernels = (): KernelEntry[] => [
       options.temperature,
       options.topK,
       options.topP,
-      0,
+      options.minP ?? 0,
+    ),
+  ),
+  kernel(ao.processLogitsOp, 'cpu', (out, _, history, lengths, token, bias, ends, mask, options) =>
+    calls(out).process_logits(
+      address(out),
+      addressOr(history),
+      addressOr(lengths),
+      addressOr(token),
+      addressOr(bias),
+      addressOr(ends),
+      addressOr(mask),
+      out.shape[0]!,
+      out.shape[1]!,
+      history?.shape[1] ?? 0,
+      ends?.numel ?? 0,
+      options.minNewTokens,
+      options.noRepeatNgramSize,
+      options.repetitionPenalty,
+      options.frequencyPenalty,
+      options.presencePenalty,
     ),
   ),
 ];

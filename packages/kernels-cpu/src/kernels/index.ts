@@ -2,6 +2,7 @@
 import { type Entry, packer } from '@ao/core';
 import { decoderKernels } from './attention.ts';
 import { elementwise } from './elementwise.ts';
+import { expertKernels } from './experts.ts';
 import { linearKernels } from './linear.ts';
 import { movement } from './movement.ts';
 import { cpuPacker } from './packer.ts';
@@ -14,6 +15,7 @@ export const cpuEntries = (): Entry[] => [
   ...rowKernels(),
   ...decoderKernels(),
   ...linearKernels(),
+  ...expertKernels(),
   ...quantizeKernels(),
   packer('cpu', cpuPacker),
 ];

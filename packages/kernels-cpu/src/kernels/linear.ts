@@ -43,7 +43,7 @@ function linearPacked(x: Dense, targets: readonly Target[], residual?: Dense): v
   );
 }
 
-function packedOf(w: Tensor): PackedWeight {
+export function packedOf(w: Tensor): PackedWeight {
   if (w.packed !== null) return w.packed;
   throw new AoError('ERR_AO_KERNEL', 'the weight is not packed', { op: 'linear', fix: 'call prepare(model)' });
 }

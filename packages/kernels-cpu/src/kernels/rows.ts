@@ -43,9 +43,9 @@ export const rowKernels = (): KernelEntry[] => [
       ignoreIndex,
     );
   }),
-  kernel(ao.rmsNorm, 'cpu', (out, x, w, eps) => {
+  kernel(ao.rmsNorm, 'cpu', (out, x, w, eps, offset = 0) => {
     const { rows: count, n } = rows(x);
-    calls(out).rms_norm(address(out), address(x), address(w), count, n, n, x.dtype.code, eps);
+    calls(out).rms_norm(address(out), address(x), address(w), count, n, n, x.dtype.code, eps, offset);
   }),
   kernel(ao.layerNorm, 'cpu', (out, x, w, b, eps) => {
     const { rows: count, n } = rows(x);

@@ -74,3 +74,6 @@ export function fqnToConfig(table: FqnToConfigInput): FqnToConfig {
   const frozen = Object.freeze(list.map(([fqn, config]) => Object.freeze([fqn, config] as const)));
   return Object.freeze({ type: 'FqnToConfig', fqnToConfig: frozen, moduleFqnToConfig: frozen });
 }
+
+/** torchao's older name. */
+export const moduleFqnToConfig: typeof fqnToConfig = fqnToConfig;

@@ -1,0 +1,51 @@
+// Examples of each command, shown by its help. A test parses them all and runs those that are quick.
+const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  quantize: [
+    'ao quantize stories-7m --scheme int4wo-32 -o stories-int4',
+    "ao quantize stories-7m --scheme int4wo-32 --rule 're:.*down_proj=int8wo' --rule lm_head=int8wo -o stories-mixed",
+    'ao quantize stories-7m --scheme 8da4w-32 --dry-run',
+  ],
+  convert: [
+    'ao convert stories-7m --dtype float32 -o stories-f32',
+    'ao convert stories-7m --max-shard-size 4MB -o stories-shards',
+    'ao convert stories-int4 --dequantize -o stories-float',
+  ],
+  generate: [
+    "ao generate stories-7m --prompt 'One day, a little rabbit' --temperature 0.7 --seed 1",
+    'ao generate stories-7m --prompt-ids 1,2,3 --max-tokens 16 --scheme int4wo-32 --json',
+    "ao generate stories-7m --prompt 'A dog' --prompt 'A cat' --temperature 0",
+  ],
+  eval: [
+    'ao eval stories-7m --text validation.txt --windows 4',
+    'ao eval stories-7m --text validation.txt --windows 4 --scheme int4wo-32 --json',
+  ],
+  embed: [
+    "ao embed all-MiniLM-L6-v2 'a dog ran' 'the cat sat'",
+    "ao embed all-MiniLM-L6-v2 'a dog' --scheme int8wo --json",
+  ],
+  pull: [
+    'ao pull HuggingFaceTB/SmolLM2-135M-Instruct',
+    "ao pull HuggingFaceTB/SmolLM2-135M-Instruct --include '*.json' --json",
+  ],
+  estimate: [
+    'ao estimate stories-7m --scheme int4wo-32 --context 2048',
+    'ao estimate stories-7m --scheme int8wo --json',
+  ],
+  chat: ["ao chat stories-7m --system 'You tell stories.'", 'ao chat stories-7m --scheme int8wo --context 512'],
+  inspect: ['ao inspect stories-7m', 'ao inspect stories-int4 --json'],
+  bench: [
+    'ao bench stories-7m --scheme int8wo',
+    'ao bench stories-7m --prompt-tokens 128 --new-tokens 32 --threads 1 --json',
+  ],
+  doctor: ['ao doctor', 'ao doctor --json'],
+  demo: ['ao demo', 'ao demo --threads 1'],
+  completion: ['eval "$(ao completion bash)"', 'ao completion fish > ~/.config/fish/completions/ao.fish'],
+};
+
+export const examplesOf = (command: string): readonly string[] => EXAMPLES[command] ?? [];
+
+/** What help shows after the options. */
+export function exampleText(command: string): string {
+  const lines = examplesOf(command).map((line) => `  ${line}`);
+  return lines.length === 0 ? '' : `\nExamples:\n${lines.join('\n')}`;
+}

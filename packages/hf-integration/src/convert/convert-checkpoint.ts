@@ -1,0 +1,196 @@
+// convertCheckpoint(folder, output): a model folder as another, disk to disk, one tensor at a time: floats in another dtype,
+// quantized weights as floats again, files of another size. Tensors that stay as they are pass through in pieces. Memory: one
+// tensor, as it is and as it becomes. The output appears whole.
+import { resolve } from 'node:path';
+import {
+  AoError,
+  cast,
+  type Dense,
+  type DType,
+  dequantize,
+  dtypeByName,
+  dtypeBySafetensors,
+  empty,
+  type Runtime,
+  scope,
+  type Tensor,
+  type TensorFile,
+} from '@ao/core';
+import { unflattenTensor } from '@ao/quantization';
+import { autoRuntime } from '../auto-runtime.ts';
+import { readModelConfig } from '../config/model-config.ts';
+import { openCheckpoint } from '../files/checkpoint.ts';
+import { copyModelFiles, writeConfig } from '../files/model-files.ts';
+import { piecesOf } from '../files/read-tensor.ts';
+import { stage } from '../files/stage.ts';
+import { PLAIN, readStored, type Stored, type Storing, storedTensors, storingPlain } from '../files/stored.ts';
+import { type ShardOptions, writeShards } from '../files/write-shards.ts';
+import type { OnProgress } from '../progress.ts';
+
+export interface ConvertOptions extends ShardOptions {
+  /** float32, bfloat16 or float16: what floating-point tensors become; unless given they stay. */
+  readonly dtype?: string | undefined;
+  /** Makes quantized weights floating point again. */
+  readonly dequantize?: boolean | undefined;
+  /** Replace the model that the output folder holds. */
+  readonly overwrite?: boolean | undefined;
+  readonly runtime?: Runtime;
+  readonly device?: string;
+}
+
+export interface ConvertReport {
+  readonly tensors: number;
+  /** How many became another dtype. */
+  readonly cast: number;
+  /** How many were quantized and are floats now. */
+  readonly dequantized: number;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  readonly files: readonly string[];
+}
+
+/** What one tensor becomes; without `make` its bytes stay. */
+interface Conversion {
+  readonly storing: Storing;
+  readonly make?: (t: Tensor) => Tensor;
+  readonly stored: Stored;
+}
+
+const FLOATS = ['float32', 'bfloat16', 'float16'];
+
+export async function convertCheckpoint(
+  folder: string,
+  output: string,
+  options: ConvertOptions = {},
+): Promise<ConvertReport> {
+  const { signal } = options;
+  const dtype = options.dtype === undefined ? undefined : floatOf(options.dtype);
+  if (resolve(folder) === resolve(output)) throw error('the output folder is the model’s own', 'give another folder');
+  await readModelConfig(folder);
+  await using checkpoint = await openCheckpoint(folder);
+  const { tensors: file } = checkpoint;
+  const stored = storedTensors(file);
+  check(folder, stored, options);
+  const rt = options.runtime ?? (await autoRuntime({ device: options.device ?? 'auto' }));
+  const staged = await stage(output, { overwrite: options.overwrite ?? false });
+  try {
+    const all = new Map<string, Conversion>();
+    // torchao's metadata has the model's order; without it the file's will do
+    const names = new Set([...Object.keys(file.metadata), ...stored.keys()]);
+    const order = [...names].flatMap((name) => stored.get(name) ?? []);
+    for (const s of order) all.set(s.name, await conversion(rt, file, s, dtype, options.dequantize ?? false));
+    const read = async function* (key: string, name: string): AsyncGenerator<Uint8Array> {
+      const { make, stored: s } = all.get(name)!;
+      if (make === undefined) yield* piecesOf(file, key);
+      else yield await made(rt, file, s, make, signal);
+    };
+    const storing = new Map([...all].map(([name, c]) => [name, c.storing]));
+    let bytesAfter = 0;
+    const onProgress: OnProgress = (event) => {
+      bytesAfter = event.loaded;
+      options.onProgress?.(event);
+    };
+    const files = await writeShards(staged.folder, storing, read, { ...options, onProgress });
+    await copyModelFiles(folder, staged.folder);
+    await writeConfig(folder, staged.folder, {
+      ...(dtype === undefined ? {} : { dtype: dtype.name, torch_dtype: undefined }),
+      ...(options.dequantize ? { quantization_config: undefined } : {}),
+    });
+    signal?.throwIfAborted();
+    await staged.commit();
+    const changed = [...all.values()].filter((c) => c.make !== undefined);
+    const dequantized = changed.filter((c) => c.stored.type !== PLAIN).length;
+    const bytesBefore = order.reduce((n, s) => n + s.nbytes, 0);
+    return { tensors: all.size, cast: changed.length - dequantized, dequantized, bytesBefore, bytesAfter, files };
+  } catch (cause) {
+    await staged.abort();
+    throw cause;
+  } finally {
+    if (!options.runtime) await rt.close();
+  }
+}
+
+const error = (message: string, fix: string): AoError => new AoError('ERR_AO_CONFIG', message, { fix });
+
+function floatOf(name: string): DType {
+  if (FLOATS.includes(name)) return dtypeByName(name);
+  throw error(`dtype '${name}' is none that a checkpoint is converted to`, `use one of ${FLOATS.join(', ')}`);
+}
+
+function check(
+  folder: string,
+  stored: ReadonlyMap<string, Stored>,
+  { dtype, dequantize: floats }: ConvertOptions,
+): void {
+  const quantized = [...stored.values()].find((s) => s.type !== PLAIN);
+  if (floats && quantized === undefined) {
+    throw error(`${folder} is not quantized, there is nothing to dequantize`, 'leave dequantize out');
+  }
+  if (dtype !== undefined && quantized !== undefined && !floats) {
+    throw error(
+      `${folder} is quantized (${quantized.name} is ${quantized.type}), and its scales belong to its dtype`,
+      'dequantize as well, or quantize the converted float model',
+    );
+  }
+}
+
+async function conversion(
+  rt: Runtime,
+  file: TensorFile,
+  stored: Stored,
+  dtype: DType | undefined,
+  floats: boolean,
+): Promise<Conversion> {
+  const { name } = stored;
+  const into = (from: DType): DType => (dtype !== undefined && FLOATS.includes(from.name) ? dtype : from);
+  if (stored.type === PLAIN) {
+    const { dtype: code, shape } = file.entry(name);
+    const from = dtypeBySafetensors(code);
+    const to = into(from);
+    const storing = storingPlain(name, to.safetensors, shape);
+    return to === from ? { storing, stored } : { storing, stored, make: (t) => cast(t, to) };
+  }
+  if (floats) {
+    const { dtype: from, shape } = await outlineOf(rt, file, stored);
+    const to = into(from);
+    const storing = storingPlain(name, to.safetensors, shape);
+    return { storing, stored, make: (t) => cast(dequantize(t), to) };
+  }
+  const items = stored.keys.map((key) => ({ name: key, dtype: file.entry(key).dtype, shape: file.entry(key).shape }));
+  return { storing: { items, metadata: file.metadata[name]! }, stored };
+}
+
+/** Shape and dtype that a quantized tensor stands for: its kind reads them off parts that nothing was read into. */
+async function outlineOf(
+  rt: Runtime,
+  file: TensorFile,
+  stored: Stored,
+): Promise<{ shape: readonly number[]; dtype: DType }> {
+  const parts = new Map<string, Dense>();
+  for (const key of stored.keys) {
+    const { dtype, shape } = file.entry(key);
+    parts.set(key, empty(rt, shape, { dtype: dtypeBySafetensors(dtype), device: rt.device }));
+  }
+  try {
+    const { shape, dtype } = (await unflattenTensor(rt, stored.name, file.metadata, parts))!;
+    return { shape, dtype };
+  } finally {
+    for (const t of parts.values()) t.dispose();
+  }
+}
+
+async function made(
+  rt: Runtime,
+  file: TensorFile,
+  stored: Stored,
+  make: (t: Tensor) => Tensor,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const raw = await readStored(rt, file, stored, { device: rt.device, signal });
+  const converted = scope(() => make(raw)) as Dense;
+  const bits = converted.bits();
+  raw.dispose();
+  converted.dispose();
+  const { buffer, byteOffset, byteLength } = await bits;
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}

@@ -1,0 +1,160 @@
+// A decoder of any family, as its spec describes it: embedding, layers, norm, head.
+//   h = embedScale embed(ids); h = layer(h), ...; logits = cap(head(norm(h))), cap(x) = softcap tanh(x / softcap)
+//   ids [B, T]; h [B, T, H]; logits [B, T, V]
+import {
+  type DType,
+  div,
+  type Embedding,
+  Linear,
+  Module,
+  mul,
+  type RMSNorm,
+  type Runtime,
+  type Tensor,
+  tanh,
+} from '@ao/core';
+import type { ModelConfig } from '../../config/model-config.ts';
+import type { RopeParameters } from '../../config/rope.ts';
+import { CausalLM, type Step } from '../causal-lm.ts';
+import type { ModelFamily, Outline } from '../family.ts';
+import { StaticCache } from '../kv-cache.ts';
+import { RopeTable, type Tables } from '../rope-table.ts';
+import { type DecoderLayer, decoderLayer, type LayerSpec } from './layer.ts';
+import { type NormSpec, parametersOf, Weights } from './weights.ts';
+
+export interface DecoderSpec {
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly maxPositions: number;
+  /** The head is the embedding. */
+  readonly tied: boolean;
+  readonly layers: readonly LayerSpec[];
+  readonly norm: NormSpec;
+  /** What attention specs index; `dim` values of a head are rotated. */
+  readonly ropes: readonly { readonly rope: RopeParameters; readonly dim: number }[];
+  readonly embedScale?: number;
+  readonly logitsSoftcap?: number | undefined;
+  /** Tensors of a checkpoint that hold several parameters one after the other; see Outline. */
+  readonly stacked?: Readonly<Record<string, readonly string[]>>;
+}
+
+class DecoderModel extends Module {
+  embed_tokens: Embedding;
+  layers: DecoderLayer[];
+  norm: RMSNorm;
+  readonly #scale: number | undefined;
+
+  constructor(spec: DecoderSpec, weights: Weights) {
+    super();
+    this.embed_tokens = weights.embedding('embed_tokens', spec.vocabSize, spec.hiddenSize);
+    this.layers = spec.layers.map((layer, i) => decoderLayer(layer, weights.at(`layers.${i}`), i));
+    this.norm = weights.norm('norm', spec.hiddenSize, spec.norm);
+    this.#scale = spec.embedScale;
+  }
+
+  forward = (ids: Tensor, step: Step, tables: readonly Tables[]): Tensor => {
+    let h = this.embed_tokens.call(ids);
+    // the scale is a tensor of h's dtype in transformers
+    if (this.#scale !== undefined) h = mul(h, h.dtype.decode(h.dtype.encode(this.#scale)));
+    for (const layer of this.layers) h = layer.call(h, step, tables);
+    return this.norm.call(h);
+  };
+}
+
+export class DecoderForCausalLM extends CausalLM {
+  model: DecoderModel;
+  lm_head: Linear;
+  readonly #spec: DecoderSpec;
+  readonly #ropes: readonly RopeTable[];
+
+  constructor(spec: DecoderSpec, weights: Weights) {
+    super();
+    this.#spec = spec;
+    this.#ropes = spec.ropes.map(({ rope, dim }) => new RopeTable(rope, dim));
+    this.model = new DecoderModel(spec, weights.at('model'));
+    this.lm_head = spec.tied
+      ? new Linear(this.model.embed_tokens.weight)
+      : weights.head('lm_head', spec.vocabSize, spec.hiddenSize);
+    this.named();
+  }
+
+  get rt(): Runtime {
+    return this.model.norm.weight.rt;
+  }
+
+  get dtype(): DType {
+    return this.model.norm.weight.dtype;
+  }
+
+  get device(): string {
+    return this.model.norm.weight.device;
+  }
+
+  get vocabSize(): number {
+    return this.#spec.vocabSize;
+  }
+
+  get maxPositions(): number {
+    return this.#spec.maxPositions;
+  }
+
+  createCache(length: number, batch = 1, dtype = this.dtype): StaticCache {
+    const { layers } = this.#spec;
+    const { kvHeads: heads, headDim } = layers[0]!.attention;
+    // the tables are made here: not inside a capture
+    this.#tables(length);
+    return new StaticCache(this.rt, {
+      layers: layers.length,
+      batch,
+      heads,
+      headDim,
+      length,
+      dtype,
+      device: this.device,
+    });
+  }
+
+  #tables(length: number): readonly Tables[] {
+    return this.#ropes.map((r) => r.tables(this.rt, length, this.device));
+  }
+
+  hidden(ids: Tensor, step: Step): Tensor {
+    return this.model.call(ids, step, this.#tables(step.cache.length));
+  }
+
+  head(hidden: Tensor): Tensor {
+    const logits = this.lm_head.call(hidden);
+    const { logitsSoftcap: cap } = this.#spec;
+    return cap === undefined ? logits : mul(tanh(div(logits, cap)), cap);
+  }
+
+  override dispose(): void {
+    for (const r of this.#ropes) r.dispose();
+    super.dispose();
+  }
+}
+
+export interface DecoderFamily {
+  readonly name: string;
+  readonly architectures: readonly string[];
+  readonly modelTypes: readonly string[];
+  /** Throws ERR_AO_CONFIG on a config that the family cannot run. */
+  spec(config: ModelConfig): DecoderSpec;
+}
+
+/** A family of decoders by what its configs mean. */
+export function decoderFamily({ spec: specOf, ...family }: DecoderFamily): ModelFamily {
+  return Object.freeze({
+    ...family,
+    ignored: /\.rotary_emb\.inv_freq$/,
+    outline(config: ModelConfig): Outline {
+      const spec = specOf(config);
+      return {
+        parameters: parametersOf((weights) => new DecoderForCausalLM(spec, weights)),
+        tied: spec.tied ? { 'lm_head.weight': 'model.embed_tokens.weight' } : {},
+        stacked: spec.stacked ?? {},
+        build: (weight) => new DecoderForCausalLM(spec, new Weights(({ name }) => weight(name))),
+      };
+    },
+  });
+}

@@ -1,0 +1,87 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { autoRuntime } from '../src/auto-runtime.ts';
+import { type ConvertOptions, convertCheckpoint } from '../src/convert/convert-checkpoint.ts';
+import { AutoModelForCausalLM } from '../src/from-pretrained.ts';
+import { quantizeCheckpoint } from '../src/quantize/quantize-checkpoint.ts';
+import { type Tiny, tinyLlama } from './tiny.ts';
+
+let tiny: Tiny;
+const runtime = await autoRuntime();
+beforeAll(async () => {
+  tiny = await tinyLlama();
+});
+afterAll(async () => {
+  await runtime.close();
+  await tiny.remove();
+});
+
+const out = (name: string): string => join(tiny.scratch, name);
+const convert = (from: string, to: string, options: ConvertOptions = {}) =>
+  convertCheckpoint(from, out(to), { runtime, ...options });
+const weights = async (folder: string): Promise<Map<string, Float32Array>> => {
+  const model = await AutoModelForCausalLM.fromPretrained(folder, { runtime, dtype: 'float32' });
+  const all = new Map<string, Float32Array>();
+  for (const [name, t] of model.namedParameters()) all.set(name, (await t.data()) as Float32Array);
+  model.dispose();
+  return all;
+};
+const json = async (folder: string) =>
+  JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')) as Record<string, unknown>;
+const file = (folder: string) => readFile(join(folder, 'model.safetensors'));
+
+test('bfloat16 to float32 and back is the same file', async () => {
+  const report = await convert(tiny.folder, 'f32', { dtype: 'float32' });
+  expect(report).toMatchObject({ cast: report.tensors, dequantized: 0, bytesAfter: 2 * report.bytesBefore });
+  expect(await json(out('f32'))).toMatchObject({ dtype: 'float32' });
+  expect(await json(out('f32'))).not.toHaveProperty('torch_dtype');
+  expect(await weights(out('f32'))).toEqual(await weights(tiny.folder));
+  await convert(out('f32'), 'bf16', { dtype: 'bfloat16' });
+  await convert(tiny.folder, 'same');
+  expect(await file(out('bf16'))).toEqual(await file(out('same')));
+});
+
+test('several files and one again are the same bytes', async () => {
+  const { files } = await convert(tiny.folder, 'shards', { maxShardSize: 30_000 });
+  expect(files.length).toBeGreaterThan(3);
+  expect((await readdir(out('shards'))).sort()).toEqual(
+    ['config.json', 'model.safetensors.index.json', ...files].sort(),
+  );
+  expect(await weights(out('shards'))).toEqual(await weights(tiny.folder));
+  expect((await convert(out('shards'), 'one')).cast).toBe(0);
+  expect(await weights(out('one'))).toEqual(await weights(tiny.folder));
+});
+
+test('a quantized folder keeps its bytes, or becomes floats with the numbers that its codes mean', async () => {
+  await quantizeCheckpoint(tiny.folder, out('q'), { quantizationConfig: 'int8wo', runtime });
+  await convert(out('q'), 'q2');
+  expect(await file(out('q2'))).toEqual(await file(out('q')));
+  expect(await json(out('q2'))).toEqual(await json(out('q')));
+  const report = await convert(out('q'), 'floats', { dequantize: true, dtype: 'float32' });
+  expect(report).toMatchObject({ dequantized: 14, cast: 6 });
+  expect(await json(out('floats'))).not.toHaveProperty('quantization_config');
+  const model = await AutoModelForCausalLM.fromPretrained(out('q'), { runtime });
+  await model.dequantize();
+  const name = 'model.layers.1.mlp.up_proj.weight';
+  const want = await new Map(model.namedParameters()).get(name)!.data();
+  model.dispose();
+  await convert(out('q'), 'floats16', { dequantize: true });
+  expect((await weights(out('floats16'))).get(name)).toEqual(want);
+  expect((await json(out('floats16')))['torch_dtype']).toBe('bfloat16');
+});
+
+test.each([
+  [{ dtype: 'int8' }, /dtype 'int8' is none.*float32, bfloat16, float16/],
+  [{ dequantize: true }, /is not quantized/],
+])('%o is refused before any work', async (options, message) => {
+  await expect(convert(tiny.folder, 'refused', options)).rejects.toThrow(message);
+  expect(await readdir(tiny.scratch)).not.toContain('refused');
+});
+
+test('a quantized folder is not cast, a model is not overwritten unless asked', async () => {
+  await expect(convert(out('q'), 'refused', { dtype: 'float32' })).rejects.toThrow(/is quantized.*dequantize as well/);
+  await expect(convert(tiny.folder, 'one')).rejects.toThrow(/holds a model already/);
+  await expect(convertCheckpoint(tiny.folder, tiny.folder, { runtime })).rejects.toThrow(/the model’s own/);
+  await convert(tiny.folder, 'one', { overwrite: true });
+});

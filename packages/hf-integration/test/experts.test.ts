@@ -1,0 +1,161 @@
+// Mixtures of experts: checkpoints that hold them in 3-D tensors, rules for single experts, and quantizing in place.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { arange, int32, scope, tensor, type Wrapped, writeSafetensors } from '@ao/core';
+import { fqnToConfig, int4WeightOnly, int8WeightOnly, quantize_ } from '@ao/quantization';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { autoRuntime } from '../src/auto-runtime.ts';
+import { createFile } from '../src/files/node-file.ts';
+import { AutoModelForCausalLM } from '../src/from-pretrained.ts';
+import type { CausalLM } from '../src/models/causal-lm.ts';
+import { inspect } from '../src/quantize/inspect.ts';
+import { quantizeCheckpoint } from '../src/quantize/quantize-checkpoint.ts';
+import { torchAoConfig } from '../src/quantize/torchao-config.ts';
+import { type FamilyFixture, familyBytes, familyFixture, type Stack, writeFamily } from './family-fixtures.ts';
+
+const runtime = await autoRuntime();
+let root: string;
+let mixtral: FamilyFixture;
+let qwen: FamilyFixture;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'ao-experts-'));
+  [mixtral, qwen] = await Promise.all([familyFixture('mixtral'), familyFixture('qwen3-moe')]);
+  for (const fixture of [mixtral, qwen]) await writeFamily(join(root, fixture.name), fixture);
+});
+afterAll(async () => {
+  await runtime.close();
+  await rm(root, { recursive: true, force: true });
+});
+
+const load = (folder: string, options = {}): Promise<CausalLM> =>
+  AutoModelForCausalLM.fromPretrained(folder, { runtime, dtype: 'float32', ...options });
+
+async function logitsOf(model: CausalLM, ids: readonly number[]): Promise<Float32Array> {
+  using cache = model.createCache(ids.length);
+  const logits = scope(() =>
+    model.call(tensor(runtime, [[...ids]], { dtype: int32 }), { cache, positions: arange(runtime, 0, ids.length) }),
+  );
+  const values = (await logits.data()) as Float32Array;
+  logits.dispose();
+  return values;
+}
+
+/** transformers' 3-D tensors of a layer's experts below `at`, made of those below `own`. */
+function stacks(at: string, own: string, count: number, names: readonly string[]): Record<string, Stack> {
+  const each = (some: readonly string[]): string[] =>
+    Array.from({ length: count }, (_, e) => some.map((name) => `${own}.experts.${e}.${name}.weight`)).flat();
+  return {
+    [`${at}.experts.gate_up_proj`]: { shape: [count, 64, 32], of: each(names.slice(0, 2)) },
+    [`${at}.experts.down_proj`]: { shape: [count, 32, 32], of: each(names.slice(2)) },
+  };
+}
+
+const stackedMixtral = (): Record<string, Stack> =>
+  Object.assign(
+    {},
+    ...[0, 1].map((i) => {
+      const [at, own] = [`model.layers.${i}.mlp`, `model.layers.${i}.block_sparse_moe`];
+      return {
+        ...stacks(at, own, 4, ['w1', 'w3', 'w2']),
+        [`${at}.gate.weight`]: { shape: [4, 32], of: [`${own}.gate.weight`] },
+      };
+    }),
+  );
+const stackedQwen = (): Record<string, Stack> =>
+  stacks('model.layers.0.mlp', 'model.layers.0.mlp', 20, ['gate_proj', 'up_proj', 'down_proj']);
+
+test.each([
+  ['mixtral', stackedMixtral],
+  ['qwen3-moe', stackedQwen],
+])('%s with its experts in 3-D tensors is the same model', async (name, stacked) => {
+  const fixture = name === 'mixtral' ? mixtral : qwen;
+  const folder = join(root, `${name}-stacked`);
+  await writeFamily(folder, fixture, { stacks: stacked() });
+  const { ids } = fixture.cases[0]!;
+  for (const options of [{}, { quantizationConfig: torchAoConfig(int4WeightOnly({ groupSize: 32 })) }]) {
+    const [own, other] = [await load(join(root, name), options), await load(folder, options)];
+    expect(await logitsOf(other, ids)).toEqual(await logitsOf(own, ids));
+    own.dispose();
+    other.dispose();
+  }
+  const made = await inspect(folder);
+  expect(made.modules.map((m) => m.parameter).sort()).toEqual(Object.keys(fixture.tensors).sort());
+  const quantizationConfig = torchAoConfig(int8WeightOnly());
+  await quantizeCheckpoint(folder, `${folder}-int8`, { quantizationConfig, runtime });
+  await quantizeCheckpoint(join(root, name), `${folder}-own-int8`, { quantizationConfig, runtime });
+  const [own, other] = [await load(`${folder}-own-int8`), await load(`${folder}-int8`)];
+  expect(await logitsOf(other, ids)).toEqual(await logitsOf(own, ids));
+  own.dispose();
+  other.dispose();
+});
+
+test('3-D experts of another size are an error that names them', async () => {
+  const folder = join(root, 'mixtral-wrong');
+  const { 'model.layers.1.mlp.experts.down_proj': down, ...rest } = stackedMixtral();
+  const wrong = { shape: [3, 32, 32], of: down!.of.slice(1) };
+  const fixture = { ...mixtral, tensors: { ...mixtral.tensors } };
+  delete (fixture.tensors as Record<string, unknown>)[down!.of[0]!];
+  await writeFamily(folder, fixture, { stacks: { ...rest, 'model.layers.1.mlp.experts.down_proj': wrong } });
+  await expect(load(folder)).rejects.toThrow(/the shape is \[3,32,32\], config.json means 128 rows of 4 parts/);
+});
+
+/** The bytes of a float32 tensor with the fixture's bfloat16 values. */
+function widened(name: string): Uint8Array {
+  const codes = new Uint16Array(Uint8Array.from(familyBytes(qwen, name)).buffer);
+  return new Uint8Array(Uint32Array.from(codes, (code) => code << 16).buffer);
+}
+
+test('experts that torchao quantized in 3-D tensors, as transformers saves them', async () => {
+  const { config, tensors, metadata, logits } = qwen.int8Experts!;
+  const own = await load(join(root, 'qwen3-moe'), { quantizationConfig: torchAoConfig(int8WeightOnly()) });
+  const parameters = new Map(own.namedParameters());
+  /** Parts of all experts of a stack, one after the other. */
+  const stackOf = async (key: string): Promise<Uint8Array> => {
+    const [, stack, part] = /experts\._(\w+_proj)_(qdata|scale|zero_point)$/.exec(key)!;
+    const names = stackedQwen()[`model.layers.0.mlp.experts.${stack}`]!.of;
+    const bits = names.map((name) => (parameters.get(name) as Wrapped).parts[part!]!.bits());
+    return Buffer.concat((await Promise.all(bits)).map((b) => new Uint8Array(b.buffer, b.byteOffset, b.byteLength)));
+  };
+  const folder = join(root, 'qwen3-moe-int8-experts');
+  await writeFamily(folder, qwen, { config });
+  const items = Object.entries(tensors).map(([name, [dtype, shape]]) => ({ name, dtype, shape }));
+  const bytes = async ({ name, begin, end }: { name: string; begin: number; end: number }): Promise<Uint8Array> => {
+    if (name.endsWith('_zero_point')) return new Uint8Array(end - begin);
+    return name in qwen.tensors ? widened(name) : stackOf(name);
+  };
+  await writeSafetensors(await createFile(join(folder, 'model.safetensors')), items, bytes, { metadata });
+  own.dispose();
+  const model = await load(folder);
+  const difference = (await logitsOf(model, qwen.cases[0]!.ids)).map((x, i) => Math.abs(x - logits[i]!));
+  expect(Math.max(...difference)).toBeLessThan(1e-4);
+  expect([...model.namedParameters()].filter(([, t]) => t.kind?.name === 'int8').length).toBe(60);
+  model.dispose();
+});
+
+test('a rule for one expert quantizes that one alone, and the layer computes with both kinds', async () => {
+  const { ids } = mixtral.cases[0]!;
+  const plain = await load(join(root, 'mixtral'));
+  const before = await logitsOf(plain, ids);
+  const config = fqnToConfig(new Map([['model.layers.0.block_sparse_moe.experts.2.w1', int8WeightOnly()]]));
+  const model = await load(join(root, 'mixtral'), { quantizationConfig: torchAoConfig(config) });
+  const after = await logitsOf(model, ids);
+  const difference = Math.max(...after.map((x, i) => Math.abs(x - before[i]!)));
+  expect(difference).toBeGreaterThan(1e-6);
+  expect(difference).toBeLessThan(0.05);
+  plain.dispose();
+  model.dispose();
+});
+
+test('quantize_ takes experts one by one and leaves the router', async () => {
+  // as it is stored: a bfloat16 checkpoint under float32 keeps its weights in a kind of their own
+  const model = await load(join(root, 'qwen3-moe'), { dtype: 'bfloat16' });
+  const { rows } = await quantize_(model, int8WeightOnly());
+  const scheme = (fqn: string): string | null | undefined => rows.find((r) => r.fqn === fqn)?.scheme;
+  expect(scheme('model.layers.0.mlp.experts.19.down_proj.weight')).toBe('int8wo');
+  expect(scheme('model.layers.0.mlp.gate.weight')).toBeNull();
+  const { ids, logits } = qwen.cases[0]!;
+  const after = await logitsOf(model, ids);
+  expect(Math.max(...after.map((x, i) => Math.abs(x - logits[i]!)))).toBeLessThan(0.1);
+  model.dispose();
+});
