@@ -50,6 +50,22 @@ static inline void transpose(vf t[AO_W]) {
 #endif
 }
 
+#if AO_ISA_LEVEL == 2
+// t[i] lane j becomes lane 4 c + i of the vector at row[j]. Four registers at a time: none is spilled, as in a whole transpose.
+static inline void gather4(const char* const row[AO_W], int c, vf t[4]) {
+  __m512 z[4];
+  for (int i = 0; i < 4; i++) {
+    const auto part = [&](int j) { return _mm_loadu_ps((const float*)(row[j] + 16 * c)); };
+    z[i] = _mm512_insertf32x4(_mm512_castps128_ps512(part(i)), part(4 + i), 1);
+    z[i] = _mm512_insertf32x4(_mm512_insertf32x4(z[i], part(8 + i), 2), part(12 + i), 3);
+  }
+  const __m512d ab = (__m512d)_mm512_unpacklo_ps(z[0], z[1]), AB = (__m512d)_mm512_unpackhi_ps(z[0], z[1]);
+  const __m512d cd = (__m512d)_mm512_unpacklo_ps(z[2], z[3]), CD = (__m512d)_mm512_unpackhi_ps(z[2], z[3]);
+  t[0] = (vf)_mm512_unpacklo_pd(ab, cd), t[1] = (vf)_mm512_unpackhi_pd(ab, cd);
+  t[2] = (vf)_mm512_unpacklo_pd(AB, CD), t[3] = (vf)_mm512_unpackhi_pd(AB, CD);
+}
+#endif
+
 // Reading bytes at `p` now and those `ahead` of it soon; 0 = none.
 static inline void fetch(const void* p, int64_t ahead) { __builtin_prefetch((const char*)p + ahead, 0, 2); }
 
@@ -61,6 +77,30 @@ static void transpose_keys(const void* k, int64_t stride, int64_t dim, int from,
     int64_t key[AO_W], i = 0;
     for (int c = 0; c < AO_W; c++) key[c] = (j + c < from ? from : j + c < to ? j + c : to - 1) * stride;
     vf t[AO_W];
+#if AO_ISA_LEVEL == 2
+    constexpr int wide =
+        d == AO_BF16 ? 2 * AO_W : AO_W; // elements of a vector as it is stored: bfloat16 has two a lane
+    for (; d != AO_F16 && i + wide <= dim; i += wide) {
+      const char* row[AO_W];
+      for (int c = 0; c < AO_W; c++) {
+        row[c] = (const char*)k + (key[c] + i) * (d == AO_F32 ? 4 : 2);
+        fetch(row[c], ahead);
+      }
+      for (int c = 0; c < AO_W / 4; c++) {
+        vf four[4];
+        gather4(row, c, four);
+        for (int q = 0; q < 4; q++) {
+          float* to = out + (i + (4 * c + q) * (wide / AO_W)) * kBlock + j;
+          if (d == AO_F32) {
+            store(to, four[q]);
+          } else {
+            store(to, (vf)((vi)four[q] << 16));
+            store(to + kBlock, (vf)((vi)four[q] & set1i(-65536)));
+          }
+        }
+      }
+    }
+#else
     if (d == AO_BF16) { // two elements a lane
       for (; i + 2 * AO_W <= dim; i += 2 * AO_W) {
         for (int c = 0; c < AO_W; c++) {
@@ -74,6 +114,7 @@ static void transpose_keys(const void* k, int64_t stride, int64_t dim, int from,
         }
       }
     }
+#endif
     for (; i < dim; i += AO_W) {
       const int count = dim - i < AO_W ? (int)(dim - i) : AO_W;
       for (int c = 0; c < AO_W; c++) {
@@ -125,7 +166,8 @@ static inline void weigh_tile(const float* p, const void* v, int64_t v_stride, i
     vf y[vectors];
     for (int c = 0; c < vectors; c++) {
       y[c] = load_as(d, v, j * v_stride + column + c * AO_W, AO_W);
-      if (ahead) fetch((const char*)v + (j * v_stride + column + c * AO_W) * (d == AO_F32 ? 4 : 2), ahead);
+      if (ahead && (d == AO_F32 || c % 2 == 0)) // once a line
+        fetch((const char*)v + (j * v_stride + column + c * AO_W) * (d == AO_F32 ? 4 : 2), ahead);
     }
     for (int r = 0; r < rows; r++) {
       const vf x = set1(p[r * kSplit + j]);
