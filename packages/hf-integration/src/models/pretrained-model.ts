@@ -1,5 +1,5 @@
 // PretrainedModel: what every model that fromPretrained gives has: where it runs, where it came from, and saving it.
-import { type DType, Module, type Runtime } from '@ao/core';
+import { type DType, Module, type Runtime, type Tensor } from '@ao/core';
 import type { GenerationConfig } from '../config/generation-config.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 import type { Json } from '../config/read-json.ts';
@@ -22,11 +22,22 @@ export interface Origin {
 }
 
 export abstract class PretrainedModel extends Module {
-  abstract readonly rt: Runtime;
-  /** dtype of activations. */
-  abstract readonly dtype: DType;
-  abstract readonly device: string;
+  /** A parameter that is never quantized: it tells where, and in what, the model computes. */
+  abstract readonly anchor: Tensor;
   origin: Origin | undefined;
+
+  get rt(): Runtime {
+    return this.anchor.rt;
+  }
+
+  /** dtype of activations. */
+  get dtype(): DType {
+    return this.anchor.dtype;
+  }
+
+  get device(): string {
+    return this.anchor.device;
+  }
 
   /** True where any weight is quantized. */
   get isQuantized(): boolean {

@@ -1,18 +1,7 @@
 // A decoder of any family, as its spec describes it: embedding, layers, norm, head.
 //   h = embedScale embed(ids); h = layer(h), ...; logits = cap(head(norm(h))), cap(x) = softcap tanh(x / softcap)
 //   ids [B, T]; h [B, T, H]; logits [B, T, V]
-import {
-  type DType,
-  div,
-  type Embedding,
-  Linear,
-  Module,
-  mul,
-  type RMSNorm,
-  type Runtime,
-  type Tensor,
-  tanh,
-} from '@ao/core';
+import { div, type Embedding, Linear, Module, mul, type RMSNorm, type Tensor, tanh } from '@ao/core';
 import type { ModelConfig } from '../../config/model-config.ts';
 import type { RopeParameters } from '../../config/rope.ts';
 import { CausalLM, type Step } from '../causal-lm.ts';
@@ -78,16 +67,8 @@ export class DecoderForCausalLM extends CausalLM {
     this.named();
   }
 
-  get rt(): Runtime {
-    return this.model.norm.weight.rt;
-  }
-
-  get dtype(): DType {
-    return this.model.norm.weight.dtype;
-  }
-
-  get device(): string {
-    return this.model.norm.weight.device;
+  get anchor(): Tensor {
+    return this.model.norm.weight;
   }
 
   get vocabSize(): number {

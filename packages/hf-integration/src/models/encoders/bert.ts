@@ -6,7 +6,6 @@ import {
   add,
   arange,
   cast,
-  type DType,
   Embedding,
   float32,
   int32,
@@ -15,7 +14,6 @@ import {
   linearAdd,
   log,
   Module,
-  type Runtime,
   reshape,
   scope,
   type Tensor,
@@ -25,16 +23,8 @@ import {
 import { Fields } from '../../config/fields.ts';
 import type { ModelConfig } from '../../config/model-config.ts';
 import type { ModelFamily, Outline, ParameterSpec } from '../family.ts';
-import {
-  type EncoderSizes,
-  linearOf,
-  linearSpecs,
-  normOf,
-  normSpecs,
-  parseSizes,
-  selfAttention,
-  type Weight,
-} from './layers.ts';
+import { Intermediate, SelfAttention } from './bert-layers.ts';
+import { type EncoderSizes, linearOf, linearSpecs, normOf, normSpecs, parseSizes, type Weight } from './layers.ts';
 import { Pooler } from './pooler.ts';
 import { type EncoderInputs, type EncoderOutput, TextEncoder } from './text-encoder.ts';
 
@@ -106,24 +96,6 @@ class BertEmbeddings extends Module {
   };
 }
 
-class BertSelfAttention extends Module {
-  query: Linear;
-  key: Linear;
-  value: Linear;
-  readonly #heads: number;
-
-  constructor(heads: number, weight: Weight, at: string) {
-    super();
-    this.query = linearOf(weight, `${at}.query`);
-    this.key = linearOf(weight, `${at}.key`);
-    this.value = linearOf(weight, `${at}.value`);
-    this.#heads = heads;
-  }
-
-  forward = (x: Tensor, mask: Tensor | undefined): Tensor =>
-    selfAttention(x, [this.query, this.key, this.value], this.#heads, mask);
-}
-
 /** norm(residual + dense(x)) */
 class BertOutput extends Module {
   dense: Linear;
@@ -140,40 +112,27 @@ class BertOutput extends Module {
 }
 
 class BertAttention extends Module {
-  self: BertSelfAttention;
+  self: SelfAttention;
   output: BertOutput;
 
   constructor(config: BertConfig, weight: Weight, at: string) {
     super();
-    this.self = new BertSelfAttention(config.numAttentionHeads, weight, `${at}.self`);
+    this.self = new SelfAttention(config.numAttentionHeads, weight, `${at}.self`);
     this.output = new BertOutput(config.layerNormEps, weight, `${at}.output`);
   }
 
   forward = (x: Tensor, mask: Tensor | undefined): Tensor => this.output.call(this.self.call(x, mask), x);
 }
 
-class BertIntermediate extends Module {
-  dense: Linear;
-  readonly #config: BertConfig;
-
-  constructor(config: BertConfig, weight: Weight, at: string) {
-    super();
-    this.dense = linearOf(weight, `${at}.dense`);
-    this.#config = config;
-  }
-
-  forward = (x: Tensor): Tensor => this.#config.activation(this.dense.call(x));
-}
-
 class BertLayer extends Module {
   attention: BertAttention;
-  intermediate: BertIntermediate;
+  intermediate: Intermediate;
   output: BertOutput;
 
   constructor(config: BertConfig, weight: Weight, at: string) {
     super();
     this.attention = new BertAttention(config, weight, `${at}.attention`);
-    this.intermediate = new BertIntermediate(config, weight, `${at}.intermediate`);
+    this.intermediate = new Intermediate(config.activation, weight, `${at}.intermediate`);
     this.output = new BertOutput(config.layerNormEps, weight, `${at}.output`);
   }
 
@@ -215,16 +174,8 @@ export class BertModel extends TextEncoder {
     this.named();
   }
 
-  get rt(): Runtime {
-    return this.embeddings.LayerNorm.weight.rt;
-  }
-
-  get dtype(): DType {
-    return this.embeddings.LayerNorm.weight.dtype;
-  }
-
-  get device(): string {
-    return this.embeddings.LayerNorm.weight.device;
+  get anchor(): Tensor {
+    return this.embeddings.LayerNorm.weight;
   }
 
   get vocabSize(): number {

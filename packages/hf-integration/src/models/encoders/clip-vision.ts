@@ -5,14 +5,12 @@ import {
   add,
   arange,
   cat,
-  type DType,
   Embedding,
   expand,
   type LayerNorm,
   type Linear,
   linearAdd,
   Module,
-  type Runtime,
   reshape,
   scope,
   select,
@@ -183,16 +181,8 @@ export class CLIPVisionModel extends VisionEncoder {
     this.named();
   }
 
-  get rt(): Runtime {
-    return this.post_layernorm.weight.rt;
-  }
-
-  get dtype(): DType {
-    return this.post_layernorm.weight.dtype;
-  }
-
-  get device(): string {
-    return this.post_layernorm.weight.device;
+  get anchor(): Tensor {
+    return this.post_layernorm.weight;
   }
 
   forward = (pixelValues: Tensor): VisionOutput & { readonly poolerOutput: Tensor } =>
@@ -217,16 +207,8 @@ export class CLIPVisionModelWithProjection extends VisionEncoder {
     this.named();
   }
 
-  get rt(): Runtime {
-    return this.vision_model.rt;
-  }
-
-  get dtype(): DType {
-    return this.vision_model.dtype;
-  }
-
-  get device(): string {
-    return this.vision_model.device;
+  get anchor(): Tensor {
+    return this.vision_model.anchor;
   }
 
   get sizes(): PatchSizes {

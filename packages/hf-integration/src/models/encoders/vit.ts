@@ -1,23 +1,11 @@
 // ViTModel and ViTForImageClassification: a pre-norm encoder of image patches behind one class token.
 //   h = [cls, patches(x)] + positions; per layer: h += o(attention(q, k, v of norm(h))), h += down(act(up(norm(h))));
 //   lastHiddenState = norm(h); pooler = act(dense(h[:, 0])); logits = classifier(h[:, 0]).   x [B, C, H, W]; h [B, 1 + N, H]
-import {
-  add,
-  cat,
-  type DType,
-  expand,
-  type LayerNorm,
-  type Linear,
-  linearAdd,
-  Module,
-  type Runtime,
-  scope,
-  select,
-  type Tensor,
-} from '@ao/core';
+import { add, cat, expand, type LayerNorm, type Linear, linearAdd, Module, scope, select, type Tensor } from '@ao/core';
 import { Fields } from '../../config/fields.ts';
 import type { ModelConfig } from '../../config/model-config.ts';
 import type { ModelFamily, Outline, ParameterSpec } from '../family.ts';
+import { Intermediate, SelfAttention } from './bert-layers.ts';
 import {
   type Activation,
   activationOf,
@@ -27,7 +15,6 @@ import {
   normOf,
   normSpecs,
   parseSizes,
-  selfAttention,
   type Weight,
 } from './layers.ts';
 import { PatchEmbedding, type PatchSizes, parsePatches } from './patch-embedding.ts';
@@ -112,23 +99,6 @@ class ViTEmbeddings extends Module {
   };
 }
 
-class ViTSelfAttention extends Module {
-  query: Linear;
-  key: Linear;
-  value: Linear;
-  readonly #heads: number;
-
-  constructor({ numAttentionHeads, qkvBias }: ViTConfig, weight: Weight, at: string) {
-    super();
-    this.query = linearOf(weight, `${at}.query`, qkvBias);
-    this.key = linearOf(weight, `${at}.key`, qkvBias);
-    this.value = linearOf(weight, `${at}.value`, qkvBias);
-    this.#heads = numAttentionHeads;
-  }
-
-  forward = (x: Tensor): Tensor => selfAttention(x, [this.query, this.key, this.value], this.#heads);
-}
-
 /** residual + dense(x) */
 class ViTOutput extends Module {
   dense: Linear;
@@ -142,34 +112,21 @@ class ViTOutput extends Module {
 }
 
 class ViTAttention extends Module {
-  attention: ViTSelfAttention;
+  attention: SelfAttention;
   output: ViTOutput;
 
   constructor(config: ViTConfig, weight: Weight, at: string) {
     super();
-    this.attention = new ViTSelfAttention(config, weight, `${at}.attention`);
+    this.attention = new SelfAttention(config.numAttentionHeads, weight, `${at}.attention`, config.qkvBias);
     this.output = new ViTOutput(weight, `${at}.output`);
   }
 
   forward = (x: Tensor, residual: Tensor): Tensor => this.output.call(this.attention.call(x), residual);
 }
 
-class ViTIntermediate extends Module {
-  dense: Linear;
-  readonly #activation: Activation;
-
-  constructor({ activation }: ViTConfig, weight: Weight, at: string) {
-    super();
-    this.dense = linearOf(weight, `${at}.dense`);
-    this.#activation = activation;
-  }
-
-  forward = (x: Tensor): Tensor => this.#activation(this.dense.call(x));
-}
-
 class ViTLayer extends Module {
   attention: ViTAttention;
-  intermediate: ViTIntermediate;
+  intermediate: Intermediate;
   output: ViTOutput;
   layernorm_before: LayerNorm;
   layernorm_after: LayerNorm;
@@ -177,7 +134,7 @@ class ViTLayer extends Module {
   constructor(config: ViTConfig, weight: Weight, at: string) {
     super();
     this.attention = new ViTAttention(config, weight, `${at}.attention`);
-    this.intermediate = new ViTIntermediate(config, weight, `${at}.intermediate`);
+    this.intermediate = new Intermediate(config.activation, weight, `${at}.intermediate`);
     this.output = new ViTOutput(weight, `${at}.output`);
     this.layernorm_before = normOf(weight, `${at}.layernorm_before`, config.layerNormEps);
     this.layernorm_after = normOf(weight, `${at}.layernorm_after`, config.layerNormEps);
@@ -222,16 +179,8 @@ export class ViTModel extends VisionEncoder {
     this.named();
   }
 
-  get rt(): Runtime {
-    return this.layernorm.weight.rt;
-  }
-
-  get dtype(): DType {
-    return this.layernorm.weight.dtype;
-  }
-
-  get device(): string {
-    return this.layernorm.weight.device;
+  get anchor(): Tensor {
+    return this.layernorm.weight;
   }
 
   forward = (pixelValues: Tensor): VisionOutput =>
@@ -257,16 +206,8 @@ export class ViTForImageClassification extends VisionEncoder {
     this.named();
   }
 
-  get rt(): Runtime {
-    return this.vit.rt;
-  }
-
-  get dtype(): DType {
-    return this.vit.dtype;
-  }
-
-  get device(): string {
-    return this.vit.device;
+  get anchor(): Tensor {
+    return this.vit.anchor;
   }
 
   get sizes(): PatchSizes {
