@@ -47,5 +47,5 @@ test('models that make no text embeddings are refused with what does', async () 
   expect(images).toMatchObject({ code: 2, stdout: '' });
   expect(images.stderr).toMatch(/is a model of images/);
   const help = await ao('embed', '--help');
-  expect(help.stdout).toMatch(/Example:\n.*ao embed/);
+  expect(help.stdout).toMatch(/Examples:\n.*ao embed/);
 });

@@ -63,7 +63,7 @@ test('--quiet: results and errors, no notes', async () => {
   const quiet = await ao(...args, '--quiet');
   expect(quiet).toMatchObject({ code: 0, stderr: '' });
   expect(quiet.stdout).toContain('14.7 MB ->');
-  expect((await ao('inspect', 'nowhere', '-q')).stderr).toMatch(/^ao: nowhere is no folder/);
+  expect((await ao('inspect', './nowhere', '-q')).stderr).toMatch(/^ao: \.\/nowhere is no folder/);
 });
 
 describe('one line', () => {
