@@ -8,8 +8,15 @@ export type Activation = 'exact' | 'int8-group' | 'int8-token' | 'int8-token-asy
 
 /** How linear and embedding read a weight of any kind: w[n,k] from codes, scales and zero points. */
 export interface WeightFormat {
-  /** int4: two's complement nibbles in int8 bytes [N, K/2], the low nibble is the even column. */
-  readonly code: 'float32' | 'bfloat16' | 'float16' | 'int8' | 'int4';
+  /**
+   * int4: two's complement nibbles in int8 bytes [N, K/2], the low nibble is the even column. table: uint8 [N, K], a code
+   * a byte, whose value `table` says.
+   */
+  readonly code: 'float32' | 'bfloat16' | 'float16' | 'int8' | 'int4' | 'table';
+  /** Of int8: codes lie within -2^(bits-1) .. 2^(bits-1) - 1, so that packing may take that many bits. Default 8. */
+  readonly bits?: number;
+  /** Of table: the value of each code, 2^b of them for codes of b = 1 to 8 bits; q below is that value. */
+  readonly table?: Float32Array;
   readonly N: number;
   readonly K: number;
   /** Values that share a scale along K; K itself = one scale a row. */

@@ -1,7 +1,9 @@
 // Linear and embedding on a weight in codes, scales and zero points, as kinds describe it by WeightFormat:
-//   none: w = q*s    int: w = (q - z)*s    float: w = q*s + z
+//   none: w = q*s    int: w = (q - z)*s    float: w = q*s + z, q the code or what its table says
 // activation: exact = float32 x; int8-group = x in symmetric int8 per min(32, group) values, scale amax/127;
 // int8-token = per row, symmetric, scale amax/127.5; int8-token-asym = per row with zero point (torchao's 8da4w).
+
+import { tensor } from '../create.ts';
 import type { DType } from '../dtype.ts';
 import { float32, int32 } from '../dtypes/index.ts';
 import { type OverrideEntry, override } from '../extension.ts';
@@ -18,6 +20,19 @@ import { linear } from './matmul.ts';
 import { unpackInt4 } from './quant/int4.ts';
 import { reshape, slice } from './views.ts';
 
+function checkTable(op: string, f: WeightFormat): void {
+  if ((f.code === 'table') !== (f.table !== undefined)) {
+    throw shapeError(
+      op,
+      `a format of code ${f.code} has ${f.table ? 'a' : 'no'} table`,
+      "give table with code 'table' only",
+    );
+  }
+  if (f.table !== undefined && ![2, 4, 8, 16, 32, 64, 128, 256].includes(f.table.length)) {
+    throw shapeError(op, `a table of ${f.table.length} values`, 'give 2^b values for codes of b = 1 to 8 bits');
+  }
+}
+
 function checkParts(
   op: string,
   codes: Tensor,
@@ -28,6 +43,7 @@ function checkParts(
   if (f.K % f.groupSize !== 0) {
     throw shapeError(op, `the group size ${f.groupSize} does not divide K = ${f.K}`, 'choose a divisor of K');
   }
+  checkTable(op, f);
   requireShape(op, 'codes', codes, [f.N, f.code === 'int4' ? Math.ceil(f.K / 2) : f.K]);
   for (const [name, t] of [
     ['scale', scale],
@@ -80,8 +96,17 @@ export const embeddingWeight = /*@__PURE__*/ defineOp<
     const perGroup = (t: Tensor): Tensor =>
       reshape(cast(embedding(t, indices), float32), [...indices.shape, groups, 1]);
     const rows = embedding(codes, indices);
-    const plain = f.code === 'int4' ? slice(unpackInt4(rows), indices.ndim, 0, f.K) : rows;
-    let w = reshape(cast(plain, float32), [...indices.shape, groups, f.groupSize]);
+    const values =
+      f.table !== undefined
+        ? reshape(
+            embedding(
+              tensor(codes.rt, f.table, { shape: [f.table.length, 1], device: codes.device }),
+              cast(rows, int32),
+            ),
+            rows.shape,
+          )
+        : cast(f.code === 'int4' ? slice(unpackInt4(rows), indices.ndim, 0, f.K) : rows, float32);
+    let w = reshape(values, [...indices.shape, groups, f.groupSize]);
     if (zero !== undefined && f.zeroDomain === 'int') w = sub(w, perGroup(zero));
     if (scale !== undefined) w = mul(w, perGroup(scale));
     if (zero !== undefined && f.zeroDomain === 'float') w = add(w, perGroup(zero));

@@ -10,9 +10,10 @@ import { checkIndex } from './movement.ts';
 
 const f32 = Math.fround;
 
-/** One code per element: int4 nibbles unpacked, low nibble first. */
+/** The number q of each element: int4 nibbles unpacked, low nibble first; a table's values looked up. */
 function codesOf(codes: Dense, f: WeightFormat): ArrayLike<number> {
   const raw = valuesOf(codes);
+  if (f.code === 'table') return Float32Array.from(raw, (code) => f.table![code]!);
   if (f.code !== 'int4') return raw;
   const out = new Int8Array(f.N * f.K);
   const bytes = Math.ceil(f.K / 2);

@@ -14,7 +14,7 @@ import { address, addressOr, calls } from './support.ts';
 
 /** AO_INT4 of include/ao/weights.h; the other codes are dtypes. */
 const INT4 = 16;
-const CODES: Readonly<Record<WeightFormat['code'], number>> = {
+const CODES: Readonly<Partial<Record<WeightFormat['code'], number>>> = {
   float32: ao.float32.code,
   float16: ao.float16.code,
   bfloat16: ao.bfloat16.code,
@@ -24,7 +24,7 @@ const CODES: Readonly<Record<WeightFormat['code'], number>> = {
 const ZERO_DOMAINS = ['none', 'int', 'float'] as const;
 const ACTIVATIONS = ['exact', 'int8-group', 'int8-token', 'int8-token-asym'] as const;
 
-export const codeOf = (f: WeightFormat): number => CODES[f.code];
+export const codeOf = (f: WeightFormat): number => CODES[f.code] ?? -1;
 export const zeroDomainOf = (f: WeightFormat): number => ZERO_DOMAINS.indexOf(f.zeroDomain);
 export const activationOf = (f: WeightFormat): number => ACTIVATIONS.indexOf(f.activation);
 
