@@ -4,7 +4,7 @@ import manifest from '../package.json' with { type: 'json' };
 import { paint } from './color.ts';
 import { exampleText } from './examples.ts';
 import { EXIT_CODES, tell } from './exit.ts';
-import { samplingFlags } from './sampling.ts';
+import { samplingFlags, sequenceFlags } from './sampling.ts';
 import { settings } from './settings.ts';
 import { parseSize } from './size.ts';
 
@@ -117,7 +117,7 @@ export function program(): Command {
     .addOption(json())
     .action(async (model: string, options) => (await import('./commands/convert.ts')).convert(model, options));
 
-  runtimeOptions(samplingFlags(command(ao, 'generate', 'write text')))
+  runtimeOptions(sequenceFlags(samplingFlags(command(ao, 'generate', 'write text'))))
     .argument('<model>')
     .option('--prompt <text>', 'text to continue; several are decoded together', collect)
     .addOption(new Option('--prompt-ids <ids>', 'token ids to continue, e.g. 1,2,3').argParser(ids).conflicts('prompt'))
@@ -144,17 +144,14 @@ export function program(): Command {
       (await import('./commands/embed.ts')).embed(model, texts, options),
     );
 
-  runtimeOptions(command(ao, 'chat', 'talk with a model: typed, or piped in line by line; /help lists its commands'))
+  const talk = command(ao, 'chat', 'talk with a model: typed, or piped in line by line; /help lists its commands');
+  runtimeOptions(samplingFlags(talk))
     .argument('<model>')
     .option('--system <text>', 'the system prompt')
     .option('--template <file>', 'a chat template (Jinja) instead of the model’s own')
     .option('--load <file>', 'go on with a conversation that /save wrote')
     .option('--context <n>', 'most tokens of the conversation; then the oldest turns are left out', count)
     .option('--max-tokens <n>', 'most new tokens of a reply (default: 512)', count)
-    .option('--temperature <t>', '0 = greedy', number(0, false))
-    .option('--top-k <k>', 'sample among the k likeliest', count)
-    .option('--top-p <p>', 'sample among the likeliest that add up to p', number(0, false))
-    .option('--seed <n>', 'equal seeds give equal texts', number(0, true))
     .option('--stop <text>', 'end a reply before this text; repeatable', collect)
     .option('--prompt-lookup <n>', 'guess n tokens a call from earlier text; the reply stays the same', count)
     .option('--assistant <model>', 'guess tokens by a smaller model with the same tokenizer; the reply stays the same')

@@ -1,4 +1,4 @@
-// The flags of `ao generate` that say how tokens are chosen, and the options of model.generate that they stand for.
+// The flags of `ao generate` and `ao chat` that say how tokens are chosen, and the options of model.generate that they stand for.
 import { readFile } from 'node:fs/promises';
 import type { GenerateOptions } from '@ao/hf-integration';
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -41,6 +41,12 @@ const bias = (text: string, all: Readonly<Record<number, number>> = {}): Readonl
   return { ...all, [whole(id)]: value === '-inf' ? Number.NEGATIVE_INFINITY : real(value) };
 };
 
+/** What `generate` knows besides samplingFlags. */
+export const sequenceFlags = (command: Command): Command =>
+  command
+    .option('--sequences <n>', 'texts of each prompt, with seeds of their own', whole)
+    .option('--logprobs [k]', 'with --json: log-probabilities of the tokens, and of the k likeliest', whole);
+
 export function samplingFlags(command: Command): Command {
   return command
     .option('--temperature <t>', '0 = greedy', real)
@@ -54,8 +60,6 @@ export function samplingFlags(command: Command): Command {
     .option('--norepeat-ngram-size <n>', 'no n tokens in a row come twice', whole)
     .option('--logit-bias <id=x>', 'added to the logit of a token; -inf forbids it; repeatable', bias)
     .option('--min-tokens <n>', 'no end before so many new tokens', whole)
-    .option('--sequences <n>', 'texts of each prompt, with seeds of their own', whole)
-    .option('--logprobs [k]', 'with --json: log-probabilities of the tokens, and of the k likeliest', whole)
     .addOption(new Option('--json-schema <file>', 'the text is JSON that this schema allows'))
     .addOption(new Option('--json-object', 'the text is a JSON object').conflicts('jsonSchema'))
     .addOption(

@@ -63,6 +63,12 @@ describe('ao chat, piped in', () => {
     expect(turns[0]!['speculation']).toMatchObject({ acceptanceRate: 1 });
   });
 
+  test('takes the sampling flags of generate', async () => {
+    const { code, stdout } = await chat('Once upon a time\n', '--pattern', 'yes|no');
+    expect(code).toBe(0);
+    expect(['yes\n', 'no\n']).toContain(stdout);
+  });
+
   test('says what is wrong with one line', async () => {
     const plain = await start(['chat', 'stories-7m'], {}, 'hi\n').ran;
     expect(plain).toMatchObject({ code: 2, stdout: '' });

@@ -9,8 +9,9 @@ import { Talk } from '../chat/talk.ts';
 import { EXIT, UsageError } from '../exit.ts';
 import { type ModelOptions, type Opened, openModel } from '../open-model.ts';
 import { printJson } from '../output.ts';
+import { type SamplingFlags, samplingOptions } from '../sampling.ts';
 
-interface Options extends ModelOptions {
+interface Options extends ModelOptions, SamplingFlags {
   readonly system?: string;
   readonly template?: string;
   readonly load?: string;
@@ -20,10 +21,6 @@ interface Options extends ModelOptions {
   readonly assistantTokens?: number;
   readonly promptLookup?: number;
   readonly maxTokens?: number;
-  readonly temperature?: number;
-  readonly topK?: number;
-  readonly topP?: number;
-  readonly seed?: number;
   readonly stop?: readonly string[];
   readonly json?: boolean;
 }
@@ -33,6 +30,7 @@ const MOST = 512;
 
 export async function chat(name: string, options: Options): Promise<void> {
   const template = options.template === undefined ? undefined : await templateOf(options.template);
+  const sampling = await samplingOptions(options);
   const opened = await openModel(name, { ...options, tokenizer: true });
   let assistant: Opened | undefined;
   try {
@@ -43,7 +41,11 @@ export async function chat(name: string, options: Options): Promise<void> {
       const quantized = scheme === undefined ? {} : { scheme };
       assistant = await openModel(options.assistant, { ...same, ...quantized, tokenizer: false });
     }
-    const asked = { ...chatOptions(options, template), ...(assistant ? { assistantModel: assistant.model } : {}) };
+    const asked = {
+      ...chatOptions(options, template),
+      ...sampling,
+      ...(assistant ? { assistantModel: assistant.model } : {}),
+    };
     const restore = (file: string): Promise<ChatSession> => ChatSession.restore(file, opened.model, tokenizer, asked);
     const defaults: ChatOptions = { maxNewTokens: MOST, contextOverflow: 'shift', abortedReply: 'keep' };
     const session =
@@ -139,10 +141,6 @@ function chatOptions(o: Options, chatTemplate: string | undefined): ChatOptions 
     chatTemplate,
     contextLength: o.context,
     maxNewTokens: o.maxTokens,
-    temperature: o.temperature,
-    topK: o.topK,
-    topP: o.topP,
-    seed: o.seed,
     stopStrings: o.stop,
     promptLookupNumTokens: o.promptLookup,
     numAssistantTokens: o.assistantTokens,
