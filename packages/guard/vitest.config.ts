@@ -3,5 +3,5 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   resolve: { conditions: ['@ao/source'] },
   ssr: { resolve: { conditions: ['@ao/source'] } },
-  test: { name: 'guard', include: ['src/**/*.test.ts', 'test/**/*.test.ts'] },
+  test: { name: 'guard', testTimeout: 120_000, include: ['src/**/*.test.ts', 'test/**/*.test.ts'] },
 });

@@ -3,5 +3,5 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   resolve: { conditions: ['@ao/source'] },
   ssr: { resolve: { conditions: ['@ao/source'] } },
-  test: { name: 'quantization', include: ['src/**/*.test.ts', 'test/**/*.test.ts'] },
+  test: { name: 'quantization', testTimeout: 120_000, include: ['src/**/*.test.ts', 'test/**/*.test.ts'] },
 });
