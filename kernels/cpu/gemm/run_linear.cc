@@ -21,13 +21,14 @@ struct Panels {
   }
 };
 
-// Chunks of panels: one for each thread up to 4 MiB of weight, as a chunk begins with what nothing has fetched ahead; four for each
-// of large weights, so that a thread without a processor holds nobody up; never less than 16 KiB.
+// Chunks of panels: one for each thread where that is at most 4 MiB of weight, as a chunk begins with what nothing has fetched ahead;
+// four for each otherwise, so that a thread without a processor holds nobody up; never less than 16 KiB.
 template <class Fn>
 void each_step(ao_ctx* ctx, const Panels& panels, const Fn& fn) {
   const int64_t bytes = panels.targets[0].w->panel_bytes * panels.step, threads = ao_ctx_threads(ctx);
-  const int64_t share = std::min((1 << 22) / bytes, (panels.steps + threads - 1) / threads);
-  parallel_for(ctx, panels.steps, even_chunk(ctx, panels.steps, 4, std::max((1 << 14) / bytes, share)),
+  const int64_t share = (panels.steps + threads - 1) / threads, least = (1 << 14) / bytes;
+  parallel_for(ctx, panels.steps,
+               share * bytes <= 1 << 22 ? std::max(share, least) : even_chunk(ctx, panels.steps, 4, least),
                [&](int64_t begin, int64_t end, int) {
                  for (int64_t i = begin; i < end; i++) {
                    int64_t panel, count;
