@@ -1,15 +1,19 @@
-// Every affine, tinygemm, HQQ and min-max golden, by the reference kernel and by the decomposition that other backends use.
+// Every golden of the primitives, by the reference kernel and by the decomposition that other backends use.
 import {
   bfloat16,
   cast,
   chooseQparamsAffine,
   chooseQparamsAffineDontPreserveZero,
+  chooseQparamsAffineFloatx,
   chooseQparamsAffineTinygemm,
   chooseQparamsAffineWithMinMax,
   chooseQparamsAndQuantizeAffineHqq,
   chooseQparamsAndQuantizeScaleOnlyHqq,
+  chooseScaleFloat8,
   type Dense,
   dequantizeAffine,
+  dequantizeAffineFloat8,
+  dequantizeAffineFloatx,
   dequantizeAffineNoZeroPoint,
   dequantizeAffineTinygemm,
   dtypeByName,
@@ -23,6 +27,8 @@ import {
   type Op,
   packInt4,
   quantizeAffine,
+  quantizeAffineFloat8,
+  quantizeAffineFloatx,
   quantizeAffineNoZeroPoint,
   quantizeAffineTinygemm,
   quantizeInt4,
@@ -37,9 +43,7 @@ import { devices } from './devices.ts';
 
 const { rt } = devices[0]!;
 
-const covered = goldenCases(
-  (c) => c.family === 'primitives' && ['affine', 'tinygemm', 'hqq', 'hqq_scale_only', 'min_max'].includes(c.op),
-);
+const covered = goldenCases((c) => c.family === 'primitives');
 
 type Inputs = Record<string, Dense>;
 
@@ -88,6 +92,21 @@ const run: Record<string, (c: GoldenCase, t: Inputs, call: Call) => Record<strin
     const [q, scale] = call(chooseQparamsAndQuantizeScaleOnlyHqq)(x!, c.params.group_size, range);
     return { q: cast(q, int32), scale };
   },
+  float8(c, { x }, call) {
+    const { block_size: blockSize, dtype: name, lb, ub, e8m0, ...rest } = c.params;
+    expect(Object.keys(rest), c.name).toEqual([]);
+    const dtype = dtypeByName(`float8_${name}`);
+    const options = { hpValueLb: lb, hpValueUb: ub, powerOfTwo: e8m0 };
+    const scale = call(chooseScaleFloat8)(x!, blockSize, dtype, options);
+    const q = call(quantizeAffineFloat8)(x!, scale, dtype);
+    return { scale, q, dequant: call(dequantizeAffineFloat8)(q, scale, x!.dtype) };
+  },
+  floatx(c, { x }, call) {
+    const { ebits, mbits } = c.params;
+    const scale = call(chooseQparamsAffineFloatx)(x!, ebits, mbits);
+    const q = call(quantizeAffineFloatx)(x!, scale, ebits, mbits);
+    return { scale, q, dequant: call(dequantizeAffineFloatx)(q, scale, ebits, mbits) };
+  },
   min_max(c, { mn, mx }, call) {
     const [scale, zero_point] = call(chooseQparamsAffineWithMinMax)(mn!, mx!, c.params.mapping, 'int8');
     return { scale, zero_point };
@@ -100,7 +119,7 @@ const ways = devices.flatMap(({ device, rt: on }) => [
 ]);
 
 describe('goldens', () => {
-  it('are all there', () => expect(covered).toHaveLength(181));
+  it('are all there', () => expect(covered).toHaveLength(212));
 });
 
 describe.each(ways)('goldens by $way', ({ on, call }) => {

@@ -6,6 +6,8 @@ import { bfloat16 } from './bfloat16.ts';
 import { bool } from './bool.ts';
 import { float8_e4m3fn } from './float8-e4m3fn.ts';
 import { float8_e5m2 } from './float8-e5m2.ts';
+import { float8_e8m0fnu } from './float8-e8m0fnu.ts';
+import { float8_e4m3fnuz, float8_e5m2fnuz } from './float8-fnuz.ts';
 import { float16 } from './float16.ts';
 import { float32 } from './float32.ts';
 import { float64 } from './float64.ts';
@@ -16,7 +18,7 @@ import { uint8 } from './uint8.ts';
 
 export type { Operand } from './promote.ts';
 export { promoteTypes, resultType } from './promote.ts';
-export { bfloat16, bool, float8_e4m3fn, float8_e5m2, float16, float32, float64, int8, int32, int64, uint8 };
+export { bfloat16, bool, float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz, float8_e8m0fnu, float16, float32, float64, int8, int32, int64, uint8 };
 
 const BUILT_IN = /*@__PURE__*/ Object.freeze([
   float32,
@@ -30,6 +32,9 @@ const BUILT_IN = /*@__PURE__*/ Object.freeze([
   int64,
   bool,
   float64,
+  float8_e8m0fnu,
+  float8_e4m3fnuz,
+  float8_e5m2fnuz,
 ] as readonly DType[]);
 
 /** Every dtype known to this process: the built-in ones first, then those that packages defined. */

@@ -19,4 +19,5 @@ export * from './reduce.ts';
 export * from './sample.ts';
 export * from './softmax.ts';
 export * from './unary.ts';
+export { viewDtype } from './view-dtype.ts';
 export * from './views.ts';

@@ -11,6 +11,9 @@ export {
   type FakeQuantizeOptions,
   fakeQuantizeAffine,
 } from './dequantize.ts';
+export * from './exmy.ts';
+export * from './float8.ts';
+export * from './floatx.ts';
 export * from './hqq.ts';
 export { intMm } from './int-mm.ts';
 export * from './int4.ts';
