@@ -25,6 +25,19 @@ export {
   fqnToConfigSpec,
   moduleFqnToConfig,
 } from './config/fqn-to-config.ts';
+export * from './config/codebook.ts';
+export * from './config/float-fields.ts';
+export * from './config/float8-dynamic-activation-float8-weight.ts';
+export * from './config/float8-dynamic-activation-int4-weight.ts';
+export * from './config/float8-static-activation-float8-weight.ts';
+export {
+  type Float8WeightGranularity,
+  type Float8WeightOnlyConfig,
+  type Float8WeightOnlyOptions,
+  float8WeightOnly,
+  float8WeightOnlySpec,
+} from './config/float8-weight-only.ts';
+export * from './config/fpx-weight-only.ts';
 export * from './config/granularity.ts';
 export * from './config/int4-weight-only.ts';
 export {
@@ -45,6 +58,10 @@ export {
   intxWeightOnlySpec,
   type ScaleDType,
 } from './config/intx-weight-only.ts';
+export * from './config/mx.ts';
+export * from './config/nf4-weight-only.ts';
+export * from './config/nvfp4.ts';
+export * from './config/uintx-weight-only.ts';
 export { type ForeignConfig, knownSpecs } from './config/known.ts';
 export {
   type Activation,
@@ -59,6 +76,9 @@ export {
 export { Float, type Json, type PythonJsonOptions, pythonFloat, pythonJson } from './config/python-json.ts';
 export { parseScheme, schemeHelp } from './config/scheme.ts';
 export type { QuantizeTensorToInt8Kwargs } from './kinds/attributes.ts';
+export type { QuantizeTensorToFloat8Kwargs } from './kinds/float8-attributes.ts';
+export { quantizeActivationFloat8 } from './kinds/float8-linear.ts';
+export { type Float8Attrs, type Float8Tensor, float8Kind } from './kinds/float8-tensor.ts';
 export { type Int4Attrs, type Int4Tensor, int4Kind } from './kinds/int4-tensor.ts';
 export { quantizeActivation } from './kinds/int8-linear.ts';
 export { type Int8Attrs, type Int8Tensor, int8Kind } from './kinds/int8-tensor.ts';
@@ -92,6 +112,7 @@ export {
   type Rules,
 } from './rules/rules.ts';
 export { quantization } from './schemes/all.ts';
+export { float8, float8FromHp } from './schemes/float8.ts';
 export { int4, int4FromHp } from './schemes/int4.ts';
 export { int8, int8FromHp } from './schemes/int8.ts';
 export { int8Dynamic, int8Static } from './schemes/int8-dynamic.ts';

@@ -19,24 +19,16 @@ import {
 import { expectClose, expectGolden, type GoldenCase, goldenCases, goldenInputs, goldenOutputs } from '@ao/testing';
 import { describe, expect, it } from 'vitest';
 import { configFromDict } from '../src/config/codec.ts';
+import { quantizeActivationFloat8 } from '../src/kinds/float8-linear.ts';
+import { float8Kind } from '../src/kinds/float8-tensor.ts';
 import { quantizeActivation } from '../src/kinds/int8-linear.ts';
 import type { Int8Attrs } from '../src/kinds/int8-tensor.ts';
 import { int8AsymPerToken } from '../src/kinds/intx-tensor.ts';
 import { isProblem, planTrait } from '../src/quantize/trait.ts';
 import { devices } from './devices.ts';
 
-const ours = new Set([
-  'Int8WeightOnlyConfig',
-  'Int8DynamicActivationInt8WeightConfig',
-  'Int8StaticActivationInt8WeightConfig',
-  'Int4WeightOnlyConfig',
-  'PrototypeInt4WeightOnlyConfig',
-  'IntxWeightOnlyConfig',
-  'Int8DynamicActivationIntxWeightConfig',
-]);
-const typeOf = (c: GoldenCase): string => (c.config as { _type?: string } | undefined)?._type ?? '';
-const linears = goldenCases((c) => c.family === 'linear' && c.op === 'quantized_linear' && ours.has(typeOf(c)));
-const embeddings = goldenCases((c) => c.op === 'quantized_embedding' && ours.has(typeOf(c)));
+const linears = goldenCases((c) => c.op === 'quantized_linear');
+const embeddings = goldenCases((c) => c.op === 'quantized_embedding');
 
 async function inputs(rt: Runtime, c: GoldenCase): Promise<Record<string, Dense>> {
   const found = await goldenInputs(c);
@@ -66,6 +58,10 @@ function parts(c: GoldenCase, w: Wrapped): Record<string, Tensor> {
 function activation(c: GoldenCase, w: Wrapped, x: Dense): Record<string, Tensor> {
   if (c.outputs.act_dequant !== undefined) return { act_dequant: int8AsymPerToken(x) };
   if (c.outputs.act_qdata === undefined) return {};
+  if (float8Kind.is(w)) {
+    const act = quantizeActivationFloat8(x, w.attrs.actQuantKwargs!, w.act_quant_scale);
+    return { act_qdata: act.qdata, act_scale: act.scale };
+  }
   const kwargs = (w.attrs as Int8Attrs).actQuantKwargs;
   if (kwargs === null) throw new Error(`${c.name}: no activation scheme`);
   const act = quantizeActivation(x, kwargs, w.parts.act_quant_scale, w.parts.act_quant_zero_point);
@@ -76,7 +72,7 @@ function activation(c: GoldenCase, w: Wrapped, x: Dense): Record<string, Tensor>
 const roundedOnce = (c: GoldenCase): boolean => /^linear\/(int8dq_asym|intx7_g32\/bf16\/M1$)/.test(c.name);
 
 describe('goldens', () => {
-  it('are all there', () => expect([linears.length, embeddings.length]).toEqual([122, 2]));
+  it('are all there', () => expect([linears.length, embeddings.length]).toEqual([184, 3]));
 });
 
 describe.each(devices)('linear on $device', ({ rt }) => {

@@ -4,6 +4,7 @@ import { defineOp } from '../op.ts';
 import { Dense, type Tensor } from '../tensor.ts';
 import { shapeError } from './checks.ts';
 import { contiguous } from './contiguous.ts';
+import { clone } from './copy.ts';
 
 function shapeIn(x: Tensor, dtype: DType): number[] {
   const { itemsize } = x.dtype;
@@ -23,7 +24,7 @@ export const viewDtype = /*@__PURE__*/ defineOp<[x: Tensor, dtype: DType]>('view
   view(x, dtype) {
     const from = contiguous(x) as Dense;
     const offset = (from.offset * from.dtype.itemsize) / dtype.itemsize;
-    const plain = Number.isInteger(offset) ? from : (x.rt.clone(from) as Dense);
+    const plain = Number.isInteger(offset) ? from : (clone(from) as Dense);
     const out = new Dense(x.rt, plain.storage, shapeIn(x, dtype), dtype, undefined, plain === from ? offset : 0);
     out.lease = plain.lease;
     if (plain !== from) plain.dispose();

@@ -1,6 +1,6 @@
 // Old option names of torchao and transformers that are errors today, each naming its replacement.
 import { configError } from './field.ts';
-import type { Granularity } from './granularity.ts';
+import type { Granularity, PerBlock } from './granularity.ts';
 
 /** torchao's Layout objects: packing is now private to a backend. A plain layout means what we do anyway. */
 export function layoutMoved(value: unknown): Record<string, unknown> {
@@ -30,3 +30,6 @@ export const removed = (name: string, instead: string) => (): Record<string, unk
 export function groupSizeOf(g: Granularity): string {
   return g.type === 'PerGroup' ? `-${g.groupSize}` : g.type === 'PerTensor' ? '-tensor' : '';
 }
+
+/** '-128x128'. */
+export const blockName = (g: PerBlock): string => `-${g.blockSize.join('x')}`;

@@ -9,7 +9,7 @@ export function formatError(what: string, got: unknown, fix: string): AoError {
   return new AoError('ERR_AO_FORMAT', `${what}, got ${JSON.stringify(got)}`, { fix });
 }
 
-const tagged = (json: unknown, type: string): unknown => {
+export const tagged = (json: unknown, type: string): unknown => {
   const t = json as { _type?: unknown; _data?: unknown } | null;
   if (t?._type !== type)
     throw formatError(`expected a ${type}`, json, 'the file was written by something else, or is damaged');

@@ -1,6 +1,7 @@
 // Every scheme of this package in one extension.
 import type { Entry, Extension } from '@ao/core';
 import { quantKernels } from '../reference/kernels.ts';
+import { floats } from './floats.ts';
 import { int4 } from './int4.ts';
 import { int8 } from './int8.ts';
 import { int8Dynamic, int8Static } from './int8-dynamic.ts';
@@ -8,7 +9,9 @@ import { int8DynamicIntx } from './int8-dynamic-intx.ts';
 import { intx } from './intx.ts';
 
 const makeEntries = (): readonly Entry[] => [
-  ...new Set([int8(), int8Dynamic(), int8Static(), int4(), intx(), int8DynamicIntx()].flatMap((e) => e.entries)),
+  ...new Set(
+    [int8(), int8Dynamic(), int8Static(), int4(), intx(), int8DynamicIntx(), ...floats()].flatMap((e) => e.entries),
+  ),
   ...quantKernels(),
 ];
 
@@ -16,6 +19,6 @@ const entries = /*@__PURE__*/ makeEntries();
 
 /**
  * `createRuntime({ use: [quantization()] })`: all schemes, and fast reference kernels of the primitives. Bundles that need
- * one scheme use int8(), int8Dynamic(), int8Static(), int4(), intx() or int8DynamicIntx() instead.
+ * one scheme use int8(), int8Dynamic(), int8Static(), int4(), intx(), int8DynamicIntx(), float8(), ... instead.
  */
 export const quantization = (): Extension => ({ name: '@ao/quantization', entries });
