@@ -73,6 +73,8 @@ export {
   MappingType,
   ZeroPointDomain,
 } from './config/names.ts';
+export { type MXParts, fromMx, toMx } from './formats/mx.ts';
+export { nvfp4Dequantize, nvfp4Quantize, perTensorScale } from './formats/nvfp4.ts';
 export { Float, type Json, type PythonJsonOptions, pythonFloat, pythonJson } from './config/python-json.ts';
 export { parseScheme, schemeHelp } from './config/scheme.ts';
 export type { QuantizeTensorToInt8Kwargs } from './kinds/attributes.ts';
@@ -83,6 +85,8 @@ export { type Int4Attrs, type Int4Tensor, int4Kind } from './kinds/int4-tensor.t
 export { quantizeActivation } from './kinds/int8-linear.ts';
 export { type Int8Attrs, type Int8Tensor, int8Kind } from './kinds/int8-tensor.ts';
 export { type IntxAttrs, type IntxUnpackedToInt8Tensor, intxKind } from './kinds/intx-tensor.ts';
+export { type MXAttrs, type MXTensor, mxKind, type QuantizeTensorToMXKwargs, quantizeActivationMx } from './kinds/mx-tensor.ts';
+export { type NVFP4Attrs, type NVFP4Tensor, nvfp4Kind, type QuantizeTensorToNVFP4Kwargs, quantizeActivationNvfp4 } from './kinds/nvfp4-tensor.ts';
 export { modelBytes, tensorBytes } from './quantize/bytes.ts';
 export { computeError, decibels, errorNorms } from './quantize/compute-error.ts';
 export { type DequantizeModelOptions, dequantize_ } from './quantize/dequantize.ts';
@@ -118,6 +122,8 @@ export { int8, int8FromHp } from './schemes/int8.ts';
 export { int8Dynamic, int8Static } from './schemes/int8-dynamic.ts';
 export { int8DynamicIntx } from './schemes/int8-dynamic-intx.ts';
 export { intx, intxFromHp } from './schemes/intx.ts';
+export { mx, mxFromHp } from './schemes/mx.ts';
+export { nvfp4, nvfp4FromHp } from './schemes/nvfp4.ts';
 export { readStateDict, writeStateDict } from './serialize/checkpoint.ts';
 export {
   type FlatStateDict,

@@ -1,11 +1,13 @@
-// Goldens of number formats: casts and decoded codes of every small float.
+// Every golden of number formats: casts and decoded codes of small floats, MX, NVFP4 and NF4.
 import {
-  cast,
+  bfloat16,
   type Dense,
+  type DType,
   dtypeByName,
   encodeArray,
   f32ToFloatxUnpacked,
   float32,
+  float8_e8m0fnu,
   floatxUnpackedToF32,
   floatxValues,
   fromBits,
@@ -14,6 +16,10 @@ import {
 } from '@ao/core';
 import { expectGolden, type GoldenCase, goldenCases, goldenInputs, goldenOutputs } from '@ao/testing';
 import { describe, expect, it } from 'vitest';
+import type { MXDtype } from '../src/config/float-fields.ts';
+import { fromBlocked, toBlocked } from '../src/formats/blocked-scales.ts';
+import { fromMx, toMx } from '../src/formats/mx.ts';
+import { nvfp4Dequantize, nvfp4Quantize, perTensorScale } from '../src/formats/nvfp4.ts';
 import { devices } from './devices.ts';
 
 async function inputs(rt: Runtime, c: GoldenCase): Promise<Record<string, Dense>> {
@@ -55,6 +61,43 @@ describe.each(devices)('eXmY on $device', ({ rt }) => {
   });
 });
 
-void cast;
-void float32;
-export type { Tensor };
+const ELEMENT: Readonly<Record<string, MXDtype>> = {
+  e4m3: 'float8_e4m3fn',
+  e5m2: 'float8_e5m2',
+  e2m3: 'fp6_e2m3',
+  e3m2: 'fp6_e3m2',
+  fp4: 'float4_e2m1fn_x2',
+};
+
+describe.each(devices)('blocks on $device', ({ rt }) => {
+  it.each(goldenCases((c) => c.op === 'mx').map((c) => [c.name, c] as const))('%s', async (_, c) => {
+    const { x } = (await inputs(rt, c)) as { x: Dense };
+    const elem = ELEMENT[c.params.elem]!;
+    const parts = toMx(x, elem, 32, c.params.mode);
+    const swizzled = c.params.swizzled === true;
+    const values = (dtype: DType): Tensor => fromMx(parts, elem, 32, x.shape.at(-1)!, dtype);
+    await expectGolden(c, {
+      qdata: parts.qdata,
+      scale: swizzled ? toBlocked(parts.scale) : parts.scale,
+      ...(!swizzled && { dequant: values(float32), dequant_bf16: values(bfloat16) }),
+    });
+  });
+
+  it.each(goldenCases((c) => c.op === 'nvfp4').map((c) => [c.name, c] as const))('%s', async (_, c) => {
+    const { x } = (await inputs(rt, c)) as { x: Dense };
+    const t = c.params.two_level ? perTensorScale(x) : undefined;
+    const { qdata, scale } = nvfp4Quantize(x, 16, t);
+    await expectGolden(c, {
+      qdata,
+      scale: c.params.swizzled === true ? toBlocked(scale) : scale,
+      ...(t !== undefined && { per_tensor_scale: t }),
+      dequant: nvfp4Dequantize(qdata, scale, t, 16, x.shape.at(-1)!, float32),
+    });
+  });
+
+  it('swizzled scales come back', async () => {
+    const scale = fromBits(rt, Uint8Array.from({ length: 130 * 5 }, (_, i) => i % 251), [130, 5], float8_e8m0fnu);
+    const back = fromBlocked(toBlocked(scale), 130, 5);
+    expect([...(await back.bits())]).toEqual([...(await scale.bits())]);
+  });
+});

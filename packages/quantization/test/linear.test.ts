@@ -19,8 +19,11 @@ import {
 import { expectClose, expectGolden, type GoldenCase, goldenCases, goldenInputs, goldenOutputs } from '@ao/testing';
 import { describe, expect, it } from 'vitest';
 import { configFromDict } from '../src/config/codec.ts';
+import { toBlocked } from '../src/formats/blocked-scales.ts';
 import { quantizeActivationFloat8 } from '../src/kinds/float8-linear.ts';
 import { float8Kind } from '../src/kinds/float8-tensor.ts';
+import { mxKind, quantizeActivationMx } from '../src/kinds/mx-tensor.ts';
+import { nvfp4Kind, quantizeActivationNvfp4 } from '../src/kinds/nvfp4-tensor.ts';
 import { quantizeActivation } from '../src/kinds/int8-linear.ts';
 import type { Int8Attrs } from '../src/kinds/int8-tensor.ts';
 import { int8AsymPerToken } from '../src/kinds/intx-tensor.ts';
@@ -61,6 +64,14 @@ function activation(c: GoldenCase, w: Wrapped, x: Dense): Record<string, Tensor>
   if (float8Kind.is(w)) {
     const act = quantizeActivationFloat8(x, w.attrs.actQuantKwargs!, w.act_quant_scale);
     return { act_qdata: act.qdata, act_scale: act.scale };
+  }
+  if (mxKind.is(w)) {
+    const act = quantizeActivationMx(x, w.attrs.actQuantKwargs!);
+    return { act_qdata: act.qdata, act_scale: act.scale };
+  }
+  if (nvfp4Kind.is(w)) {
+    const act = quantizeActivationNvfp4(x, w);
+    return { act_qdata: act.qdata, act_scale: toBlocked(act.scale), act_per_tensor_scale: act.per_tensor_scale! };
   }
   const kwargs = (w.attrs as Int8Attrs).actQuantKwargs;
   if (kwargs === null) throw new Error(`${c.name}: no activation scheme`);
