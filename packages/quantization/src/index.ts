@@ -86,6 +86,7 @@ export { quantizeActivation } from './kinds/int8-linear.ts';
 export { type Int8Attrs, type Int8Tensor, int8Kind } from './kinds/int8-tensor.ts';
 export { type IntxAttrs, type IntxUnpackedToInt8Tensor, intxKind } from './kinds/intx-tensor.ts';
 export { type MXAttrs, type MXTensor, mxKind, type QuantizeTensorToMXKwargs, quantizeActivationMx } from './kinds/mx-tensor.ts';
+export { type NF4Attrs, type NF4Tensor, nf4Kind } from './kinds/nf4-tensor.ts';
 export { type NVFP4Attrs, type NVFP4Tensor, nvfp4Kind, type QuantizeTensorToNVFP4Kwargs, quantizeActivationNvfp4 } from './kinds/nvfp4-tensor.ts';
 export { modelBytes, tensorBytes } from './quantize/bytes.ts';
 export { computeError, decibels, errorNorms } from './quantize/compute-error.ts';
@@ -123,6 +124,7 @@ export { int8Dynamic, int8Static } from './schemes/int8-dynamic.ts';
 export { int8DynamicIntx } from './schemes/int8-dynamic-intx.ts';
 export { intx, intxFromHp } from './schemes/intx.ts';
 export { mx, mxFromHp } from './schemes/mx.ts';
+export { nf4, nf4FromHp } from './schemes/nf4.ts';
 export { nvfp4, nvfp4FromHp } from './schemes/nvfp4.ts';
 export { readStateDict, writeStateDict } from './serialize/checkpoint.ts';
 export {

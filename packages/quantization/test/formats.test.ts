@@ -12,6 +12,7 @@ import {
   floatxValues,
   fromBits,
   type Runtime,
+  reshape,
   type Tensor,
 } from '@ao/core';
 import { expectGolden, type GoldenCase, goldenCases, goldenInputs, goldenOutputs } from '@ao/testing';
@@ -19,6 +20,7 @@ import { describe, expect, it } from 'vitest';
 import type { MXDtype } from '../src/config/float-fields.ts';
 import { fromBlocked, toBlocked } from '../src/formats/blocked-scales.ts';
 import { fromMx, toMx } from '../src/formats/mx.ts';
+import { nf4Dequantize, nf4Quantize } from '../src/formats/nf4.ts';
 import { nvfp4Dequantize, nvfp4Quantize, perTensorScale } from '../src/formats/nvfp4.ts';
 import { devices } from './devices.ts';
 
@@ -93,6 +95,18 @@ describe.each(devices)('blocks on $device', ({ rt }) => {
       ...(t !== undefined && { per_tensor_scale: t }),
       dequant: nvfp4Dequantize(qdata, scale, t, 16, x.shape.at(-1)!, float32),
     });
+  });
+
+  it.each(goldenCases((c) => c.op === 'nf4').map((c) => [c.name, c] as const))('%s', async (_, c) => {
+    const { x } = (await inputs(rt, c)) as { x: Dense };
+    const { block_size: blockSize, scaler_block_size: scalerBlockSize } = c.params;
+    const parts = nf4Quantize(x, blockSize, scalerBlockSize);
+    const { nf4, ...stored } = parts;
+    await expectGolden(c, {
+      ...stored,
+      dequant: reshape(nf4Dequantize(parts, x.numel, blockSize, scalerBlockSize), x.shape),
+    });
+    expect(nf4.shape).toEqual([16]);
   });
 
   it('swizzled scales come back', async () => {
