@@ -79,7 +79,10 @@ export { Float, type Json, type PythonJsonOptions, pythonFloat, pythonJson } fro
 export { parseScheme, schemeHelp } from './config/scheme.ts';
 export type { QuantizeTensorToInt8Kwargs } from './kinds/attributes.ts';
 export type { QuantizeTensorToFloat8Kwargs } from './kinds/float8-attributes.ts';
-export { quantizeActivationFloat8 } from './kinds/float8-linear.ts';
+export { type CodebookAttrs, type CodebookTensor, codebookKind } from './kinds/codebook-tensor.ts';
+export { type FloatxAttrs, type FloatxTensor, floatxKind } from './kinds/floatx-tensor.ts';
+export { type UIntxAttrs, type UIntxTensor, uintxKind } from './kinds/uintx-tensor.ts';
+export { quantizeActivationFloat8 } from './kinds/float8-activation.ts';
 export { type Float8Attrs, type Float8Tensor, float8Kind } from './kinds/float8-tensor.ts';
 export { type Int4Attrs, type Int4Tensor, int4Kind } from './kinds/int4-tensor.ts';
 export { quantizeActivation } from './kinds/int8-linear.ts';
@@ -117,7 +120,10 @@ export {
   type Rules,
 } from './rules/rules.ts';
 export { quantization } from './schemes/all.ts';
+export { codebook, codebookFromHp } from './schemes/codebook.ts';
 export { float8, float8FromHp } from './schemes/float8.ts';
+export { float8DynamicInt4, int4Float8FromHp } from './schemes/float8-dynamic-int4.ts';
+export { floatxFromHp, fpx } from './schemes/fpx.ts';
 export { int4, int4FromHp } from './schemes/int4.ts';
 export { int8, int8FromHp } from './schemes/int8.ts';
 export { int8Dynamic, int8Static } from './schemes/int8-dynamic.ts';
@@ -126,6 +132,7 @@ export { intx, intxFromHp } from './schemes/intx.ts';
 export { mx, mxFromHp } from './schemes/mx.ts';
 export { nf4, nf4FromHp } from './schemes/nf4.ts';
 export { nvfp4, nvfp4FromHp } from './schemes/nvfp4.ts';
+export { uintx, uintxFromHp } from './schemes/uintx.ts';
 export { readStateDict, writeStateDict } from './serialize/checkpoint.ts';
 export {
   type FlatStateDict,

@@ -15,19 +15,22 @@ import {
   reshape,
   type Tensor,
   type Wrapped,
+  zeros,
 } from '@ao/core';
 import { expectClose, expectGolden, type GoldenCase, goldenCases, goldenInputs, goldenOutputs } from '@ao/testing';
 import { describe, expect, it } from 'vitest';
 import { configFromDict } from '../src/config/codec.ts';
 import { toBlocked } from '../src/formats/blocked-scales.ts';
-import { quantizeActivationFloat8 } from '../src/kinds/float8-linear.ts';
+import { float8Rows, quantizeActivationFloat8 } from '../src/kinds/float8-activation.ts';
 import { float8Kind } from '../src/kinds/float8-tensor.ts';
 import { mxKind, quantizeActivationMx } from '../src/kinds/mx-tensor.ts';
 import { nvfp4Kind, quantizeActivationNvfp4 } from '../src/kinds/nvfp4-tensor.ts';
+import { int4Kind } from '../src/kinds/int4-tensor.ts';
 import { quantizeActivation } from '../src/kinds/int8-linear.ts';
 import type { Int8Attrs } from '../src/kinds/int8-tensor.ts';
 import { int8AsymPerToken } from '../src/kinds/intx-tensor.ts';
 import { isProblem, planTrait } from '../src/quantize/trait.ts';
+import { uintxFromHp } from '../src/schemes/uintx.ts';
 import { devices } from './devices.ts';
 
 const linears = goldenCases((c) => c.op === 'quantized_linear');
@@ -63,6 +66,10 @@ function activation(c: GoldenCase, w: Wrapped, x: Dense): Record<string, Tensor>
   if (c.outputs.act_qdata === undefined) return {};
   if (float8Kind.is(w)) {
     const act = quantizeActivationFloat8(x, w.attrs.actQuantKwargs!, w.act_quant_scale);
+    return { act_qdata: act.qdata, act_scale: act.scale };
+  }
+  if (int4Kind.is(w)) {
+    const act = quantizeActivationFloat8(x, float8Rows('float8_e4m3fn'));
     return { act_qdata: act.qdata, act_scale: act.scale };
   }
   if (mxKind.is(w)) {
@@ -112,6 +119,19 @@ describe.each(devices)('linear on $device', ({ rt }) => {
       axis: y.shape.at(-1) as number,
       why,
     });
+  });
+});
+
+const uintxs = goldenCases((c) => c.op === 'uintx');
+
+describe.each(devices)('unsigned codes on $device', ({ rt }) => {
+  it.each(uintxs.map((c) => [c.name, c] as const))('%s', async (_name, c) => {
+    const { weight } = (await inputs(rt, c)) as { weight: Dense };
+    const w = uintxFromHp(weight, c.params.bit_width, c.params.group_size);
+    // torchao squeezes the scale of rows and keeps zero points that are all 0.
+    const rows = c.outputs.scale!.shape.length === 1;
+    const zero = w.zero_point ?? zeros(rt, [weight.shape[0]!], { dtype: int32, device: w.device });
+    await expectGolden(c, { q: w.qdata, scale: rows ? reshape(w.scale, [-1]) : w.scale, zero_point: zero });
   });
 });
 

@@ -4,51 +4,21 @@
 import {
   add,
   cast,
-  chooseScaleFloat8,
   dequantizeAffineFloat8,
   dtypeByName,
   type Entry,
   float32,
   kindEntry,
   linear,
-  quantizeAffineFloat8,
   reshape,
   type Tensor,
   viewDtype,
 } from '@ao/core';
-import { blockSizeOf } from '../config/granularity.ts';
 import { alias, copyOverrides, cut, mapParts, rebuild } from './blocks.ts';
-import type { QuantizeTensorToFloat8Kwargs } from './float8-attributes.ts';
-import { type Float8Tensor, float8Kind, float8Weight } from './float8-tensor.ts';
+import { roundToFloat8 } from './float8-activation.ts';
+import { type Float8Tensor, float8Codes, float8Kind } from './float8-tensor.ts';
 import { cropped, padded } from './short-blocks.ts';
 import { tableOverrides } from './table-weight.ts';
-
-export interface Float8Activation {
-  readonly qdata: Tensor;
-  /** float32, by the blocks of the granularity. */
-  readonly scale: Tensor;
-}
-
-/** x [M, K] in float8 as torchao's Float8Tensor.from_hp makes it; a given scale [1, 1] is a static one. */
-export function quantizeActivationFloat8(
-  x: Tensor,
-  kwargs: QuantizeTensorToFloat8Kwargs,
-  scale?: Tensor,
-): Float8Activation {
-  const dtype = dtypeByName(kwargs.float8Dtype);
-  const blockSize = blockSizeOf(x.shape, kwargs.granularity);
-  const whole = padded(x, blockSize);
-  const { hpValueLb, hpValueUb } = kwargs;
-  const s = scale ?? chooseScaleFloat8(whole, blockSize, dtype, { hpValueLb, hpValueUb });
-  return { qdata: cropped(quantizeAffineFloat8(whole, s, dtype), x.shape), scale: s };
-}
-
-/** The values x has once it is rounded to float8, float32. */
-function rounded(x: Tensor, kwargs: QuantizeTensorToFloat8Kwargs, scale?: Tensor): Tensor {
-  const { qdata, scale: s } = quantizeActivationFloat8(x, kwargs, scale);
-  const blockSize = blockSizeOf(x.shape, kwargs.granularity);
-  return cropped(dequantizeAffineFloat8(padded(qdata, blockSize), s), x.shape);
-}
 
 function float8Linear(x: Tensor, w: Float8Tensor, b: Tensor | undefined): Tensor | null {
   const kwargs = w.attrs.actQuantKwargs;
@@ -57,16 +27,16 @@ function float8Linear(x: Tensor, w: Float8Tensor, b: Tensor | undefined): Tensor
   const x2 = reshape(x, [-1, K]);
   const q = padded(w.qdata, w.attrs.blockSize);
   const values = cropped(dequantizeAffineFloat8(q, w.scale), w.shape);
-  const product = linear(rounded(x2, kwargs, w.act_quant_scale), values);
+  const product = linear(roundToFloat8(x2, kwargs, float32, w.act_quant_scale), values);
   let y = cast(b === undefined ? product : add(product, cast(b, float32)), x.dtype);
-  if (w.output_act_quant_scale !== undefined) y = cast(rounded(y, kwargs, w.output_act_quant_scale), x.dtype);
+  if (w.output_act_quant_scale !== undefined) y = roundToFloat8(y, kwargs, x.dtype, w.output_act_quant_scale);
   return reshape(y, [...x.shape.slice(0, -1), N]);
 }
 
 const makeEntries = (): readonly Entry[] => [
   kindEntry(float8Kind),
   ...tableOverrides<Float8Tensor>(float8Kind, {
-    weight: float8Weight,
+    codes: float8Codes,
     decode: (codes, t) => cast(viewDtype(codes, dtypeByName(t.attrs.float8Dtype)), float32),
     linear: float8Linear,
   }),

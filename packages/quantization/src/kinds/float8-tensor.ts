@@ -11,7 +11,6 @@ import {
   type Tensor,
   uint8,
   viewDtype,
-  type WeightParts,
   type WrappedOf,
 } from '@ao/core';
 import type { Float8Dtype, Float8MMConfig, KernelPreference, MemberOf } from '../config/float-fields.ts';
@@ -26,7 +25,7 @@ import {
   type QuantizeTensorToFloat8Kwargs,
 } from './float8-attributes.ts';
 import { cropped, padded, spread } from './short-blocks.ts';
-import { tableParts } from './table-weight.ts';
+import { type TableCodes, tableParts } from './table-weight.ts';
 
 export interface Float8Attrs {
   /** Of the codes. */
@@ -55,12 +54,12 @@ export function float8Table(name: string): Float32Array {
 }
 
 /** Codes and scales of a matrix whose columns the blocks divide and whose activations are exact, else null. */
-export function float8Weight(t: Float8Tensor): WeightParts | null {
+export function float8Codes(t: Float8Tensor): TableCodes | null {
   const { blockSize, actQuantKwargs } = t.attrs;
   const [N = 0, K = 0] = t.shape;
   if (t.ndim !== 2 || actQuantKwargs !== null || K % (blockSize[1] as number) !== 0) return null;
   const scale = spread(t.scale, [blockSize[0] as number, 1], [N, t.scale.shape[1] as number]);
-  return tableParts(float8Table(t.attrs.float8Dtype), viewDtype(t.qdata, uint8), scale);
+  return { codes: viewDtype(t.qdata, uint8), scale };
 }
 
 const file: FileForm<Float8Tensor> = {
@@ -99,7 +98,10 @@ export const float8Kind: KindOf<Part, Optional, Float8Attrs> = /*@__PURE__*/ def
     const q = padded(t.qdata, t.attrs.blockSize);
     return cropped(dequantizeAffineFloat8(q, t.scale, t.dtype), t.shape);
   },
-  weight: float8Weight,
+  weight: (t: Float8Tensor) => {
+    const parts = float8Codes(t);
+    return parts && tableParts(float8Table(t.attrs.float8Dtype), parts);
+  },
   fromWeight: ({ codes, scale }, t) => ({
     qdata: viewDtype(codes, dtypeByName(t.attrs.float8Dtype)),
     scale: contiguous(slice(scale as Tensor, 0, 0, Number.POSITIVE_INFINITY, t.attrs.blockSize[0])),

@@ -1,7 +1,6 @@
 // Int4Tensor: int4 codes two to a byte [N, K / 2] (low nibble = even column), scale and zero_point [K / g, N] in the weight's
 // dtype; w = q * scale + zero_point with q in -8..7, in float32 and rounded once.
 import {
-  AoError,
   cast,
   contiguous,
   type Dense,
@@ -34,7 +33,9 @@ import {
   formatError,
   withActivation,
 } from './attributes.ts';
+import type { Float8Dtype } from '../config/float-fields.ts';
 import { alias, copyOverrides, cut, mapParts, rebuild } from './blocks.ts';
+import { float8Rows, roundToFloat8 } from './float8-activation.ts';
 
 export interface Int4Attrs {
   readonly blockSize: readonly number[];
@@ -102,16 +103,16 @@ export const int4Kind: KindOf<Part, 'act_pre_scale', Int4Attrs> = /*@__PURE__*/ 
   file,
 });
 
+/** x as the weight wants it: its own values, or those it has in float8 by rows. */
+function activationOf(x: Tensor, w: Int4Tensor): Tensor {
+  const { activationDtype } = w.attrs;
+  return activationDtype === 'bfloat16' ? x : roundToFloat8(x, float8Rows(activationDtype as Float8Dtype), x.dtype);
+}
+
 function int4Linear(input: Tensor, w: Int4Tensor, b: Tensor | undefined): Tensor {
-  if (w.attrs.activationDtype !== 'bfloat16') {
-    throw new AoError('ERR_AO_KERNEL', `this int4 weight wants its activation in ${w.attrs.activationDtype}`, {
-      op: 'linear',
-      fix: 'dequantize it, or quantize the model again with int4WeightOnly()',
-    });
-  }
   const x = w.act_pre_scale === undefined ? input : cast(mul(input, w.act_pre_scale), input.dtype);
   const parts = weight(w);
-  if (parts === null) return linear(x, x.rt.dequantize(w), b);
+  if (parts === null) return linear(activationOf(x, w), x.rt.dequantize(w), b);
   return linearWeight(x, parts.codes, parts.scale, parts.zero, b, parts.format);
 }
 

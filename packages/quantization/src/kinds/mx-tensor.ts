@@ -10,7 +10,6 @@ import {
   linear,
   reshape,
   type Tensor,
-  type WeightParts,
   type WrappedOf,
 } from '@ao/core';
 import type { KernelPreference, MemberOf, MXDtype, ScaleCalculationMode } from '../config/float-fields.ts';
@@ -20,7 +19,7 @@ import { decodeMx, e8m0ToF32, fromMx, isFp4, type MXParts, mxCodes, mxQdata, mxT
 import { decodeDtype, decodeDtypeName, decodeInts, encodeDtype, formatError, type JsonFields, tagged } from './attributes.ts';
 import { copyOverrides, cut, rebuild } from './blocks.ts';
 import { decodePreference, encodePreference } from './float8-attributes.ts';
-import { tableOverrides, tableParts } from './table-weight.ts';
+import { type TableCodes, tableOverrides, tableParts } from './table-weight.ts';
 
 /** How an MXTensor quantizes its activation. */
 export interface QuantizeTensorToMXKwargs {
@@ -50,11 +49,11 @@ function plainScale(t: MXTensor): Tensor {
   return fromBlocked(t.scale, rowsOf(t), Math.ceil((t.shape.at(-1) as number) / t.attrs.blockSize));
 }
 
-function weight(t: MXTensor): WeightParts | null {
+function codes(t: MXTensor): TableCodes | null {
   const { elemDtype, blockSize, actQuantKwargs } = t.attrs;
   const K = t.shape[1] as number;
   if (t.ndim !== 2 || actQuantKwargs !== null || K % blockSize !== 0) return null;
-  return tableParts(mxTable(elemDtype), mxCodes(t.qdata, elemDtype, K), e8m0ToF32(plainScale(t)));
+  return { codes: mxCodes(t.qdata, elemDtype, K), scale: e8m0ToF32(plainScale(t)) };
 }
 
 const elemJson = (elem: MXDtype): JsonFields | string => (elem.startsWith('fp6') ? elem : encodeDtype(elem));
@@ -133,8 +132,11 @@ export const mxKind: KindOf<Part, never, MXAttrs> = /*@__PURE__*/ defineKind('mx
     const scale = reshape(plainScale(t), [...t.shape.slice(0, -1), -1]);
     return fromMx({ qdata: t.qdata, scale }, elemDtype, blockSize, K, t.dtype);
   },
-  weight,
-  fromWeight: ({ codes }, t) => ({ qdata: mxQdata(codes, t.attrs.elemDtype) }),
+  weight: (t: MXTensor) => {
+    const parts = codes(t);
+    return parts && tableParts(mxTable(t.attrs.elemDtype), parts);
+  },
+  fromWeight: ({ codes: plain }, t) => ({ qdata: mxQdata(plain, t.attrs.elemDtype) }),
   // The scales stay as they are: an eighth of a byte a value, and their order is part of the file.
   packs: ['qdata'],
   file,
@@ -158,7 +160,7 @@ function mxLinear(x: Tensor, w: MXTensor, b: Tensor | undefined): Tensor | null 
 
 const makeEntries = (): readonly Entry[] => [
   kindEntry(mxKind),
-  ...tableOverrides<MXTensor>(mxKind, { weight, decode: (codes, t) => decodeMx(codes, t.attrs.elemDtype), linear: mxLinear }),
+  ...tableOverrides<MXTensor>(mxKind, { codes, decode: (q, t) => decodeMx(q, t.attrs.elemDtype), linear: mxLinear }),
   ...copyOverrides(mxKind, (t, spanFor) => {
     const w = t as MXTensor;
     const { blockSize, elemDtype, isSwizzledScales } = w.attrs;

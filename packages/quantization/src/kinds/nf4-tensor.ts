@@ -14,14 +14,13 @@ import {
   reshape,
   slice,
   type Tensor,
-  type WeightParts,
   type WrappedOf,
 } from '@ao/core';
 import { decodeNf4, nf4Codes, nf4Dequantize, type NF4Parts, nf4Scalers, nf4Values } from '../formats/nf4.ts';
 import { packUint4 } from '../formats/nibbles.ts';
 import { decodeDtype, decodeInts, encodeDtype, formatError } from './attributes.ts';
 import { alias, copyOverrides, mapParts, rebuild } from './blocks.ts';
-import { tableOverrides, tableParts } from './table-weight.ts';
+import { type TableCodes, tableOverrides, tableParts } from './table-weight.ts';
 
 export interface NF4Attrs {
   readonly blockSize: number;
@@ -40,11 +39,11 @@ function tableOf(t: NF4Tensor): Float32Array {
 }
 
 /** null where blocks cross rows. */
-function weight(t: NF4Tensor): WeightParts | null {
+function codes(t: NF4Tensor): TableCodes | null {
   const [N = 0, K = 0] = t.shape;
   if (t.ndim !== 2 || K % t.attrs.blockSize !== 0) return null;
-  const codes = reshape(nf4Codes(t.quantized_data, t.numel), [N, K]);
-  return tableParts(tableOf(t), codes, cast(reshape(nf4Scalers(t, t.attrs.scalerBlockSize), [N, -1]), float32));
+  const scale = cast(reshape(nf4Scalers(t, t.attrs.scalerBlockSize), [N, -1]), float32);
+  return { codes: reshape(nf4Codes(t.quantized_data, t.numel), [N, K]), scale };
 }
 
 const NAMES: readonly Part[] = ['quantized_data', 'scaler_mean', 'quantization_factor', 'quantized_scalers', 'nf4'];
@@ -78,8 +77,11 @@ export const nf4Kind: KindOf<Part, never, NF4Attrs> = /*@__PURE__*/ defineKind('
     return Object.freeze({ ...attrs });
   },
   dequantize: (t: NF4Tensor): Dense => reshape(nf4Dequantize(t, t.numel, t.attrs.blockSize, t.attrs.scalerBlockSize), t.shape) as Dense,
-  weight,
-  fromWeight: ({ codes }) => ({ quantized_data: packUint4(reshape(codes, [-1]), 'high') }),
+  weight: (t: NF4Tensor) => {
+    const parts = codes(t);
+    return parts && tableParts(tableOf(t), parts);
+  },
+  fromWeight: ({ codes: plain }) => ({ quantized_data: packUint4(reshape(plain, [-1]), 'high') }),
   packs: ['quantized_data'],
   file,
 });
@@ -88,7 +90,7 @@ const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greates
 
 const makeEntries = (): readonly Entry[] => [
   kindEntry(nf4Kind),
-  ...tableOverrides<NF4Tensor>(nf4Kind, { weight, decode: (codes, t) => cast(decodeNf4(codes, t.nf4), float32) }),
+  ...tableOverrides<NF4Tensor>(nf4Kind, { codes, decode: (q, t) => cast(decodeNf4(q, t.nf4), float32) }),
   ...copyOverrides(nf4Kind, (t, spanFor) => {
     const w = t as NF4Tensor;
     const { blockSize, scalerBlockSize } = w.attrs;

@@ -10,7 +10,6 @@ import {
   linear,
   reshape,
   type Tensor,
-  type WeightParts,
   type WrappedOf,
 } from '@ao/core';
 import { fromBlocked, toBlocked } from '../formats/blocked-scales.ts';
@@ -25,7 +24,7 @@ import {
 } from '../formats/nvfp4.ts';
 import { decodeDtype, decodeInts, encodeDtype, formatError, type JsonFields, tagged } from './attributes.ts';
 import { alias, copyOverrides, cut, mapParts, rebuild } from './blocks.ts';
-import { tableOverrides, tableParts } from './table-weight.ts';
+import { type TableCodes, tableOverrides, tableParts } from './table-weight.ts';
 
 /** How an NVFP4Tensor quantizes its activation. */
 export interface QuantizeTensorToNVFP4Kwargs {
@@ -54,11 +53,11 @@ function plainScale(t: NVFP4Tensor): Tensor {
   return fromBlocked(t.scale, rowsOf(t), Math.ceil((t.shape.at(-1) as number) / t.attrs.blockSize));
 }
 
-function weight(t: NVFP4Tensor): WeightParts | null {
+function codes(t: NVFP4Tensor): TableCodes | null {
   const { blockSize, actQuantKwargs } = t.attrs;
   const K = t.shape[1] as number;
   if (t.ndim !== 2 || actQuantKwargs !== null || K % blockSize !== 0) return null;
-  return tableParts(e2m1Table(), unpackUint4(t.qdata), nvfp4Scales(plainScale(t), t.per_tensor_scale));
+  return { codes: unpackUint4(t.qdata), scale: nvfp4Scales(plainScale(t), t.per_tensor_scale) };
 }
 
 function encodeKwargs(kwargs: QuantizeTensorToNVFP4Kwargs | null): JsonFields | null {
@@ -124,8 +123,11 @@ export const nvfp4Kind: KindOf<Part, Optional, NVFP4Attrs> = /*@__PURE__*/ defin
     const scale = reshape(plainScale(t), [...t.shape.slice(0, -1), -1]);
     return nvfp4Dequantize(t.qdata, scale, t.per_tensor_scale, t.attrs.blockSize, t.shape.at(-1) as number, t.dtype);
   },
-  weight,
-  fromWeight: ({ codes }) => ({ qdata: packUint4(codes) }),
+  weight: (t: NVFP4Tensor) => {
+    const parts = codes(t);
+    return parts && tableParts(e2m1Table(), parts);
+  },
+  fromWeight: ({ codes: plain }) => ({ qdata: packUint4(plain) }),
   packs: ['qdata'],
   file,
 });
@@ -153,7 +155,7 @@ function nvfp4Linear(x: Tensor, w: NVFP4Tensor, b: Tensor | undefined): Tensor |
 
 const makeEntries = (): readonly Entry[] => [
   kindEntry(nvfp4Kind),
-  ...tableOverrides<NVFP4Tensor>(nvfp4Kind, { weight, decode: decodeE2m1, linear: nvfp4Linear }),
+  ...tableOverrides<NVFP4Tensor>(nvfp4Kind, { codes, decode: decodeE2m1, linear: nvfp4Linear }),
   ...copyOverrides(nvfp4Kind, (t, spanFor) => {
     const w = t as NVFP4Tensor;
     const { blockSize, isSwizzledScales } = w.attrs;

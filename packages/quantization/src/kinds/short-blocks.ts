@@ -1,6 +1,6 @@
 // Blocks that do not divide a tensor: the last one of a dimension is shorter. Primitives see the tensor padded with zeros, whose
 // codes are cut off again, so that padding is never visible.
-import { cat, expand, type Dense, reshape, slice, type Tensor, uint8, viewDtype, zeros } from '@ao/core';
+import { cat, contiguous, expand, type Dense, reshape, slice, type Tensor, uint8, viewDtype, zeros } from '@ao/core';
 
 /** Blocks along each dimension, the short last one counted. */
 export const gridOf = (shape: readonly number[], blockSize: readonly number[]): number[] =>
@@ -30,4 +30,19 @@ export function spread(perBlock: Tensor, blockSize: readonly number[], shape: re
   const inner = perBlock.shape.flatMap((n, i) => [n, blockSize[i] as number]);
   const full = perBlock.shape.map((n, i) => n * (blockSize[i] as number));
   return cropped(reshape(expand(reshape(perBlock, outer), inner), full), shape) as Dense;
+}
+
+/** Results of `quantize` on whole groups of x's columns and on the shorter rest, joined by columns. */
+export function byGroups<T extends readonly Tensor[]>(
+  x: Tensor,
+  groupSize: number,
+  quantize: (part: Tensor, groupSize: number) => T,
+): T {
+  const K = x.shape[1] as number;
+  const whole = K - (K % groupSize);
+  if (whole === K) return quantize(x, groupSize);
+  const rest = quantize(contiguous(slice(x, 1, whole)), K - whole);
+  if (whole === 0) return rest;
+  const main = quantize(contiguous(slice(x, 1, 0, whole)), groupSize);
+  return main.map((t, i) => cat([t, rest[i] as Tensor], 1)) as unknown as T;
 }
