@@ -16,12 +16,13 @@ import {
   type Tensor,
   tensor,
 } from '@ao/core';
-import { expectGolden, fileSource, goldenCase, goldenInputs, goldenPath } from '@ao/testing';
+import { expectGolden, fileSource, goldenCase, goldenCases, goldenInputs, goldenPath } from '@ao/testing';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   configFromDict,
   fileNamesOf,
   flattenTensorStateDict,
+  int8,
   isMetadataTorchao,
   parseScheme,
   quantization,
@@ -37,7 +38,7 @@ beforeAll(async () => {
   rt = await createRuntime({ use: [quantization()] });
 });
 
-const schemes = ['int8wo', 'int8dq', 'intx4', '8da4w'];
+const schemes = goldenCases((c) => c.family === 'serialization').map((c) => c.name.replace('serialization/', ''));
 const get = (dict: ReadonlyMap<string, Tensor>, name: string): Tensor => dict.get(name) as Tensor;
 
 async function forward(dict: ReadonlyMap<string, Tensor>, name: string): Promise<Tensor> {
@@ -157,7 +158,8 @@ describe('state dicts', () => {
     await expect(readStateDict(bare, fileSource(goldenPath('checkpoint_int8wo.safetensors')))).rejects.toThrow(
       "quantization() from '@ao/quantization'",
     );
-    await expect(readStateDict(rt, fileSource(goldenPath('checkpoint_float8wo.safetensors')))).rejects.toThrow(
+    const integers = await createRuntime({ use: [int8()] });
+    await expect(readStateDict(integers, fileSource(goldenPath('checkpoint_float8wo.safetensors')))).rejects.toThrow(
       'no extension in use reads a Float8Tensor',
     );
   });

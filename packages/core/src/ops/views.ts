@@ -72,6 +72,7 @@ interface Range {
 }
 
 function range(x: Tensor, dim: number, start: number, end: number, step: number): Range {
+  if (x.ndim === 0) throw shapeError('slice', 'a tensor of no dimensions has no slices', 'reshape it to [1] first');
   const d = dimOf('slice', dim, x.ndim);
   const n = x.shape[d]!;
   if (!Number.isInteger(step) || step < 1) throw shapeError('slice', `step is ${step}`, 'give a step of 1 or more');

@@ -4,13 +4,8 @@ import type { Runtime } from '@ao/core';
 import { specTrait } from '../quantize/trait.ts';
 import { type AnyConfigSpec, type AoConfig, decodeConfig, encodeConfig } from './config.ts';
 import { configError, isTagged, type Nested } from './field.ts';
+import { floatSpecs } from './float-specs.ts';
 import { fqnToConfigSpec } from './fqn-to-config.ts';
-import { codebookWeightOnlySpec, groupwiseLutWeightSpec } from './codebook.ts';
-import { float8DynamicActivationFloat8WeightSpec } from './float8-dynamic-activation-float8-weight.ts';
-import { float8DynamicActivationInt4WeightSpec } from './float8-dynamic-activation-int4-weight.ts';
-import { float8StaticActivationFloat8WeightSpec } from './float8-static-activation-float8-weight.ts';
-import { float8WeightOnlySpec } from './float8-weight-only.ts';
-import { fpxWeightOnlySpec } from './fpx-weight-only.ts';
 import { int4WeightOnlySpec, prototypeInt4WeightOnlySpec } from './int4-weight-only.ts';
 import { int8DynamicActivationInt8WeightSpec } from './int8-dynamic-activation-int8-weight.ts';
 import { int8DynamicActivationIntxWeightSpec } from './int8-dynamic-activation-intx-weight.ts';
@@ -18,11 +13,7 @@ import { int8StaticActivationInt8WeightSpec } from './int8-static-activation-int
 import { int8WeightOnlySpec } from './int8-weight-only.ts';
 import { intxWeightOnlySpec } from './intx-weight-only.ts';
 import { knownSpecs } from './known.ts';
-import { mxDynamicActivationMxWeightSpec, mxWeightOnlySpec } from './mx.ts';
-import { nf4WeightOnlySpec } from './nf4-weight-only.ts';
-import { nvfp4DynamicActivationNvfp4WeightSpec, nvfp4WeightOnlySpec } from './nvfp4.ts';
 import { type Json, type PythonJsonOptions, plainJson, pythonJson } from './python-json.ts';
-import { uintxWeightOnlySpec } from './uintx-weight-only.ts';
 
 /** Names torchao gave to the same class over time. */
 const aliases: Readonly<Record<string, string>> = {
@@ -38,21 +29,9 @@ const builtin = (): AnyConfigSpec[] => [
   prototypeInt4WeightOnlySpec,
   intxWeightOnlySpec,
   int8DynamicActivationIntxWeightSpec,
-  float8WeightOnlySpec,
-  float8DynamicActivationFloat8WeightSpec,
-  float8StaticActivationFloat8WeightSpec,
-  float8DynamicActivationInt4WeightSpec,
-  mxDynamicActivationMxWeightSpec,
-  mxWeightOnlySpec,
-  nvfp4DynamicActivationNvfp4WeightSpec,
-  nvfp4WeightOnlySpec,
-  nf4WeightOnlySpec,
-  fpxWeightOnlySpec,
-  uintxWeightOnlySpec,
-  codebookWeightOnlySpec,
-  groupwiseLutWeightSpec,
   fqnToConfigSpec,
   ...knownSpecs,
+  ...floatSpecs,
 ];
 
 /** Where config types beyond the built-in ones come from. */

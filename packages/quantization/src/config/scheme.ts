@@ -8,6 +8,7 @@ import { int8DynamicActivationIntxWeight } from './int8-dynamic-activation-intx-
 import { int8WeightOnly } from './int8-weight-only.ts';
 import { intxWeightOnly } from './intx-weight-only.ts';
 import type { Activation, IntxDType, MappingType } from './names.ts';
+import { floatSchemes } from './scheme-floats.ts';
 
 interface Scheme {
   readonly pattern: RegExp;
@@ -106,6 +107,7 @@ const schemes: readonly Scheme[] = [
       });
     },
   },
+  ...floatSchemes,
 ];
 
 const activations: readonly Activation[] = ['exact', 'int8-group', 'int8-token'];

@@ -1,12 +1,14 @@
 // k-means of scalars in groups: Lloyd's steps from quantiles of a normal distribution of density^(1/3), which is where the best
 // codebook of many values lies. Codebooks stay sorted, so that the nearest of 2^b values is b comparisons with midpoints.
 import {
+  AoError,
   abs,
   add,
   amax,
   amin,
   cast,
   cat,
+  defineOp,
   div,
   eq,
   float32,
@@ -47,8 +49,12 @@ function normalQuantile(p: number): number {
   return (low + high) / 2;
 }
 
+/** Where `size` values of a normal distribution start, in deviations from the mean. */
+export const startingSpots = (size: number): Float32Array =>
+  Float32Array.from({ length: size }, (_, j) => Math.sqrt(3) * normalQuantile((j + 0.5) / size));
+
 function start(x: Tensor, size: number): Tensor {
-  const spots = Float32Array.from({ length: size }, (_, j) => Math.sqrt(3) * normalQuantile((j + 0.5) / size));
+  const spots = startingSpots(size);
   const middle = mean(x, 1, true);
   const off = sub(x, middle);
   const deviation = sqrt(mean(mul(off, off), 1, true));
@@ -79,19 +85,29 @@ function centres(x: Tensor, codes: Tensor, codebook: Tensor): Tensor {
   return cat(columns, 1);
 }
 
-export interface KMeans {
-  /** float32 [G, 2^bits], ascending. */
-  readonly codebook: Tensor;
-  /** uint8 [G, n]. */
-  readonly codes: Tensor;
-}
+/** Lloyd's steps of codebooks of 2^bits values: fewer for more values, which start closer. */
+export const stepsOf = (bits: number): number => (bits <= 4 ? 25 : 8);
 
-/** x float32 [G, n]: one codebook of 2^bits values for each of G groups. Fewer steps for more values, which start closer. */
-export function kMeans(x: Tensor, bits: number, steps = bits <= 4 ? 25 : 8): KMeans {
-  let codebook = start(x, 2 ** bits);
-  for (let step = 0; step < steps; step++) codebook = centres(x, nearestCode(x, codebook, bits), codebook);
-  return { codebook, codes: cast(nearestCode(x, codebook, bits), uint8) };
-}
+/** x float32 [G, n] -> codebooks float32 [G, 2^bits], ascending, and codes uint8 [G, n]. */
+export const kMeans = /*@__PURE__*/ defineOp<[x: Tensor, bits: number], [codebook: Tensor, codes: Tensor]>('k_means', {
+  meta(x, bits) {
+    if (x.dtype !== float32 || x.ndim !== 2 || x.numel === 0 || !Number.isInteger(bits) || bits < 1 || bits > 8) {
+      throw new AoError('ERR_AO_SHAPE', `x is ${x.dtype.name}[${x.shape}], bits ${bits}`, {
+        op: 'k_means',
+        fix: 'give float32 [groups, values] and 1 to 8 bits',
+      });
+    }
+    return [
+      { shape: [x.shape[0] as number, 2 ** bits], dtype: float32 },
+      { shape: x.shape, dtype: uint8 },
+    ];
+  },
+  decompose(x, bits) {
+    let codebook = start(x, 2 ** bits);
+    for (let step = 0; step < stepsOf(bits); step++) codebook = centres(x, nearestCode(x, codebook, bits), codebook);
+    return [codebook, cast(nearestCode(x, codebook, bits), uint8)];
+  },
+});
 
 /** Largest absolute value of groups of a row as their scale, 1 for a group of zeros. */
 export function absmaxScale(groups: Tensor): Tensor {

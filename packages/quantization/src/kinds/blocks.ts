@@ -1,5 +1,5 @@
 // What the integer kinds share: copies, and slices along block borders.
-import { AoError, clone, type Kind, type OverrideEntry, override, slice, type Tensor, type Wrapped } from '@ao/core';
+import { AoError, clone, type Kind, type OverrideEntry, override, reshape, slice, type Tensor, type Wrapped } from '@ao/core';
 
 /** t with each part replaced; attributes, shape and dtype as given or as they were. */
 export function rebuild(
@@ -18,7 +18,7 @@ export function mapParts(t: Wrapped, f: (part: Tensor, name: string) => Tensor):
 }
 
 /** The same memory under a handle of its own, so that each tensor may be disposed by itself. */
-export const alias = (part: Tensor): Tensor => slice(part, 0, 0);
+export const alias = (part: Tensor): Tensor => (part.ndim === 0 ? reshape(part, []) : slice(part, 0, 0));
 
 /** Start and length of a slice, in elements. */
 export interface Span {

@@ -20,6 +20,7 @@ import { modelBytes, tensorBytes } from './bytes.ts';
 import { decibels, errorNorms } from './compute-error.ts';
 import { preflight } from './preflight.ts';
 import type { QuantizeReport, QuantizeRow } from './report.ts';
+import { requireFinite } from './require-finite.ts';
 import { type Decision, type FilterFn, selectWeights } from './select.ts';
 import { isProblem, type TensorPlan } from './trait.ts';
 
@@ -104,7 +105,8 @@ async function replace(
 
 /**
  * Quantizes a model in place and packs it for its device. `config` is a config, ordered rules, or fqnToConfig.
- * Rejects with ERR_AO_CONFIG, nothing changed, naming every weight that cannot have its scheme.
+ * Rejects, nothing changed, with ERR_AO_CONFIG naming every weight that cannot have its scheme, and with ERR_AO_FORMAT naming
+ * those that hold NaN or infinity.
  */
 export async function quantize_(
   model: Module,
@@ -124,6 +126,10 @@ export async function quantize_(
     rt.say({ level: 'warn', code: 'unused-rule', message: `rule '${rule}' matches no weight` }, rule);
   const plans = preflight(rt, decisions, onUnsupported === 'skip');
   if (device !== undefined) rt.backend(device);
+  if (!dryRun) {
+    const planned = decisions.filter((d) => plans.has(d) && !isProblem(plans.get(d) as TensorPlan));
+    await requireFinite(planned.map((d) => [d.names[0] as string, d.weight]));
+  }
   const bytesBefore = modelBytes(model);
   if (device !== undefined && !dryRun) await moveTo(model, device);
 

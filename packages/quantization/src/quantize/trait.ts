@@ -18,6 +18,8 @@ export interface TensorPlan {
   readonly bytes: number;
   /** How the activation is read: 'exact', 'int8-group', 'int8-token', 'int8-token-asym', or 'int8-static'. */
   readonly activation: string;
+  /** Why the arithmetic is emulated in floats, where this machine has none of its own for the activation's format. */
+  readonly emulated?: string;
   /** Something the caller should know although it works. */
   readonly warning?: string;
   /** Makes the quantized tensor; the weight stays as it is. */

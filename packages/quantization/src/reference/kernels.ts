@@ -34,8 +34,10 @@ import {
   type ZeroPointForm,
 } from '@ao/core';
 import * as affine from './affine.ts';
+import { kMeans } from '../formats/k-means.ts';
 import { hqq, hqqScaleOnly } from './hqq.ts';
 import { int4Row, packNibbles, unpackNibbles } from './int4.ts';
+import { codesOf, lloyd } from './k-means.ts';
 import { blockRange, blocksOf, roundingOf } from './numerics.ts';
 
 const floats = (t: Dense): Float32Array => Float32Array.from(valuesOf(t));
@@ -150,6 +152,20 @@ const groupKernels = (): KernelEntry[] => [
     const r = hqqScaleOnly(floats(x), groupSize, range);
     storeRaw(codes, r.codes);
     store(scale, r.scale);
+  }),
+  kernel(kMeans, 'reference', ([codebook, codes], x, bits) => {
+    const [groups, n] = x.shape as [number, number];
+    const values = floats(x);
+    const books = new Float32Array(codebook.numel);
+    const found = new Uint8Array(codes.numel);
+    for (let g = 0; g < groups; g++) {
+      const mine = values.subarray(g * n, (g + 1) * n);
+      const book = lloyd(mine, bits);
+      books.set(book, g * 2 ** bits);
+      found.set(codesOf(mine, book), g * n);
+    }
+    store(codebook, books);
+    storeRaw(codes, found);
   }),
   kernel(quantizeInt4, 'reference', ([qdata, scale, zero], x, groupSize) => {
     const r = int4Row(valuesOf(x), groupSize);

@@ -40,7 +40,7 @@ export function codebookFromHp(weight: Dense, o: CodebookFromHpOptions): Codeboo
   const w = cast(weight, float32);
   const scale = scaleBlockSize === null ? undefined : scalesOf(w, scaleBlockSize);
   const x = scale === undefined ? w : div(w, spread(scale, [1, scaleBlockSize as number], w.shape));
-  const { codebook, codes } = kMeans(toGroups(x, lutBlock), bits);
+  const [codebook, codes] = kMeans(toGroups(x, lutBlock), bits);
   const parts = {
     codes: fromGroups(codes, lutBlock, weight.shape),
     codebook,

@@ -24,6 +24,7 @@ import {
 } from '../config/float8-dynamic-activation-int4-weight.ts';
 import { type Int4Tensor, int4Kind, int4KindEntries } from '../kinds/int4-tensor.ts';
 import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
+import { emulated } from './emulated.ts';
 
 const GROUP = 128;
 
@@ -50,7 +51,8 @@ function dynamic(config: Float8DynamicActivationInt4WeightConfig, info: WeightIn
     scheme: float8DynamicActivationInt4WeightSpec.scheme(config),
     bits: 4,
     bytes: (n * k) / 2 + 2 * (info.dtype === 'float32' ? 4 : 2) * n * (k / GROUP),
-    activation: 'float8-token, emulated',
+    activation: 'float8-token',
+    emulated: emulated('float8 with int4'),
     quantize: (weight) => int4Float8FromHp(weight),
   };
 }

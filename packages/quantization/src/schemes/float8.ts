@@ -27,6 +27,7 @@ import { float8KindEntries } from '../kinds/float8-linear.ts';
 import { type Float8Attrs, type Float8Tensor, float8Kind } from '../kinds/float8-tensor.ts';
 import { cropped, gridOf, padded } from '../kinds/short-blocks.ts';
 import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
+import { emulated } from './emulated.ts';
 
 export interface Float8FromHpOptions extends Partial<Omit<Float8Attrs, 'blockSize' | 'float8Dtype'>> {
   readonly float8Dtype?: Float8Dtype;
@@ -98,7 +99,8 @@ function dynamic(config: Float8DynamicActivationFloat8WeightConfig, info: Weight
       scheme: float8DynamicActivationFloat8WeightSpec.scheme(config),
       bits: 8,
       bytes: bytesOf(info, granularity),
-      activation: `${activationName(act)}, emulated`,
+      activation: activationName(act),
+      emulated: emulated('float8'),
       quantize: (weight) =>
         float8FromHp(weight, { float8Dtype, granularity, mmConfig, kernelPreference, actQuantKwargs }),
     }
@@ -127,7 +129,8 @@ function fixed(config: Float8StaticActivationFloat8WeightConfig, info: WeightInf
       scheme: float8StaticActivationFloat8WeightSpec.scheme(config),
       bits: 8,
       bytes: bytesOf(info, granularity),
-      activation: 'float8-static, emulated',
+      activation: 'float8-static',
+      emulated: emulated('float8'),
       quantize(weight) {
         const make = (data: typeof actQuantScale): Tensor =>
           tensor(weight.rt, data as never, { dtype: float32, device: weight.device });

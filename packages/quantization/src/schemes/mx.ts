@@ -12,6 +12,7 @@ import { toBlocked } from '../formats/blocked-scales.ts';
 import { mxBits, toMx } from '../formats/mx.ts';
 import { type MXTensor, mxKind, mxKindEntries, type QuantizeTensorToMXKwargs } from '../kinds/mx-tensor.ts';
 import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
+import { emulated } from './emulated.ts';
 
 export interface MXFromHpOptions {
   readonly elemDtype: MXDtype;
@@ -58,7 +59,8 @@ function planOf(
     scheme,
     bits: mxBits(elemDtype),
     bytes: n * Math.ceil((k * mxBits(elemDtype)) / 8) + n * Math.ceil(k / blockSize),
-    activation: actQuantKwargs === undefined ? 'exact' : `${NAMES[elemDtype]}, emulated`,
+    activation: actQuantKwargs === undefined ? 'exact' : NAMES[elemDtype],
+    ...(actQuantKwargs !== undefined && { emulated: emulated('MX blocks') }),
     quantize: (weight) => mxFromHp(weight, options),
   };
 }

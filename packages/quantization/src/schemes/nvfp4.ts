@@ -15,6 +15,7 @@ import {
   type QuantizeTensorToNVFP4Kwargs,
 } from '../kinds/nvfp4-tensor.ts';
 import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
+import { emulated } from './emulated.ts';
 
 const BLOCK = 16;
 
@@ -53,7 +54,8 @@ function planOf(info: WeightInfo, scheme: string, options: NVFP4FromHpOptions): 
     scheme,
     bits: 4,
     bytes: n * (Math.ceil(k / 2) + Math.ceil(k / BLOCK)) + (options.usePerTensorScale ? 4 : 0),
-    activation: options.actQuantKwargs === undefined ? 'exact' : 'nvfp4, emulated',
+    activation: options.actQuantKwargs === undefined ? 'exact' : 'nvfp4',
+    ...(options.actQuantKwargs !== undefined && { emulated: emulated('NVFP4') }),
     quantize: (weight) => nvfp4FromHp(weight, options),
   };
 }
