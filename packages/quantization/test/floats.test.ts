@@ -189,7 +189,7 @@ describe.each(devices)('on $device', ({ rt, device }) => {
   });
 
   it.each(cases)('%s: a model replays and is written as its plain weights are', async (_name, { config }) => {
-    const model = new Model(rt);
+    const model = new Model(rt, { layers: 1, hidden: 32, vocabulary: 24 });
     const plain = new Map(
       [...stateDict(model)].map(([name, t]) => [name, t.ndim === 2 ? quantizeTensor(t, config) : t]),
     );
@@ -198,7 +198,7 @@ describe.each(devices)('on $device', ({ rt, device }) => {
     expect(Buffer.compare(await written(stateDict(model)), want)).toBe(0);
     const back = await readStateDict(rt, bytesSource(want), { device });
     expect(flattenTensorStateDict(back).metadata).toEqual(flattenTensorStateDict(plain).metadata);
-    const ids = tensor(rt, [[1, 5, 39]], { dtype: int32 });
+    const ids = tensor(rt, [[1, 5, 23]], { dtype: int32 });
     const eager = scope(() => model.call(ids));
     const plan = rt.capture((input) => model.call(input), ids);
     const [replayed] = plan.replay(ids);
