@@ -1,4 +1,6 @@
 // @ao/quantization: quantize_, configs, tensor kinds and their files, with torchao's names and numbers.
+
+export * from './config/codebook.ts';
 export {
   configFromDict,
   configFromJson,
@@ -17,15 +19,6 @@ export {
   type Renamed,
 } from './config/config.ts';
 export * as fields from './config/field.ts';
-export {
-  type FqnEntries,
-  type FqnToConfig,
-  type FqnToConfigInput,
-  fqnToConfig,
-  fqnToConfigSpec,
-  moduleFqnToConfig,
-} from './config/fqn-to-config.ts';
-export * from './config/codebook.ts';
 export * from './config/float-fields.ts';
 export * from './config/float8-dynamic-activation-float8-weight.ts';
 export * from './config/float8-dynamic-activation-int4-weight.ts';
@@ -38,6 +31,14 @@ export {
   float8WeightOnlySpec,
 } from './config/float8-weight-only.ts';
 export * from './config/fpx-weight-only.ts';
+export {
+  type FqnEntries,
+  type FqnToConfig,
+  type FqnToConfigInput,
+  fqnToConfig,
+  fqnToConfigSpec,
+  moduleFqnToConfig,
+} from './config/fqn-to-config.ts';
 export * from './config/granularity.ts';
 export * from './config/int4-weight-only.ts';
 export {
@@ -58,11 +59,8 @@ export {
   intxWeightOnlySpec,
   type ScaleDType,
 } from './config/intx-weight-only.ts';
-export * from './config/mx.ts';
-export * from './config/nf4-weight-only.ts';
-export * from './config/nvfp4.ts';
-export * from './config/uintx-weight-only.ts';
 export { type ForeignConfig, knownSpecs } from './config/known.ts';
+export * from './config/mx.ts';
 export {
   type Activation,
   type Int4ChooseQParamsAlgorithm,
@@ -73,24 +71,39 @@ export {
   MappingType,
   ZeroPointDomain,
 } from './config/names.ts';
-export { type MXParts, fromMx, toMx } from './formats/mx.ts';
-export { nvfp4Dequantize, nvfp4Quantize, perTensorScale } from './formats/nvfp4.ts';
+export * from './config/nf4-weight-only.ts';
+export * from './config/nvfp4.ts';
 export { Float, type Json, type PythonJsonOptions, pythonFloat, pythonJson } from './config/python-json.ts';
 export { parseScheme, schemeHelp } from './config/scheme.ts';
+export * from './config/uintx-weight-only.ts';
+export { fromMx, type MXParts, toMx } from './formats/mx.ts';
+export { nvfp4Dequantize, nvfp4Quantize, perTensorScale } from './formats/nvfp4.ts';
 export type { QuantizeTensorToInt8Kwargs } from './kinds/attributes.ts';
-export type { QuantizeTensorToFloat8Kwargs } from './kinds/float8-attributes.ts';
 export { type CodebookAttrs, type CodebookTensor, codebookKind } from './kinds/codebook-tensor.ts';
-export { type FloatxAttrs, type FloatxTensor, floatxKind } from './kinds/floatx-tensor.ts';
-export { type UIntxAttrs, type UIntxTensor, uintxKind } from './kinds/uintx-tensor.ts';
 export { quantizeActivationFloat8 } from './kinds/float8-activation.ts';
+export type { QuantizeTensorToFloat8Kwargs } from './kinds/float8-attributes.ts';
 export { type Float8Attrs, type Float8Tensor, float8Kind } from './kinds/float8-tensor.ts';
+export { type FloatxAttrs, type FloatxTensor, floatxKind } from './kinds/floatx-tensor.ts';
 export { type Int4Attrs, type Int4Tensor, int4Kind } from './kinds/int4-tensor.ts';
 export { quantizeActivation } from './kinds/int8-linear.ts';
 export { type Int8Attrs, type Int8Tensor, int8Kind } from './kinds/int8-tensor.ts';
 export { type IntxAttrs, type IntxUnpackedToInt8Tensor, intxKind } from './kinds/intx-tensor.ts';
-export { type MXAttrs, type MXTensor, mxKind, type QuantizeTensorToMXKwargs, quantizeActivationMx } from './kinds/mx-tensor.ts';
+export {
+  type MXAttrs,
+  type MXTensor,
+  mxKind,
+  type QuantizeTensorToMXKwargs,
+  quantizeActivationMx,
+} from './kinds/mx-tensor.ts';
 export { type NF4Attrs, type NF4Tensor, nf4Kind } from './kinds/nf4-tensor.ts';
-export { type NVFP4Attrs, type NVFP4Tensor, nvfp4Kind, type QuantizeTensorToNVFP4Kwargs, quantizeActivationNvfp4 } from './kinds/nvfp4-tensor.ts';
+export {
+  type NVFP4Attrs,
+  type NVFP4Tensor,
+  nvfp4Kind,
+  type QuantizeTensorToNVFP4Kwargs,
+  quantizeActivationNvfp4,
+} from './kinds/nvfp4-tensor.ts';
+export { type UIntxAttrs, type UIntxTensor, uintxKind } from './kinds/uintx-tensor.ts';
 export { modelBytes, tensorBytes } from './quantize/bytes.ts';
 export { computeError, decibels, errorNorms } from './quantize/compute-error.ts';
 export { type DequantizeModelOptions, dequantize_ } from './quantize/dequantize.ts';

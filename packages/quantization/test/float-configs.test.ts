@@ -33,7 +33,8 @@ beforeAll(async () => {
 });
 
 const E4M3 = '{"_type": "torch.dtype", "_data": "float8_e4m3fn"}';
-const MM = '{"_type": "Float8MMConfig", "_version": 1, "_data": {"emulate": false, "use_fast_accum": true, "pad_inner_dim": false}}';
+const MM =
+  '{"_type": "Float8MMConfig", "_version": 1, "_data": {"emulate": false, "use_fast_accum": true, "pad_inner_dim": false}}';
 const AUTO = '{"_type": "KernelPreference", "_data": "AUTO"}';
 const of = (type: string, version: number, data: string): string =>
   `{"_type": "${type}", "_version": ${version}, "_data": {${data}}}`;
@@ -132,8 +133,16 @@ describe("configs have torchao's text", () => {
   ])('$type comes back from JSON', (config) => expect(configFromJson(configToJson(config))).toEqual(config));
 
   it.each([
-    ['mixed granularities', () => float8DynamicActivationFloat8Weight({ granularity: [perRow(), perBlock([8, 8])] as never }), 'perTensor(), perRow()'],
-    ['a sparse layout', () => float8DynamicActivationFloat8Weight({ packingFormat: 'sparse_2d_data_2d_metadata' }), 'PLAIN'],
+    [
+      'mixed granularities',
+      () => float8DynamicActivationFloat8Weight({ granularity: [perRow(), perBlock([8, 8])] as never }),
+      'perTensor(), perRow()',
+    ],
+    [
+      'a sparse layout',
+      () => float8DynamicActivationFloat8Weight({ packingFormat: 'sparse_2d_data_2d_metadata' }),
+      'PLAIN',
+    ],
     ['an int4 layout', () => float8DynamicActivationInt4Weight({ int4PackingFormat: 'plain_int32' }), "'preshuffled'"],
     ['two MX dtypes', () => mxDynamicActivationMxWeight({ weightDtype: 'fp6_e2m3' }), 'both the same dtype'],
     ['an odd block', () => mxWeightOnly({ blockSize: 31 }), 'use 32'],
@@ -144,7 +153,11 @@ describe("configs have torchao's text", () => {
     ['blocks of a codebook', () => codebookWeightOnly({ blockSize: [2, 2] }), '[1, 1]'],
     ['scales of a table', () => groupwiseLutWeight({ hasScale: true }), 'leave it out'],
     ['a table of a block', () => groupwiseLutWeight({ lutBlockShape: [2, 2] }), '[N, -1]'],
-    ['output rounding without its scale', () => float8StaticActivationFloat8Weight({ actQuantScale: [[1]], quantizeAndDequantizeOutput: true }), 'outputActQuantScale'],
+    [
+      'output rounding without its scale',
+      () => float8StaticActivationFloat8Weight({ actQuantScale: [[1]], quantizeAndDequantizeOutput: true }),
+      'outputActQuantScale',
+    ],
   ] as const)('%s is refused, and told what to use', (_name, make, fix) => expect(make).toThrow(fix));
 });
 
@@ -159,7 +172,11 @@ describe("tensors have torchao's metadata", () => {
       'qdata float8_e4m3fn 32,128; scale float32 32,1',
     ],
     [
-      mxDynamicActivationMxWeight({ weightDtype: 'fp6_e2m3', activationDtype: 'fp6_e2m3', kernelPreference: 'EMULATED' }),
+      mxDynamicActivationMxWeight({
+        weightDtype: 'fp6_e2m3',
+        activationDtype: 'fp6_e2m3',
+        kernelPreference: 'EMULATED',
+      }),
       `{"_type": "MXTensor", "_data": {"elem_dtype": "fp6_e2m3", "block_size": 32, "orig_dtype": ${bf16}, "kernel_preference": ${emulated}, "act_quant_kwargs": {"_type": "QuantizeTensorToMXKwargs", "_data": {"elem_dtype": "fp6_e2m3", "block_size": 32, "scaling_mode": {"_type": "ScaleCalculationMode", "_data": "RCEIL"}, "kernel_preference": ${emulated}, "is_swizzled_scales": true}}, "is_swizzled_scales": true}, "_tensor_data_names": ["qdata", "scale"]}`,
       'qdata uint8 32,128; scale float8_e8m0fnu 32,16',
     ],

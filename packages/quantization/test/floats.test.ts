@@ -23,8 +23,8 @@ import { describe, expect, it } from 'vitest';
 import {
   type AoConfig,
   computeError,
-  float8StaticActivationFloat8Weight,
   flattenTensorStateDict,
+  float8StaticActivationFloat8Weight,
   parseScheme,
   planTensor,
   quantize_,

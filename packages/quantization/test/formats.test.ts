@@ -6,16 +6,15 @@ import {
   dtypeByName,
   encodeArray,
   f32ToFloatxUnpacked,
-  float32,
   float8_e8m0fnu,
+  float32,
   floatxUnpackedToF32,
   floatxValues,
   fromBits,
-  type Runtime,
   reshape,
   type Tensor,
 } from '@ao/core';
-import { expectGolden, type GoldenCase, goldenCases, goldenInputs, goldenOutputs } from '@ao/testing';
+import { expectGolden, goldenCases, goldenInputs, goldenOutputs } from '@ao/testing';
 import { describe, expect, it } from 'vitest';
 import type { MXDtype } from '../src/config/float-fields.ts';
 import { fromBlocked, toBlocked } from '../src/formats/blocked-scales.ts';
@@ -23,11 +22,7 @@ import { fromMx, toMx } from '../src/formats/mx.ts';
 import { nf4Dequantize, nf4Quantize } from '../src/formats/nf4.ts';
 import { nvfp4Dequantize, nvfp4Quantize, perTensorScale } from '../src/formats/nvfp4.ts';
 import { devices } from './devices.ts';
-
-async function inputs(rt: Runtime, c: GoldenCase): Promise<Record<string, Dense>> {
-  const found = Object.entries(await goldenInputs(c));
-  return Object.fromEntries(found.map(([role, t]) => [role, fromBits(rt, t.bits, t.shape, dtypeByName(t.dtype))]));
-}
+import { inputs } from './golden-linear.ts';
 
 describe('casts', () => {
   it.each(goldenCases(/^formats\/cast\/(float8|bf16)/).map((c) => [c.name, c] as const))('%s', async (_, c) => {
@@ -110,7 +105,12 @@ describe.each(devices)('blocks on $device', ({ rt }) => {
   });
 
   it('swizzled scales come back', async () => {
-    const scale = fromBits(rt, Uint8Array.from({ length: 130 * 5 }, (_, i) => i % 251), [130, 5], float8_e8m0fnu);
+    const scale = fromBits(
+      rt,
+      Uint8Array.from({ length: 130 * 5 }, (_, i) => i % 251),
+      [130, 5],
+      float8_e8m0fnu,
+    );
     const back = fromBlocked(toBlocked(scale), 130, 5);
     expect([...(await back.bits())]).toEqual([...(await scale.bits())]);
   });

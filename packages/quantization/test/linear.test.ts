@@ -1,53 +1,36 @@
-// Every golden linear layer and embedding that the integer schemes cover, on every device: plain, and packed as prepare(model) leaves it.
+// Every golden linear layer and embedding, on every device: plain, and packed as prepare(model) leaves it.
 import {
   bfloat16,
   cast,
   cat,
   type Dense,
   dequantize,
-  dtypeByName,
   embedding,
-  fromBits,
   int32,
   linear,
   packWeight,
-  type Runtime,
   reshape,
   type Tensor,
   type Wrapped,
   zeros,
 } from '@ao/core';
-import { expectClose, expectGolden, type GoldenCase, goldenCases, goldenInputs, goldenOutputs } from '@ao/testing';
+import { expectClose, expectGolden, type GoldenCase, goldenCases, goldenOutputs } from '@ao/testing';
 import { describe, expect, it } from 'vitest';
-import { configFromDict } from '../src/config/codec.ts';
 import { toBlocked } from '../src/formats/blocked-scales.ts';
 import { float8Rows, quantizeActivationFloat8 } from '../src/kinds/float8-activation.ts';
 import { float8Kind } from '../src/kinds/float8-tensor.ts';
-import { mxKind, quantizeActivationMx } from '../src/kinds/mx-tensor.ts';
-import { nvfp4Kind, quantizeActivationNvfp4 } from '../src/kinds/nvfp4-tensor.ts';
 import { int4Kind } from '../src/kinds/int4-tensor.ts';
 import { quantizeActivation } from '../src/kinds/int8-linear.ts';
 import type { Int8Attrs } from '../src/kinds/int8-tensor.ts';
 import { int8AsymPerToken } from '../src/kinds/intx-tensor.ts';
-import { isProblem, planTrait } from '../src/quantize/trait.ts';
+import { mxKind, quantizeActivationMx } from '../src/kinds/mx-tensor.ts';
+import { nvfp4Kind, quantizeActivationNvfp4 } from '../src/kinds/nvfp4-tensor.ts';
 import { uintxFromHp } from '../src/schemes/uintx.ts';
 import { devices } from './devices.ts';
+import { inputs, quantized } from './golden-linear.ts';
 
 const linears = goldenCases((c) => c.op === 'quantized_linear');
 const embeddings = goldenCases((c) => c.op === 'quantized_embedding');
-
-async function inputs(rt: Runtime, c: GoldenCase): Promise<Record<string, Dense>> {
-  const found = await goldenInputs(c);
-  return Object.fromEntries(
-    Object.entries(found).map(([role, t]) => [role, fromBits(rt, t.bits, t.shape, dtypeByName(t.dtype))]),
-  );
-}
-
-function quantized(c: GoldenCase, weight: Dense): Wrapped {
-  const plan = weight.rt.ask(planTrait, configFromDict(c.config), { shape: weight.shape, dtype: weight.dtype.name });
-  if (isProblem(plan)) throw new Error(plan.problem);
-  return plan.quantize(weight) as Wrapped;
-}
 
 /** The parts of the tensor that the golden holds; the tile-packed goldens hold scale and zero side by side. */
 function parts(c: GoldenCase, w: Wrapped): Record<string, Tensor> {

@@ -20,7 +20,6 @@ import {
   dtypeRange,
   fakeQuantizeAffine,
   float32,
-  fromBits,
   int8,
   int32,
   intMm,
@@ -32,25 +31,20 @@ import {
   quantizeAffineNoZeroPoint,
   quantizeAffineTinygemm,
   quantizeInt4,
-  type Runtime,
   type Tensor,
   tensor,
   unpackInt4,
 } from '@ao/core';
-import { expectGolden, type GoldenCase, goldenCases, goldenInputs } from '@ao/testing';
+import { expectGolden, type GoldenCase, goldenCases } from '@ao/testing';
 import { describe, expect, it } from 'vitest';
 import { devices } from './devices.ts';
+import { inputs } from './golden-linear.ts';
 
 const { rt } = devices[0]!;
 
 const covered = goldenCases((c) => c.family === 'primitives');
 
 type Inputs = Record<string, Dense>;
-
-async function inputs(rt: Runtime, c: GoldenCase): Promise<Inputs> {
-  const found = Object.entries(await goldenInputs(c));
-  return Object.fromEntries(found.map(([role, t]) => [role, fromBits(rt, t.bits, t.shape, dtypeByName(t.dtype))]));
-}
 
 /** The op itself, or what other backends run. */
 type Call = <A extends readonly unknown[], R>(op: Op<A, R>) => (...args: A) => R;

@@ -18,7 +18,22 @@ import { uint8 } from './uint8.ts';
 
 export type { Operand } from './promote.ts';
 export { promoteTypes, resultType } from './promote.ts';
-export { bfloat16, bool, float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz, float8_e8m0fnu, float16, float32, float64, int8, int32, int64, uint8 };
+export {
+  bfloat16,
+  bool,
+  float8_e4m3fn,
+  float8_e4m3fnuz,
+  float8_e5m2,
+  float8_e5m2fnuz,
+  float8_e8m0fnu,
+  float16,
+  float32,
+  float64,
+  int8,
+  int32,
+  int64,
+  uint8,
+};
 
 const BUILT_IN = /*@__PURE__*/ Object.freeze([
   float32,

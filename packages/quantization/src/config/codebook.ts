@@ -97,8 +97,10 @@ export const groupwiseLutWeightSpec: ConfigSpec<GroupwiseLutWeightConfig> = /*@_
     hasScale: /*@__PURE__*/ field(bool, false),
   },
   check: ({ type, lutBlockShape: shape, hasScale }) => {
-    const fits = shape.length === 2 && shape.filter((n) => n === -1).length === 1 && shape.every((n) => n === -1 || n > 0);
-    if (!fits) throw configError(`${type}: lutBlockShape is [${shape}]`, 'use [N, -1] for N rows or [-1, K] for K columns');
+    const fits =
+      shape.length === 2 && shape.filter((n) => n === -1).length === 1 && shape.every((n) => n === -1 || n > 0);
+    if (!fits)
+      throw configError(`${type}: lutBlockShape is [${shape}]`, 'use [N, -1] for N rows or [-1, K] for K columns');
     if (hasScale) throw configError(`${type}: hasScale is not supported, as in torchao`, 'leave it out');
   },
   scheme: ({ codeDtype: c, lutBlockShape: [rows = -1, columns = -1] }) =>

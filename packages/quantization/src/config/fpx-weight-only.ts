@@ -32,6 +32,10 @@ export const fpxWeightOnlySpec: ConfigSpec<FPXWeightOnlyConfig> = /*@__PURE__*/ 
 });
 
 /** `quantize_(model, fpxWeightOnly(3, 2))`: 6 bits, 3 of them exponent, 2 mantissa. */
-export function fpxWeightOnly(ebits: number, mbits: number, options: { setInductorConfig?: boolean } = {}): FPXWeightOnlyConfig {
+export function fpxWeightOnly(
+  ebits: number,
+  mbits: number,
+  options: { setInductorConfig?: boolean } = {},
+): FPXWeightOnlyConfig {
   return makeConfig(fpxWeightOnlySpec, { ebits, mbits, ...options });
 }

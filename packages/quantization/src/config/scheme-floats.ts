@@ -34,8 +34,7 @@ function scheme(
   return { pattern, help, make: checked, fixedActivation: true };
 }
 
-const float8 = (suffix: string | undefined): Float8Dtype =>
-  suffix === undefined ? 'float8_e4m3fn' : 'float8_e5m2';
+const float8 = (suffix: string | undefined): Float8Dtype => (suffix === undefined ? 'float8_e4m3fn' : 'float8_e5m2');
 
 const MX: Readonly<Record<string, MXDtype>> = {
   '8': 'float8_e4m3fn',

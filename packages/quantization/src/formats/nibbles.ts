@@ -24,7 +24,5 @@ export function unpackUint4(bytes: Tensor, columns?: number, first: 'low' | 'hig
   const [a, b] = first === 'low' ? [low, high] : [high, low];
   const one = (t: Tensor): Tensor => reshape(cast(t, uint8), [...t.shape, 1]);
   const pairs = reshape(cat([one(a), one(b)], bytes.ndim), [...bytes.shape.slice(0, -1), -1]);
-  return columns === undefined || columns === pairs.shape.at(-1)
-    ? pairs
-    : slice(pairs, pairs.ndim - 1, 0, columns);
+  return columns === undefined || columns === pairs.shape.at(-1) ? pairs : slice(pairs, pairs.ndim - 1, 0, columns);
 }

@@ -1,5 +1,15 @@
 // What the integer kinds share: copies, and slices along block borders.
-import { AoError, clone, type Kind, type OverrideEntry, override, reshape, slice, type Tensor, type Wrapped } from '@ao/core';
+import {
+  AoError,
+  clone,
+  type Kind,
+  type OverrideEntry,
+  override,
+  reshape,
+  slice,
+  type Tensor,
+  type Wrapped,
+} from '@ao/core';
 
 /** t with each part replaced; attributes, shape and dtype as given or as they were. */
 export function rebuild(

@@ -33,12 +33,7 @@ export function quantizeActivationFloat8(
 }
 
 /** The values that x [M, K] has once it is rounded to float8, in `dtype`. */
-export function roundToFloat8(
-  x: Tensor,
-  kwargs: QuantizeTensorToFloat8Kwargs,
-  dtype: DType,
-  scale?: Tensor,
-): Tensor {
+export function roundToFloat8(x: Tensor, kwargs: QuantizeTensorToFloat8Kwargs, dtype: DType, scale?: Tensor): Tensor {
   const { qdata, scale: s } = quantizeActivationFloat8(x, kwargs, scale);
   const blockSize = blockSizeOf(x.shape, kwargs.granularity);
   return cropped(dequantizeAffineFloat8(padded(qdata, blockSize), s, dtype), x.shape);

@@ -24,6 +24,7 @@ import {
   type WeightParts,
   type WrappedOf,
 } from '@ao/core';
+import type { Float8Dtype } from '../config/float-fields.ts';
 import type { Activation } from '../config/names.ts';
 import {
   decodeActivation,
@@ -33,7 +34,6 @@ import {
   formatError,
   withActivation,
 } from './attributes.ts';
-import type { Float8Dtype } from '../config/float-fields.ts';
 import { alias, copyOverrides, cut, mapParts, rebuild } from './blocks.ts';
 import { float8Rows, roundToFloat8 } from './float8-activation.ts';
 

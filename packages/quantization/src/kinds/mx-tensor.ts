@@ -16,7 +16,15 @@ import type { KernelPreference, MemberOf, MXDtype, ScaleCalculationMode } from '
 import { member } from '../config/names.ts';
 import { fromBlocked, toBlocked } from '../formats/blocked-scales.ts';
 import { decodeMx, e8m0ToF32, fromMx, isFp4, type MXParts, mxCodes, mxQdata, mxTable, toMx } from '../formats/mx.ts';
-import { decodeDtype, decodeDtypeName, decodeInts, encodeDtype, formatError, type JsonFields, tagged } from './attributes.ts';
+import {
+  decodeDtype,
+  decodeDtypeName,
+  decodeInts,
+  encodeDtype,
+  formatError,
+  type JsonFields,
+  tagged,
+} from './attributes.ts';
 import { copyOverrides, cut, rebuild } from './blocks.ts';
 import { decodePreference, encodePreference } from './float8-attributes.ts';
 import { type TableCodes, tableOverrides, tableParts } from './table-weight.ts';

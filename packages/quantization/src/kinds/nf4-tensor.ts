@@ -13,10 +13,9 @@ import {
   kindEntry,
   reshape,
   slice,
-  type Tensor,
   type WrappedOf,
 } from '@ao/core';
-import { decodeNf4, nf4Codes, nf4Dequantize, type NF4Parts, nf4Scalers, nf4Values } from '../formats/nf4.ts';
+import { decodeNf4, type NF4Parts, nf4Codes, nf4Dequantize, nf4Scalers, nf4Values } from '../formats/nf4.ts';
 import { packUint4 } from '../formats/nibbles.ts';
 import { decodeDtype, decodeInts, encodeDtype, formatError } from './attributes.ts';
 import { alias, copyOverrides, mapParts, rebuild } from './blocks.ts';
@@ -76,7 +75,8 @@ export const nf4Kind: KindOf<Part, never, NF4Attrs> = /*@__PURE__*/ defineKind('
       throw formatError('an NF4 tensor needs block sizes', attrs, 'give 64 and 256');
     return Object.freeze({ ...attrs });
   },
-  dequantize: (t: NF4Tensor): Dense => reshape(nf4Dequantize(t, t.numel, t.attrs.blockSize, t.attrs.scalerBlockSize), t.shape) as Dense,
+  dequantize: (t: NF4Tensor): Dense =>
+    reshape(nf4Dequantize(t, t.numel, t.attrs.blockSize, t.attrs.scalerBlockSize), t.shape) as Dense,
   weight: (t: NF4Tensor) => {
     const parts = codes(t);
     return parts && tableParts(tableOf(t), parts);

@@ -1,6 +1,6 @@
 // Blocks that do not divide a tensor: the last one of a dimension is shorter. Primitives see the tensor padded with zeros, whose
 // codes are cut off again, so that padding is never visible.
-import { cat, contiguous, expand, type Dense, reshape, slice, type Tensor, uint8, viewDtype, zeros } from '@ao/core';
+import { cat, contiguous, type Dense, expand, reshape, slice, type Tensor, uint8, viewDtype, zeros } from '@ao/core';
 
 /** Blocks along each dimension, the short last one counted. */
 export const gridOf = (shape: readonly number[], blockSize: readonly number[]): number[] =>

@@ -33,8 +33,8 @@ import {
   valuesOf,
   type ZeroPointForm,
 } from '@ao/core';
-import * as affine from './affine.ts';
 import { kMeans } from '../formats/k-means.ts';
+import * as affine from './affine.ts';
 import { hqq, hqqScaleOnly } from './hqq.ts';
 import { int4Row, packNibbles, unpackNibbles } from './int4.ts';
 import { codesOf, lloyd } from './k-means.ts';

@@ -10,8 +10,8 @@ import { add, div, eq, ge, maximum, minimum, mul, sub, where } from '../binary.t
 import { requireDtype } from '../checks.ts';
 import { cast } from '../copy.ts';
 import { abs, floor, round } from '../unary.ts';
-import { select, unsqueeze } from '../views.ts';
 import { viewDtype } from '../view-dtype.ts';
+import { select, unsqueeze } from '../views.ts';
 
 const BIAS = 127;
 const FRACTION = 23;
@@ -64,8 +64,7 @@ export function exponentOf(x: Tensor): Tensor {
 }
 
 /** 2^n in float32 of whole numbers n in -126..127, made from bits. */
-export const powerOfTwo = (n: Tensor): Tensor =>
-  viewDtype(mul(cast(add(n, BIAS), int32), 2 ** FRACTION), float32);
+export const powerOfTwo = (n: Tensor): Tensor => viewDtype(mul(cast(add(n, BIAS), int32), 2 ** FRACTION), float32);
 
 /** float32 values -> codes of eXmY in uint8, same shape; NaN gives a code without meaning. */
 export const f32ToFloatxUnpacked = /*@__PURE__*/ defineOp<[x: Tensor, ebits: number, mbits: number]>(

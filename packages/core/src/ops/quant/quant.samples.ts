@@ -1,7 +1,8 @@
 // Samples of the quantization primitives.
-import { bfloat16, float16, float32, int8 } from '../../dtypes/index.ts';
+import { bfloat16, float8_e4m3fn, float8_e5m2, float16, float32, int8, int32, uint8 } from '../../dtypes/index.ts';
 import { type Make, type OpSamples, samples } from '../../sample.ts';
 import type { Tensor } from '../../tensor.ts';
+import { viewDtype } from '../view-dtype.ts';
 import {
   chooseQparamsAffine,
   chooseQparamsAffineDontPreserveZero,
@@ -14,6 +15,9 @@ import {
   dequantizeAffineTinygemm,
   fakeQuantizeAffine,
 } from './dequantize.ts';
+import { f32ToFloatxUnpacked, floatxUnpackedToF32 } from './exmy.ts';
+import { chooseScaleFloat8, dequantizeAffineFloat8, quantizeAffineFloat8 } from './float8.ts';
+import { chooseQparamsAffineFloatx, dequantizeAffineFloatx, quantizeAffineFloatx } from './floatx.ts';
 import { intMm } from './int-mm.ts';
 import { packInt4, quantizeInt4, unpackInt4 } from './int4.ts';
 import { quantizeAffine, quantizeAffineNoZeroPoint, quantizeAffineTinygemm } from './quantize.ts';
@@ -28,6 +32,16 @@ const values = (make: Make, dtype = float32 as (typeof dtypes)[number]): Tensor 
 const scales = (make: Make, dtype = float32 as (typeof dtypes)[number]): Tensor =>
   make(grid, { dtype, fill: 'uniform', low: 0.01, high: 0.1 });
 const zeros = (make: Make): Tensor => make(grid, { dtype: int8, fill: 'integer', low: -8, high: 8 });
+const floatx = [
+  [3, 2],
+  [2, 3],
+  [2, 1],
+  [3, 0],
+] as const;
+const floatxCodes = (make: Make, bits: number): Tensor =>
+  make(shape, { dtype: uint8, fill: 'integer', low: 0, high: 2 ** bits });
+const rowScales = (make: Make, dtype: (typeof dtypes)[number]): Tensor =>
+  make([6], { dtype, fill: 'uniform', low: 0.1, high: 0.5 });
 const codes = (make: Make): Tensor => make(shape, { dtype: int8, fill: 'integer', low: -8, high: 8 });
 
 export const quantSamples = (): OpSamples[] => [
@@ -136,6 +150,59 @@ export const quantSamples = (): OpSamples[] => [
   samples(packInt4, [{ name: 'codes', args: (make) => [codes(make)] }]),
   samples(unpackInt4, [
     { name: 'bytes', args: (make) => [make(shape, { dtype: int8, fill: 'integer', low: -128, high: 128 })] },
+  ]),
+  samples(
+    chooseScaleFloat8,
+    named.flatMap(({ dtype, name }) => [
+      { name: `rows ${name}`, args: (make) => [values(make, dtype), [1, 64], float8_e4m3fn, {}] },
+      {
+        name: `blocks ${name}, held within bounds`,
+        args: (make) => [values(make, dtype), [3, 32], float8_e5m2, { hpValueLb: 0.5, hpValueUb: 2 }],
+      },
+      {
+        name: `powers of two ${name}`,
+        args: (make) => [values(make, dtype), group, float8_e4m3fn, { powerOfTwo: true }],
+      },
+    ]),
+  ),
+  samples(
+    quantizeAffineFloat8,
+    named.map(({ dtype, name }) => ({ name, args: (make) => [values(make, dtype), scales(make), float8_e4m3fn] })),
+  ),
+  samples(
+    dequantizeAffineFloat8,
+    named.map(({ dtype, name }) => ({
+      name,
+      args: (make) => [make(shape, { dtype: float8_e5m2 }), scales(make), dtype],
+    })),
+  ),
+  samples(
+    f32ToFloatxUnpacked,
+    floatx.map(([e, m]) => ({ name: `e${e}m${m}`, args: (make) => [values(make), e, m] })),
+  ),
+  samples(
+    floatxUnpackedToF32,
+    floatx.map(([e, m]) => ({ name: `e${e}m${m}`, args: (make) => [floatxCodes(make, 1 + e + m), e, m] })),
+  ),
+  samples(
+    chooseQparamsAffineFloatx,
+    named.map(({ dtype, name }) => ({ name, args: (make) => [values(make, dtype), 3, 2] })),
+  ),
+  samples(
+    quantizeAffineFloatx,
+    named.map(({ dtype, name }) => ({ name, args: (make) => [values(make, dtype), rowScales(make, dtype), 2, 3] })),
+  ),
+  samples(
+    dequantizeAffineFloatx,
+    named.map(({ dtype, name }) => ({
+      name,
+      args: (make) => [floatxCodes(make, 6), rowScales(make, dtype), 2, 3, dtype],
+    })),
+  ),
+  samples(viewDtype, [
+    { name: 'float32 as bytes', args: (make) => [values(make), uint8] },
+    { name: 'float32 as integers', args: (make) => [values(make), int32] },
+    { name: 'bytes as float8', args: (make) => [floatxCodes(make, 7), float8_e4m3fn] },
   ]),
   samples(intMm, [
     {
