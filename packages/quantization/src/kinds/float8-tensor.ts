@@ -53,13 +53,13 @@ export function float8Table(name: string): Float32Array {
   return table;
 }
 
-/** Codes and scales of a matrix whose columns the blocks divide and whose activations are exact, else null. */
+/** Codes and scales of a matrix whose activations are exact, else null. */
 export function float8Codes(t: Float8Tensor): TableCodes | null {
   const { blockSize, actQuantKwargs } = t.attrs;
-  const [N = 0, K = 0] = t.shape;
-  if (t.ndim !== 2 || actQuantKwargs !== null || K % (blockSize[1] as number) !== 0) return null;
-  const scale = spread(t.scale, [blockSize[0] as number, 1], [N, t.scale.shape[1] as number]);
-  return { codes: viewDtype(t.qdata, uint8), scale };
+  if (t.ndim !== 2 || actQuantKwargs !== null) return null;
+  const [rows, groupSize] = blockSize as [number, number];
+  const scale = spread(t.scale, [rows, 1], [t.shape[0] as number, t.scale.shape[1] as number]);
+  return { codes: viewDtype(t.qdata, uint8), scale, groupSize };
 }
 
 const file: FileForm<Float8Tensor> = {

@@ -29,7 +29,11 @@ export interface FloatxAttrs {
 type Part = 'qdata' | 'scale';
 export type FloatxTensor = WrappedOf<Part, never, FloatxAttrs>;
 
-const codes = (t: FloatxTensor): TableCodes => ({ codes: t.qdata, scale: unsqueeze(cast(t.scale, float32), 1) });
+const codes = (t: FloatxTensor): TableCodes => ({
+  codes: t.qdata,
+  scale: unsqueeze(cast(t.scale, float32), 1),
+  groupSize: t.shape[1] as number,
+});
 
 const file: FileForm<FloatxTensor> = {
   type: 'FloatxTensor',

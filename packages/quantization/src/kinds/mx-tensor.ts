@@ -60,8 +60,8 @@ function plainScale(t: MXTensor): Tensor {
 function codes(t: MXTensor): TableCodes | null {
   const { elemDtype, blockSize, actQuantKwargs } = t.attrs;
   const K = t.shape[1] as number;
-  if (t.ndim !== 2 || actQuantKwargs !== null || K % blockSize !== 0) return null;
-  return { codes: mxCodes(t.qdata, elemDtype, K), scale: e8m0ToF32(plainScale(t)) };
+  if (t.ndim !== 2 || actQuantKwargs !== null) return null;
+  return { codes: mxCodes(t.qdata, elemDtype, K), scale: e8m0ToF32(plainScale(t)), groupSize: blockSize };
 }
 
 const elemJson = (elem: MXDtype): JsonFields | string => (elem.startsWith('fp6') ? elem : encodeDtype(elem));

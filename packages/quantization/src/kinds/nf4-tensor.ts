@@ -42,7 +42,7 @@ function codes(t: NF4Tensor): TableCodes | null {
   const [N = 0, K = 0] = t.shape;
   if (t.ndim !== 2 || K % t.attrs.blockSize !== 0) return null;
   const scale = cast(reshape(nf4Scalers(t, t.attrs.scalerBlockSize), [N, -1]), float32);
-  return { codes: reshape(nf4Codes(t.quantized_data, t.numel), [N, K]), scale };
+  return { codes: reshape(nf4Codes(t.quantized_data, t.numel), [N, K]), scale, groupSize: t.attrs.blockSize };
 }
 
 const NAMES: readonly Part[] = ['quantized_data', 'scaler_mean', 'quantization_factor', 'quantized_scalers', 'nf4'];

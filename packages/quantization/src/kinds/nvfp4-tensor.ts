@@ -56,8 +56,9 @@ function plainScale(t: NVFP4Tensor): Tensor {
 function codes(t: NVFP4Tensor): TableCodes | null {
   const { blockSize, actQuantKwargs } = t.attrs;
   const K = t.shape[1] as number;
-  if (t.ndim !== 2 || actQuantKwargs !== null || K % blockSize !== 0) return null;
-  return { codes: unpackUint4(t.qdata), scale: nvfp4Scales(plainScale(t), t.per_tensor_scale) };
+  if (t.ndim !== 2 || actQuantKwargs !== null) return null;
+  const scale = nvfp4Scales(plainScale(t), t.per_tensor_scale);
+  return { codes: unpackUint4(t.qdata, K), scale, groupSize: blockSize };
 }
 
 function encodeKwargs(kwargs: QuantizeTensorToNVFP4Kwargs | null): JsonFields | null {

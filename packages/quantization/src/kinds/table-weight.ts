@@ -15,11 +15,13 @@ import {
   type WeightParts,
   type Wrapped,
 } from '@ao/core';
+import { spread } from './short-blocks.ts';
 
-/** Codes uint8 [N, K] with float32 scales [N, K / groupSize]. */
+/** Codes uint8 [N, K] with float32 scales [N, ceil(K / groupSize)]. */
 export interface TableCodes {
   readonly codes: Tensor;
   readonly scale: Tensor;
+  readonly groupSize: number;
   /** float32, added last; absent for none. */
   readonly zero?: Tensor;
 }
@@ -33,10 +35,9 @@ export interface TableWeight<T extends Wrapped> {
   linear?(x: Tensor, t: T, b: Tensor | undefined): Tensor | null;
 }
 
-/** The format of uint8 codes [N, K] whose values `table` says, scales [N, K / groupSize]. */
-export function tableParts(table: Float32Array, { codes, scale, zero }: TableCodes): WeightParts {
+/** The format of uint8 codes [N, K] whose values `table` says. */
+export function tableParts(table: Float32Array, { codes, scale, groupSize, zero }: TableCodes): WeightParts {
   const [N, K] = codes.shape as [number, number];
-  const groupSize = K / (scale.shape[1] as number);
   const zeroDomain = zero === undefined ? 'none' : 'float';
   return {
     format: { code: 'table', table, N, K, groupSize, zeroDomain, activation: 'exact' },
@@ -50,13 +51,13 @@ export function tableParts(table: Float32Array, { codes, scale, zero }: TableCod
 function rows<T extends Wrapped>(w: T, indices: Tensor, spec: TableWeight<T>): Tensor {
   const parts = spec.codes(w);
   if (parts === null) return embedding(w.rt.dequantize(w), indices);
-  const { codes, scale, zero } = parts;
-  const K = codes.shape[1] as number;
-  const groups = scale.shape[1] as number;
-  const perGroup = (t: Tensor): Tensor => reshape(embedding(t, indices), [...indices.shape, groups, 1]);
-  const values = reshape(spec.decode(embedding(codes, indices), w), [...indices.shape, groups, K / groups]);
-  const scaled = mul(values, perGroup(scale));
-  return cast(reshape(zero === undefined ? scaled : add(scaled, perGroup(zero)), [...indices.shape, K]), w.dtype);
+  const { codes, scale, groupSize, zero } = parts;
+  const shape = [indices.numel, codes.shape[1] as number];
+  const flat = reshape(indices, [-1]);
+  const each = (t: Tensor): Tensor => spread(embedding(t, flat), [1, groupSize], shape);
+  const scaled = mul(spec.decode(embedding(codes, flat), w), each(scale));
+  const values = zero === undefined ? scaled : add(scaled, each(zero));
+  return reshape(cast(values, w.dtype), [...indices.shape, shape[1] as number]);
 }
 
 /** linear with the weight rounded to its dtype, as torchao composes it, and embedding; packed weights have kernels of their own. */

@@ -39,11 +39,12 @@ function tableOf(bits: number): Float32Array {
 
 /** (q - z) s = q s + (-z s). */
 function codes(t: UIntxTensor): TableCodes | null {
-  if (t.ndim !== 2 || (t.shape[1] as number) % t.attrs.groupSize !== 0) return null;
+  const { groupSize } = t.attrs;
+  if (t.ndim !== 2) return null;
   const scale = cast(t.scale, float32);
   return t.zero_point === undefined
-    ? { codes: t.qdata, scale }
-    : { codes: t.qdata, scale, zero: mul(mul(cast(t.zero_point, float32), scale), -1) };
+    ? { codes: t.qdata, scale, groupSize }
+    : { codes: t.qdata, scale, groupSize, zero: mul(mul(cast(t.zero_point, float32), scale), -1) };
 }
 
 function weight(t: UIntxTensor): WeightParts | null {
