@@ -2,6 +2,7 @@
 //   bfloat16: the upper half of float32.  float16: IEEE half.
 //   float8 e4m3fn: 1-4-3, bias 7, no infinity, 0x7f NaN, max 448; overflow becomes NaN.
 //   float8 e5m2: 1-5-2, bias 15, IEEE-like, max 57344; overflow becomes infinity.
+//   float8 e8m0: a power of two, 2^(code - 127), 255 is NaN.
 #pragma once
 #include <stdint.h>
 #include <string.h>
@@ -93,6 +94,11 @@ static inline uint8_t ao_to_f8e5m2(float x) {
   return (uint8_t)(sign | (code > 0x7cu ? 0x7cu : code));
 }
 
+// 2^(code - 127), 255 is NaN.
+static inline float ao_from_f8e8m0(uint8_t c) {
+  return ao_float(c == 255 ? 0x7fc00000u : c == 0 ? 0x00400000u : (uint32_t)c << 23);
+}
+
 static inline int ao_dtype_size(int64_t dtype) {
   switch (dtype) {
   case AO_F32:
@@ -105,6 +111,7 @@ static inline int ao_dtype_size(int64_t dtype) {
     return 8;
   case AO_F8E4M3:
   case AO_F8E5M2:
+  case AO_F8E8M0:
   case AO_I8:
   case AO_U8:
   case AO_BOOL:
@@ -126,6 +133,8 @@ static inline const char* ao_dtype_name(int64_t dtype) {
     return "float8_e4m3fn";
   case AO_F8E5M2:
     return "float8_e5m2";
+  case AO_F8E8M0:
+    return "float8_e8m0fnu";
   case AO_I8:
     return "int8";
   case AO_U8:

@@ -32,6 +32,8 @@ static inline int panel_code(const uint8_t* codes, int32_t code, int64_t k, int 
 
 static inline float load_float(int32_t dtype, const void* p, int64_t i) {
   if (dtype == AO_F32) return ((const float*)p)[i];
+  if (dtype == AO_F8E8M0) return ao_from_f8e8m0(((const uint8_t*)p)[i]);
+  if (dtype == AO_F8E4M3) return ao_from_f8e4m3(((const uint8_t*)p)[i]);
   return dtype == AO_BF16 ? ao_from_bf16(((const uint16_t*)p)[i]) : ao_from_f16(((const uint16_t*)p)[i]);
 }
 
@@ -44,24 +46,28 @@ static inline void store_float(int32_t dtype, void* p, int64_t i, float x) {
     ((uint16_t*)p)[i] = ao_to_f16(x);
 }
 
+static inline float load_zero(int32_t dtype, const void* p, int64_t i) {
+  if (dtype == AO_I8) return ((const int8_t*)p)[i];
+  if (dtype == AO_U8) return ((const uint8_t*)p)[i];
+  return load_float(dtype, p, i);
+}
+
 // Scale and zero point of a group of one row.
 struct GroupParameters {
-  float scale, float_zero;
-  int int_zero;
+  float scale, zero;
 };
 
 static inline GroupParameters group_parameters(const Packed* w, const uint8_t* panel, int64_t group, int r) {
   const int64_t at = group * kPanelRows + r;
-  GroupParameters p = {load_float(w->scale_dtype, panel + w->scale_at, at), 0, 0};
-  if (w->zero_domain == AO_ZERO_INT) p.int_zero = ((const int8_t*)(panel + w->zero_at))[at];
-  if (w->zero_domain == AO_ZERO_FLOAT) p.float_zero = load_float(w->zero_dtype, panel + w->zero_at, at);
+  GroupParameters p = {load_float(w->scale_dtype, panel + w->scale_at, at), 0};
+  if (w->zero_domain != AO_ZERO_NONE) p.zero = load_zero(w->zero_dtype, panel + w->zero_at, at);
   return p;
 }
 
-// w = (q - z) s, or q s + z with both steps rounded: the value the exact mode multiplies by.
-static inline float decode_code(int32_t zero_domain, const GroupParameters& p, int q) {
-  const float product = (float)(q - p.int_zero) * p.scale;
-  return zero_domain == AO_ZERO_FLOAT ? product + p.float_zero : product;
+// w = (q - z) s, or q s + z, each step rounded: the value the exact mode multiplies by.
+static inline float decode_code(int32_t zero_domain, const GroupParameters& p, float q) {
+  if (zero_domain == AO_ZERO_INT) return (q - p.zero) * p.scale;
+  return zero_domain == AO_ZERO_FLOAT ? q * p.scale + p.zero : q * p.scale;
 }
 
 // Checks a blob handed in as a weight [n, k]; false with the error recorded.

@@ -3,21 +3,37 @@
 
 #include "base/ctx.h"
 #include "gemm/codes.h"
+#include "gemm/planes.h"
 
 namespace ao {
 namespace {
 
+// fn(k, parameters of its group) for all columns of row r.
+template <class Fn>
+void each_column(const Packed* w, const uint8_t* panel, int r, const Fn& fn) {
+  for (int64_t k = 0, g = 0; k < w->k; g++) {
+    const GroupParameters p = group_parameters(w, panel, g, r);
+    const int64_t end = (g + 1) * w->group < w->k ? (g + 1) * w->group : w->k;
+    for (; k < end; k++) fn(k, p);
+  }
+}
+
 void gather_row(const Packed* w, int64_t row, int32_t out_dtype, void* out) {
   const uint8_t* panel = panel_at(w, row / kPanelRows);
   const int r = (int)(row % kPanelRows);
-  if (has_scale(w->code)) {
-    for (int64_t g = 0; g < groups_of(w); g++) {
-      const GroupParameters p = group_parameters(w, panel, g, r);
-      for (int64_t k = g * w->group; k < (g + 1) * w->group; k++)
-        store_float(out_dtype, out, k, decode_code(w->zero_domain, p, panel_code(panel, w->code, k, r)));
-    }
-    return;
+  if (w->code == AO_TABLE) {
+    uint32_t words[8];
+    const float* table = table_of(w);
+    return each_column(w, panel, r, [&](int64_t k, const GroupParameters& p) {
+      if (k % 32 == 0) load_block(panel + k * 2 * w->bits, w->bits, words, r);
+      const uint8_t code = words[k / 4 % 8] >> (k % 4 * 8) & 255;
+      store_float(out_dtype, out, k, decode_code(w->zero_domain, p, table[code]));
+    });
   }
+  if (has_scale(w->code))
+    return each_column(w, panel, r, [&](int64_t k, const GroupParameters& p) {
+      store_float(out_dtype, out, k, decode_code(w->zero_domain, p, (float)panel_code(panel, w->code, k, r)));
+    });
   const int size = ao_dtype_size(w->code);
   for (int64_t k = 0; k < w->k; k++) {
     const uint8_t* at = panel + code_offset(w->code, k, r);

@@ -61,13 +61,14 @@ AO_ISA_DECLARE(int64_t, tile_height, ()) // of x in the GEMM skeleton
 AO_ISA_DECLARE(void, interleave_rows,
                (const uint32_t* const* from, int64_t rows, int64_t count, int64_t height, uint32_t* out))
 
-// Exact mode. float_rows: up to kFewRows rows, decoding in registers; pairs says that x is bfloat16 pairs, which takes a bfloat16
+// Exact mode. float_rows: up to kFewRows rows and neighbouring panels, decoding in registers; pairs says that x is bfloat16 pairs, which takes a bfloat16
 // weight. decode_panel: columns [k0, k1) as [k1 - k0][16] float32, k0 a multiple of 8. float_tile: acc [panel][row][16] = (first ? 0 :
 // acc) + panel . x, for up to two panels, the tiles of `rows` rows from `row` on and units [u0, u0 + count); in pairs a panel is the
 // packed one. Rows beyond the last of a tile are computed too.
 AO_ISA_DECLARE(bool, multiplies_pairs, ())
 AO_ISA_DECLARE(void, float_rows,
-               (const Packed* w, int64_t panel, const Tiles& x, bool pairs, int64_t rows, const Store& store))
+               (const Packed* w, int64_t panel, int64_t panels, const Tiles& x, bool pairs, int64_t rows,
+                const Store& store))
 AO_ISA_DECLARE(void, decode_panel, (const Packed* w, int64_t panel, int64_t k0, int64_t k1, float* out))
 AO_ISA_DECLARE(void, float_tile,
                (const void* const* panel, int64_t panels, bool pairs, int64_t u0, int64_t count, const Tiles& x,

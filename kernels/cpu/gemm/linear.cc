@@ -11,7 +11,7 @@ extern "C" int ao_cpu_linear(const ao_linear_args* a, ao_ctx* ctx) {
   Packed description;
   char reason[512];
   if (!describe_packed(&description, a->code, a->n, a->k, a->group_size, a->zero_domain, a->scale_dtype, a->zero_dtype,
-                       a->activation, reason, sizeof reason))
+                       a->activation, a->bits, reason, sizeof reason))
     return ao_fail(ctx, "linear: %s", reason);
   const Store store = {a->bias,
                        a->residual,
@@ -23,11 +23,11 @@ extern "C" int ao_cpu_linear(const ao_linear_args* a, ao_ctx* ctx) {
                        (int32_t)a->out_dtype};
   if (a->m == 0) return 0;
   if (has_scale(a->code) || meet_in_pairs(ctx, (int32_t)a->x_dtype, a->code)) {
-    uint8_t* packed = scratch<uint8_t>(ctx, kHeaderBytes + panels_of(a->n) * description.panel_bytes);
+    uint8_t* packed = scratch<uint8_t>(ctx, description.panels_at + panels_of(a->n) * description.panel_bytes);
     if (!packed) return 1;
     const ao_pack_weight_args pack = {
-        packed,        a->codes,       a->scale,       a->zero,       a->code,       a->n, a->k,
-        a->group_size, a->zero_domain, a->scale_dtype, a->zero_dtype, a->activation, 0,    a->n};
+        packed,         a->codes,       a->scale,      a->zero,       a->code, a->n, a->k,    a->group_size,
+        a->zero_domain, a->scale_dtype, a->zero_dtype, a->activation, 0,       a->n, a->bits, a->table};
     if (ao_cpu_pack_weight(&pack, ctx)) return 1;
     const Target target = {(const Packed*)packed, store};
     return run_linear(ctx, &target, 1, a->x, (int32_t)a->x_dtype, a->x_stride, a->m, (float)a->act_eps);

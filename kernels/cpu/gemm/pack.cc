@@ -1,8 +1,12 @@
 // pack_weight: canonical codes [n, k] with scales and zeros [n, k / g] to panels (gemm/packed.h). A bijection: see unpack.cc.
 #include <string.h>
 
+#include <atomic>
+
 #include "base/ctx.h"
 #include "gemm/codes.h"
+#include "gemm/planes.h"
+#include "gemm/table_values.h"
 
 namespace ao {
 namespace {
@@ -49,9 +53,35 @@ void pack_units(uint8_t* panel, const uint8_t* row, int64_t count) {
   for (int64_t i = 0; i < count; i++) memcpy(panel + i * kPanelRows * size, row + i * size, size);
 }
 
+// fn(column, words[8]) for each 32 columns, a byte each, those beyond the last 0.
+template <class Fn>
+void each_block(const uint8_t* row, int64_t count, const Fn& fn) {
+  uint32_t words[8] = {0};
+  for (int64_t k = 0; k < count; k += 32) {
+    if (count - k < 32) memset(words, 0, sizeof words);
+    memcpy(words, row + k, count - k < 32 ? count - k : 32);
+    fn(k, words);
+  }
+}
+
+// Bytes of at most 4 bits as nibbles of q + 8.
+void pack_small_bytes(uint8_t* panel, const uint8_t* row, int64_t count, int r) {
+  each_block(row, count, [&](int64_t k, const uint32_t* words) {
+    for (int64_t i = 0; i < 4 && k + 8 * i < count; i++) {
+      const uint32_t v = ((words[2 * i] & 0x0f0f0f0fu) | (words[2 * i + 1] & 0x0f0f0f0fu) << 4) ^ 0x88888888u;
+      memcpy(panel + code_offset(AO_INT4, k + 8 * i, r), &v, 4);
+    }
+  });
+}
+
 // k codes of row r, to a panel that begins at their column.
-void pack_codes(int32_t code, uint8_t* panel, const uint8_t* row, int64_t k, int r) {
-  switch (code) {
+void pack_codes(const Packed* w, uint8_t* panel, const uint8_t* row, int64_t k, int r) {
+  if (w->code == AO_TABLE)
+    return each_block(row, k, [&](int64_t column, const uint32_t* words) {
+      store_block(panel + column * 2 * w->bits, w->bits, words, r);
+    });
+  if (w->code == AO_INT4 && w->source == AO_I8) return pack_small_bytes(panel, row, k, r);
+  switch (w->code) {
   case AO_F32:
     pack_units<4>(panel + 4 * r, row, k);
     break;
@@ -71,7 +101,7 @@ void pack_codes(int32_t code, uint8_t* panel, const uint8_t* row, int64_t k, int
   }
 }
 
-// Sum of the codes of columns [begin, end), both even for int4.
+// Sum of the codes of columns [begin, end), begin even for int4.
 int64_t sum_codes(int32_t code, const uint8_t* row, int64_t begin, int64_t end) {
   if (code == AO_I8) {
     int64_t sum = 0;
@@ -84,6 +114,7 @@ int64_t sum_codes(int32_t code, const uint8_t* row, int64_t begin, int64_t end) 
     return sum;
   }
   int64_t i = begin / 2, sum = -8 * (end - begin);
+  if (end % 2) sum += (row[end / 2] & 15) ^ 8;
   for (; i + 16 <= end / 2;
        i += 16) { // nibbles to bytes of at most 60, those to 16-bit lanes, which one product adds up
     uint64_t a, b;
@@ -110,20 +141,33 @@ void pack_groups(uint8_t* out, const uint8_t* row, int64_t groups, int size, int
   pack_groups<1>(out, row, groups, r);
 }
 
+// Whether all codes of a row fit the bits they are packed with.
+bool codes_fit(const uint8_t* row, int64_t k, int bits, bool with_sign) {
+  const uint8_t half = with_sign ? (uint8_t)(1 << (bits - 1)) : 0;
+  uint8_t all = 0;
+  for (int64_t i = 0; i < k; i++) all |= (uint8_t)(row[i] + half);
+  return all >> bits == 0;
+}
+
+// Where columns [k, ...) begin; k is a multiple of 32.
+int64_t panel_offset(const Packed* w, int64_t k) {
+  return w->code == AO_TABLE ? k * 2 * w->bits : code_offset(w->code, k, 0);
+}
+
 void pack_panel(const Packed* w, uint8_t* panel, const Source& source, int64_t index) {
   memset(panel + w->scale_at, 0, w->panel_bytes - w->scale_at);
   const int64_t groups = groups_of(w);
-  const int64_t row_bytes = w->code == AO_INT4 ? w->k / 2 : w->k * ao_dtype_size(w->code);
+  const int64_t row_bytes = source_row_bytes(w);
   const int64_t first = index * kPanelRows - source.first;
   const int rows = source.rows - first < kPanelRows ? (int)(source.rows - first) : kPanelRows;
-  if (w->k % 8 || rows < kPanelRows)
-    memset(panel, w->code == AO_INT4 ? 0x88 : 0, w->scale_at);           // nibble 8 is the code 0
-  const int64_t columns = kCachedBytes / code_offset(w->code, 8, 0) * 8; // of all rows, while their lines are at hand
+  if (w->k % 32 || rows < kPanelRows)
+    memset(panel, w->code == AO_INT4 ? 0x88 : 0, w->scale_at);     // nibble 8 is the code 0
+  const int64_t columns = kCachedBytes / panel_offset(w, 32) * 32; // of all rows, while their lines are at hand
   for (int64_t k = 0; k < w->k; k += columns)
     for (int r = 0; r < rows; r++)
-      pack_codes(w->code, panel + code_offset(w->code, k, 0),
-                 source.codes + (first + r) * row_bytes + k * row_bytes / w->k, w->k - k < columns ? w->k - k : columns,
-                 r);
+      pack_codes(w, panel + panel_offset(w, k),
+                 source.codes + (first + r) * row_bytes + (w->source == AO_INT4 ? k / 2 : k * (row_bytes / w->k)),
+                 w->k - k < columns ? w->k - k : columns, r);
   for (int r = 0; r < rows; r++) {
     const int64_t row = first + r;
     if (!has_scale(w->code)) continue;
@@ -131,15 +175,16 @@ void pack_panel(const Packed* w, uint8_t* panel, const Source& source, int64_t i
     pack_groups(panel + w->scale_at, source.scale + row * groups * scale_size, groups, scale_size, r);
     if (w->zero_domain != AO_ZERO_NONE)
       pack_groups(panel + w->zero_at, source.zero + row * groups * zero_size, groups, zero_size, r);
+    if (w->code == AO_TABLE) continue;
     double sum = 0;
     for (int64_t g = 0; g < groups; g++) {
-      int64_t codes = sum_codes(w->code, source.codes + row * row_bytes, g * w->group, (g + 1) * w->group);
+      const int64_t begin = g * w->group, count = w->k - begin < w->group ? w->k - begin : w->group;
+      int64_t codes = sum_codes(w->source, source.codes + row * row_bytes, begin, begin + count);
       const double s = load_float(w->scale_dtype, panel + w->scale_at, g * kPanelRows + r);
       const void* zeros = panel + w->zero_at;
-      if (w->zero_domain == AO_ZERO_INT) codes -= w->group * ((const int8_t*)zeros)[g * kPanelRows + r];
+      if (w->zero_domain == AO_ZERO_INT) codes -= count * ((const int8_t*)zeros)[g * kPanelRows + r];
       sum += (double)codes * s;
-      if (w->zero_domain == AO_ZERO_FLOAT)
-        sum += (double)w->group * load_float(w->zero_dtype, zeros, g * kPanelRows + r);
+      if (w->zero_domain == AO_ZERO_FLOAT) sum += (double)count * load_float(w->zero_dtype, zeros, g * kPanelRows + r);
     }
     ((float*)(panel + w->sum_at))[r] = (float)sum;
   }
@@ -168,7 +213,7 @@ extern "C" int ao_cpu_pack_weight(const ao_pack_weight_args* a, ao_ctx* ctx) {
   Packed w;
   char reason[512];
   if (!describe_packed(&w, a->code, a->n, a->k, a->group_size, a->zero_domain, a->scale_dtype, a->zero_dtype,
-                       a->activation, reason, sizeof reason))
+                       a->activation, a->bits, reason, sizeof reason))
     return ao_fail(ctx, "pack_weight: %s", reason);
   if (a->row < 0 || a->rows < 0 || a->row + a->rows > a->n || a->row % kPanelRows ||
       (a->rows % kPanelRows && a->row + a->rows != a->n))
@@ -177,13 +222,27 @@ extern "C" int ao_cpu_pack_weight(const ao_pack_weight_args* a, ao_ctx* ctx) {
   if (!a->codes || (has_scale(w.code) && !a->scale) || (w.zero_domain != AO_ZERO_NONE && !a->zero))
     return ao_fail(ctx, "pack_weight: a %s weight needs codes%s%s", weight_code_name(w.code),
                    has_scale(w.code) ? " and scale" : "", w.zero_domain != AO_ZERO_NONE ? " and zero" : "");
-  memset(a->packed, 0, kHeaderBytes);
+  if (a->code == AO_TABLE && !a->table)
+    return ao_fail(ctx, "pack_weight: the values of a table weight's codes are absent");
+  memset(a->packed, 0, w.panels_at);
+  if (w.code == AO_TABLE)
+    fill_table(&w, a->code == AO_TABLE ? (const float*)a->table : nullptr,
+               (float*)((uint8_t*)a->packed + kHeaderBytes));
   memcpy(a->packed, &w, sizeof w);
   const Source source = {(const uint8_t*)a->codes, (const uint8_t*)a->scale, (const uint8_t*)a->zero, a->row, a->rows};
-  uint8_t* panels = (uint8_t*)a->packed + kHeaderBytes;
+  uint8_t* panels = (uint8_t*)a->packed + w.panels_at;
+  const int bits = w.code == AO_TABLE || w.code != w.source ? (int)a->bits : 0;
+  std::atomic<int64_t> misfit{-1};
   const int64_t first = a->row / kPanelRows;
   parallel_for(ctx, panels_of(a->rows), rows_per_chunk(a->k * kPanelRows), [&](int64_t begin, int64_t end, int) {
-    for (int64_t p = first + begin; p < first + end; p++) pack_panel(&w, panels + p * w.panel_bytes, source, p);
+    for (int64_t p = first + begin; p < first + end; p++) {
+      for (int64_t r = p * kPanelRows; bits && r < a->row + a->rows && r < (p + 1) * kPanelRows; r++)
+        if (!codes_fit(source.codes + (r - a->row) * a->k, a->k, bits, w.source == AO_I8)) misfit = r;
+      pack_panel(&w, panels + p * w.panel_bytes, source, p);
+    }
   });
+  if (misfit >= 0)
+    return ao_fail(ctx, "pack_weight: row %lld of a %s weight holds codes of more than %d bits", (long long)misfit,
+                   weight_code_name(w.source), bits);
   return 0;
 }

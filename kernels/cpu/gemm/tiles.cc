@@ -32,7 +32,8 @@ bool int_tiles(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int64
                IntRows* rows) {
   const int64_t k = w->k, k8 = round_up_to(k, 8);
   rows->segment = segment_of(w);
-  rows->segments = groups_of(w) * ((w->group + rows->segment - 1) / rows->segment);
+  const int64_t per_group = (w->group + rows->segment - 1) / rows->segment;
+  rows->segments = k / w->group * per_group + (k % w->group + rows->segment - 1) / rows->segment;
   const int64_t height = rows_per_tile(ctx, m),
                 whole = round_up_to(m, height); // rows beyond m are computed and not stored
   rows->rows = whole;

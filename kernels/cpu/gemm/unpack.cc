@@ -3,12 +3,28 @@
 
 #include "base/ctx.h"
 #include "gemm/codes.h"
+#include "gemm/planes.h"
 
 namespace ao {
 namespace {
 
+// Columns in blocks of 32; int8 codes of `bits` bits get their sign back.
+void unpack_planes(const Packed* w, const uint8_t* panel, uint8_t* row, int r) {
+  uint32_t words[8];
+  const uint8_t sign = w->source == AO_I8 ? (uint8_t)(1 << (w->bits - 1)) : 0;
+  for (int64_t k = 0; k < w->k; k += 32) {
+    load_block(panel + k * 2 * w->bits, w->bits, words, r);
+    const int64_t count = w->k - k < 32 ? w->k - k : 32;
+    for (int64_t i = 0; i < count; i++) row[k + i] = (uint8_t)(((words[i / 4] >> (i % 4 * 8) & 255) ^ sign) - sign);
+  }
+}
+
 void unpack_codes(const Packed* w, const uint8_t* panel, uint8_t* row, int r) {
   const int64_t k = w->k;
+  if (w->code == AO_INT4 && w->source == AO_I8) {
+    for (int64_t i = 0; i < k; i++) row[i] = (uint8_t)panel_code(panel, AO_INT4, i, r);
+    return;
+  }
   switch (w->code) {
   case AO_F32:
     for (int64_t i = 0; i < k; i++) memcpy(row + 4 * i, panel + (i * kPanelRows + r) * 4, 4);
@@ -21,6 +37,9 @@ void unpack_codes(const Packed* w, const uint8_t* panel, uint8_t* row, int r) {
     break;
   case AO_I8:
     for (int64_t i = 0; i < k; i++) row[i] = panel[code_offset(AO_I8, i, r)];
+    break;
+  case AO_TABLE:
+    unpack_planes(w, panel, row, r);
     break;
   default:
     for (int64_t i = 0; i < k; i += 2) {
@@ -46,7 +65,7 @@ extern "C" int ao_cpu_unpack_weight(const ao_unpack_weight_args* a, ao_ctx* ctx)
   const Packed* w = (const Packed*)a->packed;
   const int64_t groups = groups_of(w);
   const int scale_size = ao_dtype_size(w->scale_dtype), zero_size = ao_dtype_size(w->zero_dtype);
-  const int64_t row_bytes = w->code == AO_INT4 ? w->k / 2 : w->k * ao_dtype_size(w->code);
+  const int64_t row_bytes = source_row_bytes(w);
   parallel_for(ctx, a->rows, rows_per_chunk(a->k), [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; i++) {
       const uint8_t* panel = panel_at(w, (a->row + i) / kPanelRows);

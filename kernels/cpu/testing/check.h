@@ -162,6 +162,8 @@ inline double decode(int64_t dtype, const void* p, int64_t i) {
     return ao_from_f8e4m3(((const uint8_t*)p)[i]);
   case AO_F8E5M2:
     return ao_from_f8e5m2(((const uint8_t*)p)[i]);
+  case AO_F8E8M0:
+    return ao_from_f8e8m0(((const uint8_t*)p)[i]);
   case AO_I8:
     return ((const int8_t*)p)[i];
   case AO_U8:

@@ -19,14 +19,17 @@ export interface WeightFormat {
   readonly table?: Float32Array;
   readonly N: number;
   readonly K: number;
-  /** Values that share a scale along K; K itself = one scale a row. */
+  /** Values that share a scale along K; K itself = one scale a row. The last of ceil(K / groupSize) groups may be shorter. */
   readonly groupSize: number;
   /** none: w = q*s; int: w = (q - z)*s; float: w = q*s + z (torchao's Int4Tensor). */
   readonly zeroDomain: 'none' | 'int' | 'float';
   readonly activation: Activation;
 }
 
-/** The plain tensors of a weight: codes [N, K] row-major, scale and zero [N, K/groupSize]. */
+/** Scales of a row. */
+export const groupsOf = (f: WeightFormat): number => Math.ceil(f.K / f.groupSize);
+
+/** The plain tensors of a weight: codes [N, K] row-major, scale and zero [N, ceil(K / groupSize)]. */
 export interface WeightParts {
   readonly format: WeightFormat;
   readonly codes: Dense;

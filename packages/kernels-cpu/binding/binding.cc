@@ -183,16 +183,17 @@ napi_value open_plugin(napi_env env, napi_callback_info info) {
   return list;
 }
 
-// weightPackedSize(code, n, k, groupSize, zeroDomain, scaleDtype, zeroDtype) -> bytes, -1 where no layout takes the weight
+// weightPackedSize(code, n, k, groupSize, zeroDomain, scaleDtype, zeroDtype, bits, activation) -> bytes, -1 where no layout takes the weight
 napi_value weight_packed_size(napi_env env, napi_callback_info info) {
-  Arguments<7> a;
-  double v[7];
+  Arguments<9> a;
+  double v[9];
   if (!a.read(env, info)) return nullptr;
-  for (int i = 0; i < 7; i++) {
+  for (int i = 0; i < 9; i++) {
     if (!to_double(env, a.at[i], &v[i])) return nullptr;
   }
   const auto at = [&v](int i) { return static_cast<int64_t>(v[i]); };
-  return number(env, static_cast<double>(ao_cpu_weight_packed_size(at(0), at(1), at(2), at(3), at(4), at(5), at(6))));
+  return number(env, static_cast<double>(
+                         ao_cpu_weight_packed_size(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8))));
 }
 
 // reportMemory(change): tells the garbage collector about native bytes

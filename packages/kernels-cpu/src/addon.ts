@@ -65,6 +65,8 @@ export interface Addon {
     zeroDomain: number,
     scaleDtype: number,
     zeroDtype: number,
+    bits: number,
+    activation: number,
   ): number;
 }
 

@@ -84,7 +84,8 @@ std::vector<Case> cases() {
 
 int64_t size_of(const Case& c) {
   const Format& f = c.format;
-  return ao_cpu_weight_packed_size(f.code, c.n, c.k, f.group ? f.group : c.k, f.zero_domain, f.scale_dtype, AO_BF16);
+  return ao_cpu_weight_packed_size(f.code, c.n, c.k, f.group ? f.group : c.k, f.zero_domain, f.scale_dtype, AO_BF16, 0,
+                                   f.activation);
 }
 
 // Memory as the backend hands it out: huge pages where the block is large.
@@ -127,7 +128,9 @@ public:
                                    AO_BF16,
                                    f.activation,
                                    0,
-                                   c.n};
+                                   c.n,
+                                   0,
+                                   nullptr};
     check(ao_cpu_pack_weight(&p, ctx));
     for (int64_t i = 1; i < copies_; i++) memcpy(weights_.data() + i * size_, weights_.data(), size_);
     ao_test::Random random(1);

@@ -1,6 +1,7 @@
-// One decoder per weight code: columns [k0, k1) of a panel in ascending order as float32 vectors of 16 rows, handed to
+// One decoder per weight code (those of tables: decode_table.h): columns [k0, k1) of a panel in ascending order as float32 vectors of 16 rows, handed to
 // take(k, vector). k0 is a multiple of 8.
 #pragma once
+#include "gemm/isa/decode_table.h"
 #include "gemm/isa/vec.h"
 #include "gemm/packed.h"
 
@@ -79,7 +80,7 @@ struct DecodeInt {
     const int zero_size = kDomain == AO_ZERO_INT    ? 1
                           : w->zero_dtype == AO_F32 ? 4
                                                     : 2,
-              scale_size = w->scale_dtype == AO_F32 ? 4 : 2;
+              scale_size = ao_dtype_size(w->scale_dtype);
     const int64_t distance = fetch_distance(w), size = w->group;
     const uint8_t* scale = panel + w->scale_at + k0 / size * kPanelRows * scale_size;
     const uint8_t* zero = panel + w->zero_at + k0 / size * kPanelRows * zero_size;
@@ -87,7 +88,7 @@ struct DecodeInt {
     int64_t end = (k0 / size + 1) * size;
     for (int64_t k = k0; k < k1; end += size, scale += kPanelRows * scale_size, zero += kPanelRows * zero_size) {
       const int64_t stop = end < k1 ? end : k1;
-      const VF s = v_load_as(w->scale_dtype, scale);
+      const VF s = v_load_scale(w->scale_dtype, scale);
       VF z = v_zero();
       VI offset = vi_zero();
       v_prefetch(scale + distance);
@@ -117,7 +118,7 @@ struct DecodeInt {
   }
 };
 
-// Calls run(Decoder()) with the decoder of w.
+// Calls run(Decoder()) with the decoder of w, whose codes are no table's.
 template <class Run>
 AO_INLINE void with_decoder(const Packed* w, const Run& run) {
   switch (w->code) {

@@ -94,6 +94,50 @@ void pairs_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store& s
   finish_rows<rows>(sums, panel, store);
 }
 
+// One row of x and two neighbouring panels, whose sums hide each other's latency.
+struct TwoPanels {
+  VF a, b;
+  const float* x;
+  AO_INLINE void operator()(int64_t k, VF first, VF second) {
+    const VF value = v_set1(x[k]);
+    a = v_fma(first, value, a);
+    b = v_fma(second, value, b);
+  }
+};
+struct CopyOne {
+  float* out; // of column 0
+  AO_INLINE void operator()(int64_t k, VF column, VF) { v_store(out + k * kPanelRows, column); }
+};
+
+template <class Decoder>
+void two_panels_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store& store) {
+  TwoPanels product = {v_zero(), v_zero(), (const float*)x.units};
+  alignas(64) float memory[kPanelRows];
+  Decoder::template run<2>(w, panel_at(w, panel), 0, w->k, product);
+  v_store(memory, product.a);
+  store_row(memory, 0, panel, store);
+  v_store(memory, product.b);
+  store_row(memory, 0, panel + 1, store);
+}
+
+// Several rows of x: columns are decoded once, to memory.
+template <int rows>
+void decoded_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store& store) {
+  constexpr int64_t kColumns = 64;
+  alignas(64) float columns[kColumns * kPanelRows];
+  Sums<rows, 1> sums;
+  sums.clear();
+  for (int64_t k0 = 0; k0 < w->k; k0 += kColumns) {
+    const int64_t k1 = w->k - k0 < kColumns ? w->k : k0 + kColumns;
+    decode_panel(w, panel, k0, k1, columns);
+    for (int64_t k = k0; k < k1; k++) {
+      const VF column = v_load(columns + (k - k0) * kPanelRows);
+      sums.add(column, column, x.units + k * rows);
+    }
+  }
+  finish_rows<rows>(sums, panel, store);
+}
+
 template <int rows, int panels, bool pairs>
 void tile_kernel(const uint8_t* a, const uint8_t* b, int64_t count, const uint32_t* x, float* out, int64_t stride,
                  bool first) {
@@ -127,6 +171,7 @@ void run_tile(const void* const* panel, int64_t panels, int64_t count, const uin
 template <int rows>
 void run_rows(const Packed* w, int64_t panel, const Tiles& x, bool pairs, const Store& store) {
   if (kPairs && pairs) return pairs_kernel<rows>(w, panel, x, store);
+  if (w->code == AO_TABLE) return decoded_kernel<rows>(w, panel, x, store);
   with_decoder(w, [&](auto decoder) { rows_kernel<rows, decltype(decoder)>(w, panel, x, store); });
 }
 
@@ -148,20 +193,25 @@ void store_rows(const float* acc, int64_t row, int64_t rows, int64_t panel, cons
   for (int64_t r = 0; r < rows; r++) store_row(acc + r * kPanelRows, row + r, panel, store);
 }
 
-void float_rows(const Packed* w, int64_t panel, const Tiles& x, bool pairs, int64_t rows, const Store& store) {
-  switch (rows) {
-  case 1:
-    return run_rows<1>(w, panel, x, pairs, store);
-  case 2:
-    return run_rows<2>(w, panel, x, pairs, store);
-  case 3:
-    return run_rows<3>(w, panel, x, pairs, store);
-  default:
-    return run_rows<4>(w, panel, x, pairs, store);
+void float_rows(const Packed* w, int64_t panel, int64_t panels, const Tiles& x, bool pairs, int64_t rows,
+                const Store& store) {
+  if (w->code == AO_TABLE && rows == 1) {
+    for (; panels > 1; panel += 2, panels -= 2)
+      with_table_decoder(w, [&](auto decoder) { two_panels_kernel<decltype(decoder)>(w, panel, x, store); });
+    if (panels == 0) return;
   }
+  const auto run = rows == 1 ? run_rows<1> : rows == 2 ? run_rows<2> : rows == 3 ? run_rows<3> : run_rows<4>;
+  for (int64_t p = 0; p < panels; p++) run(w, panel + p, x, pairs, store);
 }
 
 void decode_panel(const Packed* w, int64_t panel, int64_t k0, int64_t k1, float* out) {
+  if (w->code == AO_TABLE) {
+    with_table_decoder(w, [&](auto decoder) {
+      CopyOne copy = {out - k0 * kPanelRows};
+      decltype(decoder)::template run<1>(w, panel_at(w, panel), k0, k1, copy);
+    });
+    return;
+  }
   with_decoder(w, [&](auto decoder) {
     Copy copy = {out - k0 * kPanelRows};
     decltype(decoder)::run(w, panel_at(w, panel), k0, k1, copy);

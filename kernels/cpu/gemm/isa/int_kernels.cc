@@ -87,7 +87,7 @@ void sums_kernel(const Packed* w, int64_t panel, const uint8_t* codes, int64_t n
     if (!token) g.s += x.rows;
     g.sum += x.rows;
     g.offset += x.rows;
-    if (++used < per_group) continue;
+    if (++used < per_group && i + 1 < x.segments) continue;
     used = 0;
     if constexpr (open) {
       const auto close = [&](const Side& side, Sums<rows>& part_sums, float* acc) AO_ALWAYS {

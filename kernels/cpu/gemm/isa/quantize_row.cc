@@ -49,7 +49,7 @@ void quantize_row(const Packed* w, int32_t dtype, float eps, const float* x, con
     out.sum[at] = sum;
     out.offset[at] = -sum * offset;
     total += s * (float)sum;
-    if ((i + 1) % per_group) continue;
+    if ((i + 1) % per_group && i + 1 < segments) continue;
     out.total[i / per_group * out.rows + row] = total;
     total = 0;
   }

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <type_traits>
+
 #include "base/dtype.h"
 
 #define AO_INLINE inline __attribute__((always_inline))
@@ -50,6 +52,31 @@ constexpr int shorter_tile(int rows) { return rows > 6 ? 6 : rows > 4 ? 4 : rows
 // 16 values of a float dtype.
 inline VF v_load_as(int32_t dtype, const void* p) {
   return dtype == AO_F32 ? v_load((const float*)p) : dtype == AO_BF16 ? v_load_bf16(p) : v_load_f16(p);
+}
+
+// 16 scales: of a float dtype, or a byte each. A power of two is the product of two halves of its exponent, which reaches the
+// subnormal 2^-127; 255 becomes infinity there, and the sum NaN.
+inline VF v_load_scale(int32_t dtype, const void* p) {
+  if (dtype == AO_F8E8M0) {
+    const VI code = vi_from_u8(p), half = vi_shr(code, 1);
+    const VF v = v_mul(v_bits(vi_shl(vi_add(half, vi_set1(64)), 23)),
+                       v_bits(vi_shl(vi_add(vi_sub(code, half), vi_set1(63)), 23)));
+    return v_add(v, v_sub(v, v));
+  }
+  if (dtype == AO_F8E4M3) {
+    const VI code = vi_from_u8(p), magnitude = vi_and(code, vi_set1(127));
+    const VI nan = vi_mul(vi_and(vi_add(magnitude, vi_set1(1)), vi_set1(128)), vi_set1(0xff8000));
+    const VI sign = vi_shl(vi_sub(code, magnitude), 24);
+    return v_mul(v_bits(vi_or(vi_or(sign, nan), vi_shl(magnitude, 20))), v_set1(0x1p120f));
+  }
+  return v_load_as(dtype, p);
+}
+
+// 16 zero points.
+inline VF v_load_zero(int32_t dtype, const void* p) {
+  if (dtype == AO_I8) return v_cvt(vi_from_i8(p));
+  if (dtype == AO_U8) return v_cvt(vi_from_u8(p));
+  return v_load_as(dtype, p);
 }
 
 inline void v_store_as(int32_t dtype, void* p, VF v) {

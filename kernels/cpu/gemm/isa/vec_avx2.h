@@ -23,6 +23,7 @@ inline VF v_set1(float x) {
   return {v, v};
 }
 inline VF v_add(VF a, VF b) { return {_mm256_add_ps(a.a, b.a), _mm256_add_ps(a.b, b.b)}; }
+inline VF v_sub(VF a, VF b) { return {_mm256_sub_ps(a.a, b.a), _mm256_sub_ps(a.b, b.b)}; }
 inline VF v_mul(VF a, VF b) { return {_mm256_mul_ps(a.a, b.a), _mm256_mul_ps(a.b, b.b)}; }
 inline VF v_fma(VF a, VF b, VF c) { return {_mm256_fmadd_ps(a.a, b.a, c.a), _mm256_fmadd_ps(a.b, b.b, c.b)}; }
 
@@ -68,6 +69,15 @@ inline VI vi_add(VI a, VI b) { return {_mm256_add_epi32(a.a, b.a), _mm256_add_ep
 inline VI vi_sub(VI a, VI b) { return {_mm256_sub_epi32(a.a, b.a), _mm256_sub_epi32(a.b, b.b)}; }
 inline VI vi_mul(VI a, VI b) { return {_mm256_mullo_epi32(a.a, b.a), _mm256_mullo_epi32(a.b, b.b)}; }
 inline VI vi_and(VI a, VI b) { return {_mm256_and_si256(a.a, b.a), _mm256_and_si256(a.b, b.b)}; }
+inline VI vi_or(VI a, VI b) { return {_mm256_or_si256(a.a, b.a), _mm256_or_si256(a.b, b.b)}; }
+inline VI vi_select(VI mask, VI a, VI b) { // a where mask is 1
+  return {_mm256_or_si256(_mm256_and_si256(mask.a, a.a), _mm256_andnot_si256(mask.a, b.a)),
+          _mm256_or_si256(_mm256_and_si256(mask.b, a.b), _mm256_andnot_si256(mask.b, b.b))};
+}
+inline bool vi_any(VI v) {
+  const __m256i both = _mm256_or_si256(v.a, v.b);
+  return !_mm256_testz_si256(both, both);
+}
 inline VI vi_xor(VI a, VI b) { return {_mm256_xor_si256(a.a, b.a), _mm256_xor_si256(a.b, b.b)}; }
 inline VI vi_shl(VI v, int n) { return {_mm256_slli_epi32(v.a, n), _mm256_slli_epi32(v.b, n)}; }
 inline VI vi_shr(VI v, int n) { return {_mm256_srli_epi32(v.a, n), _mm256_srli_epi32(v.b, n)}; }
@@ -79,10 +89,33 @@ inline VI vi_from_i8(const void* p) {
   return {_mm256_cvtepi8_epi32(b), _mm256_cvtepi8_epi32(_mm_srli_si128(b, 8))};
 }
 
+inline VI vi_from_u8(const void* p) {
+  const __m128i b = _mm_loadu_si128((const __m128i*)p);
+  return {_mm256_cvtepu8_epi32(b), _mm256_cvtepu8_epi32(_mm_srli_si128(b, 8))};
+}
+
 AO_INLINE void v_prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
 
 // Keeps the compiler from reordering a chain of integer sums into a tree that does not fit the registers.
 AO_INLINE void in_order(__m256i& a, __m256i& b) { asm("" : "+x"(a), "+x"(b)); }
+
+// A table of 2^bits values, looked up by the lowest `bits` bits of each lane: in registers up to kQuickLut bits, which is faster than
+// arithmetic, else gathered.
+constexpr int kQuickLut = 3;
+template <int bits>
+struct Lut {
+  const float* table;
+  __m256 low, high;
+  explicit AO_INLINE Lut(const float* t) : table(t), low(_mm256_loadu_ps(t)), high(_mm256_loadu_ps(t + 8)) {}
+  AO_INLINE __m256 at(__m256i index) const {
+    if constexpr (bits <= 3) return _mm256_permutevar8x32_ps(low, index);
+    if constexpr (bits == 4)
+      return _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, index), _mm256_permutevar8x32_ps(high, index),
+                              _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));
+    return _mm256_i32gather_ps(table, _mm256_and_si256(index, _mm256_set1_epi32((1 << bits) - 1)), 4);
+  }
+  AO_INLINE VF at(const VI& index) const { return {at(index.a), at(index.b)}; }
+};
 
 // The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.
 //   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  kUnits  32-bit units of four codes of x

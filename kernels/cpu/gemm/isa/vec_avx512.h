@@ -13,6 +13,7 @@ inline VF v_load(const float* p) { return _mm512_loadu_ps(p); }
 inline void v_store(float* p, VF v) { _mm512_storeu_ps(p, v); }
 inline VF v_set1(float x) { return _mm512_set1_ps(x); }
 inline VF v_add(VF a, VF b) { return _mm512_add_ps(a, b); }
+inline VF v_sub(VF a, VF b) { return _mm512_sub_ps(a, b); }
 inline VF v_mul(VF a, VF b) { return _mm512_mul_ps(a, b); }
 inline VF v_fma(VF a, VF b, VF c) { return _mm512_fmadd_ps(a, b, c); }
 
@@ -40,6 +41,9 @@ inline VI vi_add(VI a, VI b) { return _mm512_add_epi32(a, b); }
 inline VI vi_sub(VI a, VI b) { return _mm512_sub_epi32(a, b); }
 inline VI vi_mul(VI a, VI b) { return _mm512_mullo_epi32(a, b); }
 inline VI vi_and(VI a, VI b) { return _mm512_and_si512(a, b); }
+inline VI vi_or(VI a, VI b) { return _mm512_or_si512(a, b); }
+inline VI vi_select(VI mask, VI a, VI b) { return _mm512_ternarylogic_epi32(mask, a, b, 0xca); } // a where mask is 1
+inline bool vi_any(VI v) { return _mm512_test_epi32_mask(v, v) != 0; }
 inline VI vi_xor(VI a, VI b) { return _mm512_xor_si512(a, b); }
 inline VI vi_shl(VI v, int n) { return _mm512_sll_epi32(v, _mm_cvtsi32_si128(n)); }
 inline VI vi_shr(VI v, int n) { return _mm512_srl_epi32(v, _mm_cvtsi32_si128(n)); }
@@ -48,7 +52,38 @@ inline VF v_cvt(VI v) { return _mm512_cvtepi32_ps(v); }
 inline VF v_bits(VI v) { return _mm512_castsi512_ps(v); }
 inline VI vi_from_i8(const void* p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)); }
 
+inline VI vi_from_u8(const void* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)); }
+
 AO_INLINE void v_prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
+
+// A table of 2^bits values in registers, looked up by the lowest `bits` bits of each lane. Up to kQuickLut bits that is faster than
+// arithmetic.
+constexpr int kQuickLut = 5;
+template <int bits>
+struct Lut {
+  static constexpr int kCount = bits <= 4 ? 1 : 1 << (bits - 4);
+  VF part[kCount];
+  explicit AO_INLINE Lut(const float* table) {
+    for (int i = 0; i < kCount; i++) part[i] = v_load(table + 16 * i);
+  }
+  AO_INLINE VF at(const VI& index) const {
+    if constexpr (bits <= 4)
+      return _mm512_permutexvar_ps(index, part[0]);
+    else
+      return among<0, bits>(index);
+  }
+  // From parts first, first + 1, ... of a table of 2^of values.
+  template <int first, int of>
+  AO_INLINE VF among(const VI& index) const {
+    if constexpr (of == 5) {
+      return _mm512_permutex2var_ps(part[first], index, part[first + 1]);
+    } else {
+      const __mmask16 upper = _mm512_test_epi32_mask(index, vi_set1(1 << (of - 1)));
+      return _mm512_mask_blend_ps(upper, among<first, of - 1>(index),
+                                  among<first + (kCount >> (bits - of + 1)), of - 1>(index));
+    }
+  }
+};
 
 // The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.
 //   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  kUnits  32-bit units of four codes of x

@@ -37,6 +37,9 @@ inline void v_store(float* p, VF v) {
 inline VF v_add(VF a, VF b) {
   return each(a, b, [](float32x4_t x, float32x4_t y) AO_ALWAYS { return vaddq_f32(x, y); });
 }
+inline VF v_sub(VF a, VF b) {
+  return each(a, b, [](float32x4_t x, float32x4_t y) AO_ALWAYS { return vsubq_f32(x, y); });
+}
 inline VF v_mul(VF a, VF b) {
   return each(a, b, [](float32x4_t x, float32x4_t y) AO_ALWAYS { return vmulq_f32(x, y); });
 }
@@ -99,6 +102,17 @@ inline VI vi_mul(VI a, VI b) {
 inline VI vi_and(VI a, VI b) {
   return each(a, b, [](int32x4_t x, int32x4_t y) AO_ALWAYS { return vandq_s32(x, y); });
 }
+inline VI vi_or(VI a, VI b) {
+  return each(a, b, [](int32x4_t x, int32x4_t y) AO_ALWAYS { return vorrq_s32(x, y); });
+}
+inline VI vi_select(VI mask, VI a, VI b) { // a where mask is 1
+  const auto one = [](int32x4_t m, int32x4_t x, int32x4_t y)
+                       AO_ALWAYS { return vbslq_s32(vreinterpretq_u32_s32(m), x, y); };
+  return {one(mask.a, a.a, b.a), one(mask.b, a.b, b.b), one(mask.c, a.c, b.c), one(mask.d, a.d, b.d)};
+}
+inline bool vi_any(VI v) {
+  return vmaxvq_u32(vreinterpretq_u32_s32(vorrq_s32(vorrq_s32(v.a, v.b), vorrq_s32(v.c, v.d)))) != 0;
+}
 inline VI vi_xor(VI a, VI b) {
   return each(a, b, [](int32x4_t x, int32x4_t y) AO_ALWAYS { return veorq_s32(x, y); });
 }
@@ -123,6 +137,8 @@ inline VI vi_from_i8(const void* p) {
   return {vmovl_s16(vget_low_s16(x)), vmovl_high_s16(x), vmovl_s16(vget_low_s16(y)), vmovl_high_s16(y)};
 }
 
+inline VI vi_from_u8(const void* p) { return vi_and(vi_from_i8(p), vi_set1(255)); }
+
 AO_INLINE void v_prefetch(const void* p) { __builtin_prefetch(p); }
 
 // Sixteen bytes of each register.
@@ -138,6 +154,31 @@ inline Bytes load_bytes(const uint8_t* p) {
 template <class V>
 struct Halves {
   V a0, a1, b0, b1, c0, c1, d0, d1;
+};
+
+// A table of 2^bits values, looked up by the lowest `bits` bits of each lane: in registers up to 4 bits, a value's four bytes by one
+// tbl, else in memory.
+constexpr int kQuickLut = 4; // up to here no arithmetic on codes
+template <int bits>
+struct Lut {
+  const float* table;
+  uint8x16x4_t parts;
+  explicit AO_INLINE Lut(const float* t) : table(t) {
+    const uint8_t* p = (const uint8_t*)t;
+    parts = {{vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48)}};
+  }
+  AO_INLINE float32x4_t at(int32x4_t index) const {
+    const int32x4_t code = vandq_s32(index, vdupq_n_s32((1 << bits) - 1));
+    if constexpr (bits <= 4) {
+      const int32x4_t bytes = vmlaq_s32(vdupq_n_s32(0x03020100), code, vdupq_n_s32(0x04040404));
+      return vreinterpretq_f32_u8(vqtbl4q_u8(parts, vreinterpretq_u8_s32(bytes)));
+    } else {
+      const float v[] = {table[vgetq_lane_s32(code, 0)], table[vgetq_lane_s32(code, 1)], table[vgetq_lane_s32(code, 2)],
+                         table[vgetq_lane_s32(code, 3)]};
+      return vld1q_f32(v);
+    }
+  }
+  AO_INLINE VF at(const VI& index) const { return {at(index.a), at(index.b), at(index.c), at(index.d)}; }
 };
 
 // The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.

@@ -20,6 +20,7 @@ inline VF v_load(const float* p) {
 inline void v_store(float* p, VF v) { memcpy(p, &v, 64); }
 inline VF v_set1(float x) { return VF{} + x; }
 inline VF v_add(VF a, VF b) { return a + b; }
+inline VF v_sub(VF a, VF b) { return a - b; }
 inline VF v_mul(VF a, VF b) { return a * b; }
 inline VF v_fma(VF a, VF b, VF c) { return a * b + c; }
 
@@ -63,6 +64,13 @@ inline VI vi_add(VI a, VI b) { return (VI)((VU)a + (VU)b); }
 inline VI vi_sub(VI a, VI b) { return (VI)((VU)a - (VU)b); }
 inline VI vi_mul(VI a, VI b) { return (VI)((VU)a * (VU)b); }
 inline VI vi_and(VI a, VI b) { return a & b; }
+inline VI vi_or(VI a, VI b) { return a | b; }
+inline VI vi_select(VI mask, VI a, VI b) { return (mask & a) | (~mask & b); } // a where mask is 1
+inline bool vi_any(VI v) {
+  int32_t all = 0;
+  for (int i = 0; i < 16; i++) all |= v[i];
+  return all != 0;
+}
 inline VI vi_xor(VI a, VI b) { return a ^ b; }
 inline VI vi_shl(VI v, int n) { return (VI)((VU)v << (uint32_t)n); }
 inline VI vi_shr(VI v, int n) { return (VI)((VU)v >> (uint32_t)n); }
@@ -78,6 +86,8 @@ inline VI vi_from_i8(const void* p) {
   return v;
 }
 
+inline VI vi_from_u8(const void* p) { return vi_and(vi_from_i8(p), vi_set1(255)); }
+
 AO_INLINE void v_prefetch(const void* p) { __builtin_prefetch(p); }
 
 // Four products per 32-bit lane of signed bytes w and x[0..3], added to acc.
@@ -88,6 +98,19 @@ inline VI dot_bytes(VI acc, VI w, const int8_t* x) {
   const VI pe = (VI)(even * xe), po = (VI)(odd * xo);
   return acc + vi_sar(vi_shl(pe, 16), 16) + vi_sar(pe, 16) + vi_sar(vi_shl(po, 16), 16) + vi_sar(po, 16);
 }
+
+// A table of 2^bits values in memory, looked up by the lowest `bits` bits of each lane.
+constexpr int kQuickLut = 3; // up to here no arithmetic on codes
+template <int bits>
+struct Lut {
+  const float* table;
+  explicit AO_INLINE Lut(const float* t) : table(t) {}
+  AO_INLINE VF at(const VI& index) const {
+    VF v;
+    for (int i = 0; i < 16; i++) v[i] = table[index[i] & ((1 << bits) - 1)];
+    return v;
+  }
+};
 
 // The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.
 //   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  kUnits  32-bit units of four codes of x

@@ -11,16 +11,18 @@
 namespace ao_test {
 
 struct Weight {
-  int64_t code, n, k, group, zero_domain, scale_dtype, zero_dtype, activation;
+  int64_t code, n, k, group, zero_domain, scale_dtype, zero_dtype, activation, bits;
   Buffer<uint8_t> codes{0}, scale{0}, zero{0}, packed{0};
+  Buffer<float> table{0};
 
-  int64_t groups() const { return k / group; }
-  int64_t row_bytes() const { return code == AO_INT4 ? k / 2 : k * ao_dtype_size(code); }
+  int64_t groups() const { return (k + group - 1) / group; }
+  int64_t row_bytes() const { return code == AO_INT4 ? (k + 1) / 2 : code == AO_TABLE ? k : k * ao_dtype_size(code); }
   bool coded() const { return ao::has_scale(code); }
 
-  int q(int64_t r, int64_t c) const {
+  float q(int64_t r, int64_t c) const {
+    if (code == AO_TABLE) return table[codes[r * k + c]];
     if (code == AO_I8) return (int8_t)codes[r * k + c];
-    const int nibble = codes[r * (k / 2) + c / 2] >> (c % 2 * 4) & 15;
+    const int nibble = codes[r * row_bytes() + c / 2] >> (c % 2 * 4) & 15;
     return nibble < 8 ? nibble : nibble - 16;
   }
   // The value float32 decoding gives.
@@ -28,8 +30,8 @@ struct Weight {
     if (!coded()) return decode(code, codes.data(), r * k + c);
     const int64_t g = r * groups() + c / group;
     const float s = (float)decode(scale_dtype, scale.data(), g);
-    if (zero_domain == AO_ZERO_INT) return (float)(q(r, c) - (int8_t)zero[g]) * s;
-    const float product = (float)q(r, c) * s;
+    if (zero_domain == AO_ZERO_INT) return (q(r, c) - (float)decode(zero_dtype, zero.data(), g)) * s;
+    const float product = q(r, c) * s;
     return zero_domain == AO_ZERO_FLOAT ? product + (float)decode(zero_dtype, zero.data(), g) : product;
   }
 };
@@ -42,24 +44,52 @@ void replace(Buffer<T>& buffer, int64_t n) {
 
 struct Spec {
   int64_t code, n, k, group, zero_domain = AO_ZERO_NONE, scale_dtype = AO_F32, zero_dtype = AO_F32,
-                             activation = AO_ACT_EXACT;
+                             activation = AO_ACT_EXACT, bits = 0;
+  const char* values =
+      "any"; // of a table: any, signed, unsigned, or small floats as their exponent bits, those of torch with NaN
 };
+
+// A code of the table whose value is finite, so that results can be compared.
+inline uint8_t finite_code(const Spec& s, Random& random) {
+  const std::string values = s.values;
+  if (values != "e4m3fn" && values != "e5m2") return (uint8_t)random.below(1 << s.bits);
+  return (uint8_t)(random.below(values == "e4m3fn" ? 127 : 124) | random.below(2) << 7);
+}
+
+inline void fill_table(const Spec& s, Random& random, Buffer<float>& table) {
+  const std::string values = s.values;
+  const int count = 1 << s.bits, half = count / 2;
+  for (int i = 0; i < count; i++)
+    table[i] = values == "signed"     ? (float)((i ^ half) - half)
+               : values == "unsigned" ? (float)i
+               : values == "any"      ? (float)random.range(-1, 1)
+               : values == "e4m3fn"   ? ao_from_f8e4m3((uint8_t)i)
+               : values == "e5m2"     ? ao_from_f8e5m2((uint8_t)i)
+                                      : ao_from_small((uint32_t)i, atoi(s.values), (int)s.bits - 1 - atoi(s.values));
+}
 
 inline void fill(const Weight& w, Random& random, Buffer<uint8_t>& codes, Buffer<uint8_t>& scale,
                  Buffer<uint8_t>& zero) {
   for (int64_t i = 0; i < codes.size(); i++) codes[i] = (uint8_t)random.next();
+  if (w.code == AO_I8 && w.bits) // within its bits
+    for (int64_t i = 0; i < codes.size(); i++) codes[i] = (uint8_t)((int8_t)(codes[i] << (8 - w.bits)) >> (8 - w.bits));
+  if (w.code == AO_INT4 && w.k % 2) // nothing beyond the last column
+    for (int64_t r = 1; r <= w.n; r++) codes[r * w.row_bytes() - 1] &= 15;
   if (!w.coded())
     for (int64_t i = 0; i < w.n * w.k; i++) encode(w.code, codes.data(), i, random.normal());
   for (int64_t i = 0; w.coded() && i < w.n * w.groups(); i++) {
-    encode(w.scale_dtype, scale.data(), i, random.range(0.001, 0.02));
-    if (w.zero_domain == AO_ZERO_INT) zero[i] = (uint8_t)random.next();
+    if (w.scale_dtype == AO_F8E8M0)
+      scale[i] = (uint8_t)(116 + random.below(8));
+    else
+      encode(w.scale_dtype, scale.data(), i, random.range(0.001, 0.02));
+    if (w.zero_domain == AO_ZERO_INT) encode(w.zero_dtype, zero.data(), i, (int)random.below(100));
     if (w.zero_domain == AO_ZERO_FLOAT) encode(w.zero_dtype, zero.data(), i, random.range(-0.1, 0.1));
   }
 }
 
 inline ao_pack_weight_args pack_args(Weight& w) {
-  return {w.packed.data(), w.codes.data(), w.scale.data(), w.zero.data(), w.code,       w.n, w.k,
-          w.group,         w.zero_domain,  w.scale_dtype,  w.zero_dtype,  w.activation, 0,   w.n};
+  return {w.packed.data(), w.codes.data(), w.scale.data(), w.zero.data(), w.code, w.n, w.k,    w.group,
+          w.zero_domain,   w.scale_dtype,  w.zero_dtype,   w.activation,  0,      w.n, w.bits, w.table.data()};
 }
 
 // Random values, packed.
@@ -71,14 +101,19 @@ inline std::unique_ptr<Weight> make_weight(ao_ctx* ctx, const Spec& spec, Random
   w->group = spec.group;
   w->zero_domain = spec.zero_domain;
   w->scale_dtype = spec.scale_dtype;
-  w->zero_dtype = spec.zero_domain == AO_ZERO_INT ? (int64_t)AO_I8 : spec.zero_dtype;
+  w->zero_dtype = spec.zero_domain == AO_ZERO_INT && spec.code != AO_TABLE ? (int64_t)AO_I8 : spec.zero_dtype;
   w->activation = spec.activation;
+  w->bits = spec.bits;
+  replace(w->table, spec.code == AO_TABLE ? 1 << spec.bits : 0);
+  if (spec.code == AO_TABLE) fill_table(spec, random, w->table);
   replace(w->codes, w->n * w->row_bytes());
   replace(w->scale, w->coded() ? w->n * w->groups() * ao_dtype_size(w->scale_dtype) : 0);
   replace(w->zero, w->zero_domain != AO_ZERO_NONE ? w->n * w->groups() * ao_dtype_size(w->zero_dtype) : 0);
   fill(*w, random, w->codes, w->scale, w->zero);
-  const int64_t size =
-      ao_cpu_weight_packed_size(w->code, w->n, w->k, w->group, w->zero_domain, w->scale_dtype, w->zero_dtype);
+  if (spec.code == AO_TABLE)
+    for (int64_t i = 0; i < w->codes.size(); i++) w->codes[i] = finite_code(spec, random);
+  const int64_t size = ao_cpu_weight_packed_size(w->code, w->n, w->k, w->group, w->zero_domain, w->scale_dtype,
+                                                 w->zero_dtype, w->bits, w->activation);
   CHECK(size > 0);
   replace(w->packed, size);
   const ao_pack_weight_args args = pack_args(*w);
@@ -204,15 +239,44 @@ inline std::vector<Spec> all_specs() {
       specs.push_back({code, 20, 48, 16, AO_ZERO_FLOAT, AO_F16, AO_F16, mode});
       specs.push_back({code, 20, 40, 8, AO_ZERO_NONE, AO_F16, 0, mode});
       specs.push_back({code, 3, 192, 64, AO_ZERO_NONE, AO_F32, 0, mode});
+      // short last groups
+      specs.push_back({code, 19, 104, 32, AO_ZERO_INT, AO_BF16, AO_I8, mode});
+      specs.push_back({code, 33, 301, 128, AO_ZERO_FLOAT, AO_F32, AO_BF16, mode});
+      specs.push_back({code, 18, 45, 16, AO_ZERO_NONE, AO_F32, 0, mode});
+      specs.push_back({code, 4, 20, 64, AO_ZERO_FLOAT, AO_F16, AO_F32, mode});
     }
+  for (int64_t bits = 1; bits < 8; bits++) { // int8 codes of fewer bits
+    specs.push_back({AO_I8, 50, 100, 32, AO_ZERO_INT, AO_BF16, AO_I8, AO_ACT_EXACT, bits});
+    specs.push_back({AO_I8, 33, 64, 64, AO_ZERO_NONE, AO_F32, 0, bits % 4, bits});
+    specs.push_back({AO_I8, 35, 200, 32, AO_ZERO_FLOAT, AO_F32, AO_F32, (bits + 1) % 4, bits});
+    specs.push_back({AO_I8, 17, 90, 16, AO_ZERO_INT, AO_F16, AO_I8, (bits + 2) % 4, bits});
+  }
+  for (int64_t bits = 1; bits <= 8; bits++) {
+    const auto add = [&](const char* values) {
+      const int64_t turn = (int64_t)specs.size();
+      const int64_t scales[] = {AO_F32, AO_BF16, AO_F16, AO_F8E8M0, AO_F8E4M3};
+      const int64_t zeros[] = {AO_I8, AO_U8, AO_F32, AO_BF16};
+      specs.push_back({AO_TABLE, 50, 96, 32, AO_ZERO_NONE, scales[turn % 5], 0, 0, bits, values});
+      specs.push_back({AO_TABLE, 33, 173, 16, AO_ZERO_INT, scales[(turn + 1) % 5], zeros[turn % 4], 0, bits, values});
+      specs.push_back({AO_TABLE, 16, 333, 333, AO_ZERO_FLOAT, scales[(turn + 2) % 5], AO_F32, 0, bits, values});
+      specs.push_back({AO_TABLE, 7, 40, 24, AO_ZERO_NONE, scales[(turn + 3) % 5], 0, 0, bits, values});
+    };
+    add("any");
+    if (bits > 2) add("signed"), add("unsigned");
+    if (bits > 3) add("2");
+    if (bits > 5) add("3"), add(bits == 8 ? "5" : "4");
+  }
+  for (const char* values : {"e4m3fn", "e5m2"})
+    specs.push_back({AO_TABLE, 50, 264, 64, AO_ZERO_NONE, AO_F32, 0, 0, 8, values});
   return specs;
 }
 
 inline std::string describe(const Spec& s, int64_t m = 0) {
-  char text[160];
-  snprintf(text, sizeof text, "%s [%lld, %lld] m %lld group %lld zero %lld scale %s activation %lld",
+  char text[200];
+  snprintf(text, sizeof text, "%s [%lld, %lld] m %lld group %lld zero %lld scale %s activation %lld bits %lld %s",
            ao::weight_code_name(s.code), (long long)s.n, (long long)s.k, (long long)m, (long long)s.group,
-           (long long)s.zero_domain, ao_dtype_name(s.scale_dtype), (long long)s.activation);
+           (long long)s.zero_domain, ao_dtype_name(s.scale_dtype), (long long)s.activation, (long long)s.bits,
+           s.values);
   return text;
 }
 

@@ -161,7 +161,9 @@ TEST(plain_weights_give_the_bits_of_packed_ones) {
                                 w->scale_dtype,
                                 w->zero_dtype,
                                 w->activation,
-                                0};
+                                0,
+                                w->bits,
+                                w->table.data()};
       CHECK_MSG(ao_cpu_linear(&b, ctx) == 0, "%s", ao_ctx_error(ctx));
       ao_ctx_reset(ctx);
       for (int64_t r = 0; r < m; r++) CHECK_MSG(packed.same_row(r, plain, r), "%s", describe(spec, m).c_str());

@@ -30,7 +30,10 @@ TEST(any_bytes_survive) { // NaN payloads, signed zeros, infinities of scales an
   Random random(seed());
   for (Spec spec : all_specs()) {
     auto w = make_weight(ctx, spec, random);
-    for (int64_t i = 0; i < w->codes.size(); i++) w->codes[i] = (uint8_t)random.next();
+    const bool limited = w->bits != 0; // packing refuses codes of more bits
+    for (int64_t i = 0; i < w->codes.size() && !limited; i++) w->codes[i] = (uint8_t)random.next();
+    if (w->code == AO_INT4 && w->k % 2) // the nibble beyond the last column is not kept
+      for (int64_t r = 1; r <= w->n; r++) w->codes[r * w->row_bytes() - 1] &= 15;
     for (int64_t i = 0; i < w->scale.size(); i++) w->scale[i] = (uint8_t)random.next();
     for (int64_t i = 0; i < w->zero.size(); i++) w->zero[i] = (uint8_t)random.next();
     const ao_pack_weight_args args = pack_args(*w);
@@ -70,11 +73,14 @@ TEST(refusals) {
       {{AO_F32, 0, 4, 4}, "at least 1"},
       {{AO_F32, 4, 4, 4, AO_ZERO_FLOAT}, "no zero point"},
       {{AO_F32, 4, 4, 4, AO_ZERO_NONE, AO_F32, AO_F32, AO_ACT_INT8_GROUP}, "exact activation"},
-      {{AO_INT4, 4, 5, 5}, "even number"},
-      {{AO_I8, 4, 64, 48}, "divides"},
-      {{AO_I8, 4, 48, 12}, "multiple of 32"},
+      {{AO_I8, 4, 64, 0}, "at least one column"},
+      {{AO_I8, 4, 48, 12}, "multiple of 8"},
+      {{AO_I8, 4, 48, 24, AO_ZERO_NONE, AO_F32, AO_F32, AO_ACT_INT8_TOKEN}, "multiple of 32"},
       {{AO_I8, 4, 32, 32, AO_ZERO_NONE, AO_I8}, "scales are"},
-      {{AO_I8, 4, 32, 32, AO_ZERO_INT, AO_F32, AO_F32}, "integer zero point"},
+      {{AO_I8, 4, 32, 32, AO_ZERO_NONE, AO_F8E8M0, AO_F32, AO_ACT_INT8_TOKEN}, "take scales in"},
+      {{AO_I8, 4, 32, 32, AO_ZERO_INT, AO_F32, AO_F32}, "zero point in codes"},
+      {{AO_TABLE, 4, 32, 32}, "1 to 8 bits"},
+      {{AO_TABLE, 4, 32, 32, AO_ZERO_NONE, AO_F32, AO_F32, AO_ACT_INT8_TOKEN, 4}, "exact activation"},
       {{AO_I8, 4, 32, 32, AO_ZERO_FLOAT, AO_F32, AO_I8}, "float zero point"},
       {{AO_I8, 4, 32, 32, 7}, "zero_domain"},
       {{AO_I8, 4, 32, 32, AO_ZERO_NONE, AO_F32, AO_F32, 9}, "activation is"},
@@ -90,11 +96,12 @@ TEST(refusals) {
     a.scale_dtype = r.spec.scale_dtype;
     a.zero_dtype = r.spec.zero_dtype;
     a.activation = r.spec.activation;
+    a.bits = r.spec.bits;
     a.rows = r.spec.n;
     CHECK(ao_cpu_pack_weight(&a, ctx) == 1);
     CHECK_MSG(strstr(ao_ctx_error(ctx), r.says), "'%s' lacks '%s'", ao_ctx_error(ctx), r.says);
   }
-  CHECK(ao_cpu_weight_packed_size(AO_I8, 4, 64, 48, 0, AO_F32, AO_F32) == -1);
+  CHECK(ao_cpu_weight_packed_size(AO_I8, 4, 64, 12, 0, AO_F32, AO_F32, 0, 0) == -1);
   Buffer<uint8_t> junk(256);
   const ao_unpack_weight_args u = {nullptr, nullptr, nullptr, junk.data(), 4, 4, 0, 4};
   CHECK(ao_cpu_unpack_weight(&u, ctx) == 1 && strstr(ao_ctx_error(ctx), "not packed"));

@@ -20,6 +20,7 @@ typedef enum ao_dtype {
   AO_I32 = 7,
   AO_I64 = 8,
   AO_BOOL = 9,
+  AO_F8E8M0 = 128, // scales of weights only
 } ao_dtype;
 
 // What a kernel may use while it runs: threads, scratch memory, the chosen ISA, and a place for its error.

@@ -7,11 +7,12 @@
 extern "C" {
 #endif
 
-// How a weight's values are coded: the float dtypes by their ao_dtype code, AO_I8, or AO_INT4 (two per byte, the low
-// nibble is the even column, two's complement).
-enum { AO_INT4 = 16 };
+// How a weight's values are coded: the float dtypes by their ao_dtype code, AO_I8 (within `bits` bits, 0 = 8), AO_INT4 (two
+// per byte, the low nibble is the even column, two's complement), or AO_TABLE: codes of `bits` bits, one a byte, that
+// stand for what a table of 2^bits floats says.
+enum { AO_INT4 = 16, AO_TABLE = 17 };
 
-// w = q * scale without a zero point; (q - zero) * scale with an int8 one; q * scale + zero with a float one.
+// w = q * scale without a zero point; (q - zero) * scale; q * scale + zero, with a float one.
 typedef enum ao_zero_domain { AO_ZERO_NONE = 0, AO_ZERO_INT = 1, AO_ZERO_FLOAT = 2 } ao_zero_domain;
 
 // What linear does with x; see gemm/activation.h for the formulas.
@@ -25,7 +26,7 @@ typedef enum ao_activation {
 // Bytes of the blob for w [n, k], or -1 where pack_weight would refuse. scale_dtype and zero_dtype only count where the
 // weight has them; float codes have neither. ISA independent.
 int64_t ao_cpu_weight_packed_size(int64_t code, int64_t n, int64_t k, int64_t group_size, int64_t zero_domain,
-                                  int64_t scale_dtype, int64_t zero_dtype);
+                                  int64_t scale_dtype, int64_t zero_dtype, int64_t bits, int64_t activation);
 
 #ifdef __cplusplus
 }

@@ -9,7 +9,7 @@ import { float32, int32 } from '../dtypes/index.ts';
 import { type OverrideEntry, override } from '../extension.ts';
 import type { Kind } from '../kind.ts';
 import { defineOp } from '../op.ts';
-import type { WeightFormat, WeightParts } from '../packed.ts';
+import { groupsOf, type WeightFormat, type WeightParts } from '../packed.ts';
 import { scope } from '../scope.ts';
 import type { Tensor, Wrapped } from '../tensor.ts';
 import { add, mul, sub } from './binary.ts';
@@ -18,7 +18,7 @@ import { cast } from './copy.ts';
 import { embedding } from './embedding.ts';
 import { linear } from './matmul.ts';
 import { unpackInt4 } from './quant/int4.ts';
-import { reshape, slice } from './views.ts';
+import { expand, reshape, slice } from './views.ts';
 
 function checkTable(op: string, f: WeightFormat): void {
   if ((f.code === 'table') !== (f.table !== undefined)) {
@@ -40,16 +40,14 @@ function checkParts(
   zero: Tensor | undefined,
   f: WeightFormat,
 ): void {
-  if (f.K % f.groupSize !== 0) {
-    throw shapeError(op, `the group size ${f.groupSize} does not divide K = ${f.K}`, 'choose a divisor of K');
-  }
+  if (!(f.groupSize >= 1)) throw shapeError(op, `the group size ${f.groupSize}`, 'give at least 1');
   checkTable(op, f);
   requireShape(op, 'codes', codes, [f.N, f.code === 'int4' ? Math.ceil(f.K / 2) : f.K]);
   for (const [name, t] of [
     ['scale', scale],
     ['zero', zero],
   ] as const) {
-    if (t !== undefined) requireShape(op, name, t, [f.N, f.K / f.groupSize]);
+    if (t !== undefined) requireShape(op, name, t, [f.N, groupsOf(f)]);
   }
 }
 
@@ -92,9 +90,11 @@ export const embeddingWeight = /*@__PURE__*/ defineOp<
     return { shape: [...indices.shape, f.K], dtype };
   },
   decompose(codes, scale, zero, indices, f, dtype) {
-    const groups = f.K / f.groupSize;
-    const perGroup = (t: Tensor): Tensor =>
-      reshape(cast(embedding(t, indices), float32), [...indices.shape, groups, 1]);
+    const perColumn = (t: Tensor): Tensor => {
+      const groups = reshape(cast(embedding(t, indices), float32), [...indices.shape, groupsOf(f), 1]);
+      const whole = expand(groups, [...indices.shape, groupsOf(f), f.groupSize]);
+      return slice(reshape(whole, [...indices.shape, groupsOf(f) * f.groupSize]), indices.ndim, 0, f.K);
+    };
     const rows = embedding(codes, indices);
     const values =
       f.table !== undefined
@@ -106,11 +106,11 @@ export const embeddingWeight = /*@__PURE__*/ defineOp<
             rows.shape,
           )
         : cast(f.code === 'int4' ? slice(unpackInt4(rows), indices.ndim, 0, f.K) : rows, float32);
-    let w = reshape(values, [...indices.shape, groups, f.groupSize]);
-    if (zero !== undefined && f.zeroDomain === 'int') w = sub(w, perGroup(zero));
-    if (scale !== undefined) w = mul(w, perGroup(scale));
-    if (zero !== undefined && f.zeroDomain === 'float') w = add(w, perGroup(zero));
-    return cast(reshape(w, [...indices.shape, f.K]), dtype);
+    let w: Tensor = values;
+    if (zero !== undefined && f.zeroDomain === 'int') w = sub(w, perColumn(zero));
+    if (scale !== undefined) w = mul(w, perColumn(scale));
+    if (zero !== undefined && f.zeroDomain === 'float') w = add(w, perColumn(zero));
+    return cast(w, dtype);
   },
 });
 

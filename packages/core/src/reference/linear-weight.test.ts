@@ -25,6 +25,31 @@ describe('weights in codes', () => {
     expect(await y.item()).toBe(116);
   });
 
+  it('has a short last group where the group size does not divide K', async () => {
+    const rt = await createRuntime();
+    const format: WeightFormat = { code: 'int8', N: 2, K: 5, groupSize: 2, zeroDomain: 'int', activation: 'exact' };
+    const codes = tensor(rt, [1, 2, 3, 4, 5, -1, -2, -3, -4, -5], { shape: [2, 5], dtype: int8 });
+    const scale = tensor(rt, [1, 10, 100, 2, 20, 200], { shape: [2, 3] });
+    const zero = tensor(rt, [0, 1, 2, 0, 0, 0], { shape: [2, 3], dtype: int8 });
+    const rows = embeddingWeight(codes, scale, zero, tensor(rt, [1, 0], { dtype: int32 }), format, float32);
+    expect(await rows.data()).toEqual(Float32Array.of(-2, -4, -60, -80, -1000, 1, 2, 20, 30, 300));
+    const y = linearWeight(tensor(rt, [[1, 1, 1, 1, 1]]), codes, scale, zero, undefined, format);
+    expect(await y.data()).toEqual(Float32Array.of(353, -1146));
+    expect(() =>
+      linearWeight(
+        tensor(rt, [[1, 1, 1, 1, 1]]),
+        codes,
+        tensor(rt, [
+          [1, 1],
+          [1, 1],
+        ]),
+        zero,
+        undefined,
+        format,
+      ),
+    ).toThrow(/scale .*2,3/);
+  });
+
   it('quantizes activations by group, by token, and by token with a zero point', () => {
     const f = (activation: WeightFormat['activation']): WeightFormat => ({ ...int4, activation });
     const x = [0, 127, -64, 10];

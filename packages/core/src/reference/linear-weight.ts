@@ -1,7 +1,7 @@
 // Linear and embedding on codes, scales and zero points; formulas in ops/linear-weight.ts. Weights decode in float32 steps.
 import { type KernelEntry, kernel } from '../extension.ts';
 import { embeddingWeight, linearWeight } from '../ops/linear-weight.ts';
-import type { WeightFormat } from '../packed.ts';
+import { groupsOf, type WeightFormat } from '../packed.ts';
 import type { Dense } from '../tensor.ts';
 import { fakeActivation } from './activation.ts';
 import { linearValues } from './matrix.ts';
@@ -35,7 +35,7 @@ export function decodeRow(
   z: ArrayLike<number> | undefined,
   f: WeightFormat,
 ): void {
-  const groups = f.K / f.groupSize;
+  const groups = groupsOf(f);
   for (let k = 0; k < f.K; k++) {
     const g = n * groups + Math.floor(k / f.groupSize);
     const code = q[n * f.K + k]!;

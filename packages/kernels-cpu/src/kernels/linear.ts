@@ -1,7 +1,7 @@
 // Linear layers: packed weights on linear_packed, plain ones on linear (which packs to scratch where they are coded), matmul.
 import * as ao from '@ao/core';
 import { AoError, type Dense, type KernelEntry, kernel, type PackedWeight, type Tensor } from '@ao/core';
-import { activationOf, codeOf, zeroDomainOf } from './packer.ts';
+import { activationOf, bitsOf, codeOf, tableOf, zeroDomainOf } from './packer.ts';
 import { address, addressOr, broadcastStrides, calls, dtypeOr, isFloat, rows } from './support.ts';
 
 interface Target {
@@ -57,7 +57,7 @@ function together(ws: readonly Tensor[]): boolean {
       const b = packedOf(w).format;
       return (
         b.activation === a.activation &&
-        (a.activation === 'exact' || (b.code === a.code && b.groupSize === a.groupSize))
+        (a.activation === 'exact' || (b.code === a.code && b.bits === a.bits && b.groupSize === a.groupSize))
       );
     })
   );
@@ -139,6 +139,8 @@ export const linearKernels = (): KernelEntry[] => [
         0,
         0,
         0,
+        0,
+        0,
       );
     },
     { when: (x) => isFloat(x.dtype) },
@@ -169,6 +171,8 @@ export const linearKernels = (): KernelEntry[] => [
       dtypeOr(zero),
       activationOf(f),
       MODE_EPS,
+      bitsOf(f),
+      addressOr(tableOf(f, codes)),
     );
   }),
   kernel(

@@ -12,20 +12,28 @@ import {
 import type { CpuBackend } from '../backend.ts';
 import { address, addressOr, calls } from './support.ts';
 
-/** AO_INT4 of include/ao/weights.h; the other codes are dtypes. */
+/** AO_INT4 and AO_TABLE of include/ao/weights.h; the other codes are dtypes. */
 const INT4 = 16;
+const TABLE = 17;
 const CODES: Readonly<Partial<Record<WeightFormat['code'], number>>> = {
   float32: ao.float32.code,
   float16: ao.float16.code,
   bfloat16: ao.bfloat16.code,
   int8: ao.int8.code,
   int4: INT4,
+  table: TABLE,
 };
 const ZERO_DOMAINS = ['none', 'int', 'float'] as const;
 const ACTIVATIONS = ['exact', 'int8-group', 'int8-token', 'int8-token-asym'] as const;
 
 export const codeOf = (f: WeightFormat): number => CODES[f.code] ?? -1;
 export const zeroDomainOf = (f: WeightFormat): number => ZERO_DOMAINS.indexOf(f.zeroDomain);
+/** Bits of a code; 0 where the code says it. */
+export const bitsOf = (f: WeightFormat): number =>
+  f.table === undefined ? (f.code === 'int8' ? (f.bits ?? 8) : 0) : Math.log2(f.table.length);
+/** The values of a table's codes on the weight's device. */
+export const tableOf = (f: WeightFormat, codes: Dense): Dense | undefined =>
+  f.table && (ao.tensor(codes.rt, f.table, { device: codes.device }) as Dense);
 export const activationOf = (f: WeightFormat): number => ACTIVATIONS.indexOf(f.activation);
 
 class CpuPackedWeight implements PackedWeight {
@@ -51,8 +59,9 @@ class CpuPackedWeight implements PackedWeight {
     const { rt } = this.data;
     const make = (shape: number[], dtype: DType) => empty(rt, shape, { dtype, device: 'cpu' });
     const codes = make([N, code === 'int4' ? Math.ceil(K / 2) : K], this.#codes);
-    const scale = this.#scale && make([N, K / groupSize], this.#scale);
-    const zero = this.#zero && make([N, K / groupSize], this.#zero);
+    const groups = Math.ceil(K / groupSize);
+    const scale = this.#scale && make([N, groups], this.#scale);
+    const zero = this.#zero && make([N, groups], this.#zero);
     calls(this.data).unpack_weight(address(codes), addressOr(scale), addressOr(zero), address(this.data), N, K, 0, N);
     return { format: this.format, codes, ...(scale && { scale }), ...(zero && { zero }) };
   }
@@ -72,7 +81,17 @@ export const cpuPacker: Packer = {
     const backend = codes.storage.backend as CpuBackend;
     backend.refuseWhileCapturing('prepare');
     const [scaleType, zeroType] = [scale?.dtype.code ?? 0, zero?.dtype.code ?? 0];
-    const size = backend.weightPackedSize(codeOf(f), f.N, f.K, f.groupSize, zeroDomainOf(f), scaleType, zeroType);
+    const size = backend.weightPackedSize(
+      codeOf(f),
+      f.N,
+      f.K,
+      f.groupSize,
+      zeroDomainOf(f),
+      scaleType,
+      zeroType,
+      bitsOf(f),
+      activationOf(f),
+    );
     if (size < 0) return null;
     const data = empty(codes.rt, [size], { dtype: ao.uint8, device: 'cpu' });
     const plain = [codes, scale, zero].map((t) => (t === undefined ? undefined : (ao.contiguous(t) as Dense)));
@@ -91,6 +110,8 @@ export const cpuPacker: Packer = {
       activationOf(f),
       0,
       f.N,
+      bitsOf(f),
+      addressOr(tableOf(f, codes)),
     );
     return new CpuPackedWeight(parts, dtype, data);
   },

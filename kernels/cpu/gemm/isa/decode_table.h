@@ -1,0 +1,239 @@
+// The decoder of weights whose codes are planes of 1 to 8 bits (gemm/planes.h), of one panel or of two neighbours at once: eight
+// columns of 16 rows at a time. Values come from a table in registers, or from arithmetic where the table holds numbers that
+// follow from their codes.
+#pragma once
+#include "gemm/isa/vec.h"
+#include "gemm/packed.h"
+
+namespace ao {
+namespace AO_ISA_NS {
+namespace {
+
+// The first and the second four of eight columns.
+struct Quads {
+  VI first, second;
+};
+
+// Quads 2 o and 2 o + 1 of a block: a byte of a lane is a column, its lowest `bits` bits the code, the others anything.
+template <int bits>
+AO_INLINE Quads load_octet(const uint8_t* block, int o) {
+  if constexpr (bits == 8) return {vi_load(block + 128 * o), vi_load(block + 128 * o + 64)};
+  const auto two = [&](int at) AO_ALWAYS { return vi_shr(vi_load(block + at + 64 * (o >> 1)), 4 * (o & 1)); };
+  const auto one = [&](int at) AO_ALWAYS { return vi_shr(vi_load(block + at), 2 * o); };
+  Quads low; // what stands below the nibble
+  if constexpr (bits == 1 || bits == 5) {
+    const VI v = one(bits == 1 ? 0 : 256);
+    low = {v, vi_shr(v, 1)};
+  } else if constexpr (bits != 4) {
+    const VI v = two(bits < 4 ? 0 : 256);
+    low = {v, vi_shr(v, 2)};
+    if constexpr (bits == 3 || bits == 7) {
+      const VI u = one(bits == 3 ? 128 : 384), mask = vi_set1(0x03030303);
+      low = {vi_select(mask, low.first, vi_shl(u, 2)), vi_select(mask, low.second, vi_shl(u, 1))};
+    }
+  }
+  if constexpr (bits < 4) return low;
+  constexpr int below = bits < 4 ? 0 : bits - 4;
+  const VI v = vi_load(block + 64 * o);
+  if constexpr (bits == 4) return {v, vi_shr(v, 4)};
+  const VI mask = vi_set1(0x01010101 * ((1 << below) - 1));
+  return {vi_select(mask, low.first, vi_shl(v, below)), vi_select(mask, low.second, vi_shr(v, 4 - below))};
+}
+
+// column<j>(quad): the values of byte j of each lane.
+template <int bits>
+struct TableColumns {
+  static constexpr int kBits = bits;
+  Lut<bits> table;
+  explicit AO_INLINE TableColumns(const Packed* w) : table(table_of(w)) {}
+  AO_INLINE bool special(const Quads&) const { return false; }
+  template <int j>
+  AO_INLINE VF column(const VI& quad) const {
+    return table.at(j == 0 ? quad : vi_shr(quad, 8 * j));
+  }
+};
+
+template <int bits, bool is_signed>
+struct IntegerColumns {
+  static constexpr int kBits = bits;
+  explicit AO_INLINE IntegerColumns(const Packed*) {}
+  AO_INLINE bool special(const Quads&) const { return false; }
+  template <int j>
+  AO_INLINE VF column(const VI& quad) const {
+    const VI top = vi_shl(quad, 32 - bits - 8 * j);
+    return v_cvt(is_signed ? vi_sar(top, 32 - bits) : vi_shr(top, 32 - bits));
+  }
+};
+
+// sign | exponent | mantissa moved to where float32 has them, times 2^(127 - bias): exact, subnormals included.
+template <int bits>
+struct FloatColumns {
+  static constexpr int kBits = bits;
+  VI keep, magnitude, until;
+  VF scale;
+  int shift, specials;
+  explicit AO_INLINE FloatColumns(const Packed* w) {
+    const int exponent = w->exponent_bits, mantissa = bits - 1 - exponent, half = 1 << (bits - 1);
+    keep = vi_set1((int32_t)(0x80000000u | (uint32_t)(half - 1) << (23 - mantissa)));
+    scale = v_set1(ao_float((uint32_t)(254 - ((1 << (exponent - 1)) - 1)) << 23));
+    shift = 8 - exponent;
+    specials = w->special;
+    magnitude = vi_set1(0x01010101 * (half - 1));
+    until = vi_set1(0x01010101 * (128 - w->special)); // added to a magnitude, it reaches 128 at the first special one
+  }
+  AO_INLINE bool special(const Quads& q) const {
+    if (specials == 0) return false;
+    const VI a = vi_add(vi_and(q.first, magnitude), until), b = vi_add(vi_and(q.second, magnitude), until);
+    return vi_any(vi_and(vi_or(a, b), vi_set1((int32_t)0x80808080)));
+  }
+  template <int j>
+  AO_INLINE VF column(const VI& quad) const {
+    return v_mul(v_bits(vi_and(vi_sar(vi_shl(quad, 32 - bits - 8 * j), shift), keep)), scale);
+  }
+};
+
+// Eight columns looked up in memory: special values, and the last columns of a row.
+__attribute__((noinline)) void look_up(const Packed* w, VI first, VI second, float* out) {
+  alignas(64) uint32_t quads[2][kPanelRows];
+  const float* table = table_of(w);
+  const uint32_t mask = (1u << w->bits) - 1;
+  vi_store(quads[0], first);
+  vi_store(quads[1], second);
+  for (int j = 0; j < 8; j++)
+    for (int r = 0; r < kPanelRows; r++) out[j * kPanelRows + r] = table[quads[j / 4][r] >> (j % 4 * 8) & mask];
+}
+
+// Scales and zero points of one panel's group at hand.
+template <int kDomain>
+struct Group {
+  const uint8_t *scale_at, *zero_at;
+  VF scale, zero;
+  AO_INLINE void load(const Packed* w, int64_t distance) {
+    scale = v_load_scale(w->scale_dtype, scale_at);
+    v_prefetch(scale_at + distance);
+    scale_at += kPanelRows * ao_dtype_size(w->scale_dtype);
+    if (kDomain == AO_ZERO_NONE) return;
+    zero = v_load_zero(w->zero_dtype, zero_at);
+    v_prefetch(zero_at + distance);
+    zero_at += kPanelRows * ao_dtype_size(w->zero_dtype);
+  }
+  // w = (q - z) s, or q s + z with both steps rounded
+  AO_INLINE VF apply(const VF& q) const {
+    if (kDomain == AO_ZERO_INT) return v_mul(v_sub(q, zero), scale);
+    return kDomain == AO_ZERO_FLOAT ? v_add(v_mul(q, scale), zero) : v_mul(q, scale);
+  }
+};
+
+// Columns [k0, k1) in ascending order to take(k, first panel's, second panel's); of one panel both are its own. k0 is a multiple of 8.
+template <class Columns, int kDomain>
+struct DecodeTable {
+  template <int panels, int j, class Take>
+  static AO_INLINE void column(const Columns& c, const Group<kDomain>* group, int64_t k, const VI& a, const VI& b,
+                               Take& take) {
+    const VF first = group[0].apply(c.template column<j>(a));
+    if constexpr (panels == 2)
+      take(k + j, first, group[panels - 1].apply(c.template column<j>(b)));
+    else
+      take(k + j, first, first);
+  }
+  template <int panels, class Take>
+  static AO_INLINE void quad(const Columns& c, const Group<kDomain>* group, int64_t k, const VI& a, const VI& b,
+                             Take& take) {
+    column<panels, 0>(c, group, k, a, b, take);
+    column<panels, 1>(c, group, k, a, b, take);
+    column<panels, 2>(c, group, k, a, b, take);
+    column<panels, 3>(c, group, k, a, b, take);
+  }
+
+  template <int panels, class Take>
+  static AO_INLINE void run(const Packed* w, const uint8_t* panel, int64_t k0, int64_t k1, Take& take) {
+    constexpr int bits = Columns::kBits;
+    constexpr int64_t kBlock = 64 * bits;
+    const Columns columns(w);
+    const int64_t next = w->panel_bytes, distance = panels * fetch_distance(w), g = k0 / w->group * kPanelRows;
+    const int64_t scale_at = w->scale_at + g * ao_dtype_size(w->scale_dtype),
+                  zero_at = w->zero_at + g * ao_dtype_size(w->zero_dtype);
+    Group<kDomain> group[panels];
+    for (int p = 0; p < panels; p++) {
+      group[p].scale_at = panel + scale_at + p * next;
+      group[p].zero_at = panel + zero_at + p * next;
+      group[p].scale = group[p].zero = v_zero();
+    }
+    const uint8_t* block = panel + k0 / 32 * kBlock;
+    int64_t end = k0; // of the group at hand
+    int o = (int)(k0 / 8 % 4);
+    for (int64_t k = k0; k < k1; k += 8) {
+      if (k == end) {
+        end = (k / w->group + 1) * w->group;
+        for (int p = 0; p < panels; p++) group[p].load(w, distance);
+      }
+      const Quads a = load_octet<bits>(block, o);
+      const Quads b = panels == 2 ? load_octet<bits>(block + next, o) : a;
+      for (int p = 0; p < panels; p++) {
+        v_prefetch(block + p * next + distance + 64 * o);
+        if (bits > 4) v_prefetch(block + p * next + distance + 64 * (o + 4));
+      }
+      if (k1 - k < 8 || columns.special(a) || (panels == 2 && columns.special(b))) {
+        alignas(64) float values[panels][8 * kPanelRows];
+        look_up(w, a.first, a.second, values[0]);
+        if (panels == 2) look_up(w, b.first, b.second, values[panels - 1]);
+        for (int64_t j = 0; j < 8 && k + j < k1; j++) {
+          const VF first = group[0].apply(v_load(values[0] + j * kPanelRows));
+          take(k + j, first,
+               panels == 2 ? group[panels - 1].apply(v_load(values[panels - 1] + j * kPanelRows)) : first);
+        }
+      } else {
+        quad<panels>(columns, group, k, a.first, b.first, take);
+        quad<panels>(columns, group, k + 4, a.second, b.second, take);
+      }
+      if (++o == 4) o = 0, block += kBlock;
+    }
+  }
+};
+
+// Calls run(DecodeTable<...>()) with the decoder of w.
+template <class Run>
+AO_INLINE void with_table_decoder(const Packed* w, const Run& run) {
+  const auto with_domain = [&](auto columns) AO_ALWAYS {
+    typedef typename decltype(columns)::type Columns;
+    switch (w->zero_domain) {
+    case AO_ZERO_NONE:
+      return run(DecodeTable<Columns, AO_ZERO_NONE>());
+    case AO_ZERO_INT:
+      return run(DecodeTable<Columns, AO_ZERO_INT>());
+    default:
+      return run(DecodeTable<Columns, AO_ZERO_FLOAT>());
+    }
+  };
+  const auto with_bits = [&](auto constant) AO_ALWAYS {
+    constexpr int bits = decltype(constant)::value;
+    if constexpr (bits > kQuickLut) {
+      if (w->values == kSignedValues) return with_domain(std::type_identity<IntegerColumns<bits, true>>());
+      if (w->values == kUnsignedValues) return with_domain(std::type_identity<IntegerColumns<bits, false>>());
+      if (w->values == kSmallFloats) return with_domain(std::type_identity<FloatColumns<bits>>());
+    }
+    return with_domain(std::type_identity<TableColumns<bits>>());
+  };
+  switch (w->bits) {
+  case 1:
+    return with_bits(std::integral_constant<int, 1>());
+  case 2:
+    return with_bits(std::integral_constant<int, 2>());
+  case 3:
+    return with_bits(std::integral_constant<int, 3>());
+  case 4:
+    return with_bits(std::integral_constant<int, 4>());
+  case 5:
+    return with_bits(std::integral_constant<int, 5>());
+  case 6:
+    return with_bits(std::integral_constant<int, 6>());
+  case 7:
+    return with_bits(std::integral_constant<int, 7>());
+  default:
+    return with_bits(std::integral_constant<int, 8>());
+  }
+}
+
+} // namespace
+} // namespace AO_ISA_NS
+} // namespace ao
