@@ -1,6 +1,6 @@
 // ao quantize: disk to disk, one tensor at a time; prints the report.
 import { autoRuntime, dryRun, quantizeCheckpoint } from '@ao/hf-integration';
-import { type QuantizeReport, schemeHelp } from '@ao/quantization';
+import { noteOf, type QuantizeReport, schemeHelp } from '@ao/quantization';
 import { interruptSignal, UsageError } from '../exit.ts';
 import { log } from '../log.ts';
 import { modelFolder, modelName } from '../model-folder.ts';
@@ -58,7 +58,7 @@ function printReport({ rows, bytesBefore, bytesAfter }: QuantizeReport, output: 
     bytes(r.bytesBefore),
     bytes(r.bytesAfter),
     r.sqnr === null ? '' : r.sqnr.toFixed(1),
-    [...(r.tied.length > 0 ? [`= ${r.tied.join(', ')}`] : []), r.skipped ?? r.rule ?? ''].join('; ').replace(/; $/, ''),
+    [...(r.tied.length > 0 ? [`= ${r.tied.join(', ')}`] : []), noteOf(r)].join('; ').replace(/; $/, ''),
   ]);
   print(table(['module', 'scheme', 'activation', 'shape', 'before', 'after', 'SQNR dB', 'note'], cells));
   print();

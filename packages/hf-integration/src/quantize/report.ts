@@ -30,6 +30,7 @@ export function report(
       scheme: made?.scheme ?? null,
       bits: made?.bits ?? (8 * bytesBefore) / parameter.shape.reduce((n, d) => n * d, 1),
       activation: made?.activation ?? 'exact',
+      ...(made?.emulated === undefined ? {} : { emulated: made.emulated }),
       bytesBefore,
       bytesAfter,
       sqnr,

@@ -76,8 +76,9 @@ function madeRow(
   bytesAfter: number,
   sqnr: number | null,
 ): QuantizeRow {
-  const { scheme, bits, activation } = plan;
-  return { ...base, scheme, bits, activation, bytesBefore, bytesAfter, sqnr };
+  const { scheme, bits, activation, emulated } = plan;
+  const how = emulated === undefined ? {} : { emulated };
+  return { ...base, scheme, bits, activation, ...how, bytesBefore, bytesAfter, sqnr };
 }
 
 async function moveTo(model: Module, device: string): Promise<void> {

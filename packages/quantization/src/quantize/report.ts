@@ -12,6 +12,8 @@ export interface QuantizeRow {
   readonly bits: number;
   /** How the activation is read: 'exact', 'int8-group', 'int8-token', ... */
   readonly activation: string;
+  /** Why the arithmetic is emulated in floats; absent where the machine does it. */
+  readonly emulated?: string;
   readonly bytesBefore: number;
   readonly bytesAfter: number;
   /** Of the weight, in decibels; null where it was left or not measured. */
@@ -35,6 +37,12 @@ export interface QuantizeReport {
 
 const mega = (bytes: number): string => (bytes / 2 ** 20).toFixed(2);
 
+/** What else there is to say of a row: why it was left, or the rule that decided, and whether it is emulated. */
+export function noteOf(row: QuantizeRow): string {
+  const emulated = row.emulated === undefined ? [] : [`emulated: ${row.emulated}`];
+  return [row.skipped ?? row.rule ?? [], emulated].flat().join('; ');
+}
+
 /** The report as a table of text, one line per weight and a line of sums. */
 export function formatReport(report: QuantizeReport): string {
   const header = ['weight', 'shape', 'scheme', 'bits', 'activation', 'MiB before', 'after', 'SQNR dB', 'note'];
@@ -47,7 +55,7 @@ export function formatReport(report: QuantizeReport): string {
     mega(r.bytesBefore),
     mega(r.bytesAfter),
     r.sqnr === null ? '-' : r.sqnr.toFixed(2),
-    r.skipped ?? r.rule ?? '',
+    noteOf(r),
   ]);
   const widths = header.map((h, i) => Math.max(h.length, ...lines.map((l) => (l[i] as string).length)));
   const text = (cells: string[]): string =>
