@@ -53,7 +53,6 @@ export { type InspectedModule, type Inspection, inspect } from './quantize/inspe
 export { type Planned, planQuantization, type QuantizationPlan } from './quantize/plan.ts';
 export { type QuantizeCheckpointOptions, quantizeCheckpoint } from './quantize/quantize-checkpoint.ts';
 export { type RulesConfig, rulesConfig } from './quantize/rules.ts';
-export type { SchemeKwargs } from './quantize/scheme-names.ts';
 export {
   type QuantizationConfigInput,
   type TorchAoConfig,

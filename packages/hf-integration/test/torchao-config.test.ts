@@ -186,14 +186,7 @@ describe('strings', () => {
   });
 
   test.each([
-    ['float8_weight_only', {}, /Float8WeightOnlyConfig, which @ao\/quantization does not have yet.*int8_weight_only/],
-    ['float8dq_e4m3_row', {}, /Float8DynamicActivationFloat8WeightConfig/],
-    ['float8_e4m3_row', {}, /Float8DynamicActivationFloat8WeightConfig/],
-    ['float8sq', {}, /Float8StaticActivationFloat8WeightConfig/],
-    ['uint4wo', {}, /UIntxWeightOnlyConfig.*intx4-asym-64/],
-    ['fp6_e3m2', {}, /fpx_weight_only \(torchao gave it up/],
-    ['autoquant', {}, /autoquant.*fqnToConfig/],
-    ['int9wo', {}, /unknown scheme 'int9wo'.*int4_weight_only.*int4wo\[-hqq\]/s],
+    ['int9wo', {}, /unknown scheme 'int9wo'.*did you mean int8wo.*int4wo\[-hqq\]/s],
     ['toString', {}, /unknown scheme 'toString'/],
     ['int4_weight_only', { group: 32 }, /Int4WeightOnlyConfig has no option group/],
     ['int4_weight_only', { groupSize: 17 }, /group size 17 is not supported/],

@@ -2,10 +2,17 @@
 //   quantization_config = { quant_method: 'torchao', quant_type: { default: CONFIG }, modules_to_not_convert: [..] | null,
 //                           include_input_output_embeddings, untie_embedding_weights }
 import { AoError } from '@ao/core';
-import { type AoConfig, configFromDict, configToJsonTree, type Json as PythonTree, pythonJson } from '@ao/quantization';
+import {
+  type AoConfig,
+  configFromDict,
+  configToJsonTree,
+  type Json as PythonTree,
+  parseScheme,
+  pythonJson,
+  type SchemeKwargs,
+} from '@ao/quantization';
 import { Fields } from '../config/fields.ts';
 import type { Json } from '../config/read-json.ts';
-import { configByName, type SchemeKwargs } from './scheme-names.ts';
 
 export interface TorchAoConfig {
   readonly quantType: AoConfig;
@@ -59,7 +66,7 @@ export function torchAoConfig(type: AoConfig | string, options: TorchAoOptions &
       fix: "give a list of names, e.g. ['lm_head', 'model.layers.0']",
     });
   }
-  const quantType = typeof type === 'string' ? configByName(type, kwargs) : type;
+  const quantType = typeof type === 'string' ? parseScheme(type, kwargs) : type;
   return Object.freeze({ quantType, modulesToNotConvert, includeInputOutputEmbeddings, untieEmbeddingWeights });
 }
 

@@ -1,4 +1,5 @@
 // Short names of configs, for command lines and tests: NAME[-VARIANT][-GROUP][:ACTIVATION], e.g. int4wo-32:int8-group.
+import { distance } from 'fastest-levenshtein';
 import type { AoConfig } from './config.ts';
 import { configError } from './field.ts';
 import { perAxis, perGroup, perRow, perTensor } from './granularity.ts';
@@ -9,6 +10,7 @@ import { int8WeightOnly } from './int8-weight-only.ts';
 import { intxWeightOnly } from './intx-weight-only.ts';
 import type { Activation, IntxDType, MappingType } from './names.ts';
 import { floatSchemes } from './scheme-floats.ts';
+import { byShorthand, type SchemeKwargs, shorthandNames } from './shorthands.ts';
 
 interface Scheme {
   readonly pattern: RegExp;
@@ -117,31 +119,66 @@ export function schemeHelp(): string[] {
   return schemes.map((s) => s.help);
 }
 
-/** Reads 'int4wo-32', 'int8dq', '8da4w-32', 'int4wo-32:int8-group'; '_g32' is read as '-32'. */
-export function parseScheme(text: string): AoConfig {
-  const [name = '', ...options] = text.trim().split(':');
+/**
+ * Reads 'int4wo-32', 'int8dq', '8da4w-32', 'int4wo-32:int8-group' ('_g32' is read as '-32'), and the names of torchao's,
+ * transformers' and diffusers' documents: 'int8_weight_only', 'float8dq_e4m3_row'. Those take the options of their config:
+ * `parseScheme('int4_weight_only', { groupSize: 32 })`; of the others the name says all. Throws ERR_AO_CONFIG.
+ */
+export function parseScheme(text: string, options: SchemeKwargs = {}): AoConfig {
+  const named = byShorthand(text.trim(), options);
+  if (named !== undefined) return named;
+  const config = byPattern(text);
+  if (config === undefined) throw unknown(text);
+  const [extra] = Object.keys(options);
+  if (extra === undefined) return config;
+  throw configError(
+    `scheme '${text}' takes no option ${extra}: its name says all`,
+    `leave ${extra} out, or name the scheme as one of ${shorthandNames().slice(0, 8).join(', ')}`,
+  );
+}
+
+/** Names that differ from `text` in few letters, the nearest first. */
+function near(text: string): string[] {
+  const names = [...shorthandNames(), 'int4wo-hqq', 'int4wo-tinygemm', 'intx4-sym', 'intx4-asym', 'intx4-hqq', '8da4w'];
+  const asked = text.trim().toLowerCase();
+  return names
+    .map((name) => ({ name, far: distance(asked, name) }))
+    .filter(({ name, far }) => far <= Math.max(2, Math.floor(name.length / 4)))
+    .sort((a, b) => a.far - b.far)
+    .slice(0, 4)
+    .map(({ name }) => name);
+}
+
+function unknown(text: string): Error {
+  const names = near(text);
+  const maybe = names.length === 0 ? '' : `did you mean ${names.join(', ')}? `;
+  return configError(
+    `unknown scheme '${text}'`,
+    `${maybe}schemes:\n  ${schemeHelp().join('\n  ')}\nwith :int8-group or :int8-token for integer activations; and the documents' names:\n  ${shorthandNames().join(' ')}`,
+  );
+}
+
+function byPattern(text: string): AoConfig | undefined {
+  const [name = '', ...suffixes] = text.trim().split(':');
   const normal = name.replace(/_g?(\d+)$/, '-$1').replace(/_(sym|asym|noclip|plain|hqq|tinygemm|axis)/g, '-$1');
   const grouped = /^(.*)-(\d+)$/.exec(normal);
   const group = grouped === null ? 0 : Number(grouped[2]);
   const base = grouped?.[1] ?? normal;
-  for (const option of options) {
-    if (!activations.includes(option as Activation)) {
-      throw configError(`scheme '${text}': unknown activation '${option}'`, `use one of: ${activations.join(', ')}`);
+  for (const suffix of suffixes) {
+    if (!activations.includes(suffix as Activation)) {
+      throw configError(`scheme '${text}': unknown activation '${suffix}'`, `use one of: ${activations.join(', ')}`);
     }
   }
   for (const scheme of schemes) {
     const match = scheme.pattern.exec(base);
     if (match === null) continue;
-    if (scheme.fixedActivation === true && options.length > 0) {
+    if (scheme.fixedActivation === true && suffixes.length > 0) {
       throw configError(
         `scheme '${text}': ${base} quantizes activations by itself`,
-        `leave ':${options.join(':')}' out`,
+        `leave ':${suffixes.join(':')}' out`,
       );
     }
-    return scheme.make(match, group, options[0] as Activation | undefined);
+    return scheme.make(match, group, suffixes[0] as Activation | undefined);
   }
-  throw configError(
-    `unknown scheme '${text}'`,
-    `schemes:\n  ${schemeHelp().join('\n  ')}\nwith :int8-group or :int8-token for integer activations`,
-  );
+  return undefined;
 }
