@@ -1,7 +1,7 @@
 // AutoModelForCausalLM.fromPretrained(name, options): a Hugging Face model folder or hub id as a running model, quantized on
 // the way where a config is given, or as the folder has it.
 import { AoError, type DType, dtypeByName, dtypeBySafetensors, type LogMessage, type Runtime } from '@ao/core';
-import type { TensorPlan } from '@ao/quantization';
+import type { MoreConfigs, TensorPlan } from '@ao/quantization';
 import { autoRuntime } from './auto-runtime.ts';
 import { readGenerationConfig } from './config/generation-config.ts';
 import { type ModelConfig, readModelConfig } from './config/model-config.ts';
@@ -48,7 +48,8 @@ export interface FromPretrainedOptions extends HubOptions {
 /** fromPretrained of the families that the auto class of this name takes. */
 export const autoClass = <M extends PretrainedModel>(auto: AutoClassName) => ({
   async fromPretrained(name: string, options: FromPretrainedOptions = {}): Promise<M> {
-    const asked = options.quantizationConfig === undefined ? undefined : toTorchAoConfig(options.quantizationConfig);
+    const { quantizationConfig: given, runtime } = options;
+    const asked = given === undefined ? undefined : toTorchAoConfig(given, runtime);
     const notes: LogMessage[] = [];
     const folder = await resolveModel(name, 'model', { log: (note) => notes.push(note), ...options });
     const stated = await readModelConfig(folder);
@@ -65,14 +66,14 @@ export const autoClass = <M extends PretrainedModel>(auto: AutoClassName) => ({
       type === PLAIN ? tensors.entry(name).shape : (shapes.get(name) ?? []);
     checkNames(family, outline, new Map([...stored.values()].map((s) => [s.name, shape(s)])), folder);
     checkDtypes(outline, tensors, stored, folder);
-    const quantization = quantizationOf(folder, config, stored, asked);
+    const quantization = quantizationOf(folder, config, stored, asked, runtime);
     const plain = outline.parameters.find((p) => stored.get(p.name)?.type === PLAIN);
     const dtype = dtypeOf(
       askedDtype(options),
       config,
       plain && dtypeBySafetensors(tensors.entry(plain.name).dtype).name,
     );
-    const rt = options.runtime ?? (await autoRuntime({ device }));
+    const rt = runtime ?? (await autoRuntime({ device }));
     for (const note of notes) rt.say(note);
     try {
       const plans = asked ? plansOf(rt, outline, asked, dtype) : new Map<string, TensorPlan>();
@@ -94,7 +95,7 @@ export const autoClass = <M extends PretrainedModel>(auto: AutoClassName) => ({
       };
       return model as M;
     } catch (error) {
-      if (!options.runtime) await rt.close();
+      if (!runtime) await rt.close();
       throw error;
     }
   },
@@ -116,6 +117,7 @@ export function quantizationOf(
   config: ModelConfig,
   stored: ReadonlyMap<string, Stored>,
   asked: TorchAoConfig | undefined,
+  more?: MoreConfigs,
 ): TorchAoConfig | undefined {
   const quantized = [...stored.values()].some((s) => s.type !== PLAIN);
   if (asked && (quantized || config.quantizationConfig)) {
@@ -123,7 +125,7 @@ export function quantizationOf(
       fix: 'load it without quantizationConfig, or quantize the model that it was made from',
     });
   }
-  return asked ?? (config.quantizationConfig && torchAoConfigFromJson(config.quantizationConfig, config.where));
+  return asked ?? (config.quantizationConfig && torchAoConfigFromJson(config.quantizationConfig, config.where, more));
 }
 
 const FLOATS = ['float32', 'bfloat16', 'float16'];

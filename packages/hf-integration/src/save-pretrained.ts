@@ -26,7 +26,7 @@ export async function savePretrained(model: PretrainedModel, folder: string, opt
     throw new AoError('ERR_AO_CONFIG', 'this model has no config to save', { fix: 'load models by fromPretrained' });
   }
   const given = options.quantizationConfig;
-  const quantization = given === undefined ? origin.quantization : toTorchAoConfig(given);
+  const quantization = given === undefined ? origin.quantization : toTorchAoConfig(given, model.rt);
   const parameters = new Map([...model.namedParameters()]);
   const stored = new Map<string, Storing>();
   for (const [name, t] of parameters) {
@@ -54,7 +54,7 @@ export async function savePretrained(model: PretrainedModel, folder: string, opt
       // transformers reads the older name too; two would contradict each other
       torch_dtype: undefined,
       ...(typeof tie === 'boolean' ? { tie_word_embeddings: tie } : {}),
-      quantization_config: quantized ? torchAoConfigToJson(quantization!) : undefined,
+      quantization_config: quantized ? torchAoConfigToJson(quantization!, model.rt) : undefined,
     });
     options.signal?.throwIfAborted();
     await staged.commit();

@@ -7,6 +7,7 @@ export {
   configToDict,
   configToJson,
   configToJsonTree,
+  type MoreConfigs,
   schemeName,
 } from './config/codec.ts';
 export {

@@ -98,9 +98,9 @@ describe('names of the documents', () => {
   });
 
   it.each([
-    ['fp6_e3m3', "are 7 bits, not 6 . Fix: use 'fp7_e3m3'"],
-    ['fp5_e4w1', "are 6 bits, not 5 . Fix: use 'fp6_e4m1'"],
-    ['fp8_e4m3', "1 to 7 bits . Fix: use 'float8wo_e4m3'"],
+    ['fp6_e3m3', "are 7 bits, not 6. Fix: use 'fp7_e3m3'"],
+    ['fp5_e4w1', "are 6 bits, not 5. Fix: use 'fp6_e4m1'"],
+    ['fp8_e4m3', "1 to 7 bits. Fix: use 'float8wo_e4m3'"],
     ['fp9_e4m4', '1 to 7 bits'],
     ['autoquant', 'measures a model'],
     ['int8_dynamic_activation_int8_semi_sparse_weight', 'needs sparse weights'],

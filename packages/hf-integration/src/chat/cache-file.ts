@@ -80,7 +80,7 @@ function bytes({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array 
 async function fingerprint(model: CausalLM): Promise<string> {
   const hash = createHash('sha256');
   const { origin } = model;
-  const scheme = origin?.quantization && torchAoConfigToJson(origin.quantization);
+  const scheme = origin?.quantization && torchAoConfigToJson(origin.quantization, model.rt);
   hash.update(JSON.stringify([origin?.folder, origin?.config.json, scheme, model.dtype.name]));
   for (const [name, t] of model.namedParameters()) {
     if (t.ndim === 1 && isDense(t) && t.packed === null) hash.update(name).update(bytes(await t.bits()));

@@ -83,7 +83,7 @@ export async function estimate(name: string, options: EstimateOptions = {}): Pro
     const memoryBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
     const one = (scheme: string, asked: TorchAoConfig | null): SchemeEstimate => {
       // of a file that is quantized already, its config tells what its tensors become
-      const quantization = quantizationOf(folder, config, stored, asked ?? undefined);
+      const quantization = quantizationOf(folder, config, stored, asked ?? undefined, rt);
       const plan = quantization && planQuantization(outline, quantization);
       const type = (parameter: string): string => (isPlain(parameter) ? typeOf(parameter) : dtype.name);
       const plans = plan ? tensorPlans(rt, plan, type) : new Map<string, TensorPlan>();

@@ -1,5 +1,6 @@
 // inspect(name): what a model is made of, from its headers alone: every weight with its scheme, shape and bytes.
 
+import type { Runtime } from '@ao/core';
 import { schemeName } from '@ao/quantization';
 import { readModelConfig } from '../config/model-config.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
@@ -28,7 +29,12 @@ export interface Inspection {
   readonly modules: readonly InspectedModule[];
 }
 
-export async function inspect(name: string, options: HubOptions = {}): Promise<Inspection> {
+export interface InspectOptions extends HubOptions {
+  /** Its extensions know configs and kinds that are not of @ao/quantization. */
+  readonly runtime?: Runtime;
+}
+
+export async function inspect(name: string, options: InspectOptions = {}): Promise<Inspection> {
   const { folder, files } = await locateHeaders(name, options);
   const config = await readModelConfig(folder);
   const outline = familyOf(config).outline(config);
@@ -36,8 +42,9 @@ export async function inspect(name: string, options: HubOptions = {}): Promise<I
   const stored = storedTensors(checkpoint.tensors);
   const schemes = new Map<string, string>();
   if (config.quantizationConfig) {
-    const plan = planQuantization(outline, torchAoConfigFromJson(config.quantizationConfig, config.where));
-    for (const p of plan.parameters) if (p.config) schemes.set(p.parameter.name, schemeName(p.config));
+    const more = options.runtime ?? [];
+    const plan = planQuantization(outline, torchAoConfigFromJson(config.quantizationConfig, config.where, more));
+    for (const p of plan.parameters) if (p.config) schemes.set(p.parameter.name, schemeName(p.config, more));
   }
   const shapes = new Map(outline.parameters.map((p) => [p.name, p.shape]));
   const one = (s: Stored): InspectedModule => {

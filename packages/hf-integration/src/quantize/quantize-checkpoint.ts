@@ -53,7 +53,7 @@ export async function quantizeCheckpoint(
   options: QuantizeCheckpointOptions,
 ): Promise<QuantizeReport> {
   const { device = 'auto', onProgress, signal, maxShardSize } = options;
-  const quantization = toTorchAoConfig(options.quantizationConfig);
+  const quantization = toTorchAoConfig(options.quantizationConfig, options.runtime);
   const folder = await resolveModel(name, 'model', options);
   const { family, stated, config, outline: all, sources } = await readOutline(folder, quantization);
   if (resolve(folder) === resolve(output)) {
@@ -87,7 +87,7 @@ export async function quantizeCheckpoint(
     await copyModelFiles(folder, staged.folder);
     await writeConfig(folder, staged.folder, {
       ...(outline.configChanges as ConfigChanges | undefined),
-      quantization_config: torchAoConfigToJson(quantization),
+      quantization_config: torchAoConfigToJson(quantization, rt),
       ...(config === stated ? {} : { tie_word_embeddings: false }),
     });
     signal?.throwIfAborted();

@@ -6,6 +6,7 @@ import {
   type AoConfig,
   configFromDict,
   configToJsonTree,
+  type MoreConfigs,
   type Json as PythonTree,
   parseScheme,
   pythonJson,
@@ -75,20 +76,20 @@ const OPTIONS = ['modulesToNotConvert', 'includeInputOutputEmbeddings', 'untieEm
 const isNames = (value: unknown): value is readonly string[] =>
   Array.isArray(value) && value.every((name) => typeof name === 'string');
 
-/** Brings every form that `quantizationConfig` takes to the one. */
-export function toTorchAoConfig(input: QuantizationConfigInput): TorchAoConfig {
+/** Brings every form that `quantizationConfig` takes to the one. `more`: a runtime whose extensions have further configs. */
+export function toTorchAoConfig(input: QuantizationConfigInput, more: MoreConfigs = []): TorchAoConfig {
   if (typeof input === 'string') return torchAoConfig(input);
   if (typeof input === 'object' && input !== null) {
     if ('quantType' in input) return input as TorchAoConfig;
-    if ('quant_method' in input) return torchAoConfigFromJson(input as Json, 'quantizationConfig');
+    if ('quant_method' in input) return torchAoConfigFromJson(input as Json, 'quantizationConfig', more);
   }
   return torchAoConfig(input as AoConfig);
 }
 
-export function torchAoConfigToJson(config: TorchAoConfig): PythonTree {
+export function torchAoConfigToJson(config: TorchAoConfig, more: MoreConfigs = []): PythonTree {
   return {
     quant_method: 'torchao',
-    quant_type: { default: configToJsonTree(config.quantType) },
+    quant_type: { default: configToJsonTree(config.quantType, more) },
     modules_to_not_convert: config.modulesToNotConvert,
     include_input_output_embeddings: config.includeInputOutputEmbeddings,
     untie_embedding_weights: config.untieEmbeddingWeights,
@@ -96,12 +97,12 @@ export function torchAoConfigToJson(config: TorchAoConfig): PythonTree {
 }
 
 /** The text that Python's TorchAoConfig.to_json_string() gives. */
-export function torchAoConfigToJsonString(config: TorchAoConfig): string {
-  return `${pythonJson(torchAoConfigToJson(config), { indent: 2, sortKeys: true })}\n`;
+export function torchAoConfigToJsonString(config: TorchAoConfig, more: MoreConfigs = []): string {
+  return `${pythonJson(torchAoConfigToJson(config, more), { indent: 2, sortKeys: true })}\n`;
 }
 
 /** Reads quantization_config of a config.json; throws ERR_AO_CONFIG for other methods and for shapes of old versions. */
-export function torchAoConfigFromJson(json: Json, where: string): TorchAoConfig {
+export function torchAoConfigFromJson(json: Json, where: string, more: MoreConfigs = []): TorchAoConfig {
   const fields = new Fields(json, `${where} quantization_config`);
   const method = fields.text('quant_method', 'none');
   if (method !== 'torchao') {
@@ -124,7 +125,7 @@ export function torchAoConfigFromJson(json: Json, where: string): TorchAoConfig 
   if (skip !== null && !isNames(skip)) {
     throw fields.error('modules_to_not_convert', 'a list of names or null');
   }
-  return torchAoConfig(configFromDict(type.json['default']), {
+  return torchAoConfig(configFromDict(type.json['default'], more), {
     modulesToNotConvert: skip,
     includeInputOutputEmbeddings: fields.flag('include_input_output_embeddings', false),
     untieEmbeddingWeights: fields.flag('untie_embedding_weights', false),
