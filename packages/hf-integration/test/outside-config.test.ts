@@ -67,7 +67,9 @@ test('its JSON needs the runtime, and says so', () => {
     _data: { group_size: 32 },
   });
   expect(torchAoConfigFromJson(JSON.parse(text), 'here', runtime)).toEqual(torchAoConfig(config));
-  expect(() => torchAoConfigFromJson(JSON.parse(text), 'here')).toThrow(/unknown config type OutsideConfig.*pass the runtime/);
+  expect(() => torchAoConfigFromJson(JSON.parse(text), 'here')).toThrow(
+    /unknown config type OutsideConfig.*pass the runtime/,
+  );
 });
 
 test.each([
@@ -75,7 +77,10 @@ test.each([
   ['in fqnToConfig', fqnToConfig({ _default: null, 're:.*down_proj': config })],
 ] as const)('%s: a folder is written, read, inspected and written again', async (name, quantType) => {
   const folder = join(tiny.scratch, name);
-  const report = await quantizeCheckpoint(tiny.folder, folder, { quantizationConfig: torchAoConfig(quantType), runtime });
+  const report = await quantizeCheckpoint(tiny.folder, folder, {
+    quantizationConfig: torchAoConfig(quantType),
+    runtime,
+  });
   expect(report.rows.filter((r) => r.scheme === 'outside-32')).toHaveLength(name === 'alone' ? 14 : 2);
   const model = await AutoModelForCausalLM.fromPretrained(folder, { runtime });
   expect(model.origin?.quantization?.quantType).toEqual(quantType);
@@ -94,7 +99,7 @@ test.each([
 });
 
 test('a folder whose config nobody knows names the extension that is missing', async () => {
-  await expect(AutoModelForCausalLM.fromPretrained(join(tiny.scratch, 'alone'), { device: 'reference' })).rejects.toThrow(
-    /unknown config type OutsideConfig/,
-  );
+  await expect(
+    AutoModelForCausalLM.fromPretrained(join(tiny.scratch, 'alone'), { device: 'reference' }),
+  ).rejects.toThrow(/unknown config type OutsideConfig/);
 });

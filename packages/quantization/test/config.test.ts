@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isAoError } from '@ao/core';
 import { goldenCases, goldenPath } from '@ao/testing';
 import { describe, expect, it } from 'vitest';
-import { configFromDict, configToDict, configToJson } from '../src/config/codec.ts';
+import { configFromDict, configFromJson, configToDict, configToJson } from '../src/config/codec.ts';
 import { fqnToConfig } from '../src/config/fqn-to-config.ts';
 import { perAxis, perGroup, perRow, perTensor } from '../src/config/granularity.ts';
 import { int4WeightOnly } from '../src/config/int4-weight-only.ts';
@@ -37,6 +37,14 @@ describe("config JSON is torchao's", () => {
       expect(JSON.stringify(configToDict(config)), name).toBe(JSON.stringify(json));
       expect(configToDict(configFromDict(configToDict(config))), name).toEqual(json);
     }
+  });
+
+  // configs.json: every config class of torchao 0.18, by scripts/make-configs.py
+  const texts = JSON.parse(readFileSync(new URL('./golden/configs.json', import.meta.url), 'utf8')) as string[];
+  it.each(texts.map((text) => [/"_type": "(\w+)/.exec(text)?.[1], text]))('%s, as Python writes it', (_type, text) => {
+    const config = configFromJson(text);
+    expect(configToJson(config)).toBe(text);
+    expect(configFromJson(configToJson(config))).toEqual(config);
   });
 
   it.each(['8da4w', 'float8wo', 'int8dq', 'int8wo', 'intx4'])(

@@ -21,7 +21,9 @@ const aliases: Readonly<Record<string, string>> = {
   AOPerModuleConfig: 'FqnToConfig',
 };
 
+/** Of two specs of one type the later is taken. */
 const builtin = (): AnyConfigSpec[] => [
+  ...knownSpecs,
   int8WeightOnlySpec,
   int8DynamicActivationInt8WeightSpec,
   int8StaticActivationInt8WeightSpec,
@@ -30,7 +32,6 @@ const builtin = (): AnyConfigSpec[] => [
   intxWeightOnlySpec,
   int8DynamicActivationIntxWeightSpec,
   fqnToConfigSpec,
-  ...knownSpecs,
   ...floatSpecs,
 ];
 

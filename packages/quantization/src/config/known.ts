@@ -1,147 +1,122 @@
-// torchao configs whose schemes live elsewhere: the codec can read and write them, so that a foreign config.json survives
-// a round trip and quantize_ can name the extension that would handle it.
+// Configs of torchao whose schemes live elsewhere (prototype, sparsity, QAT, training) by their fields alone: the codec reads
+// and writes them, so that a foreign config.json survives a round trip and quantize_ can name the extension that is missing.
 import { type AoConfig, type ConfigSpec, field } from './config.ts';
-import {
-  bool,
-  configError,
-  dtypeName,
-  enumeration,
-  type Field,
-  float,
-  granularity,
-  int,
-  isTagged,
-  numbers,
-  optional,
-} from './field.ts';
-import type { Granularity } from './granularity.ts';
+import { bool, configError, dtypeName, enumeration, type Field, float, granularity, int, optional, text } from './field.ts';
+import { float8Dtype, kernelPreference, scalingMode } from './float-fields.ts';
+import { type Granularity, perAxis } from './granularity.ts';
 import type { EnumSpec } from './names.ts';
-import type { Json } from './python-json.ts';
 
 /** A config that the codec knows by its fields alone. */
 export interface ForeignConfig extends AoConfig {
   readonly [field: string]: unknown;
 }
 
-const enumSpec = (name: string, strings: boolean, ...members: string[]): EnumSpec => ({ name, members, strings });
-
-const kernelPreference = /*@__PURE__*/ enumeration(
-  /*@__PURE__*/ enumSpec(
-    'KernelPreference',
-    true,
-    'AUTO',
-    'TORCH',
-    'MSLK',
-    'EMULATED',
-    'DEEPGEMM',
-    'TRITON',
-    'CUTEDSL',
-  ),
-);
-const step = /*@__PURE__*/ optional(
-  /*@__PURE__*/ enumeration(
-    /*@__PURE__*/ enumSpec('QuantizationStep', true, 'PREPARE', 'CONVERT', 'PREPARE_FOR_LOADING'),
-  ),
-);
-const scalingMode = /*@__PURE__*/ enumeration(
-  /*@__PURE__*/ enumSpec('ScaleCalculationMode', true, 'FLOOR', 'CEIL', 'EVEN', 'RCEIL'),
-);
-const float8 = /*@__PURE__*/ dtypeName(['float8_e4m3fn', 'float8_e5m2', 'float8_e4m3fnuz', 'float8_e5m2fnuz']);
-const mxDtype = /*@__PURE__*/ dtypeName(['float8_e4m3fn', 'float8_e5m2', 'float4_e2m1fn_x2'], ['fp6_e2m3', 'fp6_e3m2']);
-const float8Packing = /*@__PURE__*/ enumeration(
-  /*@__PURE__*/ enumSpec(
-    'Float8PackingFormat',
-    true,
-    'PLAIN',
-    'SPARSE_2D_DATA_2D_METADATA',
-    'SPARSE_1D_DATA_1D_METADATA',
-  ),
-);
-const float8Granularity = /*@__PURE__*/ optional(
-  /*@__PURE__*/ granularity<Granularity | readonly Granularity[]>(
-    ['PerTensor', 'PerRow', 'PerGroup', 'PerBlock'],
-    true,
-  ),
-);
-const int4Packing = /*@__PURE__*/ enumeration(
-  /*@__PURE__*/ enumSpec('Int4PackingFormat', true, 'PLAIN', 'PRESHUFFLED', 'PLAIN_INT32', 'TILE_PACKED_TO_4D'),
-);
-
-interface Float8MMConfig {
-  readonly emulate: boolean;
-  readonly useFastAccum: boolean;
-  readonly padInnerDim: boolean;
-}
-
-const mmConfig: Field<Float8MMConfig> = {
-  encode: (v) => ({
-    _type: 'Float8MMConfig',
-    _version: 1,
-    _data: { emulate: v.emulate, use_fast_accum: v.useFastAccum, pad_inner_dim: v.padInnerDim },
-  }),
-  decode: (json, where) => {
-    if (!isTagged(json) || json._type !== 'Float8MMConfig') throw configError(`${where}: expected a Float8MMConfig`);
-    const data = json._data as Record<string, unknown>;
-    const get = (name: string): boolean => bool.accept(data[name] ?? false, `${where}.${name}`);
-    return Object.freeze({
-      emulate: get('emulate'),
-      useFastAccum: get('use_fast_accum'),
-      padInnerDim: get('pad_inner_dim'),
-    });
-  },
-  accept: (v) => v as Float8MMConfig,
-};
-
 const foreign = (type: string, version: number, fields: ConfigSpec['fields']): ConfigSpec<ForeignConfig> =>
   Object.freeze({ type, version, fields, scheme: () => type });
 
-const E4M3 = 'float8_e4m3fn';
+const strings = (name: string, ...members: string[]): EnumSpec => ({ name, members, strings: true });
 
-export const knownSpecs: readonly ConfigSpec<ForeignConfig>[] = /*@__PURE__*/ Object.freeze([
-  /*@__PURE__*/ foreign('Float8WeightOnlyConfig', 2, {
-    weightDtype: /*@__PURE__*/ field<string>(float8, E4M3),
-    setInductorConfig: /*@__PURE__*/ field(bool, true),
-    granularity: /*@__PURE__*/ field<Granularity | readonly Granularity[] | null>(float8Granularity, null),
+const INTX = ['int1', 'int2', 'int3', 'int4', 'int5', 'int6', 'int7', 'int8'];
+const uintx = /*@__PURE__*/ dtypeName(/*@__PURE__*/ INTX.map((name) => `u${name}`));
+const floats = /*@__PURE__*/ dtypeName(['float32', 'float16', 'bfloat16']);
+const step = /*@__PURE__*/ enumeration(
+  /*@__PURE__*/ strings(
+    'QuantizationStep',
+    'PREPARE',
+    'CONVERT',
+    'PREPARE_FOR_LOADING',
+    'PREPARE_FOR_SMOOTHQUANT_SMOOTHING_FACTOR',
+    'PREPARE_FOR_SMOOTHQUANT_ACTIVATION_SCALES',
+  ),
+);
+const qatStep = /*@__PURE__*/ enumeration(/*@__PURE__*/ strings('QATStep', 'PREPARE', 'CONVERT'));
+
+/** A config inside a config. */
+const nested: Field<AoConfig | null> = {
+  encode: (value, codec) => (value === null ? null : codec.encode(value)),
+  decode: (json, where, codec) => (json === null ? null : codec.decode(json, where)),
+  accept: (value, where) => {
+    if (value === null || typeof (value as AoConfig).type === 'string') return value as AoConfig | null;
+    throw configError(`${where}: expected a config, got ${JSON.stringify(value)}`);
+  },
+};
+
+const perAxisOrGroup = /*@__PURE__*/ granularity<Granularity>(['PerAxis', 'PerGroup']);
+const maybeInt = /*@__PURE__*/ optional(int);
+const inductor = { setInductorConfig: /*@__PURE__*/ field(bool, true) };
+const gemlite = {
+  groupSize: /*@__PURE__*/ field<number | null>(maybeInt, 128),
+  bitWidth: /*@__PURE__*/ field(int, 4),
+  packingBitwidth: /*@__PURE__*/ field<number | null>(maybeInt, null),
+  ...inductor,
+};
+
+const makeSpecs = (): readonly ConfigSpec<ForeignConfig>[] => [
+  foreign('Int8DynamicActivationUIntxWeightConfig', 1, gemlite),
+  foreign('GGUFWeightOnlyConfig', 1, { dtype: field<string>(uintx, 'uint4'), nBlocksPerSuperblock: field(int, 8) }),
+  foreign('StretchedIntxWeightConfig', 2, {
+    granularity: field<Granularity>(perAxisOrGroup, perAxis(0)),
+    scaleDtype: field<string | null>(optional(floats), null),
+    b: field<number | null>(maybeInt, null),
+    quantMin: field<number | null>(maybeInt, null),
+    quantMax: field<number | null>(maybeInt, null),
+    activationQuantization: field<string | null>(optional(text), 'int8_asym_per_token'),
   }),
-  /*@__PURE__*/ foreign('Float8DynamicActivationFloat8WeightConfig', 2, {
-    activationDtype: /*@__PURE__*/ field<string>(float8, E4M3),
-    weightDtype: /*@__PURE__*/ field<string>(float8, E4M3),
-    granularity: /*@__PURE__*/ field<Granularity | readonly Granularity[] | null>(float8Granularity, null),
-    packingFormat: /*@__PURE__*/ field<string>(float8Packing, 'PLAIN'),
-    mmConfig: /*@__PURE__*/ field<Float8MMConfig | null>(/*@__PURE__*/ optional(mmConfig), null),
-    activationValueLb: /*@__PURE__*/ field<number | null>(/*@__PURE__*/ optional(float), null),
-    activationValueUb: /*@__PURE__*/ field<number | null>(/*@__PURE__*/ optional(float), null),
-    kernelPreference: /*@__PURE__*/ field<string>(kernelPreference, 'AUTO'),
-    setInductorConfig: /*@__PURE__*/ field(bool, true),
-    algId: /*@__PURE__*/ field(int, 0),
+  foreign('Float8DynamicActivationFloat8WeightOpaqueTensorConfig', 1, {
+    activationDtype: field<string>(float8Dtype, 'float8_e4m3fn'),
+    weightDtype: field<string>(float8Dtype, 'float8_e4m3fn'),
+    granularity: field<Granularity | readonly Granularity[] | null>(
+      optional(granularity<Granularity | readonly Granularity[]>(['PerTensor', 'PerRow', 'PerGroup'], true)),
+      null,
+    ),
+    ...inductor,
   }),
-  /*@__PURE__*/ foreign('Float8StaticActivationFloat8WeightConfig', 1, {
-    step: /*@__PURE__*/ field<string | null>(step, null),
-    actQuantScale: /*@__PURE__*/ field<Json>(/*@__PURE__*/ optional(/*@__PURE__*/ numbers(true)), null),
-    activationDtype: /*@__PURE__*/ field<string>(float8, E4M3),
-    weightDtype: /*@__PURE__*/ field<string>(float8, E4M3),
-    granularity: /*@__PURE__*/ field<Granularity | readonly Granularity[] | null>(float8Granularity, null),
-    mmConfig: /*@__PURE__*/ field<Float8MMConfig | null>(/*@__PURE__*/ optional(mmConfig), null),
-    kernelPreference: /*@__PURE__*/ field<string>(kernelPreference, 'AUTO'),
-    setInductorConfig: /*@__PURE__*/ field(bool, true),
-    quantizeAndDequantizeOutput: /*@__PURE__*/ field(bool, false),
-    outputActQuantScale: /*@__PURE__*/ field<Json>(/*@__PURE__*/ optional(/*@__PURE__*/ numbers(true)), null),
+  foreign('AWQConfig', 1, {
+    baseConfig: field(nested, null),
+    step: field<string>(step, 'prepare'),
+    scaleSearchSpaceSize: field(int, 20),
   }),
-  /*@__PURE__*/ foreign('Float8DynamicActivationInt4WeightConfig', 1, {
-    int4PackingFormat: /*@__PURE__*/ field<string>(int4Packing, 'preshuffled'),
+  foreign('SmoothQuantConfig', 1, {
+    baseConfig: field(nested, null),
+    step: field<string>(step, 'prepare'),
+    alpha: field<number | null>(optional(float), 0.5),
+    useRunningAbsmax: field(bool, false),
   }),
-  /*@__PURE__*/ foreign('MXDynamicActivationMXWeightConfig', 1, {
-    blockSize: /*@__PURE__*/ field(int, 32),
-    activationDtype: /*@__PURE__*/ field<string>(mxDtype, E4M3),
-    weightDtype: /*@__PURE__*/ field<string>(mxDtype, E4M3),
-    kernelPreference: /*@__PURE__*/ field<string>(kernelPreference, 'AUTO'),
-    scalingMode: /*@__PURE__*/ field<string>(scalingMode, 'RCEIL'),
+  foreign('GPTQConfig', 1, {
+    step: field(text, 'observe'),
+    baseConfig: field(nested, null),
+    percdamp: field(float, 0.01),
+    gptqQuantizeBlockSize: field(int, 256),
   }),
-  /*@__PURE__*/ foreign('NVFP4DynamicActivationNVFP4WeightConfig', 1, {
-    useTritonKernel: /*@__PURE__*/ field(bool, true),
-    useDynamicPerTensorScale: /*@__PURE__*/ field(bool, true),
-    step: /*@__PURE__*/ field<string | null>(step, null),
+  foreign('QATConfig', 1, {
+    baseConfig: field(nested, null),
+    activationConfig: field(nested, null),
+    weightConfig: field(nested, null),
+    step: field<string>(qatStep, 'prepare'),
   }),
-  /*@__PURE__*/ foreign('NVFP4WeightOnlyConfig', 1, { useDynamicPerTensorScale: /*@__PURE__*/ field(bool, true) }),
-  /*@__PURE__*/ foreign('NF4WeightOnlyConfig', 1, {}),
-]);
+  foreign('Int8MixedPrecisionTrainingConfig', 1, {
+    output: field(bool, true),
+    gradInput: field(bool, true),
+    gradWeight: field(bool, true),
+    moduleSwap: field(bool, false),
+  }),
+  foreign('Int8WeightOnlyQuantizedTrainingConfig', 1, {}),
+  foreign('BitNetTrainingConfig', 1, {}),
+  foreign('Float8TrainingOpConfig', 1, {
+    float8Dtype: field<string>(float8Dtype, 'float8_e4m3fn'),
+    outDtype: field<string>(floats, 'bfloat16'),
+    padTokenGroupsForGroupedMm: field(bool, false),
+    float8LinearRecipe: field(text, 'rowwise'),
+  }),
+  foreign('MXFP8TrainingOpConfig', 1, {
+    kernelPreference: field<string>(kernelPreference, 'AUTO'),
+    outDtype: field<string>(floats, 'bfloat16'),
+    wgradWithHp: field(bool, false),
+    scaleCalculationMode: field<string>(scalingMode, 'RCEIL'),
+    padTokenGroupsForGroupedMm: field(bool, false),
+  }),
+  foreign('BlockSparseWeightConfig', 1, { blocksize: field(int, 64) }),
+  foreign('SemiSparseWeightConfig', 1, { algId: field(int, 0) }),
+];
+
+export const knownSpecs: readonly ConfigSpec<ForeignConfig>[] = /*@__PURE__*/ makeSpecs();

@@ -1,7 +1,7 @@
 // byShorthand(name, options): the config that a name of the documents means. Read are torchao's function names
 // ('int4_weight_only'), which transformers and diffusers took with keyword arguments, diffusers' short ones ('int4dq',
 // 'fp6_e3m2') and its common speak ('int_a8w4': activations of 8 bits, weights of 4). A scheme's names are one row.
-import { type AoConfig, makeConfig } from './config.ts';
+import { type AoConfig, type ConfigSpec, makeConfig } from './config.ts';
 import { configError } from './field.ts';
 import { perGroup, perRow, perTensor } from './granularity.ts';
 import { int4WeightOnly } from './int4-weight-only.ts';
@@ -10,7 +10,8 @@ import { int8DynamicActivationIntxWeight } from './int8-dynamic-activation-intx-
 import { int8StaticActivationInt8Weight } from './int8-static-activation-int8-weight.ts';
 import { int8WeightOnly } from './int8-weight-only.ts';
 import { intxWeightOnly } from './intx-weight-only.ts';
-import { knownSpecs } from './known.ts';
+import { type ForeignConfig, knownSpecs } from './known.ts';
+import { prototypeSpecs } from './known-prototype.ts';
 
 /** Keyword arguments of a scheme's config. */
 export type SchemeKwargs = Readonly<Record<string, unknown>>;
@@ -21,7 +22,7 @@ type Row = readonly [names: string, make: Make, preset?: SchemeKwargs];
 const known =
   (type: string): Make =>
   (options) =>
-    makeConfig(knownSpecs.find((spec) => spec.type === type) as (typeof knownSpecs)[number], options);
+    makeConfig([...knownSpecs, ...prototypeSpecs].find((s) => s.type === type) as ConfigSpec<ForeignConfig>, options);
 
 /** torchao's int8_dynamic_activation_int4_weight: int4 in groups of 32 unless given, int8 activations per token. */
 const int4Dynamic: Make = ({ groupSize = 32, mappingType, ...rest }) =>
