@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { arange, int32, scope, tensor, type Wrapped, writeSafetensors } from '@ao/core';
 import { fqnToConfig, int4WeightOnly, int8WeightOnly, quantize_ } from '@ao/quantization';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { AutoConfig } from '../src/auto-config.ts';
 import { autoRuntime } from '../src/auto-runtime.ts';
 import { createFile } from '../src/files/node-file.ts';
 import { AutoModelForCausalLM } from '../src/from-pretrained.ts';
 import type { CausalLM } from '../src/models/causal-lm.ts';
 import { inspect } from '../src/quantize/inspect.ts';
+import { planQuantization } from '../src/quantize/plan.ts';
 import { quantizeCheckpoint } from '../src/quantize/quantize-checkpoint.ts';
 import { torchAoConfig } from '../src/quantize/torchao-config.ts';
 import { type FamilyFixture, familyBytes, familyFixture, type Stack, writeFamily } from './family-fixtures.ts';
@@ -145,6 +147,47 @@ test('a rule for one expert quantizes that one alone, and the layer computes wit
   expect(difference).toBeLessThan(0.05);
   plain.dispose();
   model.dispose();
+});
+
+// torchao's form for experts in 3-D tensors: the parameter's name, exact or as a regex; every expert has its own scales
+test('entries for 3-D expert parameters quantize every expert of them, loading and in place', async () => {
+  const config = fqnToConfig([
+    ['model.layers.0.mlp.experts.3.up_proj', null],
+    ['model.layers.0.mlp.experts.gate_up_proj', int4WeightOnly({ groupSize: 32 })],
+    ['re:model\\.layers\\..*\\.experts\\.down_proj', int8WeightOnly()],
+    ['re:.*self_attn.*', null],
+  ]);
+  const kindOf = (model: CausalLM, name: string): string | undefined =>
+    [...model.namedParameters()].find(([fqn]) => fqn === `model.layers.0.mlp.experts.${name}.weight`)?.[1].kind?.name;
+  const loaded = await load(join(root, 'qwen3-moe'), { dtype: 'bfloat16', quantizationConfig: torchAoConfig(config) });
+  const placed = await load(join(root, 'qwen3-moe'), { dtype: 'bfloat16' });
+  const { rows, unusedRules } = await quantize_(placed, config);
+  expect(unusedRules).toEqual([]);
+  for (const model of [loaded, placed]) {
+    for (const expert of [0, 3, 19]) {
+      expect(kindOf(model, `${expert}.gate_proj`)).toBe('int4');
+      expect(kindOf(model, `${expert}.up_proj`)).toBe(expert === 3 ? undefined : 'int4');
+      expect(kindOf(model, `${expert}.down_proj`)).toBe('int8');
+    }
+  }
+  expect(rows.filter((r) => r.rule === 'model.layers.0.mlp.experts.gate_up_proj')).toHaveLength(39);
+  const { ids } = qwen.cases[0]!;
+  expect(await logitsOf(placed, ids)).toEqual(await logitsOf(loaded, ids));
+  for (const model of [loaded, placed]) model.dispose();
+});
+
+test('modulesToNotConvert takes the name of a 3-D parameter, and parts of names', async () => {
+  const { outline } = await AutoConfig.fromPretrained(join(root, 'mixtral'));
+  const left = (modulesToNotConvert: string[]): string[] =>
+    planQuantization(outline, torchAoConfig(int8WeightOnly(), { modulesToNotConvert }))
+      .parameters.filter((p) => p.config === null && p.parameter.role === 'linear')
+      .map((p) => p.parameter.name.replace('block_sparse_moe.', ''));
+  expect(left(['model.layers.1.mlp.experts.down_proj'])).toEqual(
+    [0, 1, 2, 3].map((e) => `model.layers.1.experts.${e}.w2.weight`),
+  );
+  expect(left(['experts.2'])).toHaveLength(6);
+  expect(left(['experts', 'self_attn', 'lm_head'])).toHaveLength(33);
+  expect(left(['expert', 'attn'])).toEqual([]);
 });
 
 test('quantize_ takes experts one by one and leaves the router', async () => {

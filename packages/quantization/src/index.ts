@@ -133,6 +133,7 @@ export {
   type Rule,
   type RuleSet,
   type Rules,
+  resolveNames,
 } from './rules/rules.ts';
 export { quantization } from './schemes/all.ts';
 export { codebook, codebookFromHp } from './schemes/codebook.ts';

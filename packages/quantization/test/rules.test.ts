@@ -10,7 +10,7 @@ import { int8DynamicActivationIntxWeight } from '../src/config/int8-dynamic-acti
 import { int8WeightOnly } from '../src/config/int8-weight-only.ts';
 import { intxWeightOnly } from '../src/config/intx-weight-only.ts';
 import { parseScheme, schemeHelp } from '../src/config/scheme.ts';
-import { fqnMatchesFqnConfig, fqnRules, orderedRules, parseRule } from '../src/rules/rules.ts';
+import { fqnMatchesFqnConfig, fqnRules, orderedRules, parseRule, resolveNames } from '../src/rules/rules.ts';
 
 const int8 = int8WeightOnly();
 const int4 = int4WeightOnly({ groupSize: 32 });
@@ -156,6 +156,21 @@ describe('FqnToConfig', () => {
     expect(rules.resolve('m', 'bias')?.pattern).toBe('re:m');
     expect(rules.resolve('n', 'weight')?.pattern).toBe('n.weight');
     expect(rules.resolve('z', 'weight')?.pattern).toBe('_default');
+  });
+
+  it('takes the strongest match of several names, and the first name of equal ones', () => {
+    const rules = fqnRules(
+      fqnToConfig([
+        ['re:.*', int4],
+        ['m.experts.down_proj', int8],
+        ['m.experts.2.down_proj', null],
+      ]),
+    );
+    const at = (e: number) => resolveNames(rules, [`m.experts.${e}.down_proj.weight`, 'm.experts.down_proj'])?.pattern;
+    expect(at(0)).toBe('m.experts.down_proj');
+    expect(resolveNames(rules, ['x.weight', 'y'])?.pattern).toBe('re:.*');
+    expect(resolveNames(orderedRules([['y', int8]]), ['x.weight', 'y'])?.index).toBe(0);
+    expect(at(2)).toBe('m.experts.2.down_proj');
   });
 
   it('answers fqn_matches_fqn_config', () => {

@@ -74,6 +74,14 @@ export abstract class Module {
     return [];
   }
 
+  /**
+   * Names that checkpoints have for several parameters below this module in one tensor, so that rules may use them:
+   * { 'experts.down_proj': ['experts.0.down_proj.weight', ...] }.
+   */
+  stackedNames(): Readonly<Record<string, readonly string[]>> {
+    return {};
+  }
+
   /** The distinct weights below this module that a backend may pack. */
   packable(): Set<Tensor> {
     const found = new Set<Tensor>();

@@ -112,6 +112,14 @@ export function outlineOf(outline: Outline, has: (name: string) => boolean): Out
   return { ...outline, parameters: outline.parameters.filter((p) => p.optional !== true || has(p.name)) };
 }
 
+/** Names that parameters have where a checkpoint holds several in one tensor, or one under another name. */
+export function stackNames({ stacked = {} }: Outline): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const [stack, names] of Object.entries(stacked))
+    for (const name of names) found.set(name, [...(found.get(name) ?? []), stack]);
+  return found;
+}
+
 /** 'model.layers.0.mlp.up_proj.weight' -> 'model.layers.0.mlp.up_proj'. */
 export function moduleOf(parameter: string): string {
   return parameter.slice(0, Math.max(0, parameter.lastIndexOf('.')));

@@ -2,9 +2,9 @@
 //   linears: what the rules or the one config say; the head and the embedding only where a rule names them or
 //   includeInputOutputEmbeddings asks; a tied head and its embedding are one tensor, quantized once, unless untied.
 import { AoError } from '@ao/core';
-import { type AoConfig, type FqnToConfig, fqnRules } from '@ao/quantization';
+import { type AoConfig, type FqnToConfig, fqnRules, resolveNames } from '@ao/quantization';
 import type { ModelConfig } from '../config/model-config.ts';
-import { type ModelFamily, moduleOf, type Outline, type ParameterSpec } from '../models/family.ts';
+import { type ModelFamily, moduleOf, type Outline, type ParameterSpec, stackNames } from '../models/family.ts';
 import { asItIs, type Outlined, untie } from '../models/untie.ts';
 import { skips } from './skips.ts';
 import type { TorchAoConfig } from './torchao-config.ts';
@@ -37,7 +37,8 @@ export function outlineFor(family: ModelFamily, config: ModelConfig, quantizatio
 }
 
 type Decision = Omit<Planned, 'parameter'>;
-type Decide = (module: string) => Decision | undefined;
+/** `names`: all names of one parameter of a checkpoint. */
+type Decide = (names: readonly string[]) => Decision | undefined;
 
 export function planQuantization(outline: Outline, config: TorchAoConfig): QuantizationPlan {
   const used = new Set<string>();
@@ -48,6 +49,7 @@ export function planQuantization(outline: Outline, config: TorchAoConfig): Quant
   const kept = config.modulesToNotConvert ?? [];
   const { find } = skips(kept);
   const found = new Set<string>();
+  const stacks = stackNames(outline);
   const planned = outline.parameters
     .filter((p) => p.role !== 'vector')
     .map((parameter): Planned => {
@@ -55,10 +57,14 @@ export function planQuantization(outline: Outline, config: TorchAoConfig): Quant
         parameter.name,
         ...Object.keys(outline.tied).filter((alias) => outline.tied[alias] === parameter.name),
       ];
-      const own = decideAll(parameter, names.map(moduleOf), decide, config);
+      const everywhere = names.map((name) => [name, ...(stacks.get(name) ?? [])]);
+      const own = decideAll(parameter, everywhere, decide, config);
       // includeInputOutputEmbeddings takes the ends off the list, as in transformers
       const asked = config.includeInputOutputEmbeddings && isEnd(parameter);
-      const skip = names.map(find).find((name) => name !== undefined);
+      const skip = everywhere
+        .flat()
+        .map(find)
+        .find((name) => name !== undefined);
       if (skip !== undefined) found.add(skip);
       if (skip === undefined || asked || own.config === null) return { parameter, ...own };
       return { parameter, config: null, reason: `${skip} is in modulesToNotConvert` };
@@ -66,7 +72,13 @@ export function planQuantization(outline: Outline, config: TorchAoConfig): Quant
   const patterns = config.quantType.type === 'FqnToConfig' ? fqnRules(config.quantType as FqnToConfig).patterns : [];
   const unusedRules = [
     ...patterns.filter((p) => p !== '_default' && !used.has(p)),
-    ...kept.filter((name) => !found.has(name) && !outline.parameters.some((p) => skips([name]).find(p.name))),
+    ...kept.filter(
+      (name) =>
+        !found.has(name) &&
+        !outline.parameters.some(
+          (p) => skips([name]).find(p.name) || (stacks.get(p.name) ?? []).some(skips([name]).find),
+        ),
+    ),
   ];
   return { parameters: planned, unusedRules };
 }
@@ -75,11 +87,11 @@ const isEnd = (p: ParameterSpec): boolean => p.role === 'embedding' || p.output 
 
 function decideAll(
   parameter: ParameterSpec,
-  names: readonly string[],
+  names: readonly (readonly string[])[],
   decide: Decide,
   config: TorchAoConfig,
 ): Decision {
-  const decisions = names.flatMap((name) => decide(name) ?? []);
+  const decisions = names.flatMap((all) => decide(all) ?? []);
   const named = decisions.filter((d) => d.rule !== undefined && d.rule !== '_default');
   const [first, second] = named;
   if (first && second && JSON.stringify(first.config) !== JSON.stringify(second.config)) {
@@ -87,7 +99,7 @@ function decideAll(
       'ERR_AO_CONFIG',
       `rules '${first.rule}' and '${second.rule}' want different schemes for one shared tensor`,
       {
-        module: names.join(' = '),
+        module: names.map(([name = '']) => moduleOf(name)).join(' = '),
         fix: 'give both the same scheme, name only one of them, or set untieEmbeddingWeights',
       },
     );
@@ -114,8 +126,8 @@ function byDefault(config: AoConfig): Decide {
 
 function byRules(config: FqnToConfig, used: Set<string>): Decide {
   const rules = fqnRules(config);
-  return (module) => {
-    const found = rules.resolve(module, 'weight');
+  return (names) => {
+    const found = resolveNames(rules, names);
     if (!found) return undefined;
     used.add(found.pattern);
     return {

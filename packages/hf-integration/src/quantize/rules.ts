@@ -1,7 +1,15 @@
 // rulesConfig(rules, rest, outline): ordered rules (first match wins, globs allowed) as torchao's FqnToConfig, which knows
 // exact names and regexes only. Names that a glob or a name decides are written out; regexes stay, in their order.
-import { type AoConfig, type FqnToConfig, fqnToConfig, matcher, orderedRules, type Rules } from '@ao/quantization';
-import { moduleOf, type Outline } from '../models/family.ts';
+import {
+  type AoConfig,
+  type FqnToConfig,
+  fqnToConfig,
+  matcher,
+  orderedRules,
+  type Rules,
+  resolveNames,
+} from '@ao/quantization';
+import { moduleOf, type Outline, stackNames } from '../models/family.ts';
 
 export interface RulesConfig {
   readonly config: FqnToConfig;
@@ -15,11 +23,12 @@ export function rulesConfig(rules: Rules, rest: AoConfig | null, outline: Outlin
     ...outline.parameters.filter((p) => p.role !== 'vector').map((p) => p.name),
     ...Object.keys(outline.tied),
   ];
+  const stacks = stackNames(outline);
   const exact = new Map<string, AoConfig | null>();
   const used = new Set<number>();
   for (const name of names) {
     const module = moduleOf(name);
-    const found = set.resolve(module, name.slice(module.length + 1));
+    const found = resolveNames(set, [name, ...(stacks.get(name) ?? [])]);
     if (!found) continue;
     used.add(found.index);
     if (!found.pattern.startsWith('re:')) exact.set(module, found.config);

@@ -1,6 +1,6 @@
-// skips(names): which weights modulesToNotConvert leaves as they are, by the rule of transformers (should_convert_module):
-// from the start up to a border of modules, read as a regular expression, or as an ending. transformers asks with names of
-// parameters; here a name of a module counts too, so that 'up_proj' means every up_proj.
+// skips(names): which weights modulesToNotConvert leaves as they are: those whose name has the given one in it, whole
+// segments only ('mlp', 'layers.0', 'up_proj'), or begins so up to a border of modules with the name read as a regular
+// expression, as transformers does (should_convert_module).
 import { AoError } from '@ao/core';
 import { matcher } from '@ao/quantization';
 import { moduleOf } from '../models/family.ts';
@@ -14,10 +14,10 @@ const BORDER = '(?:(?<=\\.)|(?=\\.|$))';
 
 export function skips(names: readonly string[]): Skips {
   const tests = names.map((name) => ({ name, test: fromStart(name) }));
+  const has = (full: string, name: string): boolean => `.${full}.`.includes(`.${name}.`);
   return {
     find: (parameter) =>
-      tests.find(({ name, test }) => [parameter, moduleOf(parameter)].some((full) => test(full) || full.endsWith(name)))
-        ?.name,
+      tests.find(({ name, test }) => test(parameter) || test(moduleOf(parameter)) || has(parameter, name))?.name,
   };
 }
 

@@ -18,9 +18,9 @@ import type { Json } from '../config/read-json.ts';
 export interface TorchAoConfig {
   readonly quantType: AoConfig;
   /**
-   * Weights that stay as they are, as transformers matches them: a name up to a border of modules ('model.layers.1'), the same
-   * with a regular expression in it ('model.layers.*.up_proj'), or how a name ends ('up_proj'). null: the head stays; a list
-   * takes the place of that default, so a head of its own is quantized unless the list has it.
+   * Weights that stay as they are: whole segments of a name ('model.layers.1', 'mlp', 'up_proj'), or how it begins with a
+   * regular expression in it ('model.layers.*.up_proj'), as in transformers. null: the head stays; a list takes the place of
+   * that default, so a head of its own is quantized unless the list has it.
    */
   readonly modulesToNotConvert: readonly string[] | null;
   /** Also quantizes the embedding and the head (by default only a rule that names them does). */

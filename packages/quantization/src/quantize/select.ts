@@ -3,7 +3,7 @@ import { Embedding, isTensor, Linear, type Module, type Tensor } from '@ao/core'
 import type { AoConfig } from '../config/config.ts';
 import { configError } from '../config/field.ts';
 import type { FqnToConfig } from '../config/fqn-to-config.ts';
-import { fqnRules, orderedRules, type Resolved, type RuleSet, type Rules } from '../rules/rules.ts';
+import { fqnRules, orderedRules, type Resolved, type RuleSet, type Rules, resolveNames } from '../rules/rules.ts';
 
 export type FilterFn = (module: Module, fqn: string) => boolean;
 
@@ -46,6 +46,18 @@ function candidates(model: Module): Candidate[] {
         module,
         weight,
       });
+    }
+  }
+  return found;
+}
+
+/** Names that parameters have where checkpoints hold several in one tensor. */
+function stacksOf(model: Module): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const [at, module] of model.namedModules()) {
+    const full = (name: string): string => (at === '' ? name : `${at}.${name}`);
+    for (const [stack, names] of Object.entries(module.stackedNames())) {
+      for (const name of names) found.set(full(name), [...(found.get(full(name)) ?? []), full(stack)]);
     }
   }
   return found;
@@ -110,8 +122,9 @@ function settle(weight: Tensor, votes: readonly Vote[]): Decision {
 function select(model: Module, set: RuleSet | null, fallback: AoConfig | null, filter: FilterFn): Selection {
   const byTensor = new Map<Tensor, Vote[]>();
   const used = new Set<number>();
+  const stacks = stacksOf(model);
   for (const c of candidates(model)) {
-    const found = set?.resolve(c.moduleFqn, c.parameter);
+    const found = set === null ? undefined : resolveNames(set, [c.fqn, ...(stacks.get(c.fqn) ?? [])]);
     if (found !== undefined) used.add(found.index);
     const general = found === undefined || found.pattern === '_default';
     const vote = general ? defaultVote(c, found?.config ?? fallback, filter) : ruleVote(c, found);

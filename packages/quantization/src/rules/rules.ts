@@ -15,6 +15,8 @@ export interface Resolved {
   readonly pattern: string;
   /** Index into the rules, for reports and unused-rule warnings. */
   readonly index: number;
+  /** How strong a match is: the smallest is the strongest. */
+  readonly rank: number;
 }
 
 const literal = (c: string): string => c.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
@@ -92,7 +94,7 @@ export function orderedRules(rules: Rules): RuleSet {
       const fqn = parameterFqn(moduleFqn, parameter);
       const index = tests.findIndex((test) => test(moduleFqn) || test(fqn));
       const rule = rules[index];
-      return rule && { pattern: rule[0], config: rule[1], index };
+      return rule && { pattern: rule[0], config: rule[1], index, rank: index };
     },
   };
 }
@@ -104,23 +106,53 @@ export function orderedRules(rules: Rules): RuleSet {
 export function fqnRules(config: FqnToConfig): RuleSet {
   const list = config.fqnToConfig;
   const regexes = list.map(([key]) => (isRegex(key) ? pythonRegExp(key.slice(3)) : undefined));
-  const at = (index: number): Resolved | undefined => {
+  const at = (rank: number, index: number): Resolved | undefined => {
     const entry = list[index];
-    return entry && { pattern: entry[0], config: entry[1], index };
+    return entry && { pattern: entry[0], config: entry[1], index, rank };
   };
   return {
     patterns: list.map(([key]) => key),
     resolve: (moduleFqn, parameter) => {
       const fqn = parameterFqn(moduleFqn, parameter);
       return (
-        at(list.findIndex(([key]) => key === fqn)) ??
-        at(list.findIndex(([key]) => key === moduleFqn)) ??
-        at(regexes.findIndex((regex) => regex?.test(fqn) === true)) ??
-        at(regexes.findIndex((regex) => regex?.test(moduleFqn) === true)) ??
-        at(list.findIndex(([key]) => key === '_default'))
+        at(
+          0,
+          list.findIndex(([key]) => key === fqn),
+        ) ??
+        at(
+          0,
+          list.findIndex(([key]) => key === moduleFqn),
+        ) ??
+        at(
+          1,
+          regexes.findIndex((regex) => regex?.test(fqn) === true),
+        ) ??
+        at(
+          1,
+          regexes.findIndex((regex) => regex?.test(moduleFqn) === true),
+        ) ??
+        at(
+          2,
+          list.findIndex(([key]) => key === '_default'),
+        )
       );
     },
   };
+}
+
+/**
+ * The deciding rule of one parameter that has several names, as experts have where other checkpoints hold them in one
+ * tensor: a name before a regex before '_default'; of equal ones that of the name that comes first.
+ */
+export function resolveNames(set: RuleSet, names: readonly string[]): Resolved | undefined {
+  const found = names.flatMap((name) => {
+    const dot = name.lastIndexOf('.');
+    return set.resolve(name.slice(0, Math.max(0, dot)), name.slice(dot + 1)) ?? [];
+  });
+  return found.reduce<Resolved | undefined>(
+    (best, r) => (best === undefined || r.rank < best.rank ? r : best),
+    undefined,
+  );
 }
 
 /** torchao's fqn_matches_fqn_config: an exact name or a full regex match. */

@@ -79,6 +79,10 @@ export class DecoderForCausalLM extends CausalLM {
     return this.#spec.maxPositions;
   }
 
+  override stackedNames(): Readonly<Record<string, readonly string[]>> {
+    return this.#spec.stacked ?? {};
+  }
+
   createCache(length: number, batch = 1, dtype = this.dtype): StaticCache {
     const { layers } = this.#spec;
     const { kvHeads: heads, headDim } = layers[0]!.attention;
