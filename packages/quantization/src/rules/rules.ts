@@ -114,28 +114,10 @@ export function fqnRules(config: FqnToConfig): RuleSet {
     patterns: list.map(([key]) => key),
     resolve: (moduleFqn, parameter) => {
       const fqn = parameterFqn(moduleFqn, parameter);
-      return (
-        at(
-          0,
-          list.findIndex(([key]) => key === fqn),
-        ) ??
-        at(
-          0,
-          list.findIndex(([key]) => key === moduleFqn),
-        ) ??
-        at(
-          1,
-          regexes.findIndex((regex) => regex?.test(fqn) === true),
-        ) ??
-        at(
-          1,
-          regexes.findIndex((regex) => regex?.test(moduleFqn) === true),
-        ) ??
-        at(
-          2,
-          list.findIndex(([key]) => key === '_default'),
-        )
-      );
+      const name = (key: string): number => list.findIndex(([k]) => k === key);
+      const regex = (text: string): number => regexes.findIndex((r) => r?.test(text) === true);
+      const exact = at(0, name(fqn)) ?? at(0, name(moduleFqn));
+      return exact ?? at(1, regex(fqn)) ?? at(1, regex(moduleFqn)) ?? at(2, name('_default'));
     },
   };
 }
