@@ -102,7 +102,7 @@ export function program(): Command {
   command(ao, 'convert', 'a model in another dtype, as floats again, or in files of another size, disk to disk')
     .argument('<model>')
     .requiredOption('-o, --output <folder>', 'where the converted model goes')
-    .option('--to <format>', 'safetensors is all there is for now', 'safetensors')
+    .option('--to <format>', 'safetensors, or torchao: quantized weights as Python’s torchao loads them', 'safetensors')
     .addOption(
       new Option('--dtype <name>', 'what floating-point tensors become (default: they stay)').choices([
         'float32',

@@ -13,14 +13,20 @@ export interface FileForm<T> {
   /** Component names in the order of torchao's `_tensor_data_names`. */
   names(t: T): readonly string[];
   encode(t: T): Readonly<Record<string, unknown>>;
-  decode(
-    json: Readonly<Record<string, unknown>>,
-    parts: Readonly<Record<string, Tensor>>,
-  ): {
-    attrs: unknown;
-    shape: readonly number[];
-    dtype: DType;
-  };
+  decode(json: Readonly<Record<string, unknown>>, stored: Readonly<Record<string, Tensor>>): Decoded;
+  /** What is stored under the names, where it is not the parts of that name: codes packed to their bits. */
+  store?(t: T): Readonly<Record<string, Tensor>>;
+  /** Which tensors are written so; all unless given. */
+  takes?(t: T): boolean;
+}
+
+/** What a file's entry stands for. */
+export interface Decoded {
+  readonly attrs: unknown;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  /** The kind's parts, where the stored tensors are not they. */
+  readonly parts?: Readonly<Record<string, Tensor>>;
 }
 
 export interface KindSpec<P extends string, O extends string, A> {
@@ -36,6 +42,8 @@ export interface KindSpec<P extends string, O extends string, A> {
   /** Parts that a packed weight holds, freed by `prepare`. */
   readonly packs?: readonly (P | O)[];
   readonly file?: FileForm<WrappedOf<P, O, A>>;
+  /** Further forms, read always and written where `file` does not take a tensor or they are asked for. */
+  readonly otherFiles?: readonly FileForm<WrappedOf<P, O, A>>[];
 }
 
 export type WrappedOf<P extends string, O extends string, A> = Wrapped<A> &
@@ -108,8 +116,23 @@ export function isWrapped(t: Tensor): t is Wrapped {
   return t.kind !== null;
 }
 
-/** The kind known under a file's class name (torchao's `_type`), or undefined. */
-export function kindByFileType(kinds: Iterable<Kind>, type: string): Kind | undefined {
-  for (const kind of kinds) if (kind.spec.file?.type === type) return kind;
+/** The forms that a kind has in files, the one it is written in first. */
+export function fileForms({ spec }: Kind): readonly FileForm<never>[] {
+  return [...(spec.file === undefined ? [] : [spec.file]), ...(spec.otherFiles ?? [])] as FileForm<never>[];
+}
+
+/** The form that t is written in unless another is asked for. */
+export const fileFormOf = (t: Wrapped): FileForm<never> | undefined =>
+  fileForms(t.kind).find((form) => form.takes?.(t as never) ?? true);
+
+/** The kind and form known under a file's class name (torchao's `_type`), or undefined. */
+export function kindByFileType(
+  kinds: Iterable<Kind>,
+  type: string,
+): { readonly kind: Kind; readonly form: FileForm<never> } | undefined {
+  for (const kind of kinds) {
+    const form = fileForms(kind).find((f) => f.type === type);
+    if (form !== undefined) return { kind, form };
+  }
   return undefined;
 }

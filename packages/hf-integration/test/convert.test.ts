@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { autoRuntime } from '../src/auto-runtime.ts';
 import { type ConvertOptions, convertCheckpoint } from '../src/convert/convert-checkpoint.ts';
 import { AutoModelForCausalLM } from '../src/from-pretrained.ts';
+import { inspect } from '../src/quantize/inspect.ts';
 import { quantizeCheckpoint } from '../src/quantize/quantize-checkpoint.ts';
 import { type Tiny, tinyLlama } from './tiny.ts';
 
@@ -51,6 +52,24 @@ test('several files and one again are the same bytes', async () => {
   expect(await weights(out('shards'))).toEqual(await weights(tiny.folder));
   expect((await convert(out('shards'), 'one')).cast).toBe(0);
   expect(await weights(out('one'))).toEqual(await weights(tiny.folder));
+});
+
+test('ours packs codes to their bits; torchao’s layout and back are the same numbers', async () => {
+  await quantizeCheckpoint(tiny.folder, out('intx3'), { quantizationConfig: 'intx3-asym-32', runtime });
+  const report = await convert(out('intx3'), 'intx3-torchao', { to: 'torchao' });
+  expect(report).toMatchObject({ dequantized: 0, rewritten: 14, cast: 0 });
+  expect(report.bytesAfter).toBeGreaterThan(1.5 * report.bytesBefore);
+  const types = async (name: string) => new Set((await inspect(out(name))).modules.flatMap((m) => m.type ?? []));
+  expect(await types('intx3')).toEqual(new Set(['IntxTensor']));
+  expect(await types('intx3-torchao')).toEqual(new Set(['IntxUnpackedToInt8Tensor']));
+  expect(await json(out('intx3-torchao'))).toEqual(await json(out('intx3')));
+  expect(await weights(out('intx3-torchao'))).toEqual(await weights(out('intx3')));
+  // a folder in torchao's layout, as older versions wrote it, is saved in ours again
+  const model = await AutoModelForCausalLM.fromPretrained(out('intx3-torchao'), { runtime });
+  await model.savePretrained(out('intx3-again'));
+  model.dispose();
+  expect(await file(out('intx3-again'))).toEqual(await file(out('intx3')));
+  await expect(convert(tiny.folder, 'x', { to: 'torchao' })).rejects.toThrow(/is not quantized: to torchao/);
 });
 
 test('a quantized folder keeps its bytes, or becomes floats with the numbers that its codes mean', async () => {

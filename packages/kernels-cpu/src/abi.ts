@@ -4,7 +4,7 @@
 import { AoError } from '@ao/core';
 
 /** FNV-1a of the rows; the addon must have been built from the same. */
-export const ABI_HASH = '770b816dd6f130d1';
+export const ABI_HASH = '9d51f77927acfbe1';
 
 /** Where commands go: `reserve` makes room and returns an index into `records`, `commit` hands the command over. */
 export interface CommandStream {
@@ -240,22 +240,34 @@ export class Calls {
     r[at + 4] = is_signed; s.commit(5);
   }
 
+  /** OUT(out) IN(x) I(rows) I(cols) I(bits) */
+  pack_bits(out: number, x: number, rows: number, cols: number, bits: number): void {
+    const s = this.#stream, at = s.reserve(6), r = s.records; r[at] = 26; r[at + 1] = out; r[at + 2] = x;
+    r[at + 3] = rows; r[at + 4] = cols; r[at + 5] = bits; s.commit(6);
+  }
+
+  /** OUT(out) IN(x) I(rows) I(cols) I(bits) I(is_signed) */
+  unpack_bits(out: number, x: number, rows: number, cols: number, bits: number, is_signed: number): void {
+    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 27; r[at + 1] = out; r[at + 2] = x;
+    r[at + 3] = rows; r[at + 4] = cols; r[at + 5] = bits; r[at + 6] = is_signed; s.commit(7);
+  }
+
   /** OUT(out) INOUT(state) I(n) I(dtype) F(low) F(high) */
   random_uniform(out: number, state: number, n: number, dtype: number, low: number, high: number): void {
-    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 26; r[at + 1] = out; r[at + 2] = state;
+    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 28; r[at + 1] = out; r[at + 2] = state;
     r[at + 3] = n; r[at + 4] = dtype; r[at + 5] = low; r[at + 6] = high; s.commit(7);
   }
 
   /** OUT(token) INOUT(state) IN(logits) I(rows) I(vocab) I(dtype) F(temperature) I(top_k) F(top_p) F(min_p) */
   sample(token: number, state: number, logits: number, rows: number, vocab: number, dtype: number, temperature: number, top_k: number, top_p: number, min_p: number): void {
-    const s = this.#stream, at = s.reserve(11), r = s.records; r[at] = 27; r[at + 1] = token; r[at + 2] = state;
+    const s = this.#stream, at = s.reserve(11), r = s.records; r[at] = 29; r[at + 1] = token; r[at + 2] = state;
     r[at + 3] = logits; r[at + 4] = rows; r[at + 5] = vocab; r[at + 6] = dtype; r[at + 7] = temperature;
     r[at + 8] = top_k; r[at + 9] = top_p; r[at + 10] = min_p; s.commit(11);
   }
 
   /** INOUT(logits) INOUT(history) INOUT(lengths) IN(token) IN(bias) IN(ends) IN(mask) I(rows) I(vocab) I(capacity) I(end_count) I(min_new_tokens) I(ngram) F(repetition) F(frequency) F(presence) */
   process_logits(logits: number, history: number, lengths: number, token: number, bias: number, ends: number, mask: number, rows: number, vocab: number, capacity: number, end_count: number, min_new_tokens: number, ngram: number, repetition: number, frequency: number, presence: number): void {
-    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 28; r[at + 1] = logits; r[at + 2] = history;
+    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 30; r[at + 1] = logits; r[at + 2] = history;
     r[at + 3] = lengths; r[at + 4] = token; r[at + 5] = bias; r[at + 6] = ends; r[at + 7] = mask; r[at + 8] = rows;
     r[at + 9] = vocab; r[at + 10] = capacity; r[at + 11] = end_count; r[at + 12] = min_new_tokens; r[at + 13] = ngram;
     r[at + 14] = repetition; r[at + 15] = frequency; r[at + 16] = presence; s.commit(17);
@@ -263,7 +275,7 @@ export class Calls {
 
   /** OUT(packed) IN(codes) IN(scale) IN(zero) I(code) I(n) I(k) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(activation) I(row) I(rows) I(bits) IN(table) */
   pack_weight(packed: number, codes: number, scale: number, zero: number, code: number, n: number, k: number, group_size: number, zero_domain: number, scale_dtype: number, zero_dtype: number, activation: number, row: number, rows: number, bits: number, table: number): void {
-    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 29; r[at + 1] = packed; r[at + 2] = codes;
+    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 31; r[at + 1] = packed; r[at + 2] = codes;
     r[at + 3] = scale; r[at + 4] = zero; r[at + 5] = code; r[at + 6] = n; r[at + 7] = k; r[at + 8] = group_size;
     r[at + 9] = zero_domain; r[at + 10] = scale_dtype; r[at + 11] = zero_dtype; r[at + 12] = activation;
     r[at + 13] = row; r[at + 14] = rows; r[at + 15] = bits; r[at + 16] = table; s.commit(17);
@@ -271,13 +283,13 @@ export class Calls {
 
   /** OUT(codes) OUT(scale) OUT(zero) IN(packed) I(n) I(k) I(row) I(rows) */
   unpack_weight(codes: number, scale: number, zero: number, packed: number, n: number, k: number, row: number, rows: number): void {
-    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 30; r[at + 1] = codes; r[at + 2] = scale;
+    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 32; r[at + 1] = codes; r[at + 2] = scale;
     r[at + 3] = zero; r[at + 4] = packed; r[at + 5] = n; r[at + 6] = k; r[at + 7] = row; r[at + 8] = rows; s.commit(9);
   }
 
   /** IN(x) I(m) I(k) I(x_stride) I(x_dtype) I(out_dtype) I(bias_dtype) F(act_eps) IN(residual) I(residual_stride) I(count) IN(weight0) IN(bias0) OUT(out0) I(n0) I(stride0) IN(weight1) IN(bias1) OUT(out1) I(n1) I(stride1) IN(weight2) IN(bias2) OUT(out2) I(n2) I(stride2) IN(weight3) IN(bias3) OUT(out3) I(n3) I(stride3) */
   linear_packed(x: number, m: number, k: number, x_stride: number, x_dtype: number, out_dtype: number, bias_dtype: number, act_eps: number, residual: number, residual_stride: number, count: number, weight0: number, bias0: number, out0: number, n0: number, stride0: number, weight1: number, bias1: number, out1: number, n1: number, stride1: number, weight2: number, bias2: number, out2: number, n2: number, stride2: number, weight3: number, bias3: number, out3: number, n3: number, stride3: number): void {
-    const s = this.#stream, at = s.reserve(32), r = s.records; r[at] = 31; r[at + 1] = x; r[at + 2] = m; r[at + 3] = k;
+    const s = this.#stream, at = s.reserve(32), r = s.records; r[at] = 33; r[at + 1] = x; r[at + 2] = m; r[at + 3] = k;
     r[at + 4] = x_stride; r[at + 5] = x_dtype; r[at + 6] = out_dtype; r[at + 7] = bias_dtype; r[at + 8] = act_eps;
     r[at + 9] = residual; r[at + 10] = residual_stride; r[at + 11] = count; r[at + 12] = weight0; r[at + 13] = bias0;
     r[at + 14] = out0; r[at + 15] = n0; r[at + 16] = stride0; r[at + 17] = weight1; r[at + 18] = bias1;
@@ -288,7 +300,7 @@ export class Calls {
 
   /** OUT(out) IN(x) IN(index) I(rows) I(per_x) I(experts) I(n) I(k) I(x_dtype) I(out_dtype) I(first) I(count) F(act_eps) IN(weight0) IN(weight1) IN(weight2) IN(weight3) IN(weight4) IN(weight5) IN(weight6) IN(weight7) IN(weight8) IN(weight9) IN(weight10) IN(weight11) IN(weight12) IN(weight13) IN(weight14) IN(weight15) */
   linear_experts(out: number, x: number, index: number, rows: number, per_x: number, experts: number, n: number, k: number, x_dtype: number, out_dtype: number, first: number, count: number, act_eps: number, weight0: number, weight1: number, weight2: number, weight3: number, weight4: number, weight5: number, weight6: number, weight7: number, weight8: number, weight9: number, weight10: number, weight11: number, weight12: number, weight13: number, weight14: number, weight15: number): void {
-    const s = this.#stream, at = s.reserve(30), r = s.records; r[at] = 32; r[at + 1] = out; r[at + 2] = x;
+    const s = this.#stream, at = s.reserve(30), r = s.records; r[at] = 34; r[at + 1] = out; r[at + 2] = x;
     r[at + 3] = index; r[at + 4] = rows; r[at + 5] = per_x; r[at + 6] = experts; r[at + 7] = n; r[at + 8] = k;
     r[at + 9] = x_dtype; r[at + 10] = out_dtype; r[at + 11] = first; r[at + 12] = count; r[at + 13] = act_eps;
     r[at + 14] = weight0; r[at + 15] = weight1; r[at + 16] = weight2; r[at + 17] = weight3; r[at + 18] = weight4;
@@ -299,7 +311,7 @@ export class Calls {
 
   /** OUT(out) IN(packed) IN(index) I(count) I(n) I(k) I(out_stride) I(out_dtype) */
   gather_packed(out: number, packed: number, index: number, count: number, n: number, k: number, out_stride: number, out_dtype: number): void {
-    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 33; r[at + 1] = out; r[at + 2] = packed;
+    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 35; r[at + 1] = out; r[at + 2] = packed;
     r[at + 3] = index; r[at + 4] = count; r[at + 5] = n; r[at + 6] = k; r[at + 7] = out_stride; r[at + 8] = out_dtype;
     s.commit(9);
   }
@@ -310,7 +322,7 @@ export class Calls {
     if (a_batch.length > 4) tooLong('matmul', 'a_batch', a_batch.length, 4);
     if (b_batch.length > 4) tooLong('matmul', 'b_batch', b_batch.length, 4);
     if (out_batch.length > 4) tooLong('matmul', 'out_batch', out_batch.length, 4);
-    const s = this.#stream, at = s.reserve(31), r = s.records; r[at] = 34; r[at + 1] = out; r[at + 2] = a;
+    const s = this.#stream, at = s.reserve(31), r = s.records; r[at] = 36; r[at + 1] = out; r[at + 2] = a;
     r[at + 3] = b; r[at + 4] = m; r[at + 5] = n; r[at + 6] = k; r[at + 7] = dtype; r[at + 8] = out_dtype;
     r[at + 9] = a_row; r[at + 10] = a_col; r[at + 11] = b_row; r[at + 12] = b_col; r[at + 13] = out_row;
     r[at + 14] = batch_ndim; for (let i = 0; i < 4; i++) r[at + 15 + i] = batch[i] ?? 0;
@@ -321,7 +333,7 @@ export class Calls {
 
   /** OUT(out) IN(x) IN(codes) IN(scale) IN(zero) IN(bias) IN(residual) I(m) I(n) I(k) I(x_stride) I(out_stride) I(residual_stride) I(x_dtype) I(out_dtype) I(bias_dtype) I(code) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(activation) F(act_eps) I(bits) IN(table) */
   linear(out: number, x: number, codes: number, scale: number, zero: number, bias: number, residual: number, m: number, n: number, k: number, x_stride: number, out_stride: number, residual_stride: number, x_dtype: number, out_dtype: number, bias_dtype: number, code: number, group_size: number, zero_domain: number, scale_dtype: number, zero_dtype: number, activation: number, act_eps: number, bits: number, table: number): void {
-    const s = this.#stream, at = s.reserve(26), r = s.records; r[at] = 35; r[at + 1] = out; r[at + 2] = x;
+    const s = this.#stream, at = s.reserve(26), r = s.records; r[at] = 37; r[at + 1] = out; r[at + 2] = x;
     r[at + 3] = codes; r[at + 4] = scale; r[at + 5] = zero; r[at + 6] = bias; r[at + 7] = residual; r[at + 8] = m;
     r[at + 9] = n; r[at + 10] = k; r[at + 11] = x_stride; r[at + 12] = out_stride; r[at + 13] = residual_stride;
     r[at + 14] = x_dtype; r[at + 15] = out_dtype; r[at + 16] = bias_dtype; r[at + 17] = code; r[at + 18] = group_size;

@@ -152,6 +152,7 @@ export { uintx, uintxFromHp } from './schemes/uintx.ts';
 export { readStateDict, writeStateDict } from './serialize/checkpoint.ts';
 export {
   type FlatStateDict,
+  type FlattenOptions,
   fileNamesOf,
   flattenTensorStateDict,
   isMetadataTorchao,
@@ -159,3 +160,4 @@ export {
   unflattenTensor,
   unflattenTensorStateDict,
 } from './serialize/state-dict.ts';
+export { requireTorchaoForm, torchaoForm, unlikeTorchao } from './serialize/torchao-form.ts';

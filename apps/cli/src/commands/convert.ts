@@ -1,5 +1,5 @@
 // ao convert: a model folder as another, disk to disk, one tensor at a time: floats in another dtype, quantized weights as
-// floats again, files of another size.
+// floats again or in torchao's own layout, files of another size.
 import { autoRuntime, convertCheckpoint } from '@ao/hf-integration';
 import { interruptSignal, UsageError } from '../exit.ts';
 import { log } from '../log.ts';
@@ -24,7 +24,7 @@ const LATER: readonly string[] = ['gguf', 'gptq', 'awq', 'hqq', 'bnb', 'mlx', 'o
 
 export async function convert(name: string, options: Options): Promise<void> {
   const { output, to, dtype, dequantize, maxShardSize, overwrite } = options;
-  if (to !== 'safetensors') {
+  if (to !== 'safetensors' && to !== 'torchao') {
     const what = LATER.includes(to) ? `${to} cannot be written yet` : `${to} is no format that ao knows`;
     throw new UsageError(`${what}. Fix: leave --to out, for a folder of safetensors in Hugging Face’s layout.`);
   }
@@ -37,6 +37,7 @@ export async function convert(name: string, options: Options): Promise<void> {
     const report = await convertCheckpoint(folder, output, {
       dtype,
       dequantize,
+      to: to === 'torchao' ? to : undefined,
       maxShardSize,
       overwrite,
       runtime,
@@ -48,8 +49,10 @@ export async function convert(name: string, options: Options): Promise<void> {
       printJson(report);
       return;
     }
-    const { tensors, cast, dequantized, bytesBefore, bytesAfter, files } = report;
-    print(`${tensors} tensors: ${cast} cast, ${dequantized} dequantized, ${tensors - cast - dequantized} as they were`);
+    const { tensors, cast, dequantized, rewritten, bytesBefore, bytesAfter, files } = report;
+    const kept = tensors - cast - dequantized - rewritten;
+    const moved = rewritten === 0 ? '' : `, ${rewritten} in torchao’s layout`;
+    print(`${tensors} tensors: ${cast} cast, ${dequantized} dequantized, ${kept} as they were${moved}`);
     const many = files.length === 1 ? '1 file' : `${files.length} files`;
     print(`${bytes(bytesBefore)} -> ${bytes(bytesAfter)} in ${many}, in ${output}`);
   } finally {

@@ -112,6 +112,31 @@ TEST(without_zero_point_and_with_int32_codes) {
   CHECK_EQ(ao_cpu_quantize_affine(&bad, ctx), 1);
 }
 
+TEST(bits_side_by_side) {
+  Context ctx(2);
+  Random random(seed() + 2);
+  for (int64_t bits = 1; bits <= 8; bits++)
+    for (int64_t cols : {1, 7, 8, 29, 64})
+      for (int64_t is_signed : {0, 1}) {
+        const int64_t rows = 9, row = (cols * bits + 7) / 8, low = is_signed ? -(1 << (bits - 1)) : 0;
+        Buffer<uint8_t> codes(rows * cols), packed(rows * row), back(rows * cols);
+        for (int64_t i = 0; i < rows * cols; i++) codes[i] = static_cast<uint8_t>(low + random.below(1 << bits));
+        const ao_pack_bits_args pack{packed.data(), codes.data(), rows, cols, bits};
+        CHECK_EQ(ao_cpu_pack_bits(&pack, ctx), 0);
+        for (int64_t r = 0; r < rows; r++)
+          for (int64_t b = 0; b < 8 * row; b++) {
+            const int bit = packed[r * row + b / 8] >> (b % 8) & 1;
+            CHECK_EQ(bit, b < cols * bits ? codes[r * cols + b / bits] >> (b % bits) & 1 : 0);
+          }
+        const ao_unpack_bits_args unpack{back.data(), packed.data(), rows, cols, bits, is_signed};
+        CHECK_EQ(ao_cpu_unpack_bits(&unpack, ctx), 0);
+        CHECK(codes.ok() && packed.ok() && back.ok() && memcmp(back.data(), codes.data(), rows * cols) == 0);
+      }
+  uint8_t byte = 0;
+  const ao_pack_bits_args bad{&byte, &byte, 1, 1, 9};
+  CHECK_EQ(ao_cpu_pack_bits(&bad, ctx), 1);
+}
+
 TEST(int4_groups) {
   Context ctx(2);
   Random random(seed() + 1);

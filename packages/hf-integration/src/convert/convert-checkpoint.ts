@@ -1,5 +1,5 @@
 // convertCheckpoint(folder, output): a model folder as another, disk to disk, one tensor at a time: floats in another dtype,
-// quantized weights as floats again, files of another size. Tensors that stay as they are pass through in pieces. Memory: one
+// quantized weights as floats again or in torchao's own layout, files of another size. Tensors that stay as they are pass through in pieces. Memory: one
 // tensor, as it is and as it becomes. The output appears whole.
 import { resolve } from 'node:path';
 import {
@@ -26,12 +26,15 @@ import { stage } from '../files/stage.ts';
 import { PLAIN, readStored, type Stored, type Storing, storedTensors, storingPlain } from '../files/stored.ts';
 import { type ShardOptions, writeShards } from '../files/write-shards.ts';
 import type { OnProgress } from '../progress.ts';
+import { asTorchao } from './torchao-form.ts';
 
 export interface ConvertOptions extends ShardOptions {
   /** float32, bfloat16 or float16: what floating-point tensors become; unless given they stay. */
   readonly dtype?: string | undefined;
   /** Makes quantized weights floating point again. */
   readonly dequantize?: boolean | undefined;
+  /** 'torchao': quantized weights in the layout that Python's torchao loads, where it has one; else an error naming the tensor. */
+  readonly to?: 'torchao' | undefined;
   /** Replace the model that the output folder holds. */
   readonly overwrite?: boolean | undefined;
   readonly runtime?: Runtime;
@@ -44,6 +47,8 @@ export interface ConvertReport {
   readonly cast: number;
   /** How many were quantized and are floats now. */
   readonly dequantized: number;
+  /** How many are in torchao's layout now and were in ours. */
+  readonly rewritten: number;
   readonly bytesBefore: number;
   readonly bytesAfter: number;
   readonly files: readonly string[];
@@ -52,7 +57,7 @@ export interface ConvertReport {
 /** What one tensor becomes; without `make` its bytes stay. */
 interface Conversion {
   readonly storing: Storing;
-  readonly make?: (t: Tensor) => Tensor;
+  readonly make?: (t: Tensor, key: string) => Tensor;
   readonly stored: Stored;
 }
 
@@ -78,11 +83,11 @@ export async function convertCheckpoint(
     // torchao's metadata has the model's order; without it the file's will do
     const names = new Set([...Object.keys(file.metadata), ...stored.keys()]);
     const order = [...names].flatMap((name) => stored.get(name) ?? []);
-    for (const s of order) all.set(s.name, await conversion(rt, file, s, dtype, options.dequantize ?? false));
+    for (const s of order) all.set(s.name, await conversion(rt, file, s, dtype, options));
     const read = async function* (key: string, name: string): AsyncGenerator<Uint8Array> {
       const { make, stored: s } = all.get(name)!;
       if (make === undefined) yield* piecesOf(file, key);
-      else yield await made(rt, file, s, make, signal);
+      else yield await made(rt, file, s, (t) => make(t, key), signal);
     };
     const storing = new Map([...all].map(([name, c]) => [name, c.storing]));
     let bytesAfter = 0;
@@ -99,9 +104,18 @@ export async function convertCheckpoint(
     signal?.throwIfAborted();
     await staged.commit();
     const changed = [...all.values()].filter((c) => c.make !== undefined);
-    const dequantized = changed.filter((c) => c.stored.type !== PLAIN).length;
+    const quantized = changed.filter((c) => c.stored.type !== PLAIN).length;
+    const [dequantized, rewritten] = options.dequantize ? [quantized, 0] : [0, quantized];
     const bytesBefore = order.reduce((n, s) => n + s.nbytes, 0);
-    return { tensors: all.size, cast: changed.length - dequantized, dequantized, bytesBefore, bytesAfter, files };
+    return {
+      tensors: all.size,
+      cast: changed.length - quantized,
+      dequantized,
+      rewritten,
+      bytesBefore,
+      bytesAfter,
+      files,
+    };
   } catch (cause) {
     await staged.abort();
     throw cause;
@@ -120,11 +134,15 @@ function floatOf(name: string): DType {
 function check(
   folder: string,
   stored: ReadonlyMap<string, Stored>,
-  { dtype, dequantize: floats }: ConvertOptions,
+  { dtype, dequantize: floats, to }: ConvertOptions,
 ): void {
   const quantized = [...stored.values()].find((s) => s.type !== PLAIN);
   if (floats && quantized === undefined) {
     throw error(`${folder} is not quantized, there is nothing to dequantize`, 'leave dequantize out');
+  }
+  if (to === 'torchao' && (floats || quantized === undefined)) {
+    const what = floats ? 'dequantize and to: torchao' : `${folder} is not quantized: to torchao`;
+    throw error(`${what} do not go together`, 'leave to out: floats are the same for all');
   }
   if (dtype !== undefined && quantized !== undefined && !floats) {
     throw error(
@@ -139,7 +157,7 @@ async function conversion(
   file: TensorFile,
   stored: Stored,
   dtype: DType | undefined,
-  floats: boolean,
+  { dequantize: floats = false, to }: ConvertOptions,
 ): Promise<Conversion> {
   const { name } = stored;
   const into = (from: DType): DType => (dtype !== undefined && FLOATS.includes(from.name) ? dtype : from);
@@ -151,29 +169,29 @@ async function conversion(
     return to === from ? { storing, stored } : { storing, stored, make: (t) => cast(t, to) };
   }
   if (floats) {
-    const { dtype: from, shape } = await outlineOf(rt, file, stored);
+    const [from, shape] = await withOutline(rt, file, stored, (t) => [t.dtype, t.shape] as const);
     const to = into(from);
     const storing = storingPlain(name, to.safetensors, shape);
     return { storing, stored, make: (t) => cast(dequantize(t), to) };
+  }
+  if (to === 'torchao') {
+    const form = await withOutline(rt, file, stored, (t) => asTorchao(name, t));
+    if (form.storing.metadata !== file.metadata[name]) return { ...form, stored };
   }
   const items = stored.keys.map((key) => ({ name: key, dtype: file.entry(key).dtype, shape: file.entry(key).shape }));
   return { storing: { items, metadata: file.metadata[name]! }, stored };
 }
 
-/** Shape and dtype that a quantized tensor stands for: its kind reads them off parts that nothing was read into. */
-async function outlineOf(
-  rt: Runtime,
-  file: TensorFile,
-  stored: Stored,
-): Promise<{ shape: readonly number[]; dtype: DType }> {
+/** What `use` says of a quantized tensor by its shape, dtype and attributes: its kind reads them off parts that nothing was read into. */
+async function withOutline<T>(rt: Runtime, file: TensorFile, stored: Stored, use: (t: Tensor) => T): Promise<T> {
   const parts = new Map<string, Dense>();
   for (const key of stored.keys) {
     const { dtype, shape } = file.entry(key);
     parts.set(key, empty(rt, shape, { dtype: dtypeBySafetensors(dtype), device: rt.device }));
   }
   try {
-    const { shape, dtype } = (await unflattenTensor(rt, stored.name, file.metadata, parts))!;
-    return { shape, dtype };
+    using t = (await unflattenTensor(rt, stored.name, file.metadata, parts))!;
+    return scope(() => use(t));
   } finally {
     for (const t of parts.values()) t.dispose();
   }

@@ -1,6 +1,6 @@
 // model.dequantize(): every quantized weight becomes a dense tensor of the model's dtype, w = dequantize(codes), one at a
 // time; packed weights are unpacked, and what replaces them is packed. The report says what each was and how much it grew.
-import { type Module, prepare, stateDict, type Tensor } from '@ao/core';
+import { fileFormOf, isWrapped, type Module, prepare, stateDict, type Tensor } from '@ao/core';
 import { dequantize_, modelBytes, tensorBytes } from '@ao/quantization';
 import { UpcastTensor } from '../upcast.ts';
 
@@ -9,7 +9,7 @@ export interface DequantizeRow {
   /** Other names of the same tensor. */
   readonly tied: readonly string[];
   readonly shape: readonly number[];
-  /** torchao's class that it was. */
+  /** The class that files have it as. */
   readonly type: string;
   /** What it is now. */
   readonly dtype: string;
@@ -37,8 +37,9 @@ export async function dequantizeModel(model: Module): Promise<DequantizeReport> 
   const quantized = [...stateDict(model)].filter(([, t]) => isQuantizedTensor(t));
   const rows: Omit<DequantizeRow, 'bytesAfter'>[] = [];
   for (const [fqn, t] of quantized) {
-    const { shape, kind, dtype } = t;
-    const before = { type: kind?.spec.file?.type ?? kind?.name ?? '', dtype: dtype.name, bytesBefore: tensorBytes(t) };
+    const { shape, dtype } = t;
+    const type = isWrapped(t) ? (fileFormOf(t)?.type ?? t.kind.name) : '';
+    const before = { type, dtype: dtype.name, bytesBefore: tensorBytes(t) };
     const names = await dequantize_(model, { filterFn: (name) => name === fqn });
     rows.push({ fqn, tied: names.filter((name) => name !== fqn), shape, ...before });
   }

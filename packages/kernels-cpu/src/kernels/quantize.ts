@@ -128,4 +128,11 @@ export const quantizeKernels = (): KernelEntry[] => [
   }),
   kernel(ao.packInt4, 'cpu', (out, codes) => calls(codes).pack_int4(address(out), address(codes), codes.numel)),
   kernel(ao.unpackInt4, 'cpu', (out, packed) => calls(packed).unpack_int4(address(out), address(packed), out.numel, 1)),
+  kernel(ao.packBits, 'cpu', (out, codes, bits) => {
+    const columns = codes.shape[codes.ndim - 1] ?? 1;
+    calls(codes).pack_bits(address(out), address(codes), codes.numel / columns, columns, bits);
+  }),
+  kernel(ao.unpackBits, 'cpu', (out, packed, bits, columns, isSigned) =>
+    calls(packed).unpack_bits(address(out), address(packed), out.numel / columns, columns, bits, Number(isSigned)),
+  ),
 ];

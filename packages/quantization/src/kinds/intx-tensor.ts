@@ -10,7 +10,6 @@ import {
   type Entry,
   embedding,
   embeddingWeight,
-  type FileForm,
   int8,
   type KindOf,
   kindEntry,
@@ -27,16 +26,9 @@ import {
   zeros,
 } from '@ao/core';
 import type { Activation, IntxDType } from '../config/names.ts';
-import {
-  decodeActivation,
-  decodeDtype,
-  decodeDtypeName,
-  decodeInts,
-  encodeDtype,
-  formatError,
-  withActivation,
-} from './attributes.ts';
+import { formatError } from './attributes.ts';
 import { copyOverrides, cut, rebuild } from './blocks.ts';
+import { packedForm, unpackedForm } from './intx-files.ts';
 
 export interface IntxAttrs {
   readonly targetDtype: IntxDType;
@@ -47,8 +39,8 @@ export interface IntxAttrs {
   readonly symmetric: boolean;
 }
 
-type Part = 'qdata' | 'scale' | 'zero_point';
-export type IntxUnpackedToInt8Tensor = WrappedOf<Part, never, IntxAttrs>;
+export type IntxPart = 'qdata' | 'scale' | 'zero_point';
+export type IntxUnpackedToInt8Tensor = WrappedOf<IntxPart, never, IntxAttrs>;
 
 function weight(t: IntxUnpackedToInt8Tensor): WeightParts | null {
   const { blockSize, targetDtype, activationQuantization, symmetric, activation } = t.attrs;
@@ -70,33 +62,7 @@ function weight(t: IntxUnpackedToInt8Tensor): WeightParts | null {
   return symmetric ? parts : { ...parts, zero: t.zero_point as Dense };
 }
 
-const file: FileForm<IntxUnpackedToInt8Tensor> = {
-  type: 'IntxUnpackedToInt8Tensor',
-  names: () => ['qdata', 'scale', 'zero_point'],
-  encode: (t) => {
-    const { targetDtype, blockSize, activationQuantization, activation } = t.attrs;
-    const data = {
-      target_dtype: encodeDtype(targetDtype),
-      block_size: blockSize,
-      dtype: encodeDtype(t.dtype.name),
-      activation_quantization: activationQuantization,
-    };
-    return withActivation(data, activation);
-  },
-  decode: (json, parts) => ({
-    attrs: {
-      targetDtype: decodeDtypeName(json.target_dtype) as IntxDType,
-      blockSize: decodeInts(json.block_size, 'block_size'),
-      activationQuantization: (json.activation_quantization ?? null) as IntxAttrs['activationQuantization'],
-      activation: decodeActivation(json),
-      symmetric: false,
-    } satisfies IntxAttrs,
-    shape: (parts.qdata as Tensor).shape,
-    dtype: decodeDtype(json.dtype),
-  }),
-};
-
-export const intxKind: KindOf<Part, never, IntxAttrs> = /*@__PURE__*/ defineKind('intx', {
+export const intxKind: KindOf<IntxPart, never, IntxAttrs> = /*@__PURE__*/ defineKind('intx', {
   parts: ['qdata', 'scale', 'zero_point'],
   attrs(value): IntxAttrs {
     const attrs = value as IntxAttrs;
@@ -122,7 +88,8 @@ export const intxKind: KindOf<Part, never, IntxAttrs> = /*@__PURE__*/ defineKind
     zero_point: zero ?? zeros(t.rt, (scale as Tensor).shape, { dtype: int8, device: codes.device }),
   }),
   packs: ['qdata', 'scale', 'zero_point'],
-  file,
+  file: packedForm,
+  otherFiles: [unpackedForm],
 });
 
 /** x rounded to asymmetric int8 per row, in its own dtype: torchao's reference form of the 8da4w activation. */

@@ -19,6 +19,7 @@ import {
   type KernelEntry,
   kernel,
   type Op,
+  packBits,
   packInt4,
   promoteTypes,
   type Quantize,
@@ -29,12 +30,14 @@ import {
   store,
   storeRaw,
   type Tensor,
+  unpackBits,
   unpackInt4,
   valuesOf,
   type ZeroPointForm,
 } from '@ao/core';
 import { kMeans } from '../formats/k-means.ts';
 import * as affine from './affine.ts';
+import { packRows, unpackRows } from './bits.ts';
 import { hqq, hqqScaleOnly } from './hqq.ts';
 import { int4Row, packNibbles, unpackNibbles } from './int4.ts';
 import { codesOf, lloyd } from './k-means.ts';
@@ -178,6 +181,12 @@ const groupKernels = (): KernelEntry[] => [
   }),
   kernel(packInt4, 'reference', (out, codes) => storeRaw(out, packNibbles(valuesOf(codes)))),
   kernel(unpackInt4, 'reference', (out, packed) => storeRaw(out, unpackNibbles(valuesOf(packed)))),
+  kernel(packBits, 'reference', (out, codes, bits) =>
+    storeRaw(out, packRows(valuesOf(codes), codes.shape[codes.ndim - 1] ?? 1, bits)),
+  ),
+  kernel(unpackBits, 'reference', (out, packed, bits, columns, isSigned) =>
+    storeRaw(out, unpackRows(valuesOf(packed), columns, bits, isSigned)),
+  ),
   kernel(intMm, 'reference', (out, a, b) => {
     const [x, w] = [valuesOf(a), valuesOf(b)];
     const [m, k] = a.shape as [number, number];

@@ -11,21 +11,27 @@ import {
   type Tensor,
   writeSafetensors,
 } from '@ao/core';
-import { flattenTensorStateDict, isMetadataTorchao, unflattenTensorStateDict } from './state-dict.ts';
+import {
+  type FlattenOptions,
+  flattenTensorStateDict,
+  isMetadataTorchao,
+  unflattenTensorStateDict,
+} from './state-dict.ts';
 
-/** Writes a state dict, quantized or not, as torchao does. */
+/** Writes a state dict, quantized or not; with `form: 'torchao'` as torchao loads it. */
 export function writeStateDict(
   dict: ReadonlyMap<string, Tensor>,
   sink: ByteSink,
-  options: { readonly signal?: AbortSignal } = {},
+  options: FlattenOptions & { readonly signal?: AbortSignal } = {},
 ): Promise<SafetensorsLayout> {
-  const { tensors, metadata } = flattenTensorStateDict(dict);
+  const { form, ...rest } = options;
+  const { tensors, metadata } = flattenTensorStateDict(dict, form === undefined ? {} : { form });
   const items = [...tensors].map(([name, t]) => ({ name, dtype: t.dtype.safetensors, shape: t.shape }));
   const read = async ({ name }: { readonly name: string }): Promise<Uint8Array> => {
     const bits = await (tensors.get(name) as Dense).bits();
     return new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength);
   };
-  return writeSafetensors(sink, items, read, { metadata, ...options });
+  return writeSafetensors(sink, items, read, { metadata, ...rest });
 }
 
 /** Reads a file of writeStateDict, of torchao, or of plain tensors. */

@@ -1,7 +1,17 @@
 // State dicts in torchao's safetensors form: a quantized tensor "a.b.weight" becomes the tensors "a.b._weight_qdata", ... and
 // one JSON string of metadata under its name; "tensor_names" lists all. Names, order and text equal torchao's.
-import { AoError, type Dense, isWrapped, kindByFileType, type Runtime, type Tensor, Wrapped } from '@ao/core';
+import {
+  AoError,
+  type Dense,
+  fileFormOf,
+  isWrapped,
+  kindByFileType,
+  type Runtime,
+  type Tensor,
+  Wrapped,
+} from '@ao/core';
 import { type Json, pythonJson } from '../config/python-json.ts';
+import { requireTorchaoForm } from './torchao-form.ts';
 
 export interface FlatStateDict {
   readonly tensors: Map<string, Dense>;
@@ -20,20 +30,31 @@ function prefixOf(name: string): string {
   return `${name.slice(0, dot + 1)}_${name.slice(dot + 1)}_`;
 }
 
+export interface FlattenOptions {
+  /**
+   * 'ao' (default): each kind's own form, which may be ours alone and smaller. 'torchao': one that torchao loads, else
+   * ERR_AO_FORMAT naming the tensor.
+   */
+  readonly form?: 'ao' | 'torchao';
+}
+
 /** Plain tensors and metadata for a safetensors file; a packed weight gives its plain parts. */
-export function flattenTensorStateDict(dict: ReadonlyMap<string, Tensor>): FlatStateDict {
+export function flattenTensorStateDict(
+  dict: ReadonlyMap<string, Tensor>,
+  { form = 'ao' }: FlattenOptions = {},
+): FlatStateDict {
   const tensors = new Map<string, Dense>();
   const metadata: Record<string, string> = {};
   for (const [name, t] of dict) {
-    metadata[name] = isWrapped(t) ? flattenWrapped(name, t, tensors) : pythonJson({ _type: 'Tensor' });
+    metadata[name] = isWrapped(t) ? flattenWrapped(name, t, tensors, form) : pythonJson({ _type: 'Tensor' });
     if (!isWrapped(t)) tensors.set(name, t as Dense);
   }
   metadata.tensor_names = pythonJson([...dict.keys()]);
   return { tensors, metadata };
 }
 
-function flattenWrapped(name: string, t: Wrapped, tensors: Map<string, Dense>): string {
-  const { file } = t.kind.spec;
+function flattenWrapped(name: string, t: Wrapped, tensors: Map<string, Dense>, form: 'ao' | 'torchao'): string {
+  const file = form === 'torchao' ? requireTorchaoForm(name, t) : fileFormOf(t);
   if (file === undefined) {
     throw new AoError('ERR_AO_FORMAT', `a tensor of kind ${t.kind.name} has no form in a file`, {
       tensor: name,
@@ -41,7 +62,7 @@ function flattenWrapped(name: string, t: Wrapped, tensors: Map<string, Dense>): 
     });
   }
   const names = file.names(t as never);
-  const { parts } = t;
+  const parts = file.store?.(t as never) ?? t.parts;
   for (const part of names) tensors.set(prefixOf(name) + part, parts[part] as Dense);
   const { ao, ...data } = file.encode(t as never) as Record<string, Json>;
   const json = { _type: file.type, _data: data, _tensor_data_names: names };
@@ -101,29 +122,32 @@ export async function unflattenTensor(
 ): Promise<Tensor | undefined> {
   const entry = parse(name, metadata[name]);
   if (entry._type === 'Tensor') return tensors.get(name);
-  const kind = kindByFileType(rt.kinds.values(), entry._type ?? '');
-  const file = kind?.spec.file;
-  if (kind === undefined || file === undefined) {
+  const found = kindByFileType(rt.kinds.values(), entry._type ?? '');
+  if (found === undefined) {
     throw new AoError('ERR_AO_FORMAT', `no extension in use reads a ${entry._type}`, {
       tensor: name,
       fix: `add the extension that has it to createRuntime({ use }), e.g. quantization() from '@ao/quantization'; known: ${[...rt.kinds.keys()].join(', ') || 'none'}`,
     });
   }
-  const parts: Record<string, Tensor> = {};
+  const { kind, form } = found;
+  const stored: Record<string, Tensor> = {};
   for (const part of entry._tensor_data_names ?? []) {
     const t = tensors.get(prefixOf(name) + part);
     if (t === undefined) return undefined;
-    parts[part] = t;
+    stored[part] = t;
   }
-  const { attrs, shape, dtype } = file.decode(
-    { ...entry._data, ...(entry.ao !== undefined && { ao: entry.ao }) },
-    parts,
-  );
+  const json = { ...entry._data, ...(entry.ao !== undefined && { ao: entry.ao }) };
+  const { attrs, shape, dtype, parts = stored } = form.decode(json, stored);
+  if (parts !== stored) {
+    for (const t of Object.values(stored)) if (!Object.values(parts).includes(t)) t.dispose();
+    return new Wrapped(rt, kind, { ...parts }, kind.spec.attrs(attrs), shape, dtype);
+  }
+  // torchao stores zero points of 0 too
   const known =
-    'symmetric' in (attrs as object) && (await isZero(parts.zero_point))
+    'symmetric' in (attrs as object) && (await isZero(stored.zero_point))
       ? { ...(attrs as object), symmetric: true }
       : attrs;
-  return new Wrapped(rt, kind, parts, kind.spec.attrs(known), shape, dtype);
+  return new Wrapped(rt, kind, stored, kind.spec.attrs(known), shape, dtype);
 }
 
 async function isZero(zero: Tensor | undefined): Promise<boolean> {

@@ -1,4 +1,5 @@
 // Quantization primitives with torchao's names and numbers.
+export { packBits, packedBytes, unpackBits } from './bits.ts';
 export { blockGrid, blockRun, type Grid } from './blocks.ts';
 export * from './choose.ts';
 export {

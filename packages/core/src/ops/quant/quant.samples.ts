@@ -3,6 +3,7 @@ import { bfloat16, float8_e4m3fn, float8_e5m2, float16, float32, int8, int32, ui
 import { type Make, type OpSamples, samples } from '../../sample.ts';
 import type { Tensor } from '../../tensor.ts';
 import { viewDtype } from '../view-dtype.ts';
+import { packBits, packedBytes, unpackBits } from './bits.ts';
 import {
   chooseQparamsAffine,
   chooseQparamsAffineDontPreserveZero,
@@ -148,6 +149,28 @@ export const quantSamples = (): OpSamples[] => [
     ]),
   ),
   samples(packInt4, [{ name: 'codes', args: (make) => [codes(make)] }]),
+  samples(
+    packBits,
+    [1, 2, 3, 4, 5, 6, 7, 8].map((bits) => ({
+      name: `${bits} bits`,
+      args: (make: Make) => [make([3, 2, 29], { dtype: int8, fill: 'integer', low: -128, high: 128 }), bits] as const,
+    })),
+  ),
+  samples(
+    unpackBits,
+    [1, 2, 3, 4, 5, 6, 7, 8].flatMap((bits) =>
+      [true, false].map((isSigned) => ({
+        name: `${bits} bits, ${isSigned ? '' : 'un'}signed`,
+        args: (make: Make) =>
+          [
+            make([5, packedBytes(29, bits)], { dtype: uint8, fill: 'integer', low: 0, high: 256 }),
+            bits,
+            29,
+            isSigned,
+          ] as const,
+      })),
+    ),
+  ),
   samples(unpackInt4, [
     { name: 'bytes', args: (make) => [make(shape, { dtype: int8, fill: 'integer', low: -128, high: 128 })] },
   ]),
