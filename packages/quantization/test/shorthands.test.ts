@@ -17,7 +17,7 @@ const int4Dynamic = int8DynamicActivationIntxWeight({ weightDtype: 'int4', weigh
 const float8 = 'Float8WeightOnlyConfig';
 const float8Dynamic = 'Float8DynamicActivationFloat8WeightConfig';
 const e4m3 = { activationDtype: 'float8_e4m3fn', weightDtype: 'float8_e4m3fn' };
-const uintx = (bits: number) => ({ type: 'UIntXWeightOnlyConfig', dtype: `uint${bits}`, groupSize: 64 });
+const uintx = (bitWidth: number) => ({ type: 'UIntxWeightOnlyConfig', bitWidth, groupSize: 64 });
 const fpx = (ebits: number, mbits: number) => ({ type: 'FPXWeightOnlyConfig', ebits, mbits });
 
 /** Name, and its config whole or the fields that matter. */
@@ -41,10 +41,10 @@ const table: readonly (readonly [name: string, config: AoConfig | Readonly<Recor
     (name) => [name, { type: float8Dynamic, ...e4m3 }] as const,
   ),
   ...['float8dq_e4m3_tensor', 'float8_e4m3_tensor'].map(
-    (name) => [name, { type: float8Dynamic, ...e4m3, granularity: perTensor() }] as const,
+    (name) => [name, { type: float8Dynamic, ...e4m3, granularity: [perTensor(), perTensor()] }] as const,
   ),
   ...['float8dq_e4m3_row', 'float8_e4m3_row'].map(
-    (name) => [name, { type: float8Dynamic, ...e4m3, granularity: perRow() }] as const,
+    (name) => [name, { type: float8Dynamic, ...e4m3, granularity: [perRow(), perRow()] }] as const,
   ),
   ...['float8sq', 'float8_static_activation_float8_weight'].map(
     (name) => [name, { type: 'Float8StaticActivationFloat8WeightConfig' }] as const,
@@ -62,7 +62,7 @@ const table: readonly (readonly [name: string, config: AoConfig | Readonly<Recor
       [7, 3, 3],
     ] as const
   ).flatMap(([b, e, m]) => [`fp${b}`, `fp${b}wo`, `float_a16w${b}`].map((name) => [name, fpx(e, m)] as const)),
-  ['nf4_weight_only', { type: 'NF4WeightOnlyConfig' }],
+  ...['nf4_weight_only', 'nf4wo'].map((name) => [name, { type: 'NF4WeightOnlyConfig' }] as const),
   ['nvfp4_weight_only', { type: 'NVFP4WeightOnlyConfig' }],
   ['nvfp4_dynamic_activation_nvfp4_weight', { type: 'NVFP4DynamicActivationNVFP4WeightConfig' }],
   ['mx_dynamic_activation_mx_weight', { type: 'MXDynamicActivationMXWeightConfig' }],

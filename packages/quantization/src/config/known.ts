@@ -1,7 +1,18 @@
 // Configs of torchao whose schemes live elsewhere (prototype, sparsity, QAT, training) by their fields alone: the codec reads
 // and writes them, so that a foreign config.json survives a round trip and quantize_ can name the extension that is missing.
 import { type AoConfig, type ConfigSpec, field } from './config.ts';
-import { bool, configError, dtypeName, enumeration, type Field, float, granularity, int, optional, text } from './field.ts';
+import {
+  bool,
+  configError,
+  dtypeName,
+  enumeration,
+  type Field,
+  float,
+  granularity,
+  int,
+  optional,
+  text,
+} from './field.ts';
 import { float8Dtype, kernelPreference, scalingMode } from './float-fields.ts';
 import { type Granularity, perAxis } from './granularity.ts';
 import type { EnumSpec } from './names.ts';

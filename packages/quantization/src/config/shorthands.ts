@@ -1,8 +1,13 @@
 // byShorthand(name, options): the config that a name of the documents means. Read are torchao's function names
 // ('int4_weight_only'), which transformers and diffusers took with keyword arguments, diffusers' short ones ('int4dq',
 // 'fp6_e3m2') and its common speak ('int_a8w4': activations of 8 bits, weights of 4). A scheme's names are one row.
-import { type AoConfig, type ConfigSpec, makeConfig } from './config.ts';
+import type { AoConfig } from './config.ts';
 import { configError } from './field.ts';
+import { float8DynamicActivationFloat8Weight } from './float8-dynamic-activation-float8-weight.ts';
+import { float8DynamicActivationInt4Weight } from './float8-dynamic-activation-int4-weight.ts';
+import { float8StaticActivationFloat8Weight } from './float8-static-activation-float8-weight.ts';
+import { float8WeightOnly } from './float8-weight-only.ts';
+import { fpxWeightOnly } from './fpx-weight-only.ts';
 import { perGroup, perRow, perTensor } from './granularity.ts';
 import { int4WeightOnly } from './int4-weight-only.ts';
 import { int8DynamicActivationInt8Weight } from './int8-dynamic-activation-int8-weight.ts';
@@ -10,19 +15,15 @@ import { int8DynamicActivationIntxWeight } from './int8-dynamic-activation-intx-
 import { int8StaticActivationInt8Weight } from './int8-static-activation-int8-weight.ts';
 import { int8WeightOnly } from './int8-weight-only.ts';
 import { intxWeightOnly } from './intx-weight-only.ts';
-import { type ForeignConfig, knownSpecs } from './known.ts';
-import { prototypeSpecs } from './known-prototype.ts';
+import { mxDynamicActivationMxWeight } from './mx.ts';
+import { nf4WeightOnly } from './nf4-weight-only.ts';
+import { nvfp4DynamicActivationNvfp4Weight, nvfp4WeightOnly } from './nvfp4.ts';
+import { uintxWeightOnly } from './uintx-weight-only.ts';
 
 /** Keyword arguments of a scheme's config. */
 export type SchemeKwargs = Readonly<Record<string, unknown>>;
 type Make = (options: SchemeKwargs) => AoConfig;
 type Row = readonly [names: string, make: Make, preset?: SchemeKwargs];
-
-/** A config that the codec knows by its fields; its scheme may live in an extension. */
-const known =
-  (type: string): Make =>
-  (options) =>
-    makeConfig([...knownSpecs, ...prototypeSpecs].find((s) => s.type === type) as ConfigSpec<ForeignConfig>, options);
 
 /** torchao's int8_dynamic_activation_int4_weight: int4 in groups of 32 unless given, int8 activations per token. */
 const int4Dynamic: Make = ({ groupSize = 32, mappingType, ...rest }) =>
@@ -33,43 +34,49 @@ const int4Dynamic: Make = ({ groupSize = 32, mappingType, ...rest }) =>
     ...rest,
   });
 
-function makeRows(): readonly Row[] {
-  const float8 = known('Float8WeightOnlyConfig');
-  const float8Dynamic = known('Float8DynamicActivationFloat8WeightConfig');
-  const float8Static = known('Float8StaticActivationFloat8WeightConfig');
-  const uintx = known('UIntXWeightOnlyConfig');
-  const e4m3 = { activationDtype: 'float8_e4m3fn', weightDtype: 'float8_e4m3fn' };
-  const bits = [1, 2, 3, 4, 5, 6, 7];
-  return [
-    ['int4_weight_only int4wo int_a16w4', int4WeightOnly],
-    ['int8_weight_only int8wo int_a16w8', int8WeightOnly],
-    ['intx_weight_only', intxWeightOnly],
-    ['int8_dynamic_activation_int8_weight int8dq int_a8w8', int8DynamicActivationInt8Weight],
-    ['int8_dynamic_activation_int4_weight int4dq int_a8w4', int4Dynamic],
-    ['int8_dynamic_activation_intx_weight', int8DynamicActivationIntxWeight],
-    ['int8_static_activation_int8_weight', int8StaticActivationInt8Weight],
-    // diffusers' float8wo is e5m2; here it is torchao's default, which has one bit more of mantissa
-    ['float8_weight_only float8wo fp8wo float_a16w8', float8],
-    ['float8wo_e4m3 float8_e4m3_a16w8', float8, { weightDtype: 'float8_e4m3fn' }],
-    ['float8wo_e5m2 float8_e5m2_a16w8', float8, { weightDtype: 'float8_e5m2' }],
-    ['float8_dynamic_activation_float8_weight float8dq fp8dq float_a8w8', float8Dynamic],
-    ['float8dq_e4m3', float8Dynamic, e4m3],
-    ['float8dq_e4m3_tensor float8_e4m3_tensor', float8Dynamic, { ...e4m3, granularity: perTensor() }],
-    ['float8dq_e4m3_row float8_e4m3_row', float8Dynamic, { ...e4m3, granularity: perRow() }],
-    ['float8_static_activation_float8_weight float8sq', float8Static],
-    ['float8_dynamic_activation_int4_weight', known('Float8DynamicActivationInt4WeightConfig')],
-    ['uintx_weight_only', uintx],
-    ...bits.map((b): Row => [`uint${b}wo uint_a16w${b}`, uintx, { dtype: `uint${b}` }]),
-    ['fpx_weight_only', fpx],
-    ...bits.slice(2).map((b): Row => [`fp${b} fp${b}wo float_a16w${b}`, fpx, evenSplit(b)]),
-    ['nf4_weight_only', known('NF4WeightOnlyConfig')],
-    ['nvfp4_weight_only', known('NVFP4WeightOnlyConfig')],
-    ['nvfp4_dynamic_activation_nvfp4_weight', known('NVFP4DynamicActivationNVFP4WeightConfig')],
-    ['mx_dynamic_activation_mx_weight', known('MXDynamicActivationMXWeightConfig')],
-  ];
-}
+/** torchao's uintx_weight_only(dtype, group_size=64, pack_dim=-1, use_hqq); packing is private to a backend here. */
+const uintx: Make = ({ dtype, groupSize = 64, packDim: _, useHqq: __, ...rest }) => {
+  const bitWidth = dtype === undefined ? {} : { bitWidth: Number(/^uint([1-8])$/.exec(String(dtype))?.[1]) };
+  return uintxWeightOnly({ groupSize: groupSize as number, ...bitWidth, ...rest });
+};
 
-const fpx: Make = /*@__PURE__*/ known('FPXWeightOnlyConfig');
+const fpx: Make = ({ ebits = 3, mbits = 2, ...rest }) => fpxWeightOnly(ebits as number, mbits as number, rest);
+
+const bits = (from: number): number[] => [1, 2, 3, 4, 5, 6, 7].slice(from - 1);
+
+const makeRows = (): readonly Row[] => [
+  ['int4_weight_only int4wo int_a16w4', int4WeightOnly],
+  ['int8_weight_only int8wo int_a16w8', int8WeightOnly],
+  ['intx_weight_only', intxWeightOnly],
+  ['int8_dynamic_activation_int8_weight int8dq int_a8w8', int8DynamicActivationInt8Weight],
+  ['int8_dynamic_activation_int4_weight int4dq int_a8w4', int4Dynamic],
+  ['int8_dynamic_activation_intx_weight', int8DynamicActivationIntxWeight],
+  ['int8_static_activation_int8_weight', int8StaticActivationInt8Weight],
+  // diffusers' float8wo is e5m2; here it is torchao's default, which has one bit more of mantissa
+  ['float8_weight_only float8wo fp8wo float_a16w8', float8WeightOnly],
+  ['float8wo_e4m3 float8_e4m3_a16w8', float8WeightOnly, { weightDtype: 'float8_e4m3fn' }],
+  ['float8wo_e5m2 float8_e5m2_a16w8', float8WeightOnly, { weightDtype: 'float8_e5m2' }],
+  ['float8_dynamic_activation_float8_weight float8dq fp8dq float_a8w8', float8DynamicActivationFloat8Weight],
+  ['float8dq_e4m3', float8DynamicActivationFloat8Weight, E4M3],
+  [
+    'float8dq_e4m3_tensor float8_e4m3_tensor',
+    float8DynamicActivationFloat8Weight,
+    { ...E4M3, granularity: perTensor() },
+  ],
+  ['float8dq_e4m3_row float8_e4m3_row', float8DynamicActivationFloat8Weight, { ...E4M3, granularity: perRow() }],
+  ['float8_static_activation_float8_weight float8sq', float8StaticActivationFloat8Weight],
+  ['float8_dynamic_activation_int4_weight', float8DynamicActivationInt4Weight],
+  ['uintx_weight_only', uintx],
+  ...bits(1).map((b): Row => [`uint${b}wo uint_a16w${b}`, uintx, { dtype: `uint${b}` }]),
+  ['fpx_weight_only', fpx],
+  ...bits(3).map((b): Row => [`fp${b} fp${b}wo float_a16w${b}`, fpx, evenSplit(b)]),
+  ['nf4_weight_only nf4wo', nf4WeightOnly],
+  ['nvfp4_weight_only', nvfp4WeightOnly],
+  ['nvfp4_dynamic_activation_nvfp4_weight', nvfp4DynamicActivationNvfp4Weight],
+  ['mx_dynamic_activation_mx_weight', mxDynamicActivationMxWeight],
+];
+
+const E4M3 = { activationDtype: 'float8_e4m3fn', weightDtype: 'float8_e4m3fn' };
 
 /** diffusers' format of a name without one: a sign, then exponent and mantissa alike, the exponent a bit more. */
 const evenSplit = (bits: number): SchemeKwargs => ({
