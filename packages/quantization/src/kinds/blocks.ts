@@ -58,7 +58,7 @@ export function spanOf(
   const from = at(start);
   const to = Math.max(from, at(end));
   const size = block(d);
-  if (size !== n && (from % size !== 0 || to % size !== 0)) {
+  if (size !== n && (from % size !== 0 || (to % size !== 0 && to !== n))) {
     throw new AoError('ERR_AO_SHAPE', `${from}..${to} of dimension ${d} cuts through blocks of ${size}`, {
       op: 'slice',
       fix: `use multiples of ${size}`,

@@ -36,6 +36,7 @@ import {
 } from './attributes.ts';
 import { alias, copyOverrides, cut, mapParts, rebuild } from './blocks.ts';
 import { float8Rows, roundToFloat8 } from './float8-activation.ts';
+import { cropped, padded } from './short-blocks.ts';
 
 export interface Int4Attrs {
   readonly blockSize: readonly number[];
@@ -91,7 +92,9 @@ export const int4Kind: KindOf<Part, 'act_pre_scale', Int4Attrs> = /*@__PURE__*/ 
   dequantize: (t: Int4Tensor) =>
     scope(() => {
       const [scale, zero] = [cast(flip(t.scale), float32), cast(flip(t.zero_point), float32)];
-      return cast(dequantizeAffineTinygemm(unpackInt4(t.qdata), t.attrs.blockSize, scale, zero, 'int4'), t.dtype);
+      const codes = padded(unpackInt4(t.qdata), t.attrs.blockSize);
+      const values = dequantizeAffineTinygemm(codes, t.attrs.blockSize, scale, zero, 'int4');
+      return cast(cropped(values, t.shape), t.dtype);
     }),
   weight,
   fromWeight: ({ codes, scale, zero }) => ({

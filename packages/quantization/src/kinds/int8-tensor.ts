@@ -26,6 +26,7 @@ import {
   type QuantizeTensorToInt8Kwargs,
   withActivation,
 } from './attributes.ts';
+import { cropped, padded } from './short-blocks.ts';
 
 export interface Int8Attrs {
   readonly blockSize: readonly number[];
@@ -101,10 +102,14 @@ export const int8Kind: KindOf<Part, Optional, Int8Attrs> = /*@__PURE__*/ defineK
   },
   dequantize: (t: Int8Tensor) => {
     const options = { outputDtype: t.dtype };
-    const { qdata, scale, zero_point: zero } = t;
+    const { scale, zero_point: zero } = t;
     const { blockSize } = t.attrs;
-    if (zero === undefined) return dequantizeAffineNoZeroPoint(qdata, blockSize, scale, null, 'int8', options);
-    return dequantizeAffine(qdata, blockSize, scale, zero, 'int8', options);
+    const qdata = padded(t.qdata, blockSize);
+    const values =
+      zero === undefined
+        ? dequantizeAffineNoZeroPoint(qdata, blockSize, scale, null, 'int8', options)
+        : dequantizeAffine(qdata, blockSize, scale, zero, 'int8', options);
+    return cropped(values, t.shape);
   },
   weight: int8Weight,
   fromWeight: ({ codes, scale }, t) => {

@@ -29,6 +29,7 @@ import type { Activation, IntxDType } from '../config/names.ts';
 import { formatError } from './attributes.ts';
 import { copyOverrides, cut, rebuild } from './blocks.ts';
 import { packedForm, unpackedForm } from './intx-files.ts';
+import { cropped, padded } from './short-blocks.ts';
 
 export interface IntxAttrs {
   readonly targetDtype: IntxDType;
@@ -77,10 +78,13 @@ export const intxKind: KindOf<IntxPart, never, IntxAttrs> = /*@__PURE__*/ define
     return Object.freeze({ ...attrs });
   },
   dequantize: (t: IntxUnpackedToInt8Tensor) =>
-    dequantizeAffine(t.qdata, t.attrs.blockSize, t.scale, t.zero_point, 'int8', {
-      ...dtypeRange('intx', t.attrs.targetDtype),
-      outputDtype: t.dtype,
-    }),
+    cropped(
+      dequantizeAffine(padded(t.qdata, t.attrs.blockSize), t.attrs.blockSize, t.scale, t.zero_point, 'int8', {
+        ...dtypeRange('intx', t.attrs.targetDtype),
+        outputDtype: t.dtype,
+      }),
+      t.shape,
+    ),
   weight,
   fromWeight: ({ format, codes, scale, zero }, t) => ({
     qdata: format.code === 'int4' ? unpackInt4(codes) : codes,

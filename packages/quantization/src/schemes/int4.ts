@@ -18,7 +18,6 @@ import {
   transpose,
 } from '@ao/core';
 import {
-  GROUP_SIZES,
   type Int4WeightOnlyConfig,
   int4WeightOnlySpec,
   type PrototypeInt4WeightOnlyConfig,
@@ -26,9 +25,12 @@ import {
 } from '../config/int4-weight-only.ts';
 import { type Activation, member } from '../config/names.ts';
 import { type Int4Tensor, int4Kind, int4KindEntries } from '../kinds/int4-tensor.ts';
+import { byGroups } from '../kinds/short-blocks.ts';
 import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
 
 export type Int4Algorithm = 'row' | 'tinygemm' | 'hqq';
+
+const flip = (t: Tensor): Tensor => contiguous(transpose(t, 0, 1));
 
 interface Parts {
   readonly qdata: Tensor;
@@ -38,8 +40,8 @@ interface Parts {
 
 /** From uint8 codes 0..15 [N, K] and parameters [N, K / g]. */
 function partsOf(codes: Tensor, scale: Tensor, zero: Tensor, dtype: DType): Parts {
-  const flip = (t: Tensor): Tensor => contiguous(transpose(cast(t, dtype), 0, 1));
-  return { qdata: packInt4(cast(sub(cast(codes, int32), 8), int8)), scale: flip(scale), zero_point: flip(zero) };
+  const turned = (t: Tensor): Tensor => flip(cast(t, dtype));
+  return { qdata: packInt4(cast(sub(cast(codes, int32), 8), int8)), scale: turned(scale), zero_point: turned(zero) };
 }
 
 const algorithms: Record<Int4Algorithm, (w: Dense, group: number) => Parts> = {
@@ -55,6 +57,16 @@ const algorithms: Record<Int4Algorithm, (w: Dense, group: number) => Parts> = {
   hqq: (w, group) => partsOf(...chooseQparamsAndQuantizeAffineHqq(w, 4, group), w.dtype),
 };
 
+/** With a short last group by itself; scales [groups, N] are joined as [N, groups]. */
+function partsByGroups(weight: Dense, groupSize: number, algorithm: (w: Dense, group: number) => Parts): Parts {
+  if ((weight.shape[1] as number) % groupSize === 0) return algorithm(weight, groupSize);
+  const [qdata, scale, zero] = byGroups(weight, groupSize, (w, group) => {
+    const { qdata: codes, scale: s, zero_point: z } = algorithm(w as Dense, group);
+    return [codes, flip(s), flip(z)] as const;
+  });
+  return { qdata, scale: flip(scale), zero_point: flip(zero) };
+}
+
 /** An Int4Tensor [N, K] in groups of `groupSize` columns. */
 export function int4FromHp(
   weight: Dense,
@@ -63,7 +75,8 @@ export function int4FromHp(
   activation: Activation = 'exact',
 ): Int4Tensor {
   const attrs = { blockSize: [1, groupSize], activationDtype: 'bfloat16', activation };
-  return int4Kind.make({ ...algorithms[algorithm](weight, groupSize) }, attrs, weight.shape, weight.dtype);
+  const parts = partsByGroups(weight, groupSize, algorithms[algorithm]);
+  return int4Kind.make({ ...parts }, attrs, weight.shape, weight.dtype);
 }
 
 function planOf(
@@ -73,14 +86,16 @@ function planOf(
   algorithm: Int4Algorithm,
   activation: Activation,
 ): TensorPlan | TensorProblem {
-  const problem = checkMatrix(info, groupSize, GROUP_SIZES, 'use int8WeightOnly(), or intxWeightOnly with perAxis(0)');
+  const problem = checkMatrix(info, null, [], '');
   if (problem !== undefined) return problem;
   const [n, k] = info.shape as [number, number];
+  if (k % 2 !== 0)
+    return { problem: `${k} columns do not pair up, and int4 has two codes to a byte`, fix: 'use intxWeightOnly' };
   const itemsize = info.dtype === 'float32' ? 4 : 2;
   return {
     scheme,
     bits: 4,
-    bytes: (n * k) / 2 + 2 * itemsize * n * (k / groupSize),
+    bytes: (n * k) / 2 + 2 * itemsize * n * Math.ceil(k / groupSize),
     activation,
     quantize: (weight) => int4FromHp(weight, groupSize, algorithm, activation),
   };

@@ -15,6 +15,7 @@ import type { Activation } from '../config/names.ts';
 import type { QuantizeTensorToInt8Kwargs } from '../kinds/attributes.ts';
 import { int8KindEntries } from '../kinds/int8-linear.ts';
 import { type Int8Tensor, int8Kind } from '../kinds/int8-tensor.ts';
+import { byGroups, gridOf } from '../kinds/short-blocks.ts';
 import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
 
 export interface Int8FromHpOptions {
@@ -32,8 +33,14 @@ export function int8FromHp(weight: Dense, options: Int8FromHpOptions): Int8Tenso
   const { reduceRange = false, actQuantKwargs = null, activation = 'exact' } = options;
   const range = reduceRange ? { quantMin: -64, quantMax: 63 } : { quantMin: -128, quantMax: 127 };
   const choose = { ...range, eps: 2 ** -23, scaleDtype: float32, zeroPointDtype: int8Dtype, keepdim: true };
-  const [scale, zeroPoint] = chooseQparamsAffine(weight, 'SYMMETRIC', blockSize, 'int8', choose);
-  const qdata = quantizeAffine(weight, blockSize, scale, zeroPoint, 'int8', range);
+  const quantized = (w: Tensor, block: readonly number[]): readonly [Tensor, Tensor, Tensor] => {
+    const [scale, zeroPoint] = chooseQparamsAffine(w, 'SYMMETRIC', block, 'int8', choose);
+    return [quantizeAffine(w, block, scale, zeroPoint, 'int8', range), scale, zeroPoint];
+  };
+  const [qdata, scale, zeroPoint] =
+    options.granularity.type === 'PerGroup' && weight.ndim === 2
+      ? byGroups(weight, options.granularity.groupSize, (w, group) => quantized(w, [1, group]))
+      : quantized(weight, blockSize);
   const parts = {
     qdata,
     scale,
@@ -47,18 +54,13 @@ export function int8FromHp(weight: Dense, options: Int8FromHpOptions): Int8Tenso
 /** One byte a code, four a scale. */
 export function int8Bytes(info: WeightInfo, granularity: Granularity): number {
   const block = blockSizeOf(info.shape, granularity);
-  const blocks = info.shape.reduce((n, size, i) => n * (size / (block[i] as number)), 1);
+  const blocks = gridOf(info.shape, block).reduce((a, b) => a * b, 1);
   return info.shape.reduce((a, b) => a * b, 1) + 4 * blocks;
 }
 
 function weightOnly(config: Int8WeightOnlyConfig, info: WeightInfo): TensorPlan | TensorProblem {
   const { granularity, activation } = config;
-  const problem = checkMatrix(
-    info,
-    granularity.type === 'PerGroup' ? granularity.groupSize : null,
-    [256, 128, 64, 32, 16],
-    'use granularity: perRow()',
-  );
+  const problem = checkMatrix(info, null, [], '');
   if (problem !== undefined) return problem;
   return {
     scheme: int8WeightOnlySpec.scheme(config),

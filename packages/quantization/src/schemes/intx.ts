@@ -9,6 +9,7 @@ import {
   type Entry,
   type Extension,
   int8,
+  packedBytes,
   quantizeAffine,
   type Tensor,
   zeros,
@@ -17,6 +18,7 @@ import type { PerAxis, PerGroup } from '../config/granularity.ts';
 import { type IntxWeightOnlyConfig, intxWeightOnlySpec, type ScaleDType } from '../config/intx-weight-only.ts';
 import { type Activation, type IntxDType, type MappingType, member } from '../config/names.ts';
 import { type IntxUnpackedToInt8Tensor, intxKind, intxKindEntries } from '../kinds/intx-tensor.ts';
+import { byGroups } from '../kinds/short-blocks.ts';
 import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
 
 export interface IntxFromHpOptions {
@@ -30,31 +32,33 @@ export interface IntxFromHpOptions {
   readonly activation?: Activation;
 }
 
-/** torchao's IntxUnpackedToInt8Tensor.from_hp; with another scale dtype the codes are found again from the cast scales. */
-export function intxFromHp(weight: Dense, o: IntxFromHpOptions): IntxUnpackedToInt8Tensor {
-  const blockSize = [1, o.groupSize];
+/** Whole groups of w [N, K]: codes, scales and zero points. */
+function groupsFromHp(w: Tensor, group: number, o: IntxFromHpOptions): readonly [Tensor, Tensor, Tensor] {
+  const block = [1, group];
   const range = dtypeRange('intx', o.targetDtype);
-  let qdata: Tensor;
+  let qdata: Tensor | undefined;
   let scale: Tensor;
   let zeroPoint: Tensor;
   if (o.hqqScaleOnly === true) {
-    [qdata, scale] = chooseQparamsAndQuantizeScaleOnlyHqq(weight, o.groupSize, range);
-    zeroPoint = zeros(weight.rt, scale.shape, { dtype: int8, device: weight.device });
+    [qdata, scale] = chooseQparamsAndQuantizeScaleOnlyHqq(w, group, range);
+    zeroPoint = zeros(w.rt, scale.shape, { dtype: int8, device: w.device });
   } else {
-    [scale, zeroPoint] = chooseQparamsAffine(weight, o.mappingType, blockSize, 'int8', {
-      ...range,
-      zeroPointDtype: int8,
-      keepdim: true,
-    });
-    qdata = quantizeAffine(weight, blockSize, scale, zeroPoint, 'int8', range);
+    const options = { ...range, zeroPointDtype: int8, keepdim: true };
+    [scale, zeroPoint] = chooseQparamsAffine(w, o.mappingType, block, 'int8', options);
   }
-  if (o.scaleDtype != null && o.scaleDtype !== weight.dtype.name) {
+  if (o.scaleDtype != null && o.scaleDtype !== w.dtype.name) {
     scale = cast(scale, dtypeByName(o.scaleDtype));
-    qdata = quantizeAffine(weight, blockSize, scale, zeroPoint, 'int8', range);
+    qdata = undefined;
   }
+  return [qdata ?? quantizeAffine(w, block, scale, zeroPoint, 'int8', range), scale, zeroPoint];
+}
+
+/** torchao's IntxUnpackedToInt8Tensor.from_hp; with another scale dtype the codes are found again from the cast scales. */
+export function intxFromHp(weight: Dense, o: IntxFromHpOptions): IntxUnpackedToInt8Tensor {
+  const [qdata, scale, zeroPoint] = byGroups(weight, o.groupSize, (w, group) => groupsFromHp(w, group, o));
   const attrs = {
     targetDtype: o.targetDtype,
-    blockSize,
+    blockSize: [1, o.groupSize],
     activationQuantization: o.activationQuantization ?? null,
     activation: o.activation ?? 'exact',
     symmetric: o.hqqScaleOnly === true || o.mappingType !== 'ASYMMETRIC',
@@ -76,7 +80,7 @@ export interface IntxScheme {
 
 export function intxPlan(s: IntxScheme, info: WeightInfo): TensorPlan | TensorProblem {
   const grouped = s.granularity.type === 'PerGroup' ? s.granularity.groupSize : null;
-  const problem = checkMatrix(info, grouped, [256, 128, 64, 32, 16], 'use perAxis(0), one scale per row');
+  const problem = checkMatrix(info, null, [], '');
   if (problem !== undefined) return problem;
   const [n, k] = info.shape as [number, number];
   const bits = Number(s.dtype.slice(3));
@@ -88,7 +92,7 @@ export function intxPlan(s: IntxScheme, info: WeightInfo): TensorPlan | TensorPr
   return {
     scheme: s.scheme,
     bits,
-    bytes: (n * k) / (bits <= 4 && k % 2 === 0 ? 2 : 1) + n * (k / groupSize) * (scaleBytes + (symmetric ? 0 : 1)),
+    bytes: n * packedBytes(k, bits) + n * Math.ceil(k / groupSize) * (scaleBytes + (symmetric ? 0 : 1)),
     activation: s.activationQuantization === null ? s.activation : 'int8-token-asym',
     ...(empty && { warning: "symmetric int1 rounds every weight to 0; use mappingType: 'ASYMMETRIC'" }),
     quantize: (weight) =>
