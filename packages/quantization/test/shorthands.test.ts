@@ -17,7 +17,7 @@ const int4Dynamic = int8DynamicActivationIntxWeight({ weightDtype: 'int4', weigh
 const float8 = 'Float8WeightOnlyConfig';
 const float8Dynamic = 'Float8DynamicActivationFloat8WeightConfig';
 const e4m3 = { activationDtype: 'float8_e4m3fn', weightDtype: 'float8_e4m3fn' };
-const uintx = (bitWidth: number) => ({ type: 'UIntxWeightOnlyConfig', bitWidth, groupSize: 64 });
+const uintx = (bits: number) => ({ type: 'UIntXWeightOnlyConfig', dtype: `uint${bits}`, groupSize: 64 });
 const fpx = (ebits: number, mbits: number) => ({ type: 'FPXWeightOnlyConfig', ebits, mbits });
 
 /** Name, and its config whole or the fields that matter. */
@@ -62,7 +62,7 @@ const table: readonly (readonly [name: string, config: AoConfig | Readonly<Recor
       [7, 3, 3],
     ] as const
   ).flatMap(([b, e, m]) => [`fp${b}`, `fp${b}wo`, `float_a16w${b}`].map((name) => [name, fpx(e, m)] as const)),
-  ...['nf4_weight_only', 'nf4wo'].map((name) => [name, { type: 'NF4WeightOnlyConfig' }] as const),
+  ['nf4_weight_only', { type: 'NF4WeightOnlyConfig' }],
   ['nvfp4_weight_only', { type: 'NVFP4WeightOnlyConfig' }],
   ['nvfp4_dynamic_activation_nvfp4_weight', { type: 'NVFP4DynamicActivationNVFP4WeightConfig' }],
   ['mx_dynamic_activation_mx_weight', { type: 'MXDynamicActivationMXWeightConfig' }],
@@ -100,8 +100,8 @@ describe('names of the documents', () => {
   it.each([
     ['fp6_e3m3', "are 7 bits, not 6. Fix: use 'fp7_e3m3'"],
     ['fp5_e4w1', "are 6 bits, not 5. Fix: use 'fp6_e4m1'"],
-    ['fp8_e4m3', "1 to 7 bits. Fix: use 'float8wo_e4m3'"],
-    ['fp9_e4m4', '1 to 7 bits'],
+    ['fp9_e4m4', 'give 3 to 8 bits in all'],
+    ['fp2_e1m0', 'give 3 to 8 bits in all'],
     ['autoquant', 'measures a model'],
     ['int8_dynamic_activation_int8_semi_sparse_weight', 'needs sparse weights'],
   ])('%s is refused', (name, why) => expect(refusal(() => parseScheme(name))).toContain(why));

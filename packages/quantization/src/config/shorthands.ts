@@ -18,7 +18,7 @@ import { intxWeightOnly } from './intx-weight-only.ts';
 import { mxDynamicActivationMxWeight } from './mx.ts';
 import { nf4WeightOnly } from './nf4-weight-only.ts';
 import { nvfp4DynamicActivationNvfp4Weight, nvfp4WeightOnly } from './nvfp4.ts';
-import { uintxWeightOnly } from './uintx-weight-only.ts';
+import { type UIntxDtype, uintxWeightOnly } from './uintx-weight-only.ts';
 
 /** Keyword arguments of a scheme's config. */
 export type SchemeKwargs = Readonly<Record<string, unknown>>;
@@ -34,11 +34,7 @@ const int4Dynamic: Make = ({ groupSize = 32, mappingType, ...rest }) =>
     ...rest,
   });
 
-/** torchao's uintx_weight_only(dtype, group_size=64, pack_dim=-1, use_hqq); packing is private to a backend here. */
-const uintx: Make = ({ dtype, groupSize = 64, packDim: _, useHqq: __, ...rest }) => {
-  const bitWidth = dtype === undefined ? {} : { bitWidth: Number(/^uint([1-8])$/.exec(String(dtype))?.[1]) };
-  return uintxWeightOnly({ groupSize: groupSize as number, ...bitWidth, ...rest });
-};
+const uintx: Make = ({ dtype = 'uint4', ...rest }) => uintxWeightOnly({ dtype: dtype as UIntxDtype, ...rest });
 
 const fpx: Make = ({ ebits = 3, mbits = 2, ...rest }) => fpxWeightOnly(ebits as number, mbits as number, rest);
 
@@ -70,7 +66,7 @@ const makeRows = (): readonly Row[] => [
   ...bits(1).map((b): Row => [`uint${b}wo uint_a16w${b}`, uintx, { dtype: `uint${b}` }]),
   ['fpx_weight_only', fpx],
   ...bits(3).map((b): Row => [`fp${b} fp${b}wo float_a16w${b}`, fpx, evenSplit(b)]),
-  ['nf4_weight_only nf4wo', nf4WeightOnly],
+  ['nf4_weight_only', nf4WeightOnly],
   ['nvfp4_weight_only', nvfp4WeightOnly],
   ['nvfp4_dynamic_activation_nvfp4_weight', nvfp4DynamicActivationNvfp4Weight],
   ['mx_dynamic_activation_mx_weight', mxDynamicActivationMxWeight],
@@ -93,12 +89,6 @@ function fpxByName(name: string, options: SchemeKwargs): AoConfig | undefined {
     throw configError(
       `scheme '${name}': a sign, ${ebits} exponent and ${mbits} mantissa bits are ${1 + ebits + mbits} bits, not ${bits}`,
       `use 'fp${1 + ebits + mbits}_e${ebits}m${mbits}', or split ${bits} bits otherwise`,
-    );
-  }
-  if (bits < 1 || bits > 7) {
-    throw configError(
-      `scheme '${name}': fpX has 1 to 7 bits`,
-      bits === 8 ? "use 'float8wo_e4m3' or 'float8wo_e5m2'" : "use e.g. 'fp6_e3m2'",
     );
   }
   return fpx({ ...options, ebits, mbits });
