@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { autoRuntime } from '../src/auto-runtime.ts';
@@ -52,6 +52,26 @@ test('several files and one again are the same bytes', async () => {
   expect(await weights(out('shards'))).toEqual(await weights(tiny.folder));
   expect((await convert(out('shards'), 'one')).cast).toBe(0);
   expect(await weights(out('one'))).toEqual(await weights(tiny.folder));
+});
+
+test.each([
+  ['intx3-asym-32', 3 + 24 / 32], // 3 bits, and a bfloat16 scale and an int8 zero point for each 32
+  ['intx3-sym-32', 3 + 16 / 32],
+  ['intx2-sym-64', 2 + 32 / 96], // 96 columns have two groups, the last of them short
+  ['int4wo-32', 4 + 32 / 32],
+  ['int8wo', 8 + 40 / 96],
+])('%s: %d bits per weight, counted from the file', async (scheme, bits) => {
+  const { rows } = await quantizeCheckpoint(tiny.folder, out(`bits ${scheme}`), {
+    quantizationConfig: scheme,
+    runtime,
+  });
+  const down = rows.find((r) => r.fqn === 'model.layers.0.mlp.down_proj.weight');
+  expect(down).toMatchObject({ shape: [64, 96], bitsPerWeight: bits });
+  const inspected = await inspect(out(`bits ${scheme}`));
+  expect(inspected.modules.find((m) => m.parameter === down?.fqn)).toMatchObject({ bitsPerWeight: bits });
+  const { size } = await stat(join(out(`bits ${scheme}`), 'model.safetensors'));
+  const header = (await file(out(`bits ${scheme}`))).readUInt32LE(0) + 8;
+  expect(inspected.bitsPerWeight).toBe((8 * (size - header)) / inspected.parameters);
 });
 
 test('ours packs codes to their bits; torchao’s layout and back are the same numbers', async () => {

@@ -111,7 +111,7 @@ export { computeError, decibels, errorNorms } from './quantize/compute-error.ts'
 export { type DequantizeModelOptions, dequantize_ } from './quantize/dequantize.ts';
 export { planTensor, quantizeTensor } from './quantize/preflight.ts';
 export { type QuantizeOptions, quantize_ } from './quantize/quantize.ts';
-export { formatReport, noteOf, type QuantizeReport, type QuantizeRow } from './quantize/report.ts';
+export { bitsPerWeight, formatReport, noteOf, type QuantizeReport, type QuantizeRow } from './quantize/report.ts';
 export { type FilterFn, isLinear, selectWeights } from './quantize/select.ts';
 export {
   checkMatrix,

@@ -12,8 +12,15 @@ export async function inspect(name: string, options: { readonly json?: boolean }
     printJson(found);
     return;
   }
-  const rows = found.modules.map((m) => [m.name, m.scheme, m.shape.join(' x '), bytes(m.bytes)]);
-  print(table(['module', 'scheme', 'shape', 'bytes'], rows));
+  const rows = found.modules.map((m) => [
+    m.name,
+    m.scheme,
+    m.shape.join(' x '),
+    bytes(m.bytes),
+    m.bitsPerWeight.toFixed(2),
+  ]);
+  print(table(['module', 'scheme', 'shape', 'bytes', 'bits/weight'], rows));
   print();
-  print(`${found.architecture}, ${(found.parameters / 1e6).toFixed(1)} M parameters, ${bytes(found.bytes)}`);
+  const size = `${bytes(found.bytes)}, ${found.bitsPerWeight.toFixed(2)} bits per weight`;
+  print(`${found.architecture}, ${(found.parameters / 1e6).toFixed(1)} M parameters, ${size}`);
 }

@@ -57,10 +57,11 @@ function printReport({ rows, bytesBefore, bytesAfter }: QuantizeReport, output: 
     r.shape.join(' x '),
     bytes(r.bytesBefore),
     bytes(r.bytesAfter),
+    r.bitsPerWeight.toFixed(2),
     r.sqnr === null ? '' : r.sqnr.toFixed(1),
     [...(r.tied.length > 0 ? [`= ${r.tied.join(', ')}`] : []), noteOf(r)].join('; ').replace(/; $/, ''),
   ]);
-  print(table(['module', 'scheme', 'activation', 'shape', 'before', 'after', 'SQNR dB', 'note'], cells));
+  print(table(['module', 'scheme', 'activation', 'shape', 'before', 'after', 'bits/weight', 'SQNR dB', 'note'], cells));
   print();
   const share = `${bytes(bytesBefore)} -> ${bytes(bytesAfter)} (${((100 * bytesAfter) / bytesBefore).toFixed(1)}%)`;
   print(`${share}${output === undefined ? ', nothing was written' : `, in ${output}`}`);

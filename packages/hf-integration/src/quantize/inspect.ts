@@ -1,7 +1,7 @@
 // inspect(name): what a model is made of, from its headers alone: every weight with its scheme, shape and bytes.
 
 import type { Runtime } from '@ao/core';
-import { schemeName } from '@ao/quantization';
+import { bitsPerWeight, schemeName } from '@ao/quantization';
 import { readModelConfig } from '../config/model-config.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
 import { PLAIN, type Stored, storedTensors } from '../files/stored.ts';
@@ -18,7 +18,9 @@ export interface InspectedModule {
   readonly scheme: string;
   readonly shape: readonly number[];
   readonly bytes: number;
-  /** torchao's class, where quantized. */
+  /** 8 bytes / values: codes, scales and zero points as the file has them. */
+  readonly bitsPerWeight: number;
+  /** The file's class, where quantized. */
   readonly type?: string;
 }
 
@@ -26,6 +28,8 @@ export interface Inspection {
   readonly architecture: string;
   readonly parameters: number;
   readonly bytes: number;
+  /** Of all parameters together. */
+  readonly bitsPerWeight: number;
   readonly modules: readonly InspectedModule[];
 }
 
@@ -49,14 +53,16 @@ export async function inspect(name: string, options: InspectOptions = {}): Promi
   const shapes = new Map(outline.parameters.map((p) => [p.name, p.shape]));
   const one = (s: Stored): InspectedModule => {
     const quantized = s.type !== PLAIN;
+    const shape = shapes.get(s.name) ?? (quantized ? [] : checkpoint.tensors.entry(s.name).shape);
     return {
       name: moduleOf(s.name),
       parameter: s.name,
       scheme: quantized
         ? (schemes.get(s.name) ?? s.type)
         : (DTYPES[checkpoint.tensors.entry(s.name).dtype] ?? checkpoint.tensors.entry(s.name).dtype),
-      shape: shapes.get(s.name) ?? (quantized ? [] : checkpoint.tensors.entry(s.name).shape),
+      shape,
       bytes: s.nbytes,
+      bitsPerWeight: bitsPerWeight(s.nbytes, shape),
       ...(quantized ? { type: s.type } : {}),
     };
   };
@@ -64,10 +70,13 @@ export async function inspect(name: string, options: InspectOptions = {}): Promi
   const rank = (m: InspectedModule): number => order.get(m.parameter) ?? order.size;
   const modules = [...stored.values()].map(one).sort((a, b) => rank(a) - rank(b));
   const numel = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
+  const parameters = modules.reduce((n, m) => n + numel(m.shape), 0);
+  const bytes = modules.reduce((n, m) => n + m.bytes, 0);
   return {
     architecture: config.architecture || config.modelType,
-    parameters: modules.reduce((n, m) => n + numel(m.shape), 0),
-    bytes: modules.reduce((n, m) => n + m.bytes, 0),
+    parameters,
+    bytes,
+    bitsPerWeight: bitsPerWeight(bytes, [parameters]),
     modules,
   };
 }

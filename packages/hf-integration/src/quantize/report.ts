@@ -1,5 +1,5 @@
 // report: what a plan does, or did, as quantize_ reports it: one row per weight of a linear or embedding.
-import type { QuantizeReport, QuantizeRow, TensorPlan } from '@ao/quantization';
+import { bitsPerWeight, type QuantizeReport, type QuantizeRow, type TensorPlan } from '@ao/quantization';
 import type { Outline } from '../models/family.ts';
 import type { QuantizationPlan } from './plan.ts';
 
@@ -33,6 +33,7 @@ export function report(
       ...(made?.emulated === undefined ? {} : { emulated: made.emulated }),
       bytesBefore,
       bytesAfter,
+      bitsPerWeight: bitsPerWeight(bytesAfter, parameter.shape),
       sqnr,
       ...(rule === undefined || rule === '_default' ? {} : { rule }),
       ...(made === undefined ? { skipped: reason ?? 'no rule matches' } : {}),

@@ -86,7 +86,7 @@ export const int4WeightOnlySpec: ConfigSpec<Int4WeightOnlyConfig> = /*@__PURE__*
     checkGroupSize(config.type, config.groupSize);
   },
   scheme: (c) =>
-    `int4wo${member(c.int4ChooseQparamsAlgorithm) === 'HQQ' ? '-hqq' : ''}-${c.groupSize}${suffix(c.activation)}`,
+    `int4wo${member(c.int4PackingFormat) === 'TILE_PACKED_TO_4D' ? '-tiles' : ''}${member(c.int4ChooseQparamsAlgorithm) === 'HQQ' ? '-hqq' : ''}-${c.groupSize}${suffix(c.activation)}`,
 });
 
 /** `quantize_(model, int4WeightOnly({ groupSize: 32 }))`. */

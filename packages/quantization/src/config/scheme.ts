@@ -65,12 +65,13 @@ const schemes: readonly Scheme[] = [
     },
   },
   {
-    pattern: /^int4wo(-plain|-hqq)?$/,
-    help: 'int4wo[-hqq][-GROUP]: int4 weights in groups (128 unless given) with float zero points',
+    pattern: /^int4wo(-tiles)?(-plain|-hqq)?$/,
+    help: 'int4wo[-tiles][-hqq][-GROUP]: int4 weights in groups (128 unless given) with float zero points',
     make: (m, group, a) =>
       int4WeightOnly({
         groupSize: group || 128,
-        int4ChooseQparamsAlgorithm: m[1] === '-hqq' ? 'HQQ' : 'TINYGEMM',
+        ...(m[1] !== undefined && { int4PackingFormat: 'tile_packed_to_4d' as const }),
+        int4ChooseQparamsAlgorithm: m[2] === '-hqq' ? 'HQQ' : 'TINYGEMM',
         ...given(a),
       }),
   },

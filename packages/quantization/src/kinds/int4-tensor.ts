@@ -9,7 +9,6 @@ import {
   type Entry,
   embedding,
   embeddingWeight,
-  type FileForm,
   float32,
   type KindOf,
   kindEntry,
@@ -26,16 +25,10 @@ import {
 } from '@ao/core';
 import type { Float8Dtype } from '../config/float-fields.ts';
 import type { Activation } from '../config/names.ts';
-import {
-  decodeActivation,
-  decodeDtypeName,
-  decodeInts,
-  encodeDtype,
-  formatError,
-  withActivation,
-} from './attributes.ts';
+import { formatError } from './attributes.ts';
 import { alias, copyOverrides, cut, mapParts, rebuild } from './blocks.ts';
 import { float8Rows, roundToFloat8 } from './float8-activation.ts';
+import { plainForm, tiledForm } from './int4-files.ts';
 import { cropped, padded } from './short-blocks.ts';
 
 export interface Int4Attrs {
@@ -43,10 +36,12 @@ export interface Int4Attrs {
   /** torchao's: bfloat16, or float8_e4m3fn for kernels that quantize the activation to float8. */
   readonly activationDtype: string;
   readonly activation: Activation;
+  /** Files have it in tinygemm's tiles. */
+  readonly tilePacked?: boolean;
 }
 
-type Part = 'qdata' | 'scale' | 'zero_point';
-export type Int4Tensor = WrappedOf<Part, 'act_pre_scale', Int4Attrs>;
+export type Int4Part = 'qdata' | 'scale' | 'zero_point';
+export type Int4Tensor = WrappedOf<Int4Part, 'act_pre_scale', Int4Attrs>;
 
 const flip = (t: Tensor): Dense => contiguous(transpose(t, 0, 1)) as Dense;
 
@@ -58,29 +53,7 @@ function weight(t: Int4Tensor): WeightParts | null {
   return { format, codes: t.qdata as Dense, scale: flip(t.scale), zero: flip(t.zero_point) };
 }
 
-const file: FileForm<Int4Tensor> = {
-  type: 'Int4Tensor',
-  names: (t) => [...(t.act_pre_scale === undefined ? [] : ['act_pre_scale']), 'qdata', 'scale', 'zero_point'],
-  encode: (t) => {
-    const data = {
-      activation_dtype: encodeDtype(t.attrs.activationDtype),
-      block_size: t.attrs.blockSize,
-      shape: t.shape,
-    };
-    return withActivation(data, t.attrs.activation);
-  },
-  decode: (json, parts) => ({
-    attrs: {
-      blockSize: decodeInts(json.block_size, 'block_size'),
-      activationDtype: json.activation_dtype === undefined ? 'bfloat16' : decodeDtypeName(json.activation_dtype),
-      activation: decodeActivation(json),
-    } satisfies Int4Attrs,
-    shape: decodeInts(json.shape, 'shape'),
-    dtype: (parts.scale as Tensor).dtype,
-  }),
-};
-
-export const int4Kind: KindOf<Part, 'act_pre_scale', Int4Attrs> = /*@__PURE__*/ defineKind('int4', {
+export const int4Kind: KindOf<Int4Part, 'act_pre_scale', Int4Attrs> = /*@__PURE__*/ defineKind('int4', {
   parts: ['qdata', 'scale', 'zero_point'],
   optional: ['act_pre_scale'],
   attrs(value): Int4Attrs {
@@ -103,7 +76,8 @@ export const int4Kind: KindOf<Part, 'act_pre_scale', Int4Attrs> = /*@__PURE__*/ 
     zero_point: flip(zero as Tensor),
   }),
   packs: ['qdata', 'scale', 'zero_point'],
-  file,
+  file: plainForm,
+  otherFiles: [tiledForm],
 });
 
 /** x as the weight wants it: its own values, or those it has in float8 by rows. */

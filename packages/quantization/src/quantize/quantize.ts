@@ -19,7 +19,7 @@ import type { Rules } from '../rules/rules.ts';
 import { modelBytes, tensorBytes } from './bytes.ts';
 import { decibels, errorNorms } from './compute-error.ts';
 import { preflight } from './preflight.ts';
-import type { QuantizeReport, QuantizeRow } from './report.ts';
+import { bitsPerWeight, type QuantizeReport, type QuantizeRow } from './report.ts';
 import { requireFinite } from './require-finite.ts';
 import { type Decision, type FilterFn, selectWeights } from './select.ts';
 import { isProblem, type TensorPlan } from './trait.ts';
@@ -64,6 +64,7 @@ function leftRow(d: Decision, weight: Tensor, skipped: string): QuantizeRow {
     activation: 'exact',
     bytesBefore: bytes,
     bytesAfter: bytes,
+    bitsPerWeight: bitsPerWeight(bytes, weight.shape),
     sqnr: null,
     skipped,
   };
@@ -78,7 +79,17 @@ function madeRow(
 ): QuantizeRow {
   const { scheme, bits, activation, emulated } = plan;
   const how = emulated === undefined ? {} : { emulated };
-  return { ...base, scheme, bits, activation, ...how, bytesBefore, bytesAfter, sqnr };
+  return {
+    ...base,
+    scheme,
+    bits,
+    activation,
+    ...how,
+    bytesBefore,
+    bytesAfter,
+    bitsPerWeight: bitsPerWeight(bytesAfter, base.shape),
+    sqnr,
+  };
 }
 
 async function moveTo(model: Module, device: string): Promise<void> {

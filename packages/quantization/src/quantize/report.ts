@@ -16,6 +16,8 @@ export interface QuantizeRow {
   readonly emulated?: string;
   readonly bytesBefore: number;
   readonly bytesAfter: number;
+  /** Of bytesAfter, with scales and zero points: what a weight takes where it is now. */
+  readonly bitsPerWeight: number;
   /** Of the weight, in decibels; null where it was left or not measured. */
   readonly sqnr: number | null;
   /** The rule that decided; absent for the default. */
@@ -35,6 +37,14 @@ export interface QuantizeReport {
   readonly dryRun: boolean;
 }
 
+/** Bits that each of a tensor's values takes. */
+export const bitsPerWeight = (bytes: number, shape: readonly number[]): number =>
+  (8 * bytes) /
+  Math.max(
+    1,
+    shape.reduce((n, d) => n * d, 1),
+  );
+
 const mega = (bytes: number): string => (bytes / 2 ** 20).toFixed(2);
 
 /** What else there is to say of a row: why it was left, or the rule that decided, and whether it is emulated. */
@@ -45,12 +55,24 @@ export function noteOf(row: QuantizeRow): string {
 
 /** The report as a table of text, one line per weight and a line of sums. */
 export function formatReport(report: QuantizeReport): string {
-  const header = ['weight', 'shape', 'scheme', 'bits', 'activation', 'MiB before', 'after', 'SQNR dB', 'note'];
+  const header = [
+    'weight',
+    'shape',
+    'scheme',
+    'bits',
+    'bits/weight',
+    'activation',
+    'MiB before',
+    'after',
+    'SQNR dB',
+    'note',
+  ];
   const lines = report.rows.map((r) => [
     r.fqn + (r.tied.length > 0 ? ` (= ${r.tied.join(', ')})` : ''),
     r.shape.join('x'),
     r.scheme ?? '-',
     String(r.bits),
+    r.bitsPerWeight.toFixed(3),
     r.activation,
     mega(r.bytesBefore),
     mega(r.bytesAfter),

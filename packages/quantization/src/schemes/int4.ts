@@ -73,8 +73,14 @@ export function int4FromHp(
   groupSize: number,
   algorithm: Int4Algorithm = 'row',
   activation: Activation = 'exact',
+  tilePacked = false,
 ): Int4Tensor {
-  const attrs = { blockSize: [1, groupSize], activationDtype: 'bfloat16', activation };
+  const attrs = {
+    blockSize: [1, groupSize],
+    activationDtype: 'bfloat16',
+    activation,
+    ...(tilePacked && { tilePacked }),
+  };
   const parts = partsByGroups(weight, groupSize, algorithms[algorithm]);
   return int4Kind.make({ ...parts }, attrs, weight.shape, weight.dtype);
 }
@@ -85,6 +91,7 @@ function planOf(
   groupSize: number,
   algorithm: Int4Algorithm,
   activation: Activation,
+  tilePacked = false,
 ): TensorPlan | TensorProblem {
   const problem = checkMatrix(info, null, [], '');
   if (problem !== undefined) return problem;
@@ -97,25 +104,30 @@ function planOf(
     bits: 4,
     bytes: (n * k) / 2 + 2 * itemsize * n * Math.ceil(k / groupSize),
     activation,
-    quantize: (weight) => int4FromHp(weight, groupSize, algorithm, activation),
+    quantize: (weight) => int4FromHp(weight, groupSize, algorithm, activation, tilePacked),
   };
 }
 
 function int4Plan(config: Int4WeightOnlyConfig, info: WeightInfo): TensorPlan | TensorProblem {
-  const { groupSize, activation, int4PackingFormat: format, int4ChooseQparamsAlgorithm: algorithm } = config;
-  if (member(format) !== 'PLAIN') {
+  const { groupSize, activation, int4PackingFormat, int4ChooseQparamsAlgorithm } = config;
+  const format = member(int4PackingFormat);
+  const tilePacked = format === 'TILE_PACKED_TO_4D';
+  if (!tilePacked && format !== 'PLAIN') {
     return {
-      problem: `int4PackingFormat '${format}' is a layout of other hardware`,
+      problem: `int4PackingFormat '${int4PackingFormat}' is a layout of other hardware`,
       fix: 'leave it out: the weight is kept as PLAIN, and prepare(model) packs it for this machine',
     };
   }
-  return planOf(
-    info,
-    int4WeightOnlySpec.scheme(config),
-    groupSize,
-    member(algorithm) === 'HQQ' ? 'hqq' : 'row',
-    activation,
-  );
+  if (tilePacked && info.dtype !== 'bfloat16') {
+    return {
+      problem: `int4PackingFormat '${int4PackingFormat}' keeps bfloat16 scales, the weight is ${info.dtype}`,
+      fix: 'convert the model to bfloat16 first, or leave int4PackingFormat out',
+    };
+  }
+  // torchao's PLAIN finds parameters by rows; tiles are made for tinygemm and have its parameters
+  const hqq = member(int4ChooseQparamsAlgorithm) === 'HQQ';
+  const algorithm = hqq ? 'hqq' : tilePacked ? 'tinygemm' : 'row';
+  return planOf(info, int4WeightOnlySpec.scheme(config), groupSize, algorithm, activation, tilePacked);
 }
 
 function prototypePlan(config: PrototypeInt4WeightOnlyConfig, info: WeightInfo): TensorPlan | TensorProblem {

@@ -19,7 +19,7 @@ import {
 } from './state-dict.ts';
 
 /** Writes a state dict, quantized or not; with `form: 'torchao'` as torchao loads it. */
-export function writeStateDict(
+export async function writeStateDict(
   dict: ReadonlyMap<string, Tensor>,
   sink: ByteSink,
   options: FlattenOptions & { readonly signal?: AbortSignal } = {},
