@@ -58,7 +58,12 @@ describe.each(devices)('tiles on $device', ({ rt }) => {
     expect([words.shape, words.dtype]).toEqual([[n / 8, k / 128, 32, 4], int32]);
     expect(await words.bits()).toEqual(kernel(codes, n, k));
     expect(await unpackTiles(words).bits()).toEqual(codes);
-    const any = fromBits(rt, Int32Array.from(noise((n * k) / 8, seed + 9), (x) => Math.imul(x, 0x9e3779b1)), words.shape, int32);
+    const any = fromBits(
+      rt,
+      Int32Array.from(noise((n * k) / 8, seed + 9), (x) => Math.imul(x, 0x9e3779b1)),
+      words.shape,
+      int32,
+    );
     expect(await (packTiles(unpackTiles(any)) as Dense).bits()).toEqual(await any.bits());
   });
 
@@ -83,7 +88,8 @@ describe.each(devices)('tiles on $device', ({ rt }) => {
     expect(file.entry('m._weight_qdata')).toMatchObject({ dtype: 'I32', shape: [rows / 8, columns / 128, 32, 4] });
     expect(file.entry('m._weight_scale_and_zero')).toMatchObject({ dtype: 'BF16', shape: [columns / group, rows, 2] });
     const back = (await readStateDict(rt, bytesSource(sink.bytes()))).get('m.weight') as Wrapped;
-    for (const part of q.kind.partNames) expect(await back.parts[part]?.bits(), part).toEqual(await q.parts[part]?.bits());
+    for (const part of q.kind.partNames)
+      expect(await back.parts[part]?.bits(), part).toEqual(await q.parts[part]?.bits());
     expect(back.attrs).toEqual(q.attrs);
     const again = bytesSink();
     await writeStateDict(new Map([['m.weight', back]]), again);
@@ -96,8 +102,8 @@ describe.each(devices)('tiles on $device', ({ rt }) => {
   });
 
   it('keep bfloat16 alone', () => {
-    expect(() => quantizeTensor(matrix(rt, 8, 64, 1), int4WeightOnly({ groupSize: 32, int4PackingFormat: 'tile_packed_to_4d' }))).toThrow(
-      /keeps bfloat16 scales, the weight is float32/,
-    );
+    expect(() =>
+      quantizeTensor(matrix(rt, 8, 64, 1), int4WeightOnly({ groupSize: 32, int4PackingFormat: 'tile_packed_to_4d' })),
+    ).toThrow(/keeps bfloat16 scales, the weight is float32/);
   });
 });

@@ -35,6 +35,27 @@ const schemes = [
   '8da3w-32',
 ];
 
+describe.each(devices)('files of other codes on $device', ({ rt }) => {
+  it.each([
+    ['uint3wo-32', 3, 'qdata'],
+    ['uintx4wo-32', 4, 'qdata'],
+    ['fp6_e3m2', 6, 'qdata'],
+    ['codebook2wo', 2, 'codes'],
+    ['lut5wo-2r', 5, 'codes'],
+  ])('%s has %i bits a code', async (scheme, bits, part) => {
+    const t = quantizeTensor(matrix(rt, 6, 100, 1), parseScheme(scheme)) as Wrapped;
+    const bytes = await file(t, 'ao');
+    const stored = await openSafetensors(bytesSource(bytes));
+    expect(stored.entry(`m._weight_${part}`)).toMatchObject({ shape: [6, Math.ceil((100 * bits) / 8)] });
+    const back = (await readStateDict(rt, bytesSource(bytes))).get('m.weight') as Wrapped;
+    expect([back.kind, back.shape, back.attrs]).toEqual([t.kind, t.shape, t.attrs]);
+    for (const name of t.kind.partNames)
+      expect(await back.parts[name]?.bits(), name).toEqual(await t.parts[name]?.bits());
+    expect(await file(back, 'ao')).toEqual(bytes);
+    await expect(file(t, 'torchao')).rejects.toThrow(/torchao has no class \w+.*tensor m\.weight/);
+  });
+});
+
 describe.each(devices)('files of intx on $device', ({ rt }) => {
   it.each(schemes)('%s', async (scheme) => {
     const bits = Number(/\d/.exec(scheme.replace('8da', ''))?.[0]);

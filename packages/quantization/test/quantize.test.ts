@@ -2,6 +2,7 @@ import {
   createRuntime,
   type Dense,
   dequantize,
+  type Extension,
   int32,
   isAoError,
   keep,
@@ -16,7 +17,9 @@ import {
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   type AoConfig,
+  checkMatrix,
   computeError,
+  configSpec,
   dequantize_,
   formatReport,
   fqnToConfig,
@@ -25,18 +28,20 @@ import {
   int4WeightOnly,
   int8,
   int8DynamicActivationInt8Weight,
+  int8FromHp,
   int8Kind,
   int8StaticActivationInt8Weight,
   int8WeightOnly,
   intxKind,
   intxWeightOnly,
-  isProblem,
+  makeConfig,
   parseScheme,
   perGroup,
   planTensor,
   quantization,
   quantize_,
   quantizeTensor,
+  schemeEntries,
 } from '../src/index.ts';
 import { Model, matrix } from './model.ts';
 
@@ -139,17 +144,18 @@ describe('quantize_', () => {
   });
 
   it('names every weight that does not fit, and a size that does, before any work', async () => {
-    const model = new Model(rt);
-    const message = await failure(quantize_(model, int4WeightOnly({ groupSize: 64 })));
+    const model = new Model(await createRuntime({ use: [quantization(), whole64()] }));
+    const config = makeConfig(whole64Spec, {});
+    const message = await failure(quantize_(model, config));
     expect(message).toContain('2 weights cannot have their scheme; nothing was changed');
     expect(message).toContain(
       'layers.0.down_proj.weight: 96 columns are no multiple of the group size 64; group size 32 fits',
     );
     expect(message).toContain('layers.1.down_proj.weight');
     expect([...stateDict(model).values()].every((t) => t.kind === null)).toBe(true);
-    const report = await quantize_(model, int4WeightOnly({ groupSize: 64 }), { onUnsupported: 'skip' });
+    const report = await quantize_(model, config, { onUnsupported: 'skip' });
     expect(report.rows[2]?.skipped).toContain('group size 32 fits');
-    expect(report.rows[1]?.scheme).toBe('int4wo-64');
+    expect(report.rows[1]?.scheme).toBe('whole-64');
   });
 
   it('says which extension is missing', async () => {
@@ -158,8 +164,8 @@ describe('quantize_', () => {
       "quantization() from '@ao/quantization'",
     );
     expect(await failure(quantize_(new Model(rt), 'int8wo' as never))).toContain('not a string');
-    const float8 = { type: 'Float8WeightOnlyConfig' } as AoConfig;
-    expect(await failure(quantize_(new Model(rt), float8))).toContain('Float8WeightOnlyConfig');
+    const other = { type: 'NoSuchConfig' } as AoConfig;
+    expect(await failure(quantize_(new Model(rt), other))).toContain('NoSuchConfig');
   });
 
   it('skips what is quantized already', async () => {
@@ -255,10 +261,30 @@ describe('rules', () => {
   });
 });
 
+/** A config whose groups must be whole. */
+const whole64Spec = configSpec<AoConfig>({ type: 'Whole64Config', version: 1, fields: {}, scheme: () => 'whole-64' });
+const whole64 = (): Extension => ({
+  name: 'whole64',
+  entries: schemeEntries(
+    whole64Spec,
+    (_config, info) =>
+      checkMatrix(info, 64, [64, 32], 'use rows') ?? {
+        scheme: 'whole-64',
+        bits: 8,
+        bytes: 0,
+        activation: 'exact',
+        quantize: (w) => int8FromHp(w, { granularity: perGroup(64) }),
+      },
+  ),
+});
+
 describe('planTensor and quantizeTensor', () => {
   it('answer from shapes alone', () => {
     const plan = planTensor(rt, int4WeightOnly({ groupSize: 128 }), { shape: [8, 576], dtype: 'bfloat16' });
-    expect(isProblem(plan) && plan.fix).toBe('group size 64 or 32 fits');
+    expect(plan).toMatchObject({ bytes: 8 * (576 / 2 + 5 * 4), scheme: 'int4wo-128' });
+    expect(planTensor(rt, int4WeightOnly(), { shape: [8, 575], dtype: 'bfloat16' })).toMatchObject({
+      problem: '575 columns do not pair up, and int4 has two codes to a byte',
+    });
     expect(planTensor(rt, int4WeightOnly({ groupSize: 32 }), { shape: [8, 576], dtype: 'int8' })).toMatchObject({
       problem: 'the weight is int8',
     });
@@ -266,18 +292,18 @@ describe('planTensor and quantizeTensor', () => {
       problem: 'the weight [8] is no matrix',
     });
     expect(
-      planTensor(rt, int4WeightOnly({ int4PackingFormat: 'TILE_PACKED_TO_4D' }), { shape: [8, 128], dtype: 'float32' }),
+      planTensor(rt, int4WeightOnly({ int4PackingFormat: 'PRESHUFFLED' }), { shape: [8, 128], dtype: 'float32' }),
     ).toMatchObject({ fix: expect.stringContaining('PLAIN') });
     expect(planTensor(rt, int8StaticActivationInt8Weight(), { shape: [8, 128], dtype: 'float32' })).toMatchObject({
       fix: expect.stringContaining('actQuantScale'),
     });
     expect(
       planTensor(rt, intxWeightOnly({ granularity: perGroup(48) }), { shape: [8, 100], dtype: 'float32' }),
-    ).toMatchObject({ fix: 'use perAxis(0), one scale per row' });
+    ).toMatchObject({ bytes: 8 * (100 + 3 * 4) });
   });
 
   it('throw what quantize_ would report', () => {
-    expect(() => quantizeTensor(matrix(rt, 2, 48, 1), int4WeightOnly({ groupSize: 32 }), 'a.weight')).toThrow(
+    expect(() => quantizeTensor(matrix(rt, 2, 47, 1), int4WeightOnly({ groupSize: 32 }), 'a.weight')).toThrow(
       'tensor a.weight',
     );
   });

@@ -25,6 +25,7 @@ import {
 } from '@ao/core';
 import { decodeDtype, decodeInts, encodeDtype, formatError } from './attributes.ts';
 import { alias, copyOverrides, cut, rebuild } from './blocks.ts';
+import { packedCodes } from './packed-codes.ts';
 import { cropped, padded, spread } from './short-blocks.ts';
 
 export interface CodebookAttrs {
@@ -89,7 +90,7 @@ export const codebookKind: KindOf<Part, 'scale', CodebookAttrs> = /*@__PURE__*/ 
     if (t.scale === undefined) return cast(contiguous(values), t.dtype) as Dense;
     return cast(mul(values, spread(t.scale, [1, scaleBlockSize as number], t.shape)), t.dtype) as Dense;
   },
-  file,
+  file: /*@__PURE__*/ packedCodes(file, 'codes', (t) => t.attrs.bits),
 });
 
 const makeEntries = (): readonly Entry[] => [

@@ -19,6 +19,7 @@ import {
 } from '@ao/core';
 import { decodeDtype, encodeDtype } from './attributes.ts';
 import { alias, copyOverrides, cut, mapParts, rebuild } from './blocks.ts';
+import { packedCodes } from './packed-codes.ts';
 import { type TableCodes, tableOverrides, tableParts } from './table-weight.ts';
 
 export interface FloatxAttrs {
@@ -58,7 +59,7 @@ export const floatxKind: KindOf<Part, never, FloatxAttrs> = /*@__PURE__*/ define
   weight: (t: FloatxTensor) => tableParts(floatxValues(t.attrs.ebits, t.attrs.mbits), codes(t)),
   fromWeight: ({ codes: plain }) => ({ qdata: plain }),
   packs: ['qdata'],
-  file,
+  file: /*@__PURE__*/ packedCodes(file, 'qdata', (t) => 1 + t.attrs.ebits + t.attrs.mbits),
 });
 
 const makeEntries = (): readonly Entry[] => [

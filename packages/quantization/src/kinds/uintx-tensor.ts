@@ -18,6 +18,7 @@ import {
 } from '@ao/core';
 import { decodeDtype, encodeDtype, formatError } from './attributes.ts';
 import { copyOverrides, cut, rebuild } from './blocks.ts';
+import { packedCodes } from './packed-codes.ts';
 import { spread } from './short-blocks.ts';
 import { type TableCodes, tableOverrides, tableParts } from './table-weight.ts';
 
@@ -92,7 +93,7 @@ export const uintxKind: KindOf<Part, 'zero_point', UIntxAttrs> = /*@__PURE__*/ d
   weight,
   fromWeight: ({ codes: plain }) => ({ qdata: plain }),
   packs: ['qdata'],
-  file,
+  file: /*@__PURE__*/ packedCodes(file, 'qdata', (t) => t.attrs.bitWidth),
 });
 
 const makeEntries = (): readonly Entry[] => [

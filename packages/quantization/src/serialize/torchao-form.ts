@@ -1,6 +1,6 @@
 // Which tensors torchao 0.18 loads from safetensors: those of the classes it allows, whose attributes are of types it allows,
 // and whose blocks divide their shape.
-import { AoError, type FileForm, fileForms, type Wrapped } from '@ao/core';
+import { AoError, type FileForm, fileFormOf, fileForms, type Wrapped } from '@ao/core';
 
 const TENSORS: readonly string[] = [
   'Float8Tensor',
@@ -51,7 +51,9 @@ export function unlikeTorchao(t: Wrapped, form: FileForm<never>): string | undef
 
 /** The form in which torchao loads t; undefined where it has none. */
 export function torchaoForm(t: Wrapped): FileForm<never> | undefined {
-  return fileForms(t.kind).find((form) => unlikeTorchao(t, form) === undefined);
+  const first = fileFormOf(t);
+  const forms = [...(first === undefined ? [] : [first]), ...fileForms(t.kind)];
+  return forms.find((form) => unlikeTorchao(t, form) === undefined);
 }
 
 /** The same, or ERR_AO_FORMAT naming the tensor. */
