@@ -23,16 +23,18 @@ export const tiledShape = ([n, k]: readonly [number, number]): [number, number] 
 /** uint8 codes 0..15 [rows, columns], whole tiles -> int32 words. */
 export function packTiles(codes: Tensor): Tensor {
   const [rows, columns] = codes.shape as [number, number];
-  // row n 8 + r, column k 128 + i 32 + a 8 + c 2 + h; lane r 4 + c, nibble h 4 + a
-  const parts = reshape(codes, [rows / 8, 8, columns / 128, 4, 4, 4, 2]);
-  const nibbles = reshape(contiguous(permute(parts, [0, 2, 1, 5, 3, 6, 4])), [rows / 8, columns / 128, 32, 4, 8]);
-  return reshape(viewDtype(packBits(nibbles, 4), int32), [rows / 8, columns / 128, 32, 4]);
+  const [n, k] = [rows / 8, columns / 128];
+  // row 8 r of a tile; of its 128 columns i 32 + a 8 + c 2 + h: lane 4 r + c, word i, nibble 4 h + a
+  const tiles = contiguous(permute(reshape(codes, [n, 8, k, 128]), [0, 2, 1, 3]));
+  const nibbles = contiguous(permute(reshape(tiles, [n * k * 8, 4, 4, 4, 2]), [0, 3, 1, 4, 2]));
+  const words = viewDtype(packBits(reshape(nibbles, [n * k * 128, 8]), 4), int32);
+  return reshape(words, [n, k, 32, 4]);
 }
 
 /** The inverse. */
 export function unpackTiles(words: Tensor): Dense {
   const [n, k] = words.shape as [number, number, number, number];
-  const nibbles = unpackBits(viewDtype(reshape(words, [n, k, 32, 4, 1]), uint8), 4, 8, false);
-  const parts = permute(reshape(nibbles, [n, k, 8, 4, 4, 2, 4]), [0, 2, 1, 4, 6, 3, 5]);
-  return reshape(contiguous(parts), [n * 8, k * 128]) as Dense;
+  const nibbles = unpackBits(viewDtype(reshape(words, [n * k * 128, 1]), uint8), 4, 8, false);
+  const tiles = contiguous(permute(reshape(nibbles, [n * k * 8, 4, 4, 2, 4]), [0, 2, 4, 1, 3]));
+  return reshape(contiguous(permute(reshape(tiles, [n, k, 8, 128]), [0, 2, 1, 3])), [n * 8, k * 128]) as Dense;
 }

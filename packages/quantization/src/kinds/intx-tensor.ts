@@ -47,10 +47,12 @@ function weight(t: IntxUnpackedToInt8Tensor): WeightParts | null {
   const { blockSize, targetDtype, activationQuantization, symmetric, activation } = t.attrs;
   if (t.ndim !== 2 || blockSize[0] !== 1 || t.zero_point.dtype !== int8) return null;
   const [N, K] = t.shape as [number, number];
-  const nibbles = Number(targetDtype.slice(3)) <= 4 && K % 2 === 0;
+  const bits = Number(targetDtype.slice(3));
+  const nibbles = bits === 4 && K % 2 === 0;
   const parts = {
     format: {
       code: nibbles ? 'int4' : 'int8',
+      ...(!nibbles && { bits }),
       N,
       K,
       groupSize: blockSize[1] as number,
