@@ -98,8 +98,8 @@ describe('names of the documents', () => {
   });
 
   it.each([
-    ['fp6_e3m3', "are 7 bits, not 6. Fix: use 'fp7_e3m3'"],
-    ['fp5_e4w1', "are 6 bits, not 5. Fix: use 'fp6_e4m1'"],
+    ['fp6_e3m3', 'are 7 bits, not 6. Fix: use fp7_e3m3'],
+    ['fp5_e4w1', 'are 6 bits, not 5. Fix: use fp6_e4m1'],
     ['fp9_e4m4', 'give 3 to 8 bits in all'],
     ['fp2_e1m0', 'give 3 to 8 bits in all'],
     ['autoquant', 'measures a model'],

@@ -88,7 +88,7 @@ function fpxByName(name: string, options: SchemeKwargs): AoConfig | undefined {
   if (bits !== 1 + ebits + mbits) {
     throw configError(
       `scheme '${name}': a sign, ${ebits} exponent and ${mbits} mantissa bits are ${1 + ebits + mbits} bits, not ${bits}`,
-      `use 'fp${1 + ebits + mbits}_e${ebits}m${mbits}', or split ${bits} bits otherwise`,
+      `use fp${1 + ebits + mbits}_e${ebits}m${mbits}, or split ${bits} bits otherwise`,
     );
   }
   return fpx({ ...options, ebits, mbits });
