@@ -173,7 +173,11 @@ test('exit codes: 2 for wrong use, 1 for what cannot be done, with the fix on st
       /unknown scheme 'int9wo'/,
       ['eval', 'stories-7m', '--text', fileURLToPath(import.meta.url), '--scheme', 'int9wo'],
     ],
-    [1, /down_proj/, ['quantize', 'stories-7m', '--rule', '*down_proj=intx4-sym-512', '--dry-run']],
+    [
+      1,
+      /down_proj/,
+      ['quantize', 'stories-7m', '--rule', '*down_proj=int8_static_activation_int8_weight', '--dry-run'],
+    ],
   ];
   for (const [code, message, args] of cases) {
     const ran = await ao(...args);

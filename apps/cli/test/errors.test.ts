@@ -32,7 +32,7 @@ test.each([
   [
     1,
     /^ao: quantize: 56 modules cannot .*q_proj.*; and 53 more, all with --verbose. Fix: use a setting that fits/,
-    ['quantize', 'stories-7m', '--scheme', 'intx4-sym-512', '--dry-run'],
+    ['quantize', 'stories-7m', '--scheme', 'int8_static_activation_int8_weight', '--dry-run'],
   ],
 ] as const)('exit code %i, in one line: %s', async (code, message, args) => {
   const ran = await ao(...args);
@@ -43,8 +43,8 @@ test.each([
 
 test('--verbose, before or after the command, gives the whole message, the stack and the causes', async () => {
   for (const args of [
-    ['--verbose', 'quantize', 'stories-7m', '--scheme', 'intx4-sym-512', '--dry-run'],
-    ['quantize', 'stories-7m', '--scheme', 'intx4-sym-512', '--dry-run', '--verbose'],
+    ['--verbose', 'quantize', 'stories-7m', '--scheme', 'int8_static_activation_int8_weight', '--dry-run'],
+    ['quantize', 'stories-7m', '--scheme', 'int8_static_activation_int8_weight', '--dry-run', '--verbose'],
   ]) {
     const { stderr, code } = await ao(...args);
     expect(code).toBe(1);

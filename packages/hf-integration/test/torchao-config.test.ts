@@ -186,7 +186,7 @@ describe('strings', () => {
   });
 
   test.each([
-    ['int9wo', {}, /unknown scheme 'int9wo'.*did you mean int4wo, int8wo.*int4wo\[-hqq\]/s],
+    ['int9wo', {}, /unknown scheme 'int9wo'.*did you mean int4wo, int8wo.*int4wo\[-tiles\]/s],
     ['toString', {}, /unknown scheme 'toString'/],
     ['int4_weight_only', { group: 32 }, /Int4WeightOnlyConfig has no option group/],
     ['int4_weight_only', { groupSize: 17 }, /group size 17 is not supported/],
