@@ -1,6 +1,6 @@
 # Loads files of ours in torchao 0.18 and compares what they dequantize to with our numbers:
-#   AO_FILES=/tmp/files vitest run packages/quantization/test/files-table.test.ts
-#   python packages/quantization/scripts/load-in-torchao.py /tmp/files
+#   AO_FILES=$FOLDER vitest run packages/quantization/test/files-table.test.ts
+#   python packages/quantization/scripts/load-in-torchao.py $FOLDER
 import json
 import sys
 import warnings
