@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AoError, openSafetensors, openSafetensorsIndex, type TensorFile } from '@ao/core';
+import { ggufOf, openGgufTensors } from '../gguf/gguf-folder.ts';
 import type { Outline } from '../models/family.ts';
 import { type FileSource, openFile } from './node-file.ts';
 import { renamed } from './renamed.ts';
@@ -30,18 +31,22 @@ export async function openCheckpoint(
   files: WeightFiles = filesIn(folder),
 ): Promise<Checkpoint> {
   const sources: FileSource[] = [];
-  const source = async (file: string): Promise<FileSource> => {
-    const opened = await files.open(file);
-    sources.push(opened);
-    return opened;
+  const opened = async (opening: Promise<FileSource>): Promise<FileSource> => {
+    const source = await opening;
+    sources.push(source);
+    return source;
   };
+  const source = (file: string): Promise<FileSource> => opened(files.open(file));
   const close = async (): Promise<void> => {
-    for (const opened of sources.splice(0)) await opened.close();
+    for (const source of sources.splice(0)) await source.close();
   };
   try {
     const index = join(folder, INDEX);
     // transformers takes the single file where both are there
-    const tensors = files.has(SINGLE)
+    const gguf = await ggufOf(folder);
+    const tensors = gguf
+      ? await openGgufTensors(await opened(openFile(gguf)))
+      : files.has(SINGLE)
       ? await openSafetensors(await source(SINGLE))
       : existsSync(index)
         ? await openSafetensorsIndex(await readFile(index, 'utf8'), source, INDEX)

@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { AoError } from '@ao/core';
+import { ggufFolder } from '../gguf/gguf-folder.ts';
 import { type Hub, openHub } from './hub.ts';
 import type { Purpose } from './needed-files.ts';
 import type { HubOptions } from './options.ts';
@@ -40,7 +41,8 @@ export async function locate(name: string, options: HubOptions, wanted: Omit<Wan
   const found = await stat(name).catch(() => undefined);
   if (found) {
     if (found.isDirectory()) return { folder: join(name, subfolder) };
-    throw new AoError('ERR_AO_CONFIG', `${name} is a file`, { fix: 'give the folder that it is in' });
+    if (/\.gguf$/i.test(name)) return { folder: await ggufFolder(name) };
+    throw new AoError('ERR_AO_CONFIG', `${name} is a file`, { fix: 'give the folder that it is in, or a .gguf file' });
   }
   if (!isRepoId(name)) {
     throw new AoError(
