@@ -23,29 +23,44 @@ export interface StageOptions {
 let stages = 0;
 
 export async function stage(output: string, options: StageOptions = {}): Promise<Stage> {
+  checkFree(output, options);
   const final = resolve(output);
-  if (existsSync(join(final, CONFIG)) && !options.overwrite) {
-    throw new AoError('ERR_AO_CONFIG', `${output} holds a model already`, {
-      fix: 'give another folder, or allow overwriting',
-    });
-  }
   const folder = join(dirname(final), `.${basename(final)}.${process.pid}.${++stages}.tmp`);
   await mkdir(folder, { recursive: true });
-  const commit = async (): Promise<void> => {
-    if (!existsSync(final)) {
-      await rename(folder, final);
-      return;
-    }
+  return { folder, commit: () => commitFolder(folder, final), abort: () => rm(folder, { recursive: true, force: true }) };
+}
+
+/** Throws ERR_AO_CONFIG where `output` holds a model that must not be replaced. */
+export function checkFree(output: string, { overwrite = false }: StageOptions): void {
+  if (overwrite || !existsSync(join(resolve(output), CONFIG))) return;
+  throw new AoError('ERR_AO_CONFIG', `${output} holds a model already`, {
+    fix: 'give another folder, or allow overwriting',
+  });
+}
+
+/**
+ * Moves all of `folder` to `final`; called again after it was cut short, it does the rest. `names`: what the folder held at
+ * first.
+ */
+export async function commitFolder(folder: string, final: string, names?: readonly string[]): Promise<void> {
+  if (!existsSync(folder)) return;
+  if (!existsSync(final)) {
+    await rename(folder, final);
+    return;
+  }
+  const entries = await readdir(folder, { withFileTypes: true });
+  if (entries.some((e) => e.name === CONFIG)) {
     await rm(join(final, CONFIG), { force: true });
-    for (const name of await readdir(final)) if (WEIGHTS.test(name)) await rm(join(final, name), { force: true });
-    const entries = (await readdir(folder, { withFileTypes: true })).filter(({ name }) => name !== CONFIG);
+    const ours = new Set(names ?? entries.map((e) => e.name));
+    const old = (await readdir(final)).filter((name) => WEIGHTS.test(name) && !ours.has(name));
+    for (const name of old) await rm(join(final, name), { force: true });
     for (const entry of entries) {
+      if (entry.name === CONFIG) continue;
       // a folder takes no other's place
       if (entry.isDirectory()) await rm(join(final, entry.name), { recursive: true, force: true });
       await rename(join(folder, entry.name), join(final, entry.name));
     }
     await rename(join(folder, CONFIG), join(final, CONFIG));
-    await rmdir(folder);
-  };
-  return { folder, commit, abort: () => rm(folder, { recursive: true, force: true }) };
+  }
+  await rmdir(folder);
 }

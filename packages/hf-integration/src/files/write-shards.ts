@@ -1,7 +1,8 @@
 // writeShards(folder, stored, read): the tensors of a model as safetensors, one file or several with an index, each of at most
 // maxShardSize bytes where its largest tensor allows; bytes are asked for in the order of the files and pass through.
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { planShards, type SafetensorsItem, safetensorsIndex, writeSafetensors } from '@ao/core';
+import { planShards, type SafetensorsItem, safetensorsHeader, safetensorsIndex, writeSafetensors } from '@ao/core';
 import type { OnProgress } from '../progress.ts';
 import { createFile, writeText } from './node-file.ts';
 import { fileMetadata, ownersOf, type Storing } from './stored.ts';
@@ -11,6 +12,8 @@ export interface ShardOptions {
   readonly maxShardSize?: number | undefined;
   readonly onProgress?: OnProgress | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Files that are there, which an earlier run wrote from the same tensors, stay. */
+  readonly resume?: boolean | undefined;
 }
 
 const SHARD = 5_000_000_000;
@@ -20,7 +23,7 @@ export async function writeShards(
   folder: string,
   stored: ReadonlyMap<string, Storing>,
   read: (key: string, name: string) => AsyncIterable<Uint8Array>,
-  { maxShardSize = SHARD, onProgress, signal }: ShardOptions,
+  { maxShardSize = SHARD, onProgress, signal, resume = false }: ShardOptions,
 ): Promise<readonly string[]> {
   const owner = ownersOf(stored);
   const shards = planShards<SafetensorsItem>(
@@ -37,9 +40,16 @@ export async function writeShards(
       onProgress?.({ phase: 'save', name, loaded, total });
     }
   };
-  for (const { file, items } of shards) {
-    await writeSafetensors(await createFile(join(folder, file)), items, ({ name }) => bytes(name), {
-      metadata: fileMetadata(items, owner, stored),
+  for (const { file, items, nbytes } of shards) {
+    const path = join(folder, file);
+    const metadata = fileMetadata(items, owner, stored);
+    const size = resume ? (await stat(path).catch(() => undefined))?.size : undefined;
+    if (size !== undefined && size === safetensorsHeader(items, metadata).size) {
+      loaded += nbytes;
+      continue;
+    }
+    await writeSafetensors(await createFile(path), items, ({ name }) => bytes(name), {
+      metadata,
       ...(signal === undefined ? {} : { signal }),
     });
   }
