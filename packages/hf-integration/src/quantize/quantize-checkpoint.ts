@@ -108,7 +108,7 @@ export async function quantizeCheckpoint(
     } catch (error) {
       // what is wrong with the model is wrong the next time too; all else is gone on with
       await work.measured().catch(() => {});
-      if (begun && isAoError(error)) await journal.remove();
+      if (journal.done.size === 0 || (begun && isAoError(error))) await journal.remove();
       else await journal.close();
       throw error;
     }
