@@ -5,6 +5,7 @@ import { fstatSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TensorFile } from '@ao/core';
+import type { MoreConfigs } from '@ao/quantization';
 import type { Origin } from './journal.ts';
 import { type TorchAoConfig, torchAoConfigToJsonString } from './torchao-config.ts';
 
@@ -15,6 +16,7 @@ export async function originOf(
   tensors: TensorFile,
   config: TorchAoConfig,
   maxShardSize: number | undefined,
+  more: MoreConfigs,
 ): Promise<Origin> {
   const files = new Map<string, string>();
   const hash = createHash('sha256');
@@ -29,7 +31,7 @@ export async function originOf(
   }
   const text = await readFile(join(folder, 'config.json'));
   return {
-    quantizationConfig: torchAoConfigToJsonString(config).replace(/\s+/g, ' ').trim(),
+    quantizationConfig: torchAoConfigToJsonString(config, more).replace(/\s+/g, ' ').trim(),
     maxShardSize: String(maxShardSize ?? 'the default'),
     'config.json': createHash('sha256').update(text).digest('hex'),
     ...Object.fromEntries(files),
