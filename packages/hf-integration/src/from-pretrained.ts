@@ -75,6 +75,7 @@ export const autoClass = <M extends PretrainedModel>(auto: AutoClassName) => ({
     );
     const rt = runtime ?? (await autoRuntime({ device }));
     for (const note of notes) rt.say(note);
+    for (const message of checkpoint.notes) rt.say({ level: 'info', code: 'foreign', message }, message);
     try {
       const plans = asked ? plansOf(rt, outline, asked, dtype) : new Map<string, TensorPlan>();
       const weights = await loadWeights(rt, outline, tensors, stored, {

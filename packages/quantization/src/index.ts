@@ -86,6 +86,7 @@ export { quantizeActivationFloat8 } from './kinds/float8-activation.ts';
 export type { QuantizeTensorToFloat8Kwargs } from './kinds/float8-attributes.ts';
 export { type Float8Attrs, type Float8Tensor, float8Kind } from './kinds/float8-tensor.ts';
 export { type FloatxAttrs, type FloatxTensor, floatxKind } from './kinds/floatx-tensor.ts';
+export { type CodedAttrs, type CodedTensor, codedKind } from './kinds/coded-tensor.ts';
 export { type Int4Attrs, type Int4Tensor, int4Kind } from './kinds/int4-tensor.ts';
 export { quantizeActivation } from './kinds/int8-linear.ts';
 export { type Int8Attrs, type Int8Tensor, int8Kind } from './kinds/int8-tensor.ts';
@@ -106,6 +107,8 @@ export {
   quantizeActivationNvfp4,
 } from './kinds/nvfp4-tensor.ts';
 export { type UIntxAttrs, type UIntxTensor, uintxKind } from './kinds/uintx-tensor.ts';
+export { type NVFP4Attrs, type NVFP4Tensor, nvfp4Kind, type QuantizeTensorToNVFP4Kwargs, quantizeActivationNvfp4 } from './kinds/nvfp4-tensor.ts';
+export { type PermutedTensor, permutedKind } from './kinds/permuted-tensor.ts';
 export { modelBytes, tensorBytes } from './quantize/bytes.ts';
 export { computeError, decibels, errorNorms } from './quantize/compute-error.ts';
 export { type DequantizeModelOptions, dequantize_ } from './quantize/dequantize.ts';

@@ -1,6 +1,7 @@
 // readModelConfig(folder): config.json of a Hugging Face model: which architecture, which dtype, whether already quantized.
 import { join } from 'node:path';
 import { AoError } from '@ao/core';
+import { foreignQuantization } from '../foreign/read-foreign.ts';
 import { Fields } from './fields.ts';
 import { type Json, readJson } from './read-json.ts';
 
@@ -12,7 +13,7 @@ export interface ModelConfig {
   readonly modelType: string;
   /** torch's name of the checkpoint's dtype ('bfloat16', ...), when the file says. */
   readonly dtype: string | undefined;
-  /** transformers' quantization_config, when the checkpoint is quantized already. */
+  /** transformers' quantization_config, when the checkpoint is quantized already; another library's in torchao's words. */
   readonly quantizationConfig: Json | undefined;
 }
 
@@ -39,6 +40,6 @@ export function parseModelConfig(json: Json, where: string): ModelConfig {
     architecture: typeof named === 'string' ? named : '',
     modelType,
     dtype: dtype === '' || dtype === 'auto' ? undefined : dtype.replace(/^torch\./, ''),
-    quantizationConfig: fields.object('quantization_config')?.json,
+    quantizationConfig: foreignQuantization(json, where) ?? fields.object('quantization_config')?.json,
   };
 }

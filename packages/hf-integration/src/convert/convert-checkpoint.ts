@@ -19,12 +19,14 @@ import {
 import { unflattenTensor } from '@ao/quantization';
 import { autoRuntime } from '../auto-runtime.ts';
 import { readModelConfig } from '../config/model-config.ts';
+import type { Json } from '../config/read-json.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
-import { copyModelFiles, writeConfig } from '../files/model-files.ts';
+import { type ConfigChanges, copyModelFiles, writeConfig } from '../files/model-files.ts';
 import { piecesOf } from '../files/read-tensor.ts';
 import { stage } from '../files/stage.ts';
 import { PLAIN, readStored, type Stored, type Storing, storedTensors, storingPlain } from '../files/stored.ts';
 import { type ShardOptions, writeShards } from '../files/write-shards.ts';
+import { foreignQuantization } from '../foreign/read-foreign.ts';
 import type { OnProgress } from '../progress.ts';
 import { asTorchao } from './torchao-form.ts';
 
@@ -52,6 +54,8 @@ export interface ConvertReport {
   readonly bytesBefore: number;
   readonly bytesAfter: number;
   readonly files: readonly string[];
+  /** What of another library's checkpoint could not be kept as it is. */
+  readonly notes: readonly string[];
 }
 
 /** What one tensor becomes; without `make` its bytes stay. */
@@ -71,7 +75,7 @@ export async function convertCheckpoint(
   const { signal } = options;
   const dtype = options.dtype === undefined ? undefined : floatOf(options.dtype);
   if (resolve(folder) === resolve(output)) throw error('the output folder is the model’s own', 'give another folder');
-  await readModelConfig(folder);
+  const { json, where } = await readModelConfig(folder);
   await using checkpoint = await openCheckpoint(folder);
   const { tensors: file } = checkpoint;
   const stored = storedTensors(file);
@@ -99,7 +103,7 @@ export async function convertCheckpoint(
     await copyModelFiles(folder, staged.folder);
     await writeConfig(folder, staged.folder, {
       ...(dtype === undefined ? {} : { dtype: dtype.name, torch_dtype: undefined }),
-      ...(options.dequantize ? { quantization_config: undefined } : {}),
+      ...quantizationChanges(json, where, options.dequantize ?? false),
     });
     signal?.throwIfAborted();
     await staged.commit();
@@ -115,6 +119,7 @@ export async function convertCheckpoint(
       bytesBefore,
       bytesAfter,
       files,
+      notes: checkpoint.notes,
     };
   } catch (cause) {
     await staged.abort();
@@ -122,6 +127,14 @@ export async function convertCheckpoint(
   } finally {
     if (!options.runtime) await rt.close();
   }
+}
+
+/** What config.json says of weights that are floats again, or that were another library's. */
+function quantizationChanges(json: Json, where: string, floats: boolean): ConfigChanges {
+  const ours = foreignQuantization(json, where);
+  if (!floats && ours === undefined) return {};
+  const quantization_config = (floats ? undefined : ours) as ConfigChanges[string];
+  return { quantization_config, quantization: undefined };
 }
 
 const error = (message: string, fix: string): AoError => new AoError('ERR_AO_CONFIG', message, { fix });

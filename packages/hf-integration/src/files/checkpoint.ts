@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AoError, openSafetensors, openSafetensorsIndex, type TensorFile } from '@ao/core';
 import { ggufOf, openGgufTensors } from '../gguf/gguf-folder.ts';
+import { readForeign } from '../foreign/read-foreign.ts';
 import type { Outline } from '../models/family.ts';
 import { type FileSource, openFile } from './node-file.ts';
 import { renamed } from './renamed.ts';
@@ -14,6 +15,8 @@ const INDEX = 'model.safetensors.index.json';
 
 export interface Checkpoint {
   readonly tensors: TensorFile;
+  /** What of another library's checkpoint could not be kept as it is: one line for each reason. */
+  readonly notes: readonly string[];
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -51,8 +54,9 @@ export async function openCheckpoint(
       : existsSync(index)
         ? await openSafetensorsIndex(await readFile(index, 'utf8'), source, INDEX)
         : await nothing(folder);
-    const named = outline ? unstacked(renamed(tensors, outline), outline) : tensors;
-    return { tensors: named, close, [Symbol.asyncDispose]: close };
+    const { file, notes } = await readForeign(folder, tensors);
+    const named = outline ? unstacked(renamed(file, outline), outline) : file;
+    return { tensors: named, notes, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;

@@ -121,5 +121,10 @@ function retyped(t: Wrapped, spec: Pick<ParameterSpec, 'name' | 'shape'>, dtype:
       fix: 'use the config.json that belongs to these weights',
     });
   }
-  return t.dtype === dtype ? t : keep(new Wrapped(t.rt, t.kind, { ...t.parts }, t.attrs, t.shape, dtype));
+  if (t.dtype === dtype) return t;
+  const parts = Object.entries(t.parts).map(([name, part]) => [
+    name,
+    isWrapped(part) ? retyped(part, { name: spec.name, shape: part.shape }, dtype) : part,
+  ]);
+  return keep(new Wrapped(t.rt, t.kind, Object.fromEntries(parts), t.attrs, t.shape, dtype));
 }

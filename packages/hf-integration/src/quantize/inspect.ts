@@ -31,6 +31,8 @@ export interface Inspection {
   /** Of all parameters together. */
   readonly bitsPerWeight: number;
   readonly modules: readonly InspectedModule[];
+  /** What of another library's checkpoint is not read as it is. */
+  readonly notes: readonly string[];
 }
 
 export interface InspectOptions extends HubOptions {
@@ -78,6 +80,7 @@ export async function inspect(name: string, options: InspectOptions = {}): Promi
     bytes,
     bitsPerWeight: bitsPerWeight(bytes, [parameters]),
     modules,
+    notes: checkpoint.notes,
   };
 }
 

@@ -14,6 +14,7 @@ import {
 } from '@ao/quantization';
 import { Fields } from '../config/fields.ts';
 import type { Json } from '../config/read-json.ts';
+import { foreignFormats } from '../foreign/formats.ts';
 
 export interface TorchAoConfig {
   readonly quantType: AoConfig;
@@ -107,7 +108,7 @@ export function torchAoConfigFromJson(json: Json, where: string, more: MoreConfi
   const method = fields.text('quant_method', 'none');
   if (method !== 'torchao') {
     throw new AoError('ERR_AO_CONFIG', `${where}: quantized by '${method}'`, {
-      fix: 'checkpoints of torchao are supported; take the unquantized model and quantize it',
+      fix: `checkpoints of torchao, ${foreignFormats.map((f) => f.name).join(', ')} are read; take the unquantized model and quantize it`,
     });
   }
   if (typeof json['quant_type'] === 'string') {

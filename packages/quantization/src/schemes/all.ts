@@ -1,5 +1,7 @@
 // Every scheme of this package in one extension.
 import type { Entry, Extension } from '@ao/core';
+import { codedKindEntries } from '../kinds/coded-tensor.ts';
+import { permutedKindEntries } from '../kinds/permuted-tensor.ts';
 import { quantKernels } from '../reference/kernels.ts';
 import { floats } from './floats.ts';
 import { int4 } from './int4.ts';
@@ -12,6 +14,8 @@ const makeEntries = (): readonly Entry[] => [
   ...new Set(
     [int8(), int8Dynamic(), int8Static(), int4(), intx(), int8DynamicIntx(), ...floats()].flatMap((e) => e.entries),
   ),
+  ...codedKindEntries(),
+  ...permutedKindEntries(),
   ...quantKernels(),
 ];
 

@@ -46,14 +46,15 @@ export function flattenTensorStateDict(
   const tensors = new Map<string, Dense>();
   const metadata: Record<string, string> = {};
   for (const [name, t] of dict) {
-    metadata[name] = isWrapped(t) ? flattenWrapped(name, t, tensors, form) : pythonJson({ _type: 'Tensor' });
+    metadata[name] = pythonJson(isWrapped(t) ? flattenWrapped(name, t, tensors, form) : { _type: 'Tensor' });
     if (!isWrapped(t)) tensors.set(name, t as Dense);
   }
   metadata.tensor_names = pythonJson([...dict.keys()]);
   return { tensors, metadata };
 }
 
-function flattenWrapped(name: string, t: Wrapped, tensors: Map<string, Dense>, form: 'ao' | 'torchao'): string {
+/** Puts the plain parts of t into `tensors`; the entry of a part that is of a kind itself stands in `_data` under its name. */
+function flattenWrapped(name: string, t: Wrapped, tensors: Map<string, Dense>, form: 'ao' | 'torchao'): Json {
   const file = form === 'torchao' ? requireTorchaoForm(name, t) : fileFormOf(t);
   if (file === undefined) {
     throw new AoError('ERR_AO_FORMAT', `a tensor of kind ${t.kind.name} has no form in a file`, {
@@ -63,10 +64,15 @@ function flattenWrapped(name: string, t: Wrapped, tensors: Map<string, Dense>, f
   }
   const names = file.names(t as never);
   const parts = file.store?.(t as never) ?? t.parts;
-  for (const part of names) tensors.set(prefixOf(name) + part, parts[part] as Dense);
-  const { ao, ...data } = file.encode(t as never) as Record<string, Json>;
+  const { ao, ...own } = file.encode(t as never) as Record<string, Json>;
+  const data: Record<string, Json> = own;
+  for (const part of names) {
+    const value = parts[part] as Tensor;
+    if (isWrapped(value)) data[part] = flattenWrapped(prefixOf(name) + part, value, tensors, form);
+    else tensors.set(prefixOf(name) + part, value as Dense);
+  }
   const json = { _type: file.type, _data: data, _tensor_data_names: names };
-  return pythonJson(ao === undefined ? json : { ...json, ao });
+  return ao === undefined ? json : { ...json, ao };
 }
 
 interface Entry {
@@ -109,8 +115,21 @@ export function isMetadataTorchao(metadata: Readonly<Record<string, string>> | u
 
 /** Names in a file of the parts of one tensor, by its metadata; of a plain tensor its own name. */
 export function fileNamesOf(name: string, metadata: Readonly<Record<string, string>>): string[] {
-  const entry = parse(name, metadata[name]);
-  return entry._type === 'Tensor' ? [name] : (entry._tensor_data_names ?? []).map((part) => prefixOf(name) + part);
+  return fileNames(name, parse(name, metadata[name]));
+}
+
+function fileNames(name: string, entry: Entry): string[] {
+  if (entry._type === 'Tensor') return [name];
+  return (entry._tensor_data_names ?? []).flatMap((part) => {
+    const inner = nested(entry, part);
+    return inner ? fileNames(prefixOf(name) + part, inner) : [prefixOf(name) + part];
+  });
+}
+
+/** The entry of a part that is of a kind itself. */
+function nested(entry: Entry, part: string): Entry | undefined {
+  const inner = entry._data?.[part] as Entry | null | undefined;
+  return Array.isArray(inner?._tensor_data_names) ? inner : undefined;
 }
 
 /** One tensor from its parts, by file name; undefined where one of them is missing. */
@@ -120,7 +139,15 @@ export async function unflattenTensor(
   metadata: Readonly<Record<string, string>>,
   tensors: ReadonlyMap<string, Dense>,
 ): Promise<Tensor | undefined> {
-  const entry = parse(name, metadata[name]);
+  return unflattenEntry(rt, name, parse(name, metadata[name]), tensors);
+}
+
+async function unflattenEntry(
+  rt: Runtime,
+  name: string,
+  entry: Entry,
+  tensors: ReadonlyMap<string, Dense>,
+): Promise<Tensor | undefined> {
   if (entry._type === 'Tensor') return tensors.get(name);
   const found = kindByFileType(rt.kinds.values(), entry._type ?? '');
   if (found === undefined) {
@@ -132,7 +159,9 @@ export async function unflattenTensor(
   const { kind, form } = found;
   const stored: Record<string, Tensor> = {};
   for (const part of entry._tensor_data_names ?? []) {
-    const t = tensors.get(prefixOf(name) + part);
+    const inner = nested(entry, part);
+    const key = prefixOf(name) + part;
+    const t = inner ? await unflattenEntry(rt, key, inner, tensors) : tensors.get(key);
     if (t === undefined) return undefined;
     stored[part] = t;
   }
