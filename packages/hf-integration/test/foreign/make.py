@@ -121,8 +121,7 @@ def gptq(name, bits, sym, actorder=False, v2=False, ragged=False):
         layer.pack(linear, s.clone(), z.clone(), index.int())
         state = dict(layer.state_dict())
         state["scales"] = state["scales"].half()
-        if "g_idx" not in state:
-            state["g_idx"] = index.int()
+        state["g_idx"] = index.int()
         if v2:
             # gptqmodel's version 2: every stored zero point is one higher, modulo its bits
             words = state["qzeros"].numpy().astype(np.uint32)
