@@ -105,7 +105,7 @@ def exact(q, z, s, index):
 
 
 def gptq(name, bits, sym, actorder=False, v2=False, ragged=False):
-    source = file_module("auto_gptq/nn_modules/qlinear/qlinear_cuda_old.py", "qlinear_cuda_old")
+    source = file_module("auto_gptq/nn_modules/qlinear/qlinear_cuda.py", "qlinear_cuda")
 
     def quantize(module, w):
         k = w.shape[1]
