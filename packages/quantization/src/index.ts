@@ -1,6 +1,6 @@
 // @ao/quantization: quantize_, configs, tensor kinds and their files, with torchao's names and numbers.
-
 export * from './config/codebook.ts';
+export * from './calibrate/index.ts';
 export {
   configFromDict,
   configFromJson,

@@ -41,20 +41,20 @@ export interface QuantizeOptions {
   readonly signal?: AbortSignal;
 }
 
-function runtimeOf(model: Module): Runtime {
+export function runtimeOf(model: Module): Runtime {
   const [first] = model.parameters();
   if (first === undefined) throw configError('the model has no parameters', 'give a model with weights');
   return first.rt;
 }
 
-type RowBase = Pick<QuantizeRow, 'fqn' | 'tied' | 'shape' | 'dtype' | 'rule'>;
+export type RowBase = Pick<QuantizeRow, 'fqn' | 'tied' | 'shape' | 'dtype' | 'rule'>;
 
-function rowBase(d: Decision, weight: Tensor): RowBase {
+export function rowBase(d: Decision, weight: Tensor): RowBase {
   const [fqn = '', ...tied] = d.names;
   return { fqn, tied, shape: weight.shape, dtype: weight.dtype.name, ...(d.rule !== undefined && { rule: d.rule }) };
 }
 
-function leftRow(d: Decision, weight: Tensor, skipped: string): QuantizeRow {
+export function leftRow(d: Decision, weight: Tensor, skipped: string): QuantizeRow {
   const bytes = tensorBytes(weight);
   const bits = weight.kind === null ? weight.dtype.bits : Math.round((8 * bytes) / weight.numel);
   return {
@@ -70,7 +70,7 @@ function leftRow(d: Decision, weight: Tensor, skipped: string): QuantizeRow {
   };
 }
 
-function madeRow(
+export function madeRow(
   base: RowBase,
   plan: TensorPlan,
   bytesBefore: number,

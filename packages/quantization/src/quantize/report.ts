@@ -24,6 +24,8 @@ export interface QuantizeRow {
   readonly rule?: string;
   /** Why it was left. */
   readonly skipped?: string;
+  /** What a reader should know although it was quantized. */
+  readonly note?: string;
 }
 
 export interface QuantizeReport {
@@ -50,7 +52,7 @@ const mega = (bytes: number): string => (bytes / 2 ** 20).toFixed(2);
 /** What else there is to say of a row: why it was left, or the rule that decided, and whether it is emulated. */
 export function noteOf(row: QuantizeRow): string {
   const emulated = row.emulated === undefined ? [] : [`emulated: ${row.emulated}`];
-  return [row.skipped ?? row.rule ?? [], emulated].flat().join('; ');
+  return [row.skipped ?? row.note ?? row.rule ?? [], emulated].flat().join('; ');
 }
 
 /** The report as a table of text, one line per weight and a line of sums. */

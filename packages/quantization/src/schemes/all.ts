@@ -2,6 +2,7 @@
 import type { Entry, Extension } from '@ao/core';
 import { codedKindEntries } from '../kinds/coded-tensor.ts';
 import { permutedKindEntries } from '../kinds/permuted-tensor.ts';
+import { observedEntries } from '../calibrate/observed-tensor.ts';
 import { quantKernels } from '../reference/kernels.ts';
 import { floats } from './floats.ts';
 import { int4 } from './int4.ts';
@@ -17,6 +18,7 @@ const makeEntries = (): readonly Entry[] => [
   ...codedKindEntries(),
   ...permutedKindEntries(),
   ...quantKernels(),
+  ...observedEntries(),
 ];
 
 const entries = /*@__PURE__*/ makeEntries();

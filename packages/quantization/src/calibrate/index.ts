@@ -1,0 +1,8 @@
+// Calibration: algorithms that look at data before they round.
+export * from './algorithm.ts';
+export { type AwqOptions, awq } from './awq.ts';
+export { type CalibrateOptions, type CalibrationReport, calibrate } from './calibrate.ts';
+export { type GptqOptions, gptq } from './gptq.ts';
+export { type SmoothQuantOptions, smoothQuant } from './smoothquant.ts';
+export type { ObservedInput } from './statistics.ts';
+export type { Fold, ModelStructure, Residual, ValueHeads } from './structure.ts';

@@ -1,0 +1,113 @@
+// Which weights read one input, in the order in which a model uses them, and what those inputs hold.
+import { isTensor, type Module, type Tensor } from '@ao/core';
+import { type ObservedTensor, observedKind, type Seen } from './observed-tensor.ts';
+import { ENOUGH, type Passage } from './passage.ts';
+import { Statistics } from './statistics.ts';
+
+/** A weight as calibration finds it in the model. */
+export interface Observable {
+  readonly fqn: string;
+  weight: Tensor;
+  /** x pre_scale is what the weight meets: [K]; absent: x. */
+  preScale?: Tensor;
+}
+
+/** Weights that meet the same rows of the same input. */
+export type Sharers<W> = readonly W[];
+
+/** Weights that read one tensor: one list, or a list for each expert. `calls` of them in a run. */
+export interface Stage<W> {
+  readonly sharers: readonly Sharers<W>[];
+  readonly calls: number;
+}
+
+/** Runs `work` with each weight of the model replaced by one that tells what it meets. */
+async function watching<W extends Observable>(
+  model: Module,
+  weights: readonly W[],
+  observe: (weight: W, seen: Seen) => void,
+  work: () => Promise<void>,
+): Promise<void> {
+  const undo: (() => void)[] = [];
+  const byTensor = new Map(weights.map((w) => [w.weight, w]));
+  for (const [, module] of model.namedModules()) {
+    const holder = module as unknown as Record<string, unknown>;
+    for (const [key, value] of Object.entries(holder)) {
+      const found = isTensor(value) ? byTensor.get(value) : undefined;
+      if (found === undefined) continue;
+      holder[key] = wrapped(found, (seen) => observe(found, seen));
+      undo.push(() => {
+        holder[key] = value;
+      });
+    }
+  }
+  try {
+    await work();
+  } finally {
+    for (const restore of undo) restore();
+  }
+}
+
+function wrapped({ weight, preScale }: Observable, observe: (seen: Seen) => void): ObservedTensor {
+  const parts = { weight, ...(preScale !== undefined && { pre_scale: preScale }) };
+  return observedKind.make(parts, { observe }, weight.shape, weight.dtype);
+}
+
+/** The stages of these weights in the order of a run; weights that the first batch does not reach are in none. */
+export async function stagesOf<T, W extends Observable>(
+  model: Module,
+  weights: readonly W[],
+  passage: Passage<T>,
+): Promise<Stage<W>[]> {
+  const found = new Map<Tensor, { sharers: Map<number, Set<W>>; calls: number }>();
+  const homes = new Map<W, Tensor>();
+  const observe = (weight: W, { source, expert }: Seen): void => {
+    // a weight that is used twice stays where it was met first
+    const home = homes.get(weight) ?? source;
+    homes.set(weight, home);
+    const stage = found.get(home) ?? { sharers: new Map<number, Set<W>>(), calls: 0 };
+    found.set(home, stage);
+    stage.calls += 1;
+    const sharers = stage.sharers.get(expert) ?? new Set<W>();
+    stage.sharers.set(expert, sharers.add(weight));
+  };
+  await watching(model, weights, observe, () => passage.pass(() => {}, 1));
+  return [...found.values()].map(({ sharers, calls }) => ({ sharers: [...sharers.values()].map((s) => [...s]), calls }));
+}
+
+/** The inputs of some stages over all batches, one for each list of sharers; a run ends when it has met them all. */
+export async function observeStages<T, W extends Observable>(
+  model: Module,
+  stages: readonly Stage<W>[],
+  passage: Passage<T>,
+  gram: boolean,
+): Promise<Map<Sharers<W>, Statistics>> {
+  const inputs = new Map<Sharers<W>, Statistics>();
+  const leaders = new Map<W, Statistics>();
+  for (const { sharers } of stages) {
+    for (const list of sharers) {
+      const statistics = new Statistics(gram);
+      inputs.set(list, statistics);
+      leaders.set(list[0] as W, statistics);
+    }
+  }
+  const all = stages.reduce((n, s) => n + s.calls, 0);
+  let left = 0;
+  const observe = (weight: W, seen: Seen): void => {
+    leaders.get(weight)?.update(seen);
+    left -= 1;
+    if (left === 0) throw ENOUGH;
+  };
+  const weights = stages.flatMap((s) => s.sharers.flat());
+  try {
+    await watching(model, weights, observe, () =>
+      passage.pass(() => {
+        left = all;
+      }),
+    );
+  } catch (error) {
+    for (const statistics of inputs.values()) statistics.dispose();
+    throw error;
+  }
+  return inputs;
+}

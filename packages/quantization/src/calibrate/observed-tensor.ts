@@ -1,0 +1,84 @@
+// ObservedTensor: a weight that shows what it meets. While calibration runs it stands in the place of the weight, so that
+// inputs are seen wherever a model uses it, by any module or fused op, without hooks. y = (x pre_scale) weight^T.
+import {
+  amax,
+  cast,
+  defineKind,
+  type Entry,
+  embedding,
+  eq,
+  type KindOf,
+  kindEntry,
+  linear,
+  linearExperts,
+  mul,
+  override,
+  scope,
+  sum,
+  type Tensor,
+  unsqueeze,
+  type WrappedOf,
+  where,
+} from '@ao/core';
+
+export interface Seen {
+  /** [..., K]; rows that the weight did not meet are 0. */
+  readonly x: Tensor;
+  /** The tensor that x was made of, the same for all weights that read it. */
+  readonly source: Tensor;
+  /** Which of several experts met x; 0 elsewhere. */
+  readonly expert: number;
+  /** How many rows count, a scalar; absent: all. */
+  readonly rows?: Tensor;
+}
+
+export interface ObservedAttrs {
+  /** Called before the product; may throw to end the run. */
+  observe(seen: Seen): void;
+}
+
+type Part = 'weight';
+export type ObservedTensor = WrappedOf<Part, 'pre_scale', ObservedAttrs>;
+
+export const observedKind: KindOf<Part, 'pre_scale', ObservedAttrs> = /*@__PURE__*/ defineKind('observed', {
+  parts: ['weight'],
+  optional: ['pre_scale'],
+  attrs: (value): ObservedAttrs => value as ObservedAttrs,
+  dequantize: (t: ObservedTensor) => t.rt.dequantize(t.weight),
+});
+
+const scaled = (w: ObservedTensor, x: Tensor): Tensor =>
+  w.pre_scale === undefined ? x : cast(mul(x, w.pre_scale), x.dtype);
+
+function observedLinear(input: Tensor, w: ObservedTensor, b: Tensor | undefined): Tensor {
+  const x = scaled(w, input);
+  w.attrs.observe({ x, source: input, expert: 0 });
+  return linear(x, w.weight, b);
+}
+
+/** Each expert sees the tokens that were routed to it, the rest as zeros. */
+function observedExperts(input: Tensor, ws: readonly Tensor[], index: Tensor): Tensor {
+  let out: Tensor | number = 0;
+  for (const [e, w] of ws.entries()) {
+    const chosen = eq(index, e);
+    if (!observedKind.is(w)) {
+      out = where(unsqueeze(chosen, 2), linear(input, w), out);
+      continue;
+    }
+    const x = scaled(w, input);
+    const met = cast(chosen, input.dtype);
+    // a token's slots may share one row
+    const rows = input.shape[1] === 1 ? amax(met, 1, true) : met;
+    w.attrs.observe({ x: mul(x, unsqueeze(rows, 2)), source: input, expert: e, rows: sum(rows) });
+    out = where(unsqueeze(chosen, 2), linear(x, w.weight), out);
+  }
+  return out as Tensor;
+}
+
+/** What calibrate needs of a runtime; quantization() brings it. */
+export const observedEntries = (): readonly Entry[] => [
+  kindEntry(observedKind),
+  override(linear, 1, observedKind, (x, w, b) => scope(() => observedLinear(x, w as ObservedTensor, b))),
+  override(linearExperts, 1, observedKind, (x, ws, index) => scope(() => observedExperts(x, ws, index))),
+  override(embedding, 0, observedKind, (w, indices) => embedding((w as ObservedTensor).weight, indices)),
+];
