@@ -1,6 +1,7 @@
 // CausalLM: what every decoder of a family offers. A family gives hidden states and logits; generating, evaluating and
 // saving follow from them.
 import type { DType, Tensor } from '@ao/core';
+import type { ModelStructure } from '@ao/quantization';
 import type { GenerationConfig } from '../config/generation-config.ts';
 import { type GenerateInput, generate, generateAll } from '../generate/generate.ts';
 import type { Generation, GenerationResult } from '../generate/generation.ts';
@@ -20,6 +21,11 @@ export abstract class CausalLM extends PretrainedModel {
   abstract readonly vocabSize: number;
   /** Most positions the model was made for. */
   abstract readonly maxPositions: number;
+
+  /** How the weights meet, for calibration; undefined where the model does not tell. */
+  get structure(): ModelStructure | undefined {
+    return undefined;
+  }
 
   /** For `batch` sequences of at most `length` positions; dtype is what computing gives unless named. */
   abstract createCache(length: number, batch?: number, dtype?: DType): StaticCache;

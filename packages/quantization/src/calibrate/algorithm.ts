@@ -36,6 +36,8 @@ export interface CalibrationAlgorithm {
   readonly name: string;
   /** The scheme of each weight, as quantize_ takes it. */
   readonly config: AoConfig | Rules | null;
+  /** What files are to say that the weights are quantized with, where that is not `config`. */
+  readonly files?: AoConfig;
   prepare?(model: Module, structure: ModelStructure | undefined): Promise<void>;
   /** One scale a column, or null to leave the weights. */
   scale?(task: ScaleTask): Promise<Float64Array | null>;

@@ -72,9 +72,7 @@ async function gptqRound(task: RoundTask, { percdamp, blockSize, actOrder }: Set
     }
     if (to < K) await updateRest(weight, w, errors, factor, N, K, from, to);
   }
-  const made = scope(() => grid.assemble(nearest, codes));
-  nearest.dispose();
-  return made;
+  return grid.assemble(nearest, codes);
 }
 
 /** Columns in the order of rounding. */

@@ -7,6 +7,7 @@ import {
   isWrapped,
   packInt4,
   roundHalfEven,
+  scope,
   type Tensor,
   tensor,
   uint8,
@@ -79,15 +80,21 @@ export class Grid {
     return this.format.zeroDomain === 'float' ? q * s + z : q * s;
   }
 
-  /** `t` with these codes [N, K] and this grid's scales; what else it holds stays. */
+  /** `t` with these codes [N, K] and this grid's scales; what else it holds moves over. */
   assemble(t: Tensor, codes: Int8Array): Tensor {
+    const made = scope(() => this.#assembled(t as Wrapped, codes));
+    for (const [name, part] of Object.entries((t as Wrapped).held)) if (made.held[name] !== part) part.dispose();
+    return made;
+  }
+
+  #assembled(t: Wrapped, codes: Int8Array): Wrapped {
     const { format, scale, zero } = partsOf(t, '');
     const { rt, device } = t;
     const { N, K } = format;
     const plain = tensor(rt, codes, { shape: [N, K], dtype: format.table === undefined ? int8 : uint8, device });
     const like = (values: Float32Array, old: Dense): Dense =>
       tensor(rt, values, { shape: [N, this.groups], dtype: old.dtype, device });
-    const parts = t.kind?.fromWeight(
+    const parts = t.kind.fromWeight(
       {
         format,
         codes: format.code === 'int4' ? (packInt4(plain) as Dense) : plain,
@@ -96,8 +103,7 @@ export class Grid {
       },
       t,
     );
-    const wrapped = t as Wrapped;
-    return new Wrapped(rt, wrapped.kind, { ...wrapped.parts, ...parts }, wrapped.attrs, t.shape, t.dtype);
+    return new Wrapped(rt, t.kind, { ...t.parts, ...parts }, t.attrs, t.shape, t.dtype);
   }
 }
 

@@ -68,6 +68,7 @@ function staticBase(base: AoConfig | CalibrationAlgorithm): CalibrationAlgorithm
     name: 'rtn',
     // any scale, so that the scheme can be planned before data is seen
     config: { ...config, ...activationScale(config, 1, 0) } as AoConfig,
+    files: base,
     roundNeeds: 'range',
     sequential: false,
     round: async ({ weight, input, fqn }: RoundTask): Promise<Tensor> => {

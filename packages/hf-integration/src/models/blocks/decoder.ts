@@ -1,7 +1,20 @@
 // A decoder of any family, as its spec describes it: embedding, layers, norm, head.
 //   h = embedScale embed(ids); h = layer(h), ...; logits = cap(head(norm(h))), cap(x) = softcap tanh(x / softcap)
 //   ids [B, T]; h [B, T, H]; logits [B, T, V]
-import { div, type Embedding, Linear, Module, mul, type RMSNorm, type Tensor, tanh } from '@ao/core';
+import {
+  clone,
+  div,
+  type Embedding,
+  keep,
+  Linear,
+  Module,
+  mul,
+  type RMSNorm,
+  type Tensor,
+  tanh,
+  unpackedOf,
+} from '@ao/core';
+import type { ModelStructure } from '@ao/quantization';
 import type { ModelConfig } from '../../config/model-config.ts';
 import type { RopeParameters } from '../../config/rope.ts';
 import { CausalLM, type Step } from '../causal-lm.ts';
@@ -9,6 +22,7 @@ import type { ModelFamily, Outline } from '../family.ts';
 import { StaticCache } from '../kv-cache.ts';
 import { RopeTable, type Tables } from '../rope-table.ts';
 import { type DecoderLayer, decoderLayer, type LayerSpec } from './layer.ts';
+import { structureOf } from './structure.ts';
 import { type NormSpec, parametersOf, Weights } from './weights.ts';
 
 export interface DecoderSpec {
@@ -111,6 +125,25 @@ export class DecoderForCausalLM extends CausalLM {
     const logits = this.lm_head.call(hidden);
     const { logitsSoftcap: cap } = this.#spec;
     return cap === undefined ? logits : mul(tanh(div(logits, cap)), cap);
+  }
+
+  /** How the weights meet, for calibration: where scales and rotations can go. */
+  override get structure(): ModelStructure {
+    return {
+      ...structureOf(this.#spec, this.model.layers),
+      ...(this.lm_head.weight === this.model.embed_tokens.weight && { untie: () => this.#untie() }),
+    };
+  }
+
+  #untie(): void {
+    const own = keep(clone(unpackedOf(this.lm_head.weight)));
+    own.guard();
+    this.lm_head = new Linear(own);
+    this.named();
+    const { origin } = this;
+    if (origin === undefined) return;
+    const json = { ...origin.config.json, tie_word_embeddings: false };
+    this.origin = { ...origin, config: { ...origin.config, json } };
   }
 
   override dispose(): void {
