@@ -2,6 +2,26 @@
 export * from './config/codebook.ts';
 export * from './calibrate/index.ts';
 export {
+  type Analysis,
+  analysisFromJson,
+  analysisToJson,
+  type CandidateResult,
+  formatAnalysis,
+  type LayerAnalysis,
+} from './analyze/analysis.ts';
+export { type AnalyzeOptions, analyze } from './analyze/analyze.ts';
+export { type Choice, type Mixed, mix } from './analyze/mix.ts';
+export { type AutoquantOptions, autoquant, finalizeAutoquant } from './autoquant/autoquant.ts';
+export { autoquantCandidates } from './autoquant/candidates.ts';
+export {
+  type AutoquantLayer,
+  type AutoquantPlan,
+  applyAutoquantPlan,
+  autoquantPlanFromJson,
+  autoquantPlanToJson,
+  formatAutoquantPlan,
+} from './autoquant/plan.ts';
+export {
   configFromDict,
   configFromJson,
   configToDict,
@@ -19,6 +39,7 @@ export {
   makeConfig,
   type Renamed,
 } from './config/config.ts';
+export { configFromFile, configToFile } from './config/config-file.ts';
 export * as fields from './config/field.ts';
 export * from './config/float-fields.ts';
 export * from './config/float8-dynamic-activation-float8-weight.ts';

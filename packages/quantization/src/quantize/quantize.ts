@@ -1,7 +1,6 @@
 // quantize_: replaces a model's weights by quantized ones, in place. Everything that can be wrong is found before any work:
 // one error lists each weight that cannot have its scheme, and what would fit.
 import {
-  type Dense,
   getParameter,
   type Module,
   packWeight,
@@ -11,13 +10,13 @@ import {
   scope,
   type Tensor,
   to,
-  unpackedOf,
 } from '@ao/core';
 import type { AoConfig } from '../config/config.ts';
 import { configError } from '../config/field.ts';
 import type { Rules } from '../rules/rules.ts';
 import { modelBytes, tensorBytes } from './bytes.ts';
 import { decibels, errorNorms } from './compute-error.ts';
+import { plainOf } from './float-weight.ts';
 import { preflight } from './preflight.ts';
 import { bitsPerWeight, type QuantizeReport, type QuantizeRow } from './report.ts';
 import { requireFinite } from './require-finite.ts';
@@ -108,7 +107,7 @@ async function replace(
 ): Promise<QuantizeRow> {
   const base = rowBase(d, weight);
   const before = tensorBytes(weight);
-  const quantized = scope(() => plan.quantize(unpackedOf(weight) as Dense));
+  const quantized = scope(() => plan.quantize(plainOf(weight)));
   const norms = measure ? errorNorms(weight, quantized) : null;
   replaceTensor(model, weight, quantized);
   packWeight(quantized.rt, quantized);

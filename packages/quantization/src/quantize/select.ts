@@ -4,6 +4,7 @@ import type { AoConfig } from '../config/config.ts';
 import { configError } from '../config/field.ts';
 import type { FqnToConfig } from '../config/fqn-to-config.ts';
 import { fqnRules, orderedRules, type Resolved, type RuleSet, type Rules, resolveNames } from '../rules/rules.ts';
+import { isFloatWeight } from './float-weight.ts';
 
 export type FilterFn = (module: Module, fqn: string) => boolean;
 
@@ -72,9 +73,10 @@ interface Vote {
   readonly explicit: boolean;
 }
 
+const alreadyQuantized = ({ weight }: Candidate): string => `already quantized (${weight.kind?.name})`;
+
 function defaultVote(c: Candidate, config: AoConfig | null, filter: FilterFn): Vote {
-  if (c.weight.kind !== null)
-    return { fqn: c.fqn, config: null, skipped: `already quantized (${c.weight.kind.name})`, explicit: false };
+  if (!isFloatWeight(c.weight)) return { fqn: c.fqn, config: null, skipped: alreadyQuantized(c), explicit: false };
   if (!filter(c.module, c.moduleFqn)) {
     const why =
       c.module instanceof Embedding ? 'an embedding, which only a rule selects' : 'not selected by the filter';
@@ -93,7 +95,7 @@ function defaultVote(c: Candidate, config: AoConfig | null, filter: FilterFn): V
 function ruleVote(c: Candidate, found: Resolved): Vote {
   const base = { fqn: c.fqn, rule: found.pattern, explicit: true };
   if (found.config === null) return { ...base, config: null, skipped: `left by rule '${found.pattern}'` };
-  if (c.weight.kind !== null) return { ...base, config: null, skipped: `already quantized (${c.weight.kind.name})` };
+  if (!isFloatWeight(c.weight)) return { ...base, config: null, skipped: alreadyQuantized(c) };
   return { ...base, config: found.config };
 }
 

@@ -3,6 +3,7 @@ import type { Entry, Extension } from '@ao/core';
 import { codedKindEntries } from '../kinds/coded-tensor.ts';
 import { permutedKindEntries } from '../kinds/permuted-tensor.ts';
 import { observedEntries } from '../calibrate/observed-tensor.ts';
+import { watchedEntries } from '../analyze/watched-tensor.ts';
 import { quantKernels } from '../reference/kernels.ts';
 import { floats } from './floats.ts';
 import { int4 } from './int4.ts';
@@ -19,6 +20,7 @@ const makeEntries = (): readonly Entry[] => [
   ...permutedKindEntries(),
   ...quantKernels(),
   ...observedEntries(),
+  ...watchedEntries(),
 ];
 
 const entries = /*@__PURE__*/ makeEntries();
