@@ -18,6 +18,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   eval: [
     'ao eval stories-7m --text validation.txt --windows 4',
     'ao eval stories-7m --text validation.txt --windows 4 --scheme int4wo-32 --json',
+    'ao eval stories-7m --task hellaswag --data hellaswag.jsonl',
   ],
   embed: [
     "ao embed all-MiniLM-L6-v2 'a dog ran' 'the cat sat'",

@@ -159,11 +159,19 @@ export function program(): Command {
     .option('--assistant-tokens <n>', 'tokens that the assistant guesses a call', count)
     .action(async (model: string, options) => (await import('./commands/chat.ts')).chat(model, options));
 
-  runtimeOptions(command(ao, 'eval', 'cross entropy and perplexity on a text'))
+  runtimeOptions(command(ao, 'eval', 'cross entropy and perplexity on a text, or a task of lm-evaluation-harness'))
     .argument('<model>')
-    .requiredOption('--text <file>', 'the text, encoded as one string after the model’s BOS id')
+    .option('--text <file>', 'the text, encoded as one string after the model’s BOS id')
     .option('--window <n>', 'tokens a window', count, 512)
     .option('--windows <n>', 'how many windows (default: all)', count)
+    .addOption(
+      new Option('--task <name>', 'acc and acc_norm, or perplexity by words and bytes')
+        .choices(['hellaswag', 'wikitext'])
+        .conflicts('text'),
+    )
+    .option('--data <file>', 'documents of the task as JSONL, in the columns of its data set on the hub')
+    .option('--max-length <n>', 'most tokens that the task reads at a time (default: the model’s positions)', count)
+    .option('--limit <n>', 'so many documents of the task (default: all)', count)
     .action(async (model: string, options) => (await import('./commands/eval.ts')).evaluate(model, options));
 
   command(ao, 'inspect', 'what a model is made of')

@@ -11,6 +11,14 @@ export type { EmbedImagesInput, ImageInput } from './embed/embed-images.ts';
 export type { EmbedInput, TextInput } from './embed/embed-texts.ts';
 export type { Pooling } from './embed/pooling.ts';
 export type { SentenceConfig } from './embed/sentence-config.ts';
+export {
+  documentsOf,
+  type EvaluateTaskOptions,
+  evaluateTask,
+  type Task,
+  type TaskResult,
+  taskNames,
+} from './eval/tasks.ts';
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts';
 export { hfIntegration } from './extension.ts';
 export { type Checkpoint, openCheckpoint } from './files/checkpoint.ts';

@@ -1,6 +1,6 @@
 // CausalLM: what every decoder of a family offers. A family gives hidden states and logits; generating, evaluating and
 // saving follow from them.
-import type { DType, Tensor } from '@ao/core';
+import { arange, type DType, type Tensor } from '@ao/core';
 import type { ModelStructure } from '@ao/quantization';
 import type { GenerationConfig } from '../config/generation-config.ts';
 import { type GenerateInput, generate, generateAll } from '../generate/generate.ts';
@@ -36,8 +36,14 @@ export abstract class CausalLM extends PretrainedModel {
   /** Hidden states [..., H] -> logits [..., V]. */
   abstract head(hidden: Tensor): Tensor;
 
-  /** Token ids int32 [B, T] -> logits [B, T, V]. */
-  forward = (ids: Tensor, step: Step): Tensor => this.head(this.hidden(ids, step));
+  /** Token ids int32 [B, T] -> logits [B, T, V]; without a step the ids are whole texts, read afresh. */
+  forward = (ids: Tensor, step?: Step): Tensor => {
+    if (step !== undefined) return this.head(this.hidden(ids, step));
+    const [batch, length] = ids.shape as [number, number];
+    using cache = this.createCache(length, batch);
+    const positions = arange(this.rt, 0, length, 1, { device: this.device });
+    return this.head(this.hidden(ids, { cache, positions }));
+  };
 
   /**
    * Continues a prompt of text or ids; iterate the result for pieces, or await it for the whole. Several prompts, of any

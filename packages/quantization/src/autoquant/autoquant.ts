@@ -96,7 +96,7 @@ function classesOf(groups: readonly Group[]): Group[][] {
 
 async function choose(groups: readonly Group[], options: AutoquantOptions): Promise<AutoquantPlan> {
   const { minSqnr, candidates = autoquantCandidates() } = options;
-  const rt = (groups[0] as Group).sites[0]?.weight.rt as Runtime;
+  const { rt, device } = groups.flatMap((g) => g.sites.map((s) => s.weight))[0] as Tensor;
   const layers = new Map<Group, AutoquantLayer>();
   let done = 0;
   for (const same of classesOf(groups)) {
@@ -119,7 +119,6 @@ async function choose(groups: readonly Group[], options: AutoquantOptions): Prom
   }
   const chosen = groups.map((g) => layers.get(g) as AutoquantLayer);
   const table = chosen.flatMap(({ names, config }) => names.map((n) => [n.replace(/\.?weight$/, ''), config] as const));
-  const { device } = (groups[0] as Group).sites[0]?.weight as Tensor;
   return {
     config: fqnToConfig([...table, ['_default', null]]),
     device,
