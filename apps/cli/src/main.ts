@@ -4,6 +4,7 @@ import manifest from '../package.json' with { type: 'json' };
 import { paint } from './color.ts';
 import { exampleText } from './examples.ts';
 import { EXIT_CODES, tell } from './exit.ts';
+import { kvCache } from './kv-cache.ts';
 import { samplingFlags, sequenceFlags } from './sampling.ts';
 import { settings } from './settings.ts';
 import { parseSize } from './size.ts';
@@ -125,6 +126,7 @@ export function program(): Command {
     .option('--max-tokens <n>', 'most new tokens', count, 128)
     .option('--stop <text>', 'end before this text; repeatable', collect)
     .option('--ignore-eos', 'run on to --max-tokens')
+    .addOption(kvCache())
     .action(async (model: string, options) => (await import('./commands/generate.ts')).generate(model, options));
 
   runtimeOptions(command(ao, 'embed', 'a vector for each text'))
@@ -157,6 +159,7 @@ export function program(): Command {
     .option('--assistant <model>', 'guess tokens by a smaller model with the same tokenizer; the reply stays the same')
     .option('--assistant-scheme <name>', 'quantizes the assistant')
     .option('--assistant-tokens <n>', 'tokens that the assistant guesses a call', count)
+    .addOption(kvCache())
     .action(async (model: string, options) => (await import('./commands/chat.ts')).chat(model, options));
 
   runtimeOptions(command(ao, 'eval', 'cross entropy and perplexity on a text, or a task of lm-evaluation-harness'))
@@ -172,6 +175,7 @@ export function program(): Command {
     .option('--data <file>', 'documents of the task as JSONL, in the columns of its data set on the hub')
     .option('--max-length <n>', 'most tokens that the task reads at a time (default: the model’s positions)', count)
     .option('--limit <n>', 'so many documents of the task (default: all)', count)
+    .addOption(kvCache())
     .action(async (model: string, options) => (await import('./commands/eval.ts')).evaluate(model, options));
 
   command(ao, 'inspect', 'what a model is made of')

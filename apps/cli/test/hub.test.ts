@@ -53,7 +53,9 @@ test('estimate reads headers alone and tells every number', async () => {
   ]);
   expect(await readdir(snapshot())).not.toContain('model.safetensors');
   const text = await ao(['estimate', 'ao/stories', '--scheme', 'int8wo', '--rule', 're:.*down_proj=none']);
-  expect(text.stdout).toMatch(/scheme +file +weights +total, kv auto +total, kv bf16 +fits\n/);
+  expect(text.stdout).toMatch(
+    /scheme +file +weights +total, kv auto +total, kv bf16 +total, kv int8 +total, kv int4 +fits\n/,
+  );
   expect(text.stdout).toMatch(/this machine: .* of memory/);
 });
 

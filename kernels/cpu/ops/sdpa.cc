@@ -2,7 +2,8 @@
 // q_heads / kv_heads; c(s) = softcap tanh(s / softcap) where softcap > 0, else s.
 //   q [batch, tokens, q_heads, dim], strides (batch, token, head); k [batch, kv_heads, keys, dim] and v [.., v_dim],
 //   strides (batch, head, position); last dims contiguous; out [batch, tokens, q_heads, v_dim] contiguous; dtype
-//   (q and out) and kv_dtype (k and v) float32, float16 or bfloat16. p = pos[b % pos_count] (int32, one or one per b) where pos is given, else `past`:
+//   (q and out) and kv_dtype (k and v) float32, float16 or bfloat16. Where k_bits or v_bits is 8 or 4, keys or values are code
+//   rows (ops/code_rows.h) with strides in bytes. p = pos[b % pos_count] (int32, one or one per b) where pos is given, else `past`:
 //   the position of query 0. Keys j
 //   that query t sees:
 //     causal      j <= p + t                                    (p + tokens > keys is an error)
@@ -20,6 +21,7 @@
 
 namespace {
 
+using ao::CodeRows;
 using ao::kBlock;
 using ao::kRows;
 using ao::kSplit;
@@ -30,6 +32,12 @@ struct Problem {
 };
 
 // The position of query 0 of sequence b, and how many keys its queries may see at most.
+CodeRows k_rows(const ao_sdpa_args* a) { return {static_cast<int>(a->k_bits), a->k_asymmetric != 0}; }
+CodeRows v_rows(const ao_sdpa_args* a) { return {static_cast<int>(a->v_bits), a->v_asymmetric != 0}; }
+int kind_of(const ao_sdpa_args* a, int64_t bits) {
+  return bits == 8 ? ao::kCodes8 : bits == 4 ? ao::kCodes4 : static_cast<int>(a->kv_dtype);
+}
+
 int64_t first_of(const ao_sdpa_args* a, int64_t b) {
   return a->pos ? static_cast<const int32_t*>(a->pos)[b % a->pos_count] : a->past;
 }
@@ -41,8 +49,8 @@ int64_t end_of(const ao_sdpa_args* a, int64_t b) {
 const void* keys_at(const Problem& p, int64_t item, int64_t split) {
   const ao_sdpa_args* a = p.a;
   const int64_t head = item / p.blocks % a->kv_heads, b = item / p.blocks / a->kv_heads;
-  return ao::element(a->k, a->kv_dtype,
-                     b * a->k_strides[0] + head * a->k_strides[1] + split * kSplit * a->k_strides[2]);
+  const int64_t at = b * a->k_strides[0] + head * a->k_strides[1] + split * kSplit * a->k_strides[2];
+  return static_cast<const char*>(a->k) + at * ao::stored_size(kind_of(a, a->k_bits));
 }
 
 // Query rows of a head block are (token, head within the group), token first.
@@ -56,8 +64,10 @@ void set_rows(const Problem& p, int64_t item, ao::SdpaRows* r, float* q, void** 
   r->rows = static_cast<int>(total - begin < kRows ? total - begin : kRows);
   r->dim = a->dim, r->v_dim = a->v_dim, r->dim_padded = p.dim_padded, r->v_padded = p.v_padded;
   r->k = keys_at(p, item, 0);
-  r->v = ao::element(a->v, a->kv_dtype, b * a->v_strides[0] + head * a->v_strides[1]);
-  r->k_stride = a->k_strides[2], r->v_stride = a->v_strides[2], r->dtype = a->kv_dtype;
+  r->k_kind = kind_of(a, a->k_bits), r->v_kind = kind_of(a, a->v_bits);
+  r->k_rows = k_rows(a), r->v_rows = v_rows(a);
+  r->v = static_cast<const char*>(a->v) + (b * a->v_strides[0] + head * a->v_strides[1]) * ao::stored_size(r->v_kind);
+  r->k_stride = a->k_strides[2], r->v_stride = a->v_strides[2];
   r->scale = static_cast<float>(a->scale), r->softcap = static_cast<float>(a->softcap);
   r->mask_stride = a->mask_strides[3];
   for (int i = 0; i < r->rows; i++) {
@@ -91,10 +101,13 @@ int64_t end_split(const ao::SdpaRows& r) {
 // Where the parts of one partial result, or of a thread's work space, lie in a block of floats.
 int64_t partial_size(const Problem& p) { return kRows * (2 + p.v_padded); }
 ao::SdpaPartial partial_at(float* base) { return {base, base + kRows, base + 2 * kRows}; }
-int64_t work_size(const Problem& p) { return (kBlock + kRows) * p.dim_padded + kBlock * p.v_padded + kRows * kSplit; }
+int64_t work_size(const Problem& p) {
+  return (kBlock + kRows) * p.dim_padded + kBlock * p.v_padded + (kRows + 2) * kSplit;
+}
 ao::SdpaWork work_at(const Problem& p, float* base) {
   float* k = base + kRows * p.dim_padded; // the query rows come first
-  return {k, k + kBlock * p.dim_padded, k + kBlock * (p.dim_padded + p.v_padded)};
+  float* scores = k + kBlock * (p.dim_padded + p.v_padded);
+  return {k, k + kBlock * p.dim_padded, scores, scores + kRows * kSplit};
 }
 
 // Many query blocks: each goes through its splits.
@@ -165,11 +178,14 @@ int run_splits(const Problem& p, int64_t items, int64_t splits, ao_ctx* ctx) {
 } // namespace
 
 extern "C" int ao_cpu_sdpa(const ao_sdpa_args* a, ao_ctx* ctx) {
-  if (ao::need_float(ctx, "sdpa", a->dtype) || ao::need_float(ctx, "sdpa", a->kv_dtype)) return 1;
+  const bool floats = !a->k_bits || !a->v_bits;
+  if (ao::need_float(ctx, "sdpa", a->dtype) || (floats && ao::need_float(ctx, "sdpa", a->kv_dtype))) return 1;
   if (a->kv_heads < 1 || a->q_heads % a->kv_heads || a->dim < 1 || a->v_dim < 1)
     return ao_fail(ctx, "sdpa: %lld query heads of %lld for %lld key heads; query heads are a multiple of key heads",
                    static_cast<long long>(a->q_heads), static_cast<long long>(a->dim),
                    static_cast<long long>(a->kv_heads));
+  if (ao::need_code_rows(ctx, "sdpa", k_rows(a), a->dim) || ao::need_code_rows(ctx, "sdpa", v_rows(a), a->v_dim))
+    return 1;
   int64_t last = 0;
   for (int64_t b = 0; b < a->batch; b++) {
     const int64_t first = first_of(a, b), end = end_of(a, b);

@@ -1,6 +1,7 @@
 // @ao/core: tensors, dtypes, ops, dispatch, capture, nn and the reference backend.
 export * from './backend.ts';
 export { Plan } from './capture.ts';
+export { type CodeRows, codeRowBytes, codeRowLength } from './code-rows.ts';
 export * from './create.ts';
 export * from './dtype.ts';
 export {

@@ -3,12 +3,15 @@
 //   overlap and every id but the first is predicted once. The last, shorter window counts only when all windows do.
 import { AoError, prepare } from '@ao/core';
 import { tokenLosses } from './eval/token-losses.ts';
+import type { KVCacheFormat } from './models/cache-layout.ts';
 import type { CausalLM } from './models/causal-lm.ts';
 import type { OnProgress } from './progress.ts';
 
 export interface EvaluateOptions {
   /** Tokens a window. Default 512, at most the model's positions. */
   readonly window?: number;
+  /** What keys and values are kept in, as in generate; default 'auto'. */
+  readonly kvCache?: KVCacheFormat;
   /** How many windows. Default: all that the ids give. */
   readonly windows?: number;
   readonly onProgress?: OnProgress;
@@ -27,7 +30,7 @@ export async function evaluate(
   ids: readonly number[],
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  const { window = 512, signal, onProgress } = options;
+  const { window = 512, kvCache, signal, onProgress } = options;
   if (window > model.maxPositions || window < 1 || !Number.isInteger(window)) {
     throw new AoError('ERR_AO_CONFIG', `a window of ${window} tokens; the model has ${model.maxPositions} positions`, {
       op: 'evaluate',
@@ -42,7 +45,7 @@ export async function evaluate(
   await prepare(model);
   const all = Math.ceil((ids.length - 1) / window);
   const total = Math.min(options.windows ?? all, all);
-  const cache = model.createCache(window);
+  const cache = model.createCache(window, 1, kvCache);
   let sum = 0;
   let tokens = 0;
   try {

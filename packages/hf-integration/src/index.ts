@@ -43,6 +43,7 @@ export { isRepoId } from './hub/repo-id.ts';
 export { type SnapshotOptions, snapshotDownload } from './hub/resolve-model.ts';
 export type { DeviceMap } from './load/device-map.ts';
 export { DecoderForCausalLM } from './models/blocks/decoder.ts';
+export type { CacheFormat, KVCacheFormat } from './models/cache-layout.ts';
 export { CausalLM, type Prompt } from './models/causal-lm.ts';
 export { BertModel } from './models/encoders/bert.ts';
 export { CLIPVisionModel, CLIPVisionModelWithProjection } from './models/encoders/clip-vision.ts';

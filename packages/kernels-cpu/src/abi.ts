@@ -4,7 +4,7 @@
 import { AoError } from '@ao/core';
 
 /** FNV-1a of the rows; the addon must have been built from the same. */
-export const ABI_HASH = '9d51f77927acfbe1';
+export const ABI_HASH = 'e6e937186eac2a8f';
 
 /** Where commands go: `reserve` makes room and returns an index into `records`, `commit` hands the command over. */
 export interface CommandStream {
@@ -169,24 +169,24 @@ export class Calls {
     r[at + 13] = table_rows; r[at + 14] = dtype; s.commit(15);
   }
 
-  /** INOUT(cache) IN(x) IN(pos) I(pos_count) I(batch) I(tokens) I(heads) I(dim) I(capacity) V(cache_strides, 3) V(x_strides, 3) I(cache_dtype) I(x_dtype) */
-  kv_append(cache: number, x: number, pos: number, pos_count: number, batch: number, tokens: number, heads: number, dim: number, capacity: number, cache_strides: ArrayLike<number>, x_strides: ArrayLike<number>, cache_dtype: number, x_dtype: number): void {
+  /** INOUT(cache) IN(x) IN(pos) I(pos_count) I(batch) I(tokens) I(heads) I(dim) I(capacity) V(cache_strides, 3) V(x_strides, 3) I(cache_dtype) I(x_dtype) I(bits) I(asymmetric) */
+  kv_append(cache: number, x: number, pos: number, pos_count: number, batch: number, tokens: number, heads: number, dim: number, capacity: number, cache_strides: ArrayLike<number>, x_strides: ArrayLike<number>, cache_dtype: number, x_dtype: number, bits: number, asymmetric: number): void {
     if (cache_strides.length > 3) tooLong('kv_append', 'cache_strides', cache_strides.length, 3);
     if (x_strides.length > 3) tooLong('kv_append', 'x_strides', x_strides.length, 3);
-    const s = this.#stream, at = s.reserve(18), r = s.records; r[at] = 18; r[at + 1] = cache; r[at + 2] = x;
+    const s = this.#stream, at = s.reserve(20), r = s.records; r[at] = 18; r[at + 1] = cache; r[at + 2] = x;
     r[at + 3] = pos; r[at + 4] = pos_count; r[at + 5] = batch; r[at + 6] = tokens; r[at + 7] = heads; r[at + 8] = dim;
     r[at + 9] = capacity; for (let i = 0; i < 3; i++) r[at + 10 + i] = cache_strides[i] ?? 0;
     for (let i = 0; i < 3; i++) r[at + 13 + i] = x_strides[i] ?? 0; r[at + 16] = cache_dtype; r[at + 17] = x_dtype;
-    s.commit(18);
+    r[at + 18] = bits; r[at + 19] = asymmetric; s.commit(20);
   }
 
-  /** OUT(out) IN(q) IN(k) IN(v) IN(mask) IN(pos) I(pos_count) I(batch) I(tokens) I(q_heads) I(kv_heads) I(dim) I(v_dim) I(keys) I(past) I(causal) I(window) F(scale) F(softcap) V(q_strides, 3) V(k_strides, 3) V(v_strides, 3) V(mask_strides, 4) I(dtype) I(kv_dtype) */
-  sdpa(out: number, q: number, k: number, v: number, mask: number, pos: number, pos_count: number, batch: number, tokens: number, q_heads: number, kv_heads: number, dim: number, v_dim: number, keys: number, past: number, causal: number, window: number, scale: number, softcap: number, q_strides: ArrayLike<number>, k_strides: ArrayLike<number>, v_strides: ArrayLike<number>, mask_strides: ArrayLike<number>, dtype: number, kv_dtype: number): void {
+  /** OUT(out) IN(q) IN(k) IN(v) IN(mask) IN(pos) I(pos_count) I(batch) I(tokens) I(q_heads) I(kv_heads) I(dim) I(v_dim) I(keys) I(past) I(causal) I(window) F(scale) F(softcap) V(q_strides, 3) V(k_strides, 3) V(v_strides, 3) V(mask_strides, 4) I(dtype) I(kv_dtype) I(k_bits) I(k_asymmetric) I(v_bits) I(v_asymmetric) */
+  sdpa(out: number, q: number, k: number, v: number, mask: number, pos: number, pos_count: number, batch: number, tokens: number, q_heads: number, kv_heads: number, dim: number, v_dim: number, keys: number, past: number, causal: number, window: number, scale: number, softcap: number, q_strides: ArrayLike<number>, k_strides: ArrayLike<number>, v_strides: ArrayLike<number>, mask_strides: ArrayLike<number>, dtype: number, kv_dtype: number, k_bits: number, k_asymmetric: number, v_bits: number, v_asymmetric: number): void {
     if (q_strides.length > 3) tooLong('sdpa', 'q_strides', q_strides.length, 3);
     if (k_strides.length > 3) tooLong('sdpa', 'k_strides', k_strides.length, 3);
     if (v_strides.length > 3) tooLong('sdpa', 'v_strides', v_strides.length, 3);
     if (mask_strides.length > 4) tooLong('sdpa', 'mask_strides', mask_strides.length, 4);
-    const s = this.#stream, at = s.reserve(35), r = s.records; r[at] = 19; r[at + 1] = out; r[at + 2] = q;
+    const s = this.#stream, at = s.reserve(39), r = s.records; r[at] = 19; r[at + 1] = out; r[at + 2] = q;
     r[at + 3] = k; r[at + 4] = v; r[at + 5] = mask; r[at + 6] = pos; r[at + 7] = pos_count; r[at + 8] = batch;
     r[at + 9] = tokens; r[at + 10] = q_heads; r[at + 11] = kv_heads; r[at + 12] = dim; r[at + 13] = v_dim;
     r[at + 14] = keys; r[at + 15] = past; r[at + 16] = causal; r[at + 17] = window; r[at + 18] = scale;
@@ -194,7 +194,7 @@ export class Calls {
     for (let i = 0; i < 3; i++) r[at + 23 + i] = k_strides[i] ?? 0;
     for (let i = 0; i < 3; i++) r[at + 26 + i] = v_strides[i] ?? 0;
     for (let i = 0; i < 4; i++) r[at + 29 + i] = mask_strides[i] ?? 0; r[at + 33] = dtype; r[at + 34] = kv_dtype;
-    s.commit(35);
+    r[at + 35] = k_bits; r[at + 36] = k_asymmetric; r[at + 37] = v_bits; r[at + 38] = v_asymmetric; s.commit(39);
   }
 
   /** OUT(scale) OUT(zero_point) IN(x) I(blocks) I(n) I(dtype) I(scale_dtype) I(zero_dtype) I(mapping) I(preserve_zero) F(qmin) F(qmax) F(eps) */

@@ -111,7 +111,6 @@ export { type CodedAttrs, type CodedTensor, codedKind } from './kinds/coded-tens
 export { type Int4Attrs, type Int4Tensor, int4Kind } from './kinds/int4-tensor.ts';
 export { quantizeActivation } from './kinds/int8-linear.ts';
 export { type Int8Attrs, type Int8Tensor, int8Kind } from './kinds/int8-tensor.ts';
-export { type IntxAttrs, type IntxUnpackedToInt8Tensor, intxKind } from './kinds/intx-tensor.ts';
 export {
   type MXAttrs,
   type MXTensor,

@@ -1,7 +1,7 @@
 // ao chat: a conversation. Typed or piped in line by line, replies stream to stdout, notes go to stderr; with --json one object at
 // the end.
 import { readFile } from 'node:fs/promises';
-import { type ChatOptions, ChatSession, type Tokenizer } from '@ao/hf-integration';
+import { type ChatOptions, ChatSession, type KVCacheFormat, type Tokenizer } from '@ao/hf-integration';
 import { addHistory, HISTORY_SIZE, historyFile, readHistory } from '../chat/input-history.ts';
 import { Lines } from '../chat/lines.ts';
 import { SLASH, slashCommand } from '../chat/slash-commands.ts';
@@ -22,6 +22,7 @@ interface Options extends ModelOptions, SamplingFlags {
   readonly promptLookup?: number;
   readonly maxTokens?: number;
   readonly stop?: readonly string[];
+  readonly kvCache?: KVCacheFormat;
   readonly json?: boolean;
 }
 
@@ -142,6 +143,7 @@ function chatOptions(o: Options, chatTemplate: string | undefined): ChatOptions 
     contextLength: o.context,
     maxNewTokens: o.maxTokens,
     stopStrings: o.stop,
+    kvCache: o.kvCache,
     promptLookupNumTokens: o.promptLookup,
     numAssistantTokens: o.assistantTokens,
   };

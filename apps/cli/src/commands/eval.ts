@@ -1,6 +1,6 @@
 // ao eval: cross entropy (nats per token) and perplexity of a text, or a task of lm-evaluation-harness on documents.
 import { readFile } from 'node:fs/promises';
-import { documentsOf, evaluate as evaluateModel, evaluateTask } from '@ao/hf-integration';
+import { documentsOf, evaluate as evaluateModel, evaluateTask, type KVCacheFormat } from '@ao/hf-integration';
 import { UsageError } from '../exit.ts';
 import { type ModelOptions, openModel } from '../open-model.ts';
 import { print, printJson } from '../output.ts';
@@ -14,6 +14,7 @@ interface Options extends ModelOptions {
   readonly limit?: number;
   readonly window: number;
   readonly windows?: number;
+  readonly kvCache?: KVCacheFormat;
   readonly json?: boolean;
 }
 
@@ -44,10 +45,11 @@ export async function evaluate(name: string, options: Options): Promise<void> {
     }
     const bos = model.origin?.generationConfig.bosTokenId ?? tokenizer.bosTokenId;
     const ids = [...(bos === undefined ? [] : [bos]), ...tokenizer.encode(content, { addSpecialTokens: false })];
-    const { window, windows } = options;
+    const { window, windows, kvCache } = options;
     const result = await evaluateModel(model, ids, {
       window,
       ...(windows === undefined ? {} : { windows }),
+      ...(kvCache === undefined ? {} : { kvCache }),
       onProgress: bar.update,
       signal,
     });

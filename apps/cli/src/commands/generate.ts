@@ -1,5 +1,6 @@
 // ao generate: text on stdout as it comes, of several prompts one after the other at the end; with --json one object.
 
+import type { KVCacheFormat } from '@ao/hf-integration';
 import { UsageError } from '../exit.ts';
 import { type ModelOptions, openModel } from '../open-model.ts';
 import { printJson } from '../output.ts';
@@ -12,6 +13,7 @@ interface Options extends ModelOptions, SamplingFlags {
   readonly maxTokens: number;
   readonly stop?: readonly string[];
   readonly ignoreEos?: boolean;
+  readonly kvCache?: KVCacheFormat;
   readonly json?: boolean;
 }
 
@@ -24,13 +26,14 @@ export async function generate(name: string, options: Options): Promise<void> {
   try {
     const tokenizer = await load();
     const prompts = await promptsOf(options, tokenizer);
-    const { stop, ignoreEos } = options;
+    const { stop, ignoreEos, kvCache } = options;
     const input = {
       tokenizer,
       maxNewTokens: options.maxTokens,
       ...sampling,
       ...(stop === undefined ? {} : { stopStrings: stop }),
       ...(ignoreEos === undefined ? {} : { ignoreEos }),
+      ...(kvCache === undefined ? {} : { kvCache }),
       signal,
     };
     if (prompts.length > 1 || options.sequences !== undefined) {

@@ -1,4 +1,4 @@
-// Keys and values: a static cache behind one captured step, a dynamic one, and one kept in 16 bits.
+// Keys and values: a static cache behind one captured step, a dynamic one, and ones kept in 16, 8 and 4 bits.
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AutoModelForCausalLM, AutoTokenizer } from '@ao/hf-integration';
@@ -11,19 +11,23 @@ const prompt = 'Once upon a time, there was a little fox';
 
 const fixed = await model.generate(prompt, { ...options, cacheImplementation: 'static' });
 const eager = await model.generate(prompt, { ...options, cacheImplementation: 'dynamic' });
-const narrow = await model.generate(prompt, { ...options, kvCache: 'bf16' });
 console.log(fixed.text);
 if (fixed.text !== eager.text) throw new Error('a captured step should give what eager steps give');
 
-// half the bytes of float32 for keys and values
-const bytes = (dtype?: typeof model.dtype) => {
-  const cache = model.createCache(512, 1, dtype);
+// bytes of keys and values, and where the text first differs from the one with float32
+const bytes = (format: 'auto' | 'bf16' | 'int8' | 'int4') => {
+  const cache = model.createCache(512, 1, format);
   const all = [...cache.keys, ...cache.values].reduce((n, t) => n + t.numel * t.dtype.itemsize, 0);
   cache.dispose();
   return all;
 };
-const { bfloat16 } = await import('@ao/core');
-console.log(`512 positions: ${bytes()} bytes, ${bytes(bfloat16)} in bfloat16; ${narrow.ids.length} tokens with it`);
-if (2 * bytes(bfloat16) !== bytes()) throw new Error('bfloat16 should halve the cache');
+for (const kvCache of ['bf16', 'int8', 'int4'] as const) {
+  const { ids } = await model.generate(prompt, { ...options, kvCache });
+  const same = ids.findIndex((id, i) => id !== fixed.ids[i]);
+  console.log(
+    `${kvCache}: ${bytes(kvCache)} bytes of ${bytes('auto')}, ${same < 0 ? ids.length : same} tokens the same`,
+  );
+}
+if (2 * bytes('bf16') !== bytes('auto')) throw new Error('bfloat16 should halve the cache');
 model.dispose();
 await model.rt.close();

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "gemm/bench/peaks.h"
+#include "ops/code_rows.h"
 #include "testing/check.h"
 
 using namespace ao_test;
@@ -19,6 +20,21 @@ struct Heads {
   int64_t q, kv, dim;
 };
 const Heads kSmall{"smollm2", 9, 3, 64}, k8b{"8b", 32, 8, 128};
+
+// What keys and values are kept in.
+struct Cache {
+  const char* name;
+  int64_t dtype;
+  ao::CodeRows rows;
+  int64_t row_bytes(int64_t dim) const { return rows.bits ? rows.row_bytes(dim) : dim * ao_dtype_size(dtype); }
+};
+const Cache kCaches[] = {{"bf16", AO_BF16, {}},
+                         {"f16", AO_F16, {}},
+                         {"f32", AO_F32, {}},
+                         {"int8", AO_U8, {8, false}},
+                         {"int8-asym", AO_U8, {8, true}},
+                         {"int4", AO_U8, {4, false}},
+                         {"int4-asym", AO_U8, {4, true}}};
 
 // Huge pages, as the backend's buffers of this size have.
 struct Memory {
@@ -38,6 +54,15 @@ void fill(int64_t dtype, void* x, int64_t n) {
     memcpy((char*)x + at, x, (size_t)(n * ao_dtype_size(dtype) - at < bytes ? n * ao_dtype_size(dtype) - at : bytes));
 }
 
+// Rows of codes of a small scale, any codes.
+void fill_rows(const Cache& cache, void* x, int64_t rows, int64_t dim) {
+  if (!cache.rows.bits) return fill(cache.dtype, x, rows * dim);
+  const int64_t bytes = cache.row_bytes(dim);
+  fill(AO_F32, x, rows * bytes / 4);
+  const float scale[2] = {0.01f, -0.08f};
+  for (int64_t i = 0; i < rows; i++) memcpy((char*)x + i * bytes, scale, (size_t)cache.rows.header());
+}
+
 void report(ao_ctx* ctx, const char* id, const std::string& what, double value, const char* unit, const char* limit,
             double most, double target) {
   if (json)
@@ -52,26 +77,28 @@ void report(ao_ctx* ctx, const char* id, const std::string& what, double value, 
 }
 
 // Seconds of one attention of `tokens` queries at position `past`, over `layers` caches in turn.
-double seconds(ao_ctx* ctx, const Heads& h, int64_t kv_dtype, int64_t tokens, int64_t past, int64_t layers,
+double seconds(ao_ctx* ctx, const Heads& h, const Cache& kind, int64_t tokens, int64_t past, int64_t layers,
                int rounds) {
-  const int64_t keys = past + tokens, row = h.q * h.dim, one = h.kv * keys * h.dim, size = ao_dtype_size(kv_dtype);
-  const Memory cache(2 * layers * one * size);
-  fill(kv_dtype, cache.data, 2 * layers * one);
+  const int64_t keys = past + tokens, row = h.q * h.dim, rows = h.kv * keys, bytes = kind.row_bytes(h.dim);
+  const Memory cache(2 * layers * rows * bytes);
+  fill_rows(kind, cache.data, 2 * layers * rows, h.dim);
   Buffer<float> q(tokens * row), out(tokens * row);
   fill(AO_F32, q.data(), tokens * row);
   const int32_t pos = (int32_t)past;
   ao_sdpa_args a{};
   a.out = out.data(), a.q = q.data(), a.pos = &pos, a.pos_count = 1, a.batch = 1, a.tokens = tokens;
   a.q_heads = h.q, a.kv_heads = h.kv, a.dim = a.v_dim = h.dim, a.keys = keys, a.causal = 1;
-  a.scale = 1 / sqrt((double)h.dim), a.dtype = AO_F32, a.kv_dtype = kv_dtype;
+  a.scale = 1 / sqrt((double)h.dim), a.dtype = AO_F32, a.kv_dtype = kind.dtype;
+  a.k_bits = a.v_bits = kind.rows.bits, a.k_asymmetric = a.v_asymmetric = kind.rows.asymmetric;
   a.q_strides[0] = tokens * row, a.q_strides[1] = row, a.q_strides[2] = h.dim;
-  a.k_strides[0] = a.v_strides[0] = one, a.k_strides[1] = a.v_strides[1] = keys * h.dim;
-  a.k_strides[2] = a.v_strides[2] = h.dim;
+  const int64_t stride = bytes / ao_dtype_size(kind.dtype);
+  a.k_strides[0] = a.v_strides[0] = rows * stride, a.k_strides[1] = a.v_strides[1] = keys * stride;
+  a.k_strides[2] = a.v_strides[2] = stride;
   double least = 1e9, spent = 0;
   for (int round = 0; round < 100 && (round < rounds || spent < 1); round++) {
     const auto begin = std::chrono::steady_clock::now();
     for (int64_t layer = 0; layer < layers; layer++) {
-      a.k = cache.data + 2 * layer * one * size, a.v = (const char*)a.k + one * size;
+      a.k = cache.data + 2 * layer * rows * bytes, a.v = (const char*)a.k + rows * bytes;
       if (ao_cpu_sdpa(&a, ctx)) fprintf(stderr, "%s\n", ao_ctx_error(ctx)), exit(1);
       ao_ctx_reset(ctx);
     }
@@ -105,24 +132,26 @@ int main(int argc, char** argv) {
     printf("%s, %d threads: reads %.1f GB/s, float32 multiply-adds %.0f GFLOP/s\n", ao_isa_name(ao_ctx_isa(ctx)),
            ao_ctx_threads(ctx), peaks.read * 1e-9, peaks.fma * 1e-9);
   for (const Heads& h : {kSmall, k8b}) {
-    for (int64_t dtype : {AO_BF16, AO_F16, AO_F32}) {
-      const std::string kind = dtype == AO_BF16 ? "bf16" : dtype == AO_F16 ? "f16" : "f32";
+    for (const Cache& cache : kCaches) {
+      const std::string kind = cache.name;
       const std::string start = "sdpa-" + kind + "-" + h.name + "-";
       const std::string shape = std::to_string(h.q) + "/" + std::to_string(h.kv) + " heads of " +
                                 std::to_string(h.dim) + ", " + kind + " cache";
       for (int64_t keys : {4096, 16384, 32768}) {
         const std::string id = start + std::to_string(keys / 1024) + "k";
         if (id.find(only) == std::string::npos) continue;
-        const double bytes = 2.0 * h.kv * keys * h.dim * (double)ao_dtype_size(dtype);
+        const double bytes = 2.0 * h.kv * keys * (double)cache.row_bytes(h.dim);
         const int64_t layers = (int64_t)(192e6 / bytes) + 1;
-        report(ctx, id.c_str(), "1 query over " + std::to_string(keys) + " keys, " + shape,
-               bytes / seconds(ctx, h, dtype, 1, keys - 1, layers, rounds) * 1e-9, "GB/s", "read bandwidth",
-               peaks.read * 1e-9, 0.7);
+        const double time = seconds(ctx, h, cache, 1, keys - 1, layers, rounds);
+        report(ctx, id.c_str(),
+               "1 query over " + std::to_string(keys) + " keys, " + shape + ", " + std::to_string((int)(time * 1e6)) +
+                   " us",
+               bytes / time * 1e-9, "GB/s", "read bandwidth", peaks.read * 1e-9, 0.7);
       }
       const std::string id = start + "prefill";
       if (id.find(only) == std::string::npos) continue;
       const double work = 4.0 * h.q * h.dim * 512 * 513 / 2;
-      report(ctx, id.c_str(), "512 queries, " + shape, work / seconds(ctx, h, dtype, 512, 0, 4, rounds) * 1e-9,
+      report(ctx, id.c_str(), "512 queries, " + shape, work / seconds(ctx, h, cache, 512, 0, 4, rounds) * 1e-9,
              "GFLOP/s", "float32 multiply-adds", peaks.fma * 1e-9, 0.5);
     }
   }

@@ -4,73 +4,11 @@
 
 #include <type_traits>
 
-#include "base/simd_map.h"
 #include "base/simd_math.h"
-#include "base/simd_transpose.h"
+#include "ops/isa/keys.h"
 
 namespace ao {
 namespace AO_ISA_NS {
-
-// Reading bytes at `p` now and those `ahead` of it soon; 0 = none.
-static inline void fetch(const void* p, int64_t ahead) { __builtin_prefetch((const char*)p + ahead, 0, 2); }
-
-// out[i][j] = k[j][i], i < dim, for the vectors of keys that cover from <= j < to <= kBlock; keys outside repeat one
-// within.
-template <int d>
-static void transpose_keys(const void* k, int64_t stride, int64_t dim, int from, int to, int64_t ahead, float* out) {
-  for (int j = from / AO_W * AO_W; j < to; j += AO_W) {
-    int64_t key[AO_W], i = 0;
-    for (int c = 0; c < AO_W; c++) key[c] = (j + c < from ? from : j + c < to ? j + c : to - 1) * stride;
-    vf t[AO_W];
-#if AO_ISA_LEVEL == 2
-    constexpr int wide =
-        d == AO_BF16 ? 2 * AO_W : AO_W; // elements of a vector as it is stored: bfloat16 has two a lane
-    for (; d != AO_F16 && i + wide <= dim; i += wide) {
-      const char* row[AO_W];
-      for (int c = 0; c < AO_W; c++) {
-        row[c] = (const char*)k + (key[c] + i) * (d == AO_F32 ? 4 : 2);
-        fetch(row[c], ahead);
-      }
-      for (int c = 0; c < AO_W / 4; c++) {
-        vf four[4];
-        gather4(row, c, four);
-        for (int q = 0; q < 4; q++) {
-          float* to = out + (i + (4 * c + q) * (wide / AO_W)) * kBlock + j;
-          if (d == AO_F32) {
-            store(to, four[q]);
-          } else {
-            store(to, (vf)((vi)four[q] << 16));
-            store(to + kBlock, (vf)((vi)four[q] & set1i(-65536)));
-          }
-        }
-      }
-    }
-#else
-    if (d == AO_BF16) { // two elements a lane
-      for (; i + 2 * AO_W <= dim; i += 2 * AO_W) {
-        for (int c = 0; c < AO_W; c++) {
-          memcpy(&t[c], (const uint16_t*)k + key[c] + i, sizeof t[c]);
-          fetch((const uint16_t*)k + key[c] + i, ahead);
-        }
-        transpose(t);
-        for (int c = 0; c < AO_W; c++) {
-          store(out + (i + 2 * c) * kBlock + j, (vf)((vi)t[c] << 16));
-          store(out + (i + 2 * c + 1) * kBlock + j, (vf)((vi)t[c] & set1i(-65536)));
-        }
-      }
-    }
-#endif
-    for (; i < dim; i += AO_W) {
-      const int count = dim - i < AO_W ? (int)(dim - i) : AO_W;
-      for (int c = 0; c < AO_W; c++) {
-        t[c] = load_as(d, k, key[c] + i, count);
-        fetch((const char*)k + (key[c] + i) * (d == AO_F32 ? 4 : 2), ahead);
-      }
-      transpose(t);
-      for (int c = 0; c < count; c++) store(out + (i + c) * kBlock + j, t[c]);
-    }
-  }
-}
 
 // scores[row][j] = q[row] . k[j] for `vectors` vectors of keys; a dot product is one chain over dim.
 template <int rows, int vectors>
@@ -103,16 +41,17 @@ static void score(const float* q, int64_t q_stride, const float* k, int64_t dim,
 // `column`.
 template <int d, int rows, int vectors>
 static inline void weigh_tile(const float* p, const void* v, int64_t v_stride, int from, int to, float* sum,
-                              int64_t sum_stride, int64_t column, int64_t ahead) {
+                              int64_t sum_stride, int64_t column, int64_t half, int64_t ahead) {
+  constexpr int line = d == AO_F32 ? 1 : d >= kCodes8 ? 4 : 2; // vectors in one
   vf a[rows][vectors];
   for (int r = 0; r < rows; r++)
     for (int c = 0; c < vectors; c++) a[r][c] = load(sum + r * sum_stride + column + c * AO_W);
   for (int j = from; j < to; j++) {
+    const char* row = (const char*)v + j * v_stride * stored_size(d);
     vf y[vectors];
     for (int c = 0; c < vectors; c++) {
-      y[c] = load_as(d, v, j * v_stride + column + c * AO_W, AO_W);
-      if (ahead && (d == AO_F32 || c % 2 == 0)) // once a line
-        fetch((const char*)v + (j * v_stride + column + c * AO_W) * (d == AO_F32 ? 4 : 2), ahead);
+      y[c] = load_stored<d>(row, column + c * AO_W, half, AO_W);
+      if (ahead && c % line == 0) fetch(row + (column + c * AO_W) * stored_size(d), ahead);
     }
     for (int r = 0; r < rows; r++) {
       const vf x = set1(p[r * kSplit + j]);
@@ -128,20 +67,11 @@ static void weigh(const float* p, const void* v, int64_t v_stride, int from, int
                   int64_t columns, int64_t ahead) {
   if (from >= to) return;
   constexpr int wide = rows == 1 ? 8 : AO_W == 16 || rows == 2 ? 4 : 2;
+  const int64_t half = columns / 2;
   int64_t c = 0;
   for (; c + wide * AO_W <= columns; c += wide * AO_W)
-    weigh_tile<d, rows, wide>(p, v, v_stride, from, to, sum, sum_stride, c, ahead);
-  for (; c < columns; c += AO_W) weigh_tile<d, rows, 1>(p, v, v_stride, from, to, sum, sum_stride, c, ahead);
-}
-
-// `count` rows of x as float32, `padded` apart with zeros behind `dim`.
-template <int d>
-static void widen_rows(const void* x, int64_t stride, int64_t dim, int64_t padded, int count, float* room) {
-  for (int j = 0; j < count; j++) {
-    float* row = room + j * padded;
-    steps(dim, [&](int64_t i, int n) { store(row + i, load_as(d, x, j * stride + i, n)); });
-    for (int64_t i = (dim + AO_W - 1) / AO_W * AO_W; i < padded; i += AO_W) store(row + i, set1(0.0f));
-  }
+    weigh_tile<d, rows, wide>(p, v, v_stride, from, to, sum, sum_stride, c, half, ahead);
+  for (; c < columns; c += AO_W) weigh_tile<d, rows, 1>(p, v, v_stride, from, to, sum, sum_stride, c, half, ahead);
 }
 
 static inline vf mask_values(const float* mask, int64_t stride, int64_t first, int from, int to) {
@@ -225,7 +155,10 @@ static inline void row_tiles(int rows, const Fn& fn) {
 template <int d>
 static void score_rows(const SdpaRows& r, const Ranges& see, const void* k, int begin, int end, int64_t ahead,
                        const SdpaWork& work) {
-  transpose_keys<d>(k, r.k_stride, r.dim, 0, end - begin, ahead, work.k);
+  if constexpr (d >= kCodes8)
+    transpose_codes<d>(k, r.k_stride, r.dim, end - begin, ahead, work.k);
+  else
+    transpose_keys<d>(k, r.k_stride, r.dim, 0, end - begin, ahead, work.k);
   row_tiles(r.rows, [&](auto tag, int i) {
     constexpr int n = decltype(tag)::value;
     int from = end, to = begin; // what any row of the tile sees
@@ -267,26 +200,69 @@ static void weigh_rows(const SdpaRows& r, const Ranges& see, const void* v, int6
   });
 }
 
-template <int d>
-static void split_rows(const SdpaRows& r, const Ranges& see, int first, int last, int64_t base, const void* next,
-                       const SdpaWork& work, const SdpaPartial& out) {
-  const int64_t size = d == AO_F32 ? 4 : 2;
-  const char *k = (const char*)r.k + base * r.k_stride * size, *v = (const char*)r.v + base * r.v_stride * size;
-  // few rows read the stored values; many share a widened copy
-  const bool widen = r.v_dim % AO_W != 0 || (d != AO_F32 && r.rows > 8);
-  // in a cache keys and values have the same strides: each row fetches the one that the next stage reads
-  const int64_t to_values = v - k, to_keys = next ? (const char*)next - v : 0;
-  for (int j = first; j < last; j += kBlock)
-    score_rows<d>(r, see, k + j * r.k_stride * size, j, last - j < kBlock ? last : j + kBlock, to_values, work);
+// Scores of codes -> of what they stand for: s q.c + m sum(q).
+static void scale_scores(const SdpaRows& r, const Ranges& see, const char* k, int first, int last,
+                         const SdpaWork& work) {
+  float *s = work.scales, *m = s + kSplit;
+  load_scales(r.k_rows, k, r.k_stride, first, last, s, m);
+  const bool shift = shifted(r.k_rows);
   for (int i = 0; i < r.rows; i++) {
+    vf total = set1(0.0f);
+    for (int64_t at = 0; shift && at < r.dim_padded; at += AO_W) total += load(r.q + i * r.dim_padded + at);
+    const vf sum = set1(sum_lanes(total));
     float* scores = work.scores + i * kSplit;
-    if (r.softcap > 0) cap_part(scores, see.from[i], see.to[i], r.scale, r.softcap);
-    softmax_part(scores, see.from[i], see.to[i], r.softcap > 0 ? 1.0f : r.scale, r.mask[i], r.mask_stride, base,
-                 out.m + i, out.l + i);
+    for (int j = see.from[i] / AO_W * AO_W; j < see.to[i]; j += AO_W) {
+      const vf v = load(scores + j) * load(s + j);
+      store(scores + j, shift ? fma_(load(m + j), sum, v) : v);
+    }
   }
+}
+
+template <int d>
+static void score_split(const SdpaRows& r, const Ranges& see, int first, int last, int64_t base, int64_t to_values,
+                        const SdpaWork& work) {
+  const int64_t stride = r.k_stride * stored_size(d);
+  const char* k = (const char*)r.k + base * stride;
+  const char* row = d >= kCodes8 ? k + r.k_rows.header() : k;
+  for (int j = first; j < last; j += kBlock)
+    score_rows<d>(r, see, row + j * stride, j, last - j < kBlock ? last : j + kBlock, to_values, work);
+  if (d >= kCodes8) scale_scores(r, see, k, first, last, work);
+}
+
+// Weights p of values -> of their codes, p s; the sums begin with sum(p m).
+static void scale_weights(const SdpaRows& r, const Ranges& see, const char* v, int first, int last,
+                          const SdpaWork& work, const SdpaPartial& out) {
+  float *s = work.scales, *m = s + kSplit;
+  load_scales(r.v_rows, v, r.v_stride, first, last, s, m);
+  for (int i = 0; i < r.rows; i++) {
+    float* p = work.scores + i * kSplit;
+    vf total = set1(0.0f);
+    for (int j = see.from[i] / AO_W * AO_W; shifted(r.v_rows) && j < see.to[i]; j += AO_W) {
+      const int begin = see.from[i] > j ? see.from[i] - j : 0, end = see.to[i] - j < AO_W ? see.to[i] - j : AO_W;
+      const vi seen = first_n(end) & ~first_n(begin);
+      const vf part = load(p + j) * load(m + j);
+      total += seen ? part : set1(0.0f);
+    }
+    for (int j = see.from[i] / AO_W * AO_W; j < see.to[i]; j += AO_W) store(p + j, load(p + j) * load(s + j));
+    const vf shift = set1(sum_lanes(total));
+    for (int64_t c = 0; c < r.v_padded; c += AO_W) store(out.sum + i * r.v_padded + c, shift);
+  }
+}
+
+template <int d>
+static void weigh_split(const SdpaRows& r, const Ranges& see, int first, int last, int64_t base, const void* next,
+                        const SdpaWork& work, const SdpaPartial& out) {
+  const int64_t stride = r.v_stride * stored_size(d);
+  const char* v = (const char*)r.v + base * stride;
+  if (d >= kCodes8) scale_weights(r, see, v, first, last, work, out);
+  const char* row = d >= kCodes8 ? v + r.v_rows.header() : v;
+  // few rows read the stored values; many share a widened copy
+  const int64_t run = d == kCodes4 ? r.v_dim / 2 : r.v_dim;
+  const bool widen = run % AO_W != 0 || (d != AO_F32 && r.rows > 8);
+  const int64_t to_keys = next && r.k_kind == r.v_kind ? (const char*)next - v : 0;
   for (int j = first; j < last; j += kBlock) {
     const int end = last - j < kBlock ? last : j + kBlock;
-    const char* block = v + j * r.v_stride * size;
+    const char* block = row + j * stride;
     if (widen) {
       widen_rows<d>(block, r.v_stride, r.v_dim, r.v_padded, end - j, work.v);
       weigh_rows<AO_F32>(r, see, work.v, r.v_padded, j, end, work.scores, 0, out);
@@ -309,7 +285,18 @@ void sdpa_split(const SdpaRows& r, int64_t split, const void* next, const SdpaWo
   }
   first = first / AO_W * AO_W; // whole vectors of scores
   memset(out.sum, 0, (size_t)(r.rows * r.v_padded) * sizeof(float));
-  by_dtype(r.dtype, [&](auto tag) { split_rows<decltype(tag)::dtype>(r, see, first, last, base, next, work, out); });
+  // in a cache of one kind keys and values have the same strides: each row fetches the one that the next stage reads
+  const int64_t to_values = r.k_kind == r.v_kind ? (const char*)r.v - (const char*)r.k +
+                                                       base * (r.v_stride - r.k_stride) * stored_size(r.k_kind)
+                                                 : 0;
+  by_kind(r.k_kind, [&](auto tag) { score_split<decltype(tag)::dtype>(r, see, first, last, base, to_values, work); });
+  for (int i = 0; i < r.rows; i++) {
+    float* scores = work.scores + i * kSplit;
+    if (r.softcap > 0) cap_part(scores, see.from[i], see.to[i], r.scale, r.softcap);
+    softmax_part(scores, see.from[i], see.to[i], r.softcap > 0 ? 1.0f : r.scale, r.mask[i], r.mask_stride, base,
+                 out.m + i, out.l + i);
+  }
+  by_kind(r.v_kind, [&](auto tag) { weigh_split<decltype(tag)::dtype>(r, see, first, last, base, next, work, out); });
 }
 
 void sdpa_merge(const SdpaRows& r, const SdpaPartial& total, const SdpaPartial& next) {

@@ -272,7 +272,9 @@ TEST(kv_append_writes_its_rows_only) {
                                {heads * capacity * dim, capacity * dim, dim},
                                {tokens * heads * dim, heads * dim, dim},
                                AO_BF16,
-                               AO_BF16};
+                               AO_BF16,
+                               0,
+                               0};
   CHECK_EQ(ao_cpu_kv_append(&args, ctx), 0);
   const uint16_t* in = (const uint16_t*)x.data();
   for (int64_t b = 0; b < batch; b++)
@@ -308,7 +310,9 @@ TEST(kv_append_rounds_float32_to_the_cache) {
                            {heads * capacity * dim, capacity * dim, dim},
                            {tokens * heads * dim, heads * dim, dim},
                            dtype,
-                           AO_F32};
+                           AO_F32,
+                           0,
+                           0};
     CHECK_EQ(ao_cpu_kv_append(&args, ctx), 0);
     for (int64_t h = 0; h < heads; h++)
       for (int64_t t = 0; t < tokens; t++)

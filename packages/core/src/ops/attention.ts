@@ -1,5 +1,6 @@
 // Attention of a decoder: rotary positions, the key-value cache, and scaled dot products with grouped queries.
-import { bfloat16, float16, float32, int32 } from '../dtypes/index.ts';
+import { type CodeRows, codeRowBytes, codeRowLength } from '../code-rows.ts';
+import { bfloat16, float16, float32, int32, uint8 } from '../dtypes/index.ts';
 import { AoError } from '../errors.ts';
 import { defineOp } from '../op.ts';
 import { scope } from '../scope.ts';
@@ -36,28 +37,41 @@ function requirePos(op: string, pos: Tensor, batch: number): void {
   requireShape(op, 'pos', pos, [pos.shape[0] === 1 ? 1 : batch]);
 }
 
-/** A cache has the dtype of what goes in and out, or holds float32 rounded to 16 bits. */
+/** A cache has the dtype of what goes in and out, or holds float32 rounded to 16 bits, or code rows of any float. */
 function requireCacheDtype(
   op: string,
   x: readonly [name: string, Tensor],
   cache: readonly [name: string, Tensor],
+  rows: CodeRows | undefined,
 ): void {
-  if (x[1].dtype === float32) requireDtype(op, cache[0], cache[1], [float32, bfloat16, float16]);
+  if (rows !== undefined) {
+    requireFloat(op, ...x);
+    requireDtype(op, ...cache, [uint8]);
+  } else if (x[1].dtype === float32) requireDtype(op, cache[0], cache[1], [float32, bfloat16, float16]);
   else requireSameDtype(op, x, cache);
 }
 
-/** Writes x [B, T, H, D] into cache [B, H, P, D] at positions pos .. pos + T; pos is an int32 [1] or [B]. */
-export const kvAppend_ = /*@__PURE__*/ defineOp<[cache: Tensor, x: Tensor, pos: Tensor]>('kv_append_', {
-  mutates: 0,
-  meta(cache, x, pos) {
-    requireNdim('kv_append_', 'x', x, 4);
-    const [b, , h, d] = x.shape as [number, number, number, number];
-    requireShape('kv_append_', 'cache', cache, [b, h, cache.shape[2] ?? 0, d]);
-    requireCacheDtype('kv_append_', ['x', x], ['cache', cache]);
-    requirePos('kv_append_', pos, b);
-    return { shape: cache.shape, dtype: cache.dtype };
+/** The last dimension of a cache of rows of d values. */
+const rowLength = (rows: CodeRows | undefined, d: number): number => (rows === undefined ? d : codeRowBytes(rows, d));
+
+/**
+ * Writes x [B, T, H, D] into cache [B, H, P, D] at positions pos .. pos + T; pos is an int32 [1] or [B]. With `rows` the cache is
+ * uint8 [B, H, P, R] of code rows.
+ */
+export const kvAppend_ = /*@__PURE__*/ defineOp<[cache: Tensor, x: Tensor, pos: Tensor, rows?: CodeRows | undefined]>(
+  'kv_append_',
+  {
+    mutates: 0,
+    meta(cache, x, pos, rows) {
+      requireNdim('kv_append_', 'x', x, 4);
+      const [b, , h, d] = x.shape as [number, number, number, number];
+      requireShape('kv_append_', 'cache', cache, [b, h, cache.shape[2] ?? 0, rowLength(rows, d)]);
+      requireCacheDtype('kv_append_', ['x', x], ['cache', cache], rows);
+      requirePos('kv_append_', pos, b);
+      return { shape: cache.shape, dtype: cache.dtype };
+    },
   },
-});
+);
 
 export interface AttentionOptions {
   /** Default 1/sqrt(D). */
@@ -72,22 +86,33 @@ export interface AttentionOptions {
   readonly window?: number;
   /** Scores s become softcap * tanh(s / softcap), before the mask. */
   readonly softcap?: number;
+  /** k is uint8 [B, Hkv, S, R] of code rows of D values. */
+  readonly keyRows?: CodeRows | undefined;
+  /** The same of v. */
+  readonly valueRows?: CodeRows | undefined;
 }
 
-/** q [B, T, Hq, D], k and v [B, Hkv, S, D] with Hkv dividing Hq -> [B, T, Hq, D]. Keys and values may have 16 bits. */
+/** Values of a head in v. */
+export const valueDim = (v: Tensor, { valueRows }: AttentionOptions): number =>
+  valueRows === undefined ? v.shape[3]! : codeRowLength(valueRows, v.shape[3]!);
+
+/** q [B, T, Hq, D], k and v [B, Hkv, S, D] with Hkv dividing Hq -> [B, T, Hq, D]. Keys and values may have 16 bits, or codes. */
 export const attention = /*@__PURE__*/ defineOp<
   [q: Tensor, k: Tensor, v: Tensor, pos: Tensor | undefined, mask: Tensor | undefined, options: AttentionOptions]
 >('attention', {
-  meta(q, k, v, pos, mask, { softcap }) {
+  meta(q, k, v, pos, mask, options) {
+    const { softcap, keyRows, valueRows } = options;
     requireFloat('attention', 'q', q);
     requireNdim('attention', 'q', q, 4);
     requireNdim('attention', 'k', k, 4);
-    requireCacheDtype('attention', ['q', q], ['k', k]);
-    requireSameDtype('attention', ['k', k], ['v', v]);
+    requireCacheDtype('attention', ['q', q], ['k', k], keyRows);
+    requireCacheDtype('attention', ['q', q], ['v', v], valueRows);
+    if (keyRows === undefined && valueRows === undefined) requireSameDtype('attention', ['k', k], ['v', v]);
     const [b, t, hq, d] = q.shape as [number, number, number, number];
     const [, hkv, s] = k.shape as [number, number, number, number];
-    requireShape('attention', 'k', k, [b, hkv, s, d]);
-    requireShape('attention', 'v', v, [b, hkv, s, v.shape[3]!]);
+    requireShape('attention', 'k', k, [b, hkv, s, rowLength(keyRows, d)]);
+    const vd = valueDim(v, options);
+    requireShape('attention', 'v', v, [b, hkv, s, rowLength(valueRows, vd)]);
     if (hq % hkv !== 0) throw shapeError('attention', `${hq} query heads for ${hkv} key heads`, 'use a multiple');
     if (pos !== undefined) requirePos('attention', pos, b);
     if (mask !== undefined) {
@@ -102,7 +127,7 @@ export const attention = /*@__PURE__*/ defineOp<
         fix: 'give a number above 0, or none',
       });
     }
-    return { shape: [b, t, hq, v.shape[3]!], dtype: q.dtype };
+    return { shape: [b, t, hq, vd], dtype: q.dtype };
   },
 });
 

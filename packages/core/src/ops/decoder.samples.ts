@@ -1,4 +1,6 @@
-import { bfloat16, float16, float32, int32 } from '../dtypes/index.ts';
+import { type CodeRows, codeRowBytes } from '../code-rows.ts';
+import { bfloat16, float16, float32, int32, uint8 } from '../dtypes/index.ts';
+import { encodeCodeRows } from '../reference/code-rows.ts';
 import { type Make, type OpSamples, samples } from '../sample.ts';
 import { attention, kvAppend_, rope } from './attention.ts';
 import { embedding, gather } from './embedding.ts';
@@ -12,10 +14,26 @@ import { permute } from './views.ts';
 const SUM = { ulps: 16, rtol: 2 ** -17, why: 'float32 sums in another order than the exact ones' };
 const EXP = { ulps: 16, rtol: 2 ** -18, why: 'exp of at most 2 ulp, sums in another order' };
 const ROTATED = { ulps: 4, rtol: 2 ** -21, why: 'two products and a sum, each rounded' };
+const CODES = {
+  ulps: 16,
+  rtol: 2 ** -16,
+  why: 'scales are applied after the sums, which codes up to 15 beside an offset lengthen',
+};
 const FLOATS = [float32, bfloat16, float16];
 
 const index = (make: Make, shape: readonly number[], high: number) =>
   make(shape, { dtype: int32, fill: 'integer', low: 0, high });
+
+const CODE_ROWS: readonly CodeRows[] = ([8, 4] as const).flatMap((bits) =>
+  [false, true].map((asymmetric) => ({ bits, asymmetric })),
+);
+const nameOf = ({ bits, asymmetric }: CodeRows): string => `${asymmetric ? 'asymmetric ' : ''}${bits}-bit rows`;
+
+/** A cache [B, H, P, R] of rows of n values. */
+const codeRows = (make: Make, rows: CodeRows, [b, h, p]: readonly [number, number, number], n: number) => {
+  const values = Array.from({ length: b * h * p * n }, (_, i) => Math.sin(i * i * 0.37) + 0.3 * Math.cos(i * 0.011));
+  return make([b, h, p, codeRowBytes(rows, n)], { dtype: uint8, fill: [...encodeCodeRows(rows, values, n)] });
+};
 
 export const decoderSamples = (): OpSamples[] => [
   samples(linear, [
@@ -169,7 +187,45 @@ export const decoderSamples = (): OpSamples[] => [
       args: (make) => [make([3, 2, 8, 16]), make([3, 1, 2, 16]), make([3], { dtype: int32, fill: [3, 7, 0] })],
     },
   ]),
+  samples(
+    kvAppend_,
+    CODE_ROWS.flatMap((rows) =>
+      FLOATS.map((dtype) => ({
+        name: `${dtype.name} into ${nameOf(rows)}`,
+        args: (make: Make) => [
+          make([2, 2, 8, codeRowBytes(rows, 22)], { dtype: uint8, fill: 'integer', low: 0, high: 256 }),
+          make([2, 3, 2, 22], { dtype }),
+          make([2], { dtype: int32, fill: [3, 0] }),
+          rows,
+        ],
+      })),
+    ),
+  ),
   samples(attention, [
+    ...CODE_ROWS.map((rows) => ({
+      name: `decode over ${nameOf(rows)}`,
+      args: (make: Make) => [
+        make([2, 1, 4, 32]),
+        codeRows(make, rows, [2, 1, 260], 32),
+        codeRows(make, rows, [2, 1, 260], 32),
+        make([2], { dtype: int32, fill: [258, 7] }),
+        undefined,
+        { causal: true, keyRows: rows, valueRows: rows },
+      ],
+      tolerance: CODES,
+    })),
+    {
+      name: 'window and soft cap over keys of 8 bits and values of bfloat16',
+      args: (make) => [
+        make([1, 5, 2, 24], { dtype: bfloat16 }),
+        codeRows(make, CODE_ROWS[1]!, [1, 1, 80], 24),
+        make([1, 1, 80, 24], { dtype: bfloat16 }),
+        make([1], { dtype: int32, fill: [70] }),
+        undefined,
+        { causal: true, window: 40, softcap: 1.5, keyRows: CODE_ROWS[1] },
+      ],
+      tolerance: CODES,
+    },
     {
       name: 'decode with a cache',
       args: (make) => [

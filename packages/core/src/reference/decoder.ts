@@ -1,12 +1,14 @@
 // Kernels of a decoder layer: norms, rotary positions, the key-value cache and attention.
 
+import type { CodeRows } from '../code-rows.ts';
 import { AoError } from '../errors.ts';
 import { type KernelEntry, kernel } from '../extension.ts';
-import { attention, kvAppend_, rope } from '../ops/attention.ts';
+import { attention, kvAppend_, rope, valueDim } from '../ops/attention.ts';
 import { layerNorm, rmsNorm, siluMul } from '../ops/norm.ts';
 import { expand, slice, transpose } from '../ops/views.ts';
 import { scope } from '../scope.ts';
 import type { Dense } from '../tensor.ts';
+import { decodeCodeRows, encodeCodeRows } from './code-rows.ts';
 import { rawOf, rounding, store, storeRaw, valuesOf } from './memory.ts';
 
 /** Rounds values to a tensor's dtype and back. */
@@ -14,6 +16,10 @@ function rounded(t: Dense): (x: number) => number {
   const { dtype } = t;
   return (x) => dtype.decode(dtype.encode(x));
 }
+
+/** The values of a cache of rows of n. */
+const cached = (t: Dense, rows: CodeRows | undefined, n: number): ArrayLike<number> =>
+  rows === undefined ? valuesOf(t) : decodeCodeRows(rows, valuesOf(t), n);
 
 export const decoder = (): KernelEntry[] => [
   kernel(rmsNorm, 'reference', (out, x, w, eps, offset = 0) => {
@@ -83,7 +89,7 @@ export const decoder = (): KernelEntry[] => [
   kernel(
     kvAppend_,
     'reference',
-    (cache, _, x, pos) => {
+    (cache, _, x, pos, rows) => {
       const starts = valuesOf(pos);
       const [B, T] = x.shape as [number, number];
       const room = cache.shape[2]!;
@@ -100,7 +106,8 @@ export const decoder = (): KernelEntry[] => [
           const start = starts[b % starts.length]!;
           const target = slice(slice(cache, 0, b, b + 1), 2, start, start + T) as Dense;
           const own = transpose(slice(x, 0, b, b + 1), 1, 2) as Dense;
-          if (own.dtype === target.dtype) storeRaw(target, rawOf(own));
+          if (rows !== undefined) storeRaw(target, encodeCodeRows(rows, valuesOf(own), x.shape[3]!));
+          else if (own.dtype === target.dtype) storeRaw(target, rawOf(own));
           else store(target, valuesOf(own));
         }
       });
@@ -113,8 +120,8 @@ export const decoder = (): KernelEntry[] => [
     (out, q, k, v, pos, mask, options) => {
       const [B, T, Hq, D] = q.shape as [number, number, number, number];
       const [, Hkv, S] = k.shape as [number, number, number, number];
-      const Dv = v.shape[3]!;
-      const [qv, kv, vv] = [valuesOf(q), valuesOf(k), valuesOf(v)];
+      const Dv = valueDim(v, options);
+      const [qv, kv, vv] = [valuesOf(q), cached(k, options.keyRows, D), cached(v, options.valueRows, Dv)];
       const bias = mask && scope(() => valuesOf(expand(mask, [B, Hq, T, S]) as Dense));
       const starts = pos === undefined ? [S - T] : valuesOf(pos);
       const { scale = 1 / Math.sqrt(D), softcap = 0 } = options;

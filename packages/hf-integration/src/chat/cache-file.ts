@@ -1,5 +1,5 @@
-// Keys and values in a safetensors file: ids int32 [n]; of layer i keys.i and values.i [1, Hkv, n, D] in the cache's dtype. Its
-// metadata names the model by a hash: what another model computed is not used.
+// Keys and values in a safetensors file: ids int32 [n]; of layer i keys.i and values.i [1, Hkv, n, D] in the cache's dtype, or code
+// rows. Its metadata names the model by a hash, as what another model computed is not used, and the cache's format.
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import {
@@ -16,6 +16,7 @@ import {
 } from '@ao/core';
 import { createFile, openFile } from '../files/node-file.ts';
 import type { PastKeyValues } from '../generate/past-key-values.ts';
+import { isCacheFormat, type KVCacheFormat } from '../models/cache-layout.ts';
 import type { CausalLM } from '../models/causal-lm.ts';
 import type { KVCache } from '../models/kv-cache.ts';
 import { torchAoConfigToJson } from '../quantize/torchao-config.ts';
@@ -37,7 +38,13 @@ export async function saveCache(past: PastKeyValues, path: string): Promise<void
     await createFile(path),
     [{ name: 'ids', shape: [ids.length], dtype: int32.safetensors }, ...items],
     ({ name }) => bytesOf(name),
-    { metadata: { format: 'ao-kv-cache', model: await fingerprint(past.model) } },
+    {
+      metadata: {
+        format: 'ao-kv-cache',
+        model: await fingerprint(past.model),
+        kv_cache: JSON.stringify(cache!.format),
+      },
+    },
   );
 }
 
@@ -53,15 +60,27 @@ export async function loadCache(past: PastKeyValues, path: string): Promise<void
     if (file.metadata['model'] !== (await fingerprint(past.model))) return say('was made by another model');
     const stored = await file.read('ids');
     const ids = new Int32Array(stored.buffer, stored.byteOffset, stored.byteLength / 4);
-    const dtype = dtypeBySafetensors(file.entry('keys.0').dtype);
-    await past.fill([...ids], dtype, async (cache) => {
+    const format = formatOf(file.metadata['kv_cache']);
+    if (format === undefined) return say('keeps its numbers in a way that is not known');
+    await past.fill([...ids], format, async (cache) => {
       for (const [name, t] of parts(cache)) {
-        const values = await file.read(name);
-        scope(() => copy_(slice(t, 2, 0, ids.length), fromBits(rt, values, file.entry(name).shape, dtype, { device })));
+        const { shape, dtype } = file.entry(name);
+        const values = fromBits(rt, await file.read(name), shape, dtypeBySafetensors(dtype), { device });
+        scope(() => copy_(slice(t, 2, 0, ids.length), values));
+        values.dispose();
       }
     });
   } finally {
     await source.close();
+  }
+}
+
+function formatOf(json: string | undefined): KVCacheFormat | undefined {
+  try {
+    const format: unknown = JSON.parse(json ?? 'null');
+    return isCacheFormat(format) ? format : undefined;
+  } catch {
+    return undefined;
   }
 }
 

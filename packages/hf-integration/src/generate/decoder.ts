@@ -6,7 +6,6 @@
 import {
   addScalar_,
   arange,
-  bfloat16,
   copy_,
   empty,
   int32,
@@ -61,7 +60,7 @@ export class Decoder {
     this.#model = model;
     this.#batch = batch;
     this.#past = past;
-    this.#cache = past?.cache ?? model.createCache(length, batch, sampling.kvCache === 'bf16' ? bfloat16 : undefined);
+    this.#cache = past?.cache ?? model.createCache(length, batch, sampling.kvCache);
     this.#seed = sampling.seed;
     this.#token = keep(tensor(rt, new Int32Array(batch), { dtype: int32, device }));
     this.#state = keep(tensor(rt, state, { dtype: int32, device }));

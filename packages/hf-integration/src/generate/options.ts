@@ -1,6 +1,7 @@
 // GenerateOptions -> Sampling: every option checked before any work, defaults from the model's generation config.
 import { AoError } from '@ao/core';
 import type { GenerationConfig } from '../config/generation-config.ts';
+import { CACHE_FORMATS, isCacheFormat, type KVCacheFormat } from '../models/cache-layout.ts';
 import { type LogitInput, type LogitRules, resolveLogits } from './logit-options.ts';
 import { checkResponseFormat, type ResponseFormat } from './response-format.ts';
 
@@ -33,8 +34,11 @@ export interface GenerateOptions extends LogitInput {
   readonly ignoreEos?: boolean;
   /** 'static': one preallocated cache and one captured step (default). 'dynamic': eager steps over the same cache. */
   readonly cacheImplementation?: 'static' | 'dynamic';
-  /** What keys and values are kept in. 'auto' = as the model computes them (default); 'bf16' halves float32's bytes. */
-  readonly kvCache?: 'auto' | 'bf16';
+  /**
+   * What keys and values are kept in. 'auto' = as the model computes them (default); 'bf16' halves float32's bytes, 'int8' those of
+   * bf16, 'int4' those of int8. '-asym' takes 4 bytes more a row and suits keys whose values lie on one side.
+   */
+  readonly kvCache?: KVCacheFormat;
   readonly signal?: AbortSignal;
 }
 
@@ -54,7 +58,7 @@ export interface Sampling {
   readonly stopStrings: readonly string[];
   readonly eosTokenIds: ReadonlySet<number>;
   readonly cacheImplementation: 'static' | 'dynamic';
-  readonly kvCache: 'auto' | 'bf16';
+  readonly kvCache: KVCacheFormat;
 }
 
 export function resolveSampling(options: GenerateOptions, defaults: GenerationConfig): Sampling {
@@ -96,7 +100,8 @@ export function resolveSampling(options: GenerateOptions, defaults: GenerationCo
     "'static' or 'dynamic'",
   );
   const kvCache = options.kvCache ?? 'auto';
-  check('kvCache', kvCache, ['auto', 'bf16'].includes(kvCache), "'auto' or 'bf16'");
+  const formats = CACHE_FORMATS.map((name) => `'${name}'`).join(', ');
+  check('kvCache', kvCache, isCacheFormat(kvCache), `${formats}, or { keys, values } of these`);
   const asked = (temperature ?? 0) > 0 || topK !== undefined || topP !== undefined || minP !== undefined;
   const doSample = options.doSample ?? (temperature === 0 ? false : asked || defaults.doSample);
   check(

@@ -1,9 +1,9 @@
 // PastKeyValues: keys and values of one text that outlive a generation, and the ids they belong to. The next prompt is read
 // from where it differs: what a position holds depends on the ids up to it alone.
-import { AoError, bfloat16, copy_, type DType, scope, slice } from '@ao/core';
+import { AoError, copy_, scope, slice } from '@ao/core';
+import { cacheLayout, type KVCacheFormat, layoutName } from '../models/cache-layout.ts';
 import type { CausalLM } from '../models/causal-lm.ts';
 import type { StaticCache } from '../models/kv-cache.ts';
-import type { Sampling } from './options.ts';
 
 /** How many ids a and b begin with in common. */
 export function commonPrefix(a: readonly number[], b: readonly number[]): number {
@@ -39,18 +39,18 @@ export class PastKeyValues {
    * Takes hold of it for one generation: room for `length` positions, of which the first `cached` hold what `ids` begins
    * with. The last id is never among them: what follows it is known by reading it.
    */
-  open(ids: readonly number[], length: number, kvCache: Sampling['kvCache']): { cache: StaticCache; cached: number } {
+  open(ids: readonly number[], length: number, format: KVCacheFormat): { cache: StaticCache; cached: number } {
     if (this.#busy) {
       throw new AoError('ERR_AO_CONFIG', 'pastKeyValues: another generation is using them', {
         op: 'generate',
         fix: 'await the running one first, or give each text its own',
       });
     }
-    const dtype = kvCache === 'bf16' ? bfloat16 : this.model.dtype;
-    if (this.#cache?.keys[0]?.dtype !== dtype) this.reset();
+    const name = layoutName(cacheLayout(format, this.model.dtype));
+    if (this.#cache !== undefined && layoutName(this.#cache.layout) !== name) this.reset();
     const cached = Math.min(commonPrefix(this.#ids, ids), ids.length - 1);
     this.#ids = this.#ids.slice(0, cached);
-    const cache = this.#room(length, dtype, cached);
+    const cache = this.#room(length, format, cached);
     cache.truncate(cached);
     this.#busy = true;
     return { cache, cached };
@@ -69,9 +69,13 @@ export class PastKeyValues {
   }
 
   /** Holds what `write` puts into the first positions of a cache: the keys and values of `ids`. */
-  async fill(ids: readonly number[], dtype: DType, write: (cache: StaticCache) => Promise<void>): Promise<void> {
+  async fill(
+    ids: readonly number[],
+    format: KVCacheFormat,
+    write: (cache: StaticCache) => Promise<void>,
+  ): Promise<void> {
     this.reset();
-    await write(this.#room(ids.length, dtype, 0));
+    await write(this.#room(ids.length, format, 0));
     this.#ids = [...ids];
   }
 
@@ -102,11 +106,11 @@ export class PastKeyValues {
   }
 
   /** A cache of `length` positions or more, the first `kept` as they were. It grows by doubling. */
-  #room(length: number, dtype: DType, kept: number): StaticCache {
+  #room(length: number, format: KVCacheFormat, kept: number): StaticCache {
     const old = this.#cache;
     if (old !== undefined && old.length >= length) return old;
     const doubled = Math.min(2 * (old?.length ?? 0), this.model.maxPositions);
-    const grown = this.model.createCache(Math.max(length, doubled), 1, dtype);
+    const grown = this.model.createCache(Math.max(length, doubled), 1, format);
     if (old !== undefined && kept > 0) {
       scope(() => {
         for (const [to, from] of [...pairs(grown.keys, old.keys), ...pairs(grown.values, old.values)])

@@ -1,10 +1,11 @@
 // CausalLM: what every decoder of a family offers. A family gives hidden states and logits; generating, evaluating and
 // saving follow from them.
-import { arange, type DType, type Tensor } from '@ao/core';
+import { arange, type Tensor } from '@ao/core';
 import type { ModelStructure } from '@ao/quantization';
 import type { GenerationConfig } from '../config/generation-config.ts';
 import { type GenerateInput, generate, generateAll } from '../generate/generate.ts';
 import type { Generation, GenerationResult } from '../generate/generation.ts';
+import type { KVCacheFormat } from './cache-layout.ts';
 import type { KVCache, StaticCache } from './kv-cache.ts';
 import { PretrainedModel } from './pretrained-model.ts';
 
@@ -27,8 +28,8 @@ export abstract class CausalLM extends PretrainedModel {
     return undefined;
   }
 
-  /** For `batch` sequences of at most `length` positions; dtype is what computing gives unless named. */
-  abstract createCache(length: number, batch?: number, dtype?: DType): StaticCache;
+  /** For `batch` sequences of at most `length` positions; what they are kept in is what computing gives unless named. */
+  abstract createCache(length: number, batch?: number, format?: KVCacheFormat): StaticCache;
 
   /** Token ids int32 [B, T] -> normalised hidden states [B, T, H]; writes the cache, leaves `cache.pos` as it is. */
   abstract hidden(ids: Tensor, step: Step): Tensor;

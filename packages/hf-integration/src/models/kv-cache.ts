@@ -1,8 +1,8 @@
-// StaticCache: keys and values of all positions, allocated once: per layer two tensors [B, Hkv, P, D].
+// StaticCache: keys and values of all positions, allocated once: per layer two tensors [B, Hkv, P, D], or of code rows.
 // `pos` (int32 [B]) is how many positions of each sequence are filled; it lives on the device, so a captured step can use
 // and raise it. Sequences are of any lengths: nothing is padded.
 import {
-  type CreateOptions,
+  type CodeRows,
   copy_,
   type DType,
   empty,
@@ -15,6 +15,7 @@ import {
   tensor,
   zeros,
 } from '@ao/core';
+import { type CacheLayout, type CacheRows, cacheLayout, type KVCacheFormat, rowElements } from './cache-layout.ts';
 
 export interface CacheShape {
   readonly layers: number;
@@ -23,6 +24,8 @@ export interface CacheShape {
   readonly headDim: number;
   /** Most positions. */
   readonly length: number;
+  /** What keys and values are kept in; default 'auto', which is `dtype`. */
+  readonly format?: KVCacheFormat;
   readonly dtype: DType;
   readonly device: string;
 }
@@ -32,6 +35,9 @@ export interface KVCache {
   readonly keys: readonly Tensor[];
   readonly values: readonly Tensor[];
   readonly pos: Tensor;
+  /** Where keys are code rows: what they are. */
+  readonly keyRows: CodeRows | undefined;
+  readonly valueRows: CodeRows | undefined;
   /** Most positions. */
   readonly length: number;
 }
@@ -41,23 +47,39 @@ export class StaticCache implements KVCache {
   readonly values: readonly Tensor[];
   readonly pos: Tensor;
   readonly length: number;
+  readonly format: KVCacheFormat;
+  readonly layout: CacheLayout;
   readonly #rt: Runtime;
 
   constructor(rt: Runtime, shape: CacheShape) {
-    const { layers, batch, heads, length, headDim, dtype, device } = shape;
-    const options: CreateOptions = { dtype, device };
-    const one = (): Tensor => keep(empty(rt, [batch, heads, length, headDim], options));
+    const { layers, batch, heads, length, headDim, format = 'auto', dtype, device } = shape;
+    const layout = cacheLayout(format, dtype);
+    const all = (part: CacheRows): Tensor[] =>
+      Array.from({ length: layers }, () =>
+        keep(empty(rt, [batch, heads, length, rowElements(part, headDim)], { dtype: part.dtype, device })),
+      );
     this.#rt = rt;
     this.length = length;
-    this.keys = Array.from({ length: layers }, one);
-    this.values = Array.from({ length: layers }, one);
+    this.format = format;
+    this.layout = layout;
+    this.keys = all(layout.keys);
+    this.values = all(layout.values);
     this.pos = keep(zeros(rt, [batch], { dtype: int32, device }));
+  }
+
+  get keyRows(): CodeRows | undefined {
+    return this.layout.keys.rows;
+  }
+
+  get valueRows(): CodeRows | undefined {
+    return this.layout.values.rows;
   }
 
   /** The cache of sequence b alone: views, made and freed by the caller's scope. */
   sequence(b: number): KVCache {
     const one = (t: Tensor): Tensor => slice(t, 0, b, b + 1);
-    return { keys: this.keys.map(one), values: this.values.map(one), pos: one(this.pos), length: this.length };
+    const { keyRows, valueRows, length } = this;
+    return { keys: this.keys.map(one), values: this.values.map(one), pos: one(this.pos), keyRows, valueRows, length };
   }
 
   /** Sequence `to` becomes what sequence `from` is at its first n positions. */

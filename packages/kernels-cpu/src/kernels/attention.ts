@@ -1,12 +1,16 @@
 // Rotary positions, the key-value cache, attention, processed logits and sampling.
 import * as ao from '@ao/core';
-import { type Dense, type KernelEntry, kernel } from '@ao/core';
+import { type CodeRows, type Dense, type KernelEntry, kernel } from '@ao/core';
 import { address, addressOr, broadcastStrides, calls } from './support.ts';
 
 /** t itself where its last dimension is contiguous, else a copy. */
 function innermost(t: Dense): Dense {
   return t.strides[3] === 1 ? t : (ao.contiguous(t) as Dense);
 }
+
+/** Bits and whether there is an offset; 0 bits where rows hold floats. */
+const codes = (rows: CodeRows | undefined): [bits: number, asymmetric: number] =>
+  rows === undefined ? [0, 0] : [rows.bits, rows.asymmetric ? 1 : 0];
 
 export const decoderKernels = (): KernelEntry[] => [
   kernel(ao.rope, 'cpu', (out, x, cos, sin, positions) => {
@@ -31,7 +35,7 @@ export const decoderKernels = (): KernelEntry[] => [
   kernel(
     ao.kvAppend_,
     'cpu',
-    (cache, _, x, pos) =>
+    (cache, _, x, pos, rows) =>
       ao.scope(() => {
         const target = innermost(cache);
         const source = innermost(x);
@@ -50,6 +54,7 @@ export const decoderKernels = (): KernelEntry[] => [
           source.strides.slice(0, 3),
           cache.dtype.code,
           x.dtype.code,
+          ...codes(rows),
         );
         if (target !== cache) ao.copy_(cache, target);
       }),
@@ -76,7 +81,7 @@ export const decoderKernels = (): KernelEntry[] => [
           qHeads,
           kvHeads,
           dim,
-          v.shape[3]!,
+          out.shape[3]!,
           keys,
           keys - tokens,
           options.causal === true ? 1 : 0,
@@ -88,7 +93,9 @@ export const decoderKernels = (): KernelEntry[] => [
           vs.strides.slice(0, 3),
           mask === undefined ? [] : broadcastStrides(mask, [batch, qHeads, tokens, keys]),
           q.dtype.code,
-          k.dtype.code,
+          (options.keyRows === undefined ? k : v).dtype.code,
+          ...codes(options.keyRows),
+          ...codes(options.valueRows),
         );
       }),
     { strided: true },

@@ -90,10 +90,12 @@ export class Attention extends Module {
     const [q, k, v] = this.#project(x);
     const keys = cache.keys[this.#layer]!;
     const values = cache.values[this.#layer]!;
-    kvAppend_(keys, rotated(this.#split(k, kvHeads, this.k_norm)), cache.pos);
-    kvAppend_(values, reshape(v, [b, t, kvHeads, headDim]), cache.pos);
+    const { keyRows, valueRows } = cache;
+    kvAppend_(keys, rotated(this.#split(k, kvHeads, this.k_norm)), cache.pos, keyRows);
+    kvAppend_(values, reshape(v, [b, t, kvHeads, headDim]), cache.pos, valueRows);
     const query = rotated(this.#split(q, heads, this.q_norm));
-    const mixed = reshape(attention(query, keys, values, cache.pos, undefined, this.#options), [b, t, heads * headDim]);
+    const options = { ...this.#options, keyRows, valueRows };
+    const mixed = reshape(attention(query, keys, values, cache.pos, undefined, options), [b, t, heads * headDim]);
     const { weight, bias } = this.o_proj;
     return residual === undefined ? this.o_proj.call(mixed) : linearAdd(mixed, weight, bias, residual);
   };

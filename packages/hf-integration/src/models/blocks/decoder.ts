@@ -17,6 +17,7 @@ import {
 import type { ModelStructure } from '@ao/quantization';
 import type { ModelConfig } from '../../config/model-config.ts';
 import type { RopeParameters } from '../../config/rope.ts';
+import type { KVCacheFormat } from '../cache-layout.ts';
 import { CausalLM, type Step } from '../causal-lm.ts';
 import type { ModelFamily, Outline } from '../family.ts';
 import { StaticCache } from '../kv-cache.ts';
@@ -97,7 +98,7 @@ export class DecoderForCausalLM extends CausalLM {
     return this.#spec.stacked ?? {};
   }
 
-  createCache(length: number, batch = 1, dtype = this.dtype): StaticCache {
+  createCache(length: number, batch = 1, format: KVCacheFormat = 'auto'): StaticCache {
     const { layers } = this.#spec;
     const { kvHeads: heads, headDim } = layers[0]!.attention;
     // the tables are made here: not inside a capture
@@ -108,7 +109,8 @@ export class DecoderForCausalLM extends CausalLM {
       heads,
       headDim,
       length,
-      dtype,
+      format,
+      dtype: this.dtype,
       device: this.device,
     });
   }
