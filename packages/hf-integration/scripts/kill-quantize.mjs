@@ -45,11 +45,8 @@ async function kill(kills, seed, scheme) {
       // a kill after the folder was in place leaves nothing to do
       if (!ended && !(await isPlaced(root))) await one(model, out, scheme, Number.POSITIVE_INFINITY);
       if ((await digest(out)) !== expected) throw new Error(`after ${result.kills} kills of seed ${seed} the bytes differ`);
-<<<<<<< HEAD
       // killed between its last two steps, a process leaves a folder without a journal
       if (!ended && (await isPlaced(root))) await rm(join(root, '.out.quantize'), { recursive: true, force: true });
-=======
->>>>>>> 1705ca9 (Quantizing disk to disk goes on where it stopped: a journal beside the output; NaN and infinity in weights are named)
       const beside = (await readdir(root)).filter((name) => name !== 'calm' && name !== 'out');
       if (beside.length > 0) throw new Error(`after ${result.kills} kills of seed ${seed} there is ${beside}`);
       result.whole++;
@@ -62,19 +59,11 @@ async function kill(kills, seed, scheme) {
   }
 }
 
-<<<<<<< HEAD
 /** The folder is there, and nothing tells of work that is left. */
 async function isPlaced(root) {
   const left = await readdir(join(root, '.out.quantize')).catch(() => []);
   return (await readdir(root)).includes('out') && !left.includes('journal');
 }
-=======
-/** The work is done and nothing of it is left. */
-const isPlaced = async (root) => {
-  const names = await readdir(root);
-  return names.includes('out') && !names.some((name) => name.startsWith('.'));
-};
->>>>>>> 1705ca9 (Quantizing disk to disk goes on where it stopped: a journal beside the output; NaN and infinity in weights are named)
 
 /** Milliseconds from the beginning of the work to its end; undefined if it was killed, `after` so many. */
 function one(model, out, scheme, after) {

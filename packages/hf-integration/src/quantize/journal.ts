@@ -90,17 +90,11 @@ export class Journal {
     if (lines[0] !== undefined) {
       checkOrigin(this.folder, lines[0], origin);
       kept = `${first}\n`;
-<<<<<<< HEAD
       const all = lines.slice(1).map(parsed);
       this.end = all.flatMap((line) => (line && 'end' in line ? [line.end] : []))[0];
       for (const [i, line] of all.entries()) {
         if (line === undefined || !(await this.#take(line))) break;
         kept += `${lines[i + 1]}\n`;
-=======
-      for (const line of lines.slice(1)) {
-        if (!(await this.#take(line))) break;
-        kept += `${line}\n`;
->>>>>>> 1705ca9 (Quantizing disk to disk goes on where it stopped: a journal beside the output; NaN and infinity in weights are named)
       }
     }
     if (kept === '') {
@@ -119,7 +113,6 @@ export class Journal {
       for (const name of names) if (/^\..*\.tmp$/.test(name)) await rm(join(this.model, name), { force: true });
   }
 
-<<<<<<< HEAD
   /** false where the bytes that a line tells of are not there; in the end they are not needed. */
   async #take(line: Done | End): Promise<boolean> {
     if ('end' in line) return true;
@@ -128,24 +121,6 @@ export class Journal {
     if (!whole && this.end === undefined) return false;
     this.#at += size;
     this.done.set(line.name, line);
-=======
-  /** false where a line, or what it tells of, is not whole. */
-  async #take(line: string): Promise<boolean> {
-    let json: Done | End;
-    try {
-      json = JSON.parse(line, numbers.read) as Done | End;
-    } catch {
-      return false;
-    }
-    if ('end' in json) {
-      this.end = json.end;
-      return true;
-    }
-    const size = json.sizes.reduce((a, b) => a + b, 0);
-    if (json.begin !== this.#at || (await this.#checksum(json.begin, size)) !== json.crc) return false;
-    this.#at += size;
-    this.done.set(json.name, json);
->>>>>>> 1705ca9 (Quantizing disk to disk goes on where it stopped: a journal beside the output; NaN and infinity in weights are named)
     return true;
   }
 
@@ -210,7 +185,6 @@ export class Journal {
     await this.#unlock();
   }
 
-<<<<<<< HEAD
   /** The journal goes last: without it there is nothing to go on with. */
   async remove(): Promise<void> {
     await this.close();
@@ -226,11 +200,6 @@ function parsed(line: string): Done | End | undefined {
     return JSON.parse(line, numbers.read) as Done | End;
   } catch {
     return undefined;
-=======
-  async remove(): Promise<void> {
-    await this.close();
-    await rm(this.folder, { recursive: true, force: true });
->>>>>>> 1705ca9 (Quantizing disk to disk goes on where it stopped: a journal beside the output; NaN and infinity in weights are named)
   }
 }
 

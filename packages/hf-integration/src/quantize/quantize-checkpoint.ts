@@ -97,11 +97,7 @@ export async function quantizeCheckpoint(
         await copyModelFiles(folder, journal.model);
         await writeConfig(folder, journal.model, {
           ...(outline.configChanges as ConfigChanges | undefined),
-<<<<<<< HEAD
           quantization_config: torchAoConfigToJson(quantization, rt),
-=======
-          quantization_config: torchAoConfigToJson(quantization),
->>>>>>> 1705ca9 (Quantizing disk to disk goes on where it stopped: a journal beside the output; NaN and infinity in weights are named)
           ...(config === stated ? {} : { tie_word_embeddings: false }),
         });
       }
@@ -112,11 +108,7 @@ export async function quantizeCheckpoint(
     } catch (error) {
       // what is wrong with the model is wrong the next time too; all else is gone on with
       await work.measured().catch(() => {});
-<<<<<<< HEAD
       if (journal.done.size === 0 || (begun && isAoError(error))) await journal.remove();
-=======
-      if (begun && isAoError(error)) await journal.remove();
->>>>>>> 1705ca9 (Quantizing disk to disk goes on where it stopped: a journal beside the output; NaN and infinity in weights are named)
       else await journal.close();
       throw error;
     }
