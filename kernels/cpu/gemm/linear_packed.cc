@@ -35,8 +35,8 @@ extern "C" int ao_cpu_linear_packed(const ao_linear_packed_args* a, ao_ctx* ctx)
                      "linear_packed: weight %d is %s with groups of %lld and activation mode %d, weight 0 is %s, %lld, "
                      "%d; weights of "
                      "one call share x in one form, so call it once for each",
-                     i, weight_code_name(w->code), (long long)w->group, w->activation, weight_code_name(first->code),
-                     (long long)first->group, first->activation);
+                     i, weight_code_name(w->source), (long long)w->group, w->activation,
+                     weight_code_name(first->source), (long long)first->group, first->activation);
     targets[i].w = w;
     targets[i].store = {biases[i],
                         i == 0 ? a->residual : nullptr,

@@ -23,7 +23,8 @@ struct Source {
 
 // Sixteen columns at a time: of each 32 bits the low half holds columns 0 to 3, which get a byte each, the high half 4 to 7,
 // which go above them.
-void pack_nibbles(uint8_t* panel, const uint8_t* row, int64_t k, int r) {
+// `flip` turns q to q + 8.
+void pack_nibbles(uint8_t* panel, const uint8_t* row, int64_t k, int r, uint64_t flip) {
   constexpr int kWords = 64;
   uint64_t words[kWords];
   int64_t i = 0;
@@ -35,14 +36,14 @@ void pack_nibbles(uint8_t* panel, const uint8_t* row, int64_t k, int r) {
       uint64_t low = words[j] & half, high = words[j] >> 16 & half;
       low = (low | low << 8) & byte, high = (high | high << 8) & byte;
       low = (low | low << 4) & nibble, high = (high | high << 4) & nibble;
-      words[j] = (low | high << 4) ^ 0x8888888888888888u;
+      words[j] = (low | high << 4) ^ flip;
     }
     for (int64_t j = 0; j < 2 * count; j++)
       memcpy(panel + code_offset(AO_INT4, i + 8 * j, r), (const uint8_t*)words + 4 * j, 4);
     i += 16 * count;
   }
   for (; i < k; i++) {
-    const int stored = ((row[i / 2] >> (i % 2 * 4)) & 15) ^ 8;
+    const int stored = ((row[i / 2] >> (i % 2 * 4)) ^ flip) & 15;
     uint8_t* byte = panel + code_offset(AO_INT4, i, r);
     *byte = (uint8_t)((*byte & (0xf0 >> nibble_shift(i))) | stored << nibble_shift(i));
   }
@@ -76,7 +77,8 @@ void pack_small_bytes(uint8_t* panel, const uint8_t* row, int64_t count, int r) 
 
 // k codes of row r, to a panel that begins at their column.
 void pack_codes(const Packed* w, uint8_t* panel, const uint8_t* row, int64_t k, int r) {
-  if (w->code == AO_TABLE)
+  if (w->code == AO_TABLE && w->source == AO_INT4) return pack_nibbles(panel, row, k, r, 0);
+  if (w->code == AO_TABLE && w->bits < 8)
     return each_block(row, k, [&](int64_t column, const uint32_t* words) {
       store_block(panel + column * 2 * w->bits, w->bits, words, r);
     });
@@ -93,11 +95,12 @@ void pack_codes(const Packed* w, uint8_t* panel, const uint8_t* row, int64_t k, 
     if (k % 2) memcpy(panel + code_offset(AO_BF16, k - 1, r), row + 2 * (k - 1), 2);
     break;
   case AO_I8:
+  case AO_TABLE: // of 8 bits
     pack_units<4>(panel + 4 * r, row, k / 4);
     if (k % 4) memcpy(panel + code_offset(AO_I8, k / 4 * 4, r), row + k / 4 * 4, k % 4);
     break;
   default:
-    pack_nibbles(panel, row, k, r);
+    pack_nibbles(panel, row, k, r, 0x8888888888888888u);
   }
 }
 
@@ -220,7 +223,7 @@ extern "C" int ao_cpu_pack_weight(const ao_pack_weight_args* a, ao_ctx* ctx) {
     return ao_fail(ctx, "pack_weight: rows [%lld, %lld) of %lld; pieces begin and end at multiples of %d rows",
                    (long long)a->row, (long long)(a->row + a->rows), (long long)a->n, kPanelRows);
   if (!a->codes || (has_scale(w.code) && !a->scale) || (w.zero_domain != AO_ZERO_NONE && !a->zero))
-    return ao_fail(ctx, "pack_weight: a %s weight needs codes%s%s", weight_code_name(w.code),
+    return ao_fail(ctx, "pack_weight: a %s weight needs codes%s%s", weight_code_name(w.source),
                    has_scale(w.code) ? " and scale" : "", w.zero_domain != AO_ZERO_NONE ? " and zero" : "");
   if (a->code == AO_TABLE && !a->table)
     return ao_fail(ctx, "pack_weight: the values of a table weight's codes are absent");
@@ -231,7 +234,7 @@ extern "C" int ao_cpu_pack_weight(const ao_pack_weight_args* a, ao_ctx* ctx) {
   memcpy(a->packed, &w, sizeof w);
   const Source source = {(const uint8_t*)a->codes, (const uint8_t*)a->scale, (const uint8_t*)a->zero, a->row, a->rows};
   uint8_t* panels = (uint8_t*)a->packed + w.panels_at;
-  const int bits = w.code == AO_TABLE || w.code != w.source ? (int)a->bits : 0;
+  const int bits = a->code == AO_TABLE || a->code == AO_I8 ? (int)a->bits % 8 : 0; // to be checked; any byte has 8
   std::atomic<int64_t> misfit{-1};
   const int64_t first = a->row / kPanelRows;
   parallel_for(ctx, panels_of(a->rows), rows_per_chunk(a->k * kPanelRows), [&](int64_t begin, int64_t end, int) {

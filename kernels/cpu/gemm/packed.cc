@@ -28,12 +28,12 @@ int64_t code_bytes(int64_t code, int64_t bits, int64_t k) {
 bool is_wide_float(int64_t dtype) { return dtype == AO_F32 || dtype == AO_F16 || dtype == AO_BF16; }
 bool is_scale_dtype(int64_t dtype) { return is_wide_float(dtype) || dtype == AO_F8E8M0 || dtype == AO_F8E4M3; }
 
-// The code of the panels for what the caller has.
+// The code of the panels for what the caller has: the exact mode decodes all integers as it does a table.
 int64_t panel_code_of(int64_t code, int64_t bits, int64_t activation) {
-  if (code != AO_I8 || bits == 0 || bits == 8) return code;
-  if (activation == AO_ACT_EXACT) return AO_TABLE;
-  return bits <= 4 ? (int64_t)AO_INT4 : (int64_t)AO_I8;
+  if (activation == AO_ACT_EXACT && has_scale(code)) return AO_TABLE;
+  return code == AO_I8 && bits >= 1 && bits <= 4 ? (int64_t)AO_INT4 : code;
 }
+int64_t table_bits(int64_t code, int64_t bits) { return code == AO_INT4 ? 4 : code == AO_I8 && bits == 0 ? 8 : bits; }
 
 // The reason why such a weight cannot be packed, or null.
 const char* refusal(int64_t code, int64_t n, int64_t k, int64_t group, int64_t zero_domain, int64_t scale_dtype,
@@ -50,9 +50,9 @@ const char* refusal(int64_t code, int64_t n, int64_t k, int64_t group, int64_t z
     if (activation != AO_ACT_EXACT) return "a float weight takes the exact activation mode";
     return nullptr;
   }
-  const bool exact = activation == AO_ACT_EXACT, table = panel_code_of(code, bits, activation) == AO_TABLE;
+  const bool exact = activation == AO_ACT_EXACT;
   if (bits < 0 || bits > 8 || (code == AO_TABLE && bits < 1)) return "codes have 1 to 8 bits";
-  if (table && !exact) return "the codes of a table take the exact activation mode";
+  if (code == AO_TABLE && !exact) return "the codes of a table take the exact activation mode";
   if (group < 1) return "a group has at least one column";
   if (group < k && group % 8) return "a group is a whole row or a multiple of 8 columns";
   if (!exact && group < k && (group < 32 ? 32 % group : group % 32))
@@ -60,8 +60,8 @@ const char* refusal(int64_t code, int64_t n, int64_t k, int64_t group, int64_t z
   if (!is_scale_dtype(scale_dtype)) return "scales are float32, float16, bfloat16, float8_e8m0fnu or float8_e4m3fn";
   if (!exact && !is_wide_float(scale_dtype)) return "integer activations take scales in float32, float16 or bfloat16";
   if (zero_domain == AO_ZERO_INT && zero_dtype != AO_I8 &&
-      !(table && (zero_dtype == AO_U8 || is_wide_float(zero_dtype))))
-    return "a zero point in codes is int8, that of a table also uint8 or a float";
+      !(exact && (zero_dtype == AO_U8 || is_wide_float(zero_dtype))))
+    return "a zero point in codes is int8; in the exact mode also uint8, float32, float16 or bfloat16";
   if (zero_domain == AO_ZERO_FLOAT && !is_wide_float(zero_dtype))
     return "a float zero point is float32, float16 or bfloat16";
   if (zero_domain < AO_ZERO_NONE || zero_domain > AO_ZERO_FLOAT) return "zero_domain is 0 none, 1 int or 2 float";
@@ -97,7 +97,7 @@ bool describe_packed(Packed* w, int64_t code, int64_t n, int64_t k, int64_t grou
   w->version = kPackedVersion;
   w->code = (int32_t)panel_code;
   w->source = (int32_t)code;
-  w->bits = panel_code == AO_TABLE ? (int32_t)bits : 0;
+  w->bits = panel_code == AO_TABLE ? (int32_t)table_bits(code, bits) : 0;
   w->values = panel_code != code ? kSignedValues : kAnyValues;
   w->zero_domain = (int32_t)zero_domain;
   w->scale_dtype = coded ? (int32_t)scale_dtype : AO_F32;
@@ -107,12 +107,12 @@ bool describe_packed(Packed* w, int64_t code, int64_t n, int64_t k, int64_t grou
   w->k = k;
   w->group = coded && group < k ? group : k;
   const int64_t per_group = kPanelRows * groups_of(w);
-  w->scale_at = round_up_to(code_bytes(panel_code, bits, k), 64);
+  w->scale_at = round_up_to(code_bytes(panel_code, w->bits, k), 64);
   w->zero_at = w->scale_at + (coded ? round_up_to(per_group * ao_dtype_size(w->scale_dtype), 64) : 0);
   w->sum_at =
       w->zero_at + (zero_domain != AO_ZERO_NONE ? round_up_to(per_group * ao_dtype_size(w->zero_dtype), 64) : 0);
   w->panel_bytes = w->sum_at + (coded && panel_code != AO_TABLE ? 64 : 0);
-  w->panels_at = kHeaderBytes + (panel_code == AO_TABLE ? (bits < 4 ? 16 : 1 << bits) * sizeof(float) : 0);
+  w->panels_at = kHeaderBytes + (panel_code == AO_TABLE ? (w->bits < 4 ? 16 : 1 << w->bits) * sizeof(float) : 0);
   return true;
 }
 

@@ -4,11 +4,11 @@
 // Scales and zeros keep the caller's bytes, so unpacking returns what was packed. Codes:
 //   float32, float16  [K][16]
 //   bfloat16          [K/2][16][2]            a 32-bit lane holds k (low half) and k + 1
+//   table, b bits     [K/32] blocks of 64 b bytes, b = 1 .. 8 (gemm/planes.h)
 //   int8              [K/4][16][4]            a lane holds k .. k + 3
 //   int4              [K/8][16][4] bytes      low nibbles k .. k + 3, high nibbles k + 4 .. k + 7, stored as q + 8
-//   table, b bits     [K/32] blocks of 64 b bytes, b = 1 .. 8 (gemm/planes.h)
 // K is padded to what a lane needs (bfloat16 2, int8 and int4 8, table 32) with codes of value 0 (table: the code 0).
-// int8 codes of fewer bits are such a table in the exact mode; the integer modes take them as int4 or int8.
+// In the exact mode integer codes are a table, in two's complement; the integer modes take those of fewer bits as int4 or int8.
 #pragma once
 #include <stdint.h>
 

@@ -41,9 +41,9 @@ void each_step(ao_ctx* ctx, const Panels& panels, const Fn& fn) {
 int run_float(ao_ctx* ctx, const Target* targets, int count, bool pairs, const void* x, int32_t dtype, int64_t stride,
               int64_t m) {
   if (count == 0) return 0;
-  bool table = false; // whose kernel takes two panels at once
+  bool table = false; // whose kernel takes several panels at once
   for (int i = 0; i < count; i++) table |= targets[i].w->code == AO_TABLE;
-  const Panels panels(targets, count, table && m == 1 ? 2 : 1);
+  const Panels panels(targets, count, table && m == 1 ? kTablePanelsPerStep : 1);
   const int64_t k = targets[0].w->k;
   Tiles tiles;
   if (!float_tiles(ctx, dtype, pairs, x, m, k, stride, rows_per_tile(ctx, m), &tiles)) return 1;

@@ -10,9 +10,10 @@
 
 namespace ao {
 
-constexpr int64_t kBlockUnits = 256;  // of k, float operands: 16 KiB of a panel
-constexpr int64_t kPanelsPerTask = 2; // which share the tiles of x
-constexpr int64_t kTile = 12;         // a multiple of every ISA's tile height
+constexpr int64_t kBlockUnits = 256;       // of k, float operands: 16 KiB of a panel
+constexpr int64_t kPanelsPerTask = 2;      // which share the tiles of x
+constexpr int64_t kTablePanelsPerStep = 4; // in the GEMV skeleton, a multiple of every ISA's own
+constexpr int64_t kTile = 12;              // a multiple of every ISA's tile height
 
 // Rows per block: about `bytes` of x, in equal blocks.
 inline int64_t block_rows(int64_t m, int64_t row_bytes, int64_t bytes, int64_t least, int64_t most) {

@@ -11,11 +11,16 @@ namespace {
 // Columns in blocks of 32; int8 codes of `bits` bits get their sign back.
 void unpack_planes(const Packed* w, const uint8_t* panel, uint8_t* row, int r) {
   uint32_t words[8];
-  const uint8_t sign = w->source == AO_I8 ? (uint8_t)(1 << (w->bits - 1)) : 0;
+  const uint8_t sign = w->source == AO_I8 && w->bits < 8 ? (uint8_t)(1 << (w->bits - 1)) : 0;
   for (int64_t k = 0; k < w->k; k += 32) {
     load_block(panel + k * 2 * w->bits, w->bits, words, r);
     const int64_t count = w->k - k < 32 ? w->k - k : 32;
-    for (int64_t i = 0; i < count; i++) row[k + i] = (uint8_t)(((words[i / 4] >> (i % 4 * 8) & 255) ^ sign) - sign);
+    for (int64_t i = 0; w->source == AO_INT4 && i < count; i += 2) {
+      const uint32_t two = words[i / 4] >> (i % 4 * 8);
+      row[(k + i) / 2] = (uint8_t)((two & 15) | (two >> 4 & 0xf0));
+    }
+    for (int64_t i = 0; w->source != AO_INT4 && i < count; i++)
+      row[k + i] = (uint8_t)(((words[i / 4] >> (i % 4 * 8) & 255) ^ sign) - sign);
   }
 }
 

@@ -23,7 +23,8 @@ enum Limit { kRead, kFma, kVnni, kPairs, kNone };
 struct Format {
   const char *name, *form;
   int64_t code, group, scale_dtype, activation, x_dtype; // group 0 = a row
-  int64_t zero_domain = AO_ZERO_NONE;
+  int64_t zero_domain = AO_ZERO_NONE, bits = 0;
+  int exponent = 0; // of a table of small floats; -1 = that of unsigned integers, 0 = values without a rule
 };
 const Format kInt4G32 = {"int4 g32", "int8-group", AO_INT4, 32, AO_BF16, AO_ACT_INT8_GROUP, AO_F32};
 const Format kInt4Zero = {"int4 g32 zero", "int8-group",      AO_INT4, 32,
@@ -37,6 +38,14 @@ const Format kInt8Exact = {"int8 row", "exact", AO_I8, 0, AO_F32, AO_ACT_EXACT, 
 const Format kBF16 = {"bfloat16", "bfloat16 pairs", AO_BF16, 0, AO_F32, AO_ACT_EXACT, AO_BF16};
 const Format kBF16Exact = {"bfloat16", "exact", AO_BF16, 0, AO_F32, AO_ACT_EXACT, AO_F32};
 const Format kF32 = {"float32", "exact", AO_F32, 0, AO_F32, AO_ACT_EXACT, AO_F32};
+
+Format int_of(const char* name, int64_t bits) {
+  return {name, "exact", AO_I8, 32, AO_BF16, AO_ACT_EXACT, AO_F32, AO_ZERO_NONE, bits};
+}
+Format table_of(const char* name, int64_t bits, int exponent, int64_t group, int64_t scale,
+                int64_t zero = AO_ZERO_NONE) {
+  return {name, "exact", AO_TABLE, group, scale, AO_ACT_EXACT, AO_F32, zero, bits, exponent};
+}
 
 struct Case {
   std::string id;
@@ -79,13 +88,40 @@ std::vector<Case> cases() {
       {"gemm-bf16-576", kBF16, 1536, 576, 512, true, kPairs, 0},
       {"gemm-f32-576", kF32, 1536, 576, 512, true, kFma, 0},
   };
+  // every weight-only format in the exact form: 0.6 of what reads reach
+  const std::pair<const char*, Format> exact[] = {
+      {"int1", int_of("int1 g32", 1)},
+      {"int2", int_of("int2 g32", 2)},
+      {"int3", int_of("int3 g32", 3)},
+      {"int5", int_of("int5 g32", 5)},
+      {"int6", int_of("int6 g32", 6)},
+      {"int7", int_of("int7 g32", 7)},
+      {"uint4-zero", table_of("uint4 g64, zero points", 4, -1, 64, AO_BF16, AO_ZERO_FLOAT)},
+      {"uint8-zero", table_of("uint8 g64, zero points", 8, -1, 64, AO_BF16, AO_ZERO_FLOAT)},
+      {"mxfp4", table_of("mxfp4", 4, 2, 32, AO_F8E8M0)},
+      {"nvfp4", table_of("nvfp4", 4, 2, 16, AO_F8E4M3)},
+      {"nf4", table_of("nf4 g64", 4, 0, 64, AO_F32)},
+      {"fp3", table_of("fp3 e1m1", 3, 1, 0, AO_F32)},
+      {"fp5", table_of("fp5 e2m2", 5, 2, 0, AO_F32)},
+      {"fp6", table_of("fp6 e3m2", 6, 3, 0, AO_F32)},
+      {"mxfp6", table_of("mxfp6 e2m3", 6, 2, 32, AO_F8E8M0)},
+      {"fp7", table_of("fp7 e3m3", 7, 3, 0, AO_F32)},
+      {"float8", table_of("float8 e4m3 row", 8, 4, 0, AO_F32)},
+      {"mxfp8", table_of("mxfp8 e5m2", 8, 5, 32, AO_F8E8M0)},
+      {"codebook6", table_of("codebook of 64", 6, 0, 0, AO_F32)},
+      {"codebook8", table_of("codebook of 256", 8, 0, 0, AO_F32)},
+  };
+  for (const auto& [id, format] : exact)
+    list.push_back({std::string("gemv-") + id + "-8192", format, 8192, 8192, 1, false, kRead, 0.6});
+  for (const auto& [id, format] : exact)
+    list.push_back({std::string("gemm-") + id + "-4096", format, 4096, 4096, 512, true, kFma, 0});
   return list;
 }
 
 int64_t size_of(const Case& c) {
   const Format& f = c.format;
-  return ao_cpu_weight_packed_size(f.code, c.n, c.k, f.group ? f.group : c.k, f.zero_domain, f.scale_dtype, AO_BF16, 0,
-                                   f.activation);
+  return ao_cpu_weight_packed_size(f.code, c.n, c.k, f.group ? f.group : c.k, f.zero_domain, f.scale_dtype, AO_BF16,
+                                   f.bits, f.activation);
 }
 
 // Memory as the backend hands it out: huge pages where the block is large.
@@ -111,7 +147,15 @@ public:
         x_(c.m * c.k * 4), out_(c.m * c.n) {
     const Format& f = c.format;
     const int64_t group = f.group ? f.group : c.k;
-    Buffer<uint8_t> codes(c.n * c.k * (f.code == AO_INT4 ? 1 : ao_dtype_size(f.code)), 0x11);
+    Buffer<uint8_t> codes(c.n * c.k * (f.code == AO_INT4 || f.code == AO_TABLE ? 1 : ao_dtype_size(f.code)), 0x11);
+    Buffer<float> table(256);
+    ao_test::Random values(2);
+    for (int i = 0; i < 256; i++)
+      table[i] = f.exponent < 0    ? (float)i
+                 : f.exponent == 0 ? (float)values.normal()
+                                   : ao_from_small((uint32_t)i, f.exponent, (int)f.bits - 1 - f.exponent);
+    if (f.bits)
+      for (int64_t i = 0; i < codes.size(); i++) codes[i] = (uint8_t)(i % 7 & ((1 << (f.bits - 1)) - 1));
     Buffer<float> scale(c.n * (c.k / group), 0.01f);
     if (f.code == AO_F32 || f.code == AO_BF16)
       for (int64_t i = 0; i < c.n * c.k; i++) ao_test::encode(f.code, codes.data(), i, 0.25);
@@ -129,8 +173,8 @@ public:
                                    f.activation,
                                    0,
                                    c.n,
-                                   0,
-                                   nullptr};
+                                   f.bits,
+                                   table.data()};
     check(ao_cpu_pack_weight(&p, ctx));
     for (int64_t i = 1; i < copies_; i++) memcpy(weights_.data() + i * size_, weights_.data(), size_);
     ao_test::Random random(1);

@@ -1,4 +1,4 @@
-// The decoder of weights whose codes are planes of 1 to 8 bits (gemm/planes.h), of one panel or of two neighbours at once: eight
+// The decoder of weights whose codes are planes of 1 to 8 bits (gemm/planes.h), of one panel or of neighbours at once: eight
 // columns of 16 rows at a time. Values come from a table in registers, or from arithmetic where the table holds numbers that
 // follow from their codes.
 #pragma once
@@ -53,15 +53,17 @@ struct TableColumns {
   }
 };
 
-template <int bits, bool is_signed>
+// Two's complement, or without a sign where keep cuts the bits above.
+template <int bits>
 struct IntegerColumns {
   static constexpr int kBits = bits;
-  explicit AO_INLINE IntegerColumns(const Packed*) {}
+  VI keep;
+  explicit AO_INLINE IntegerColumns(const Packed* w)
+      : keep(vi_set1(w->values == kSignedValues ? -1 : (1 << bits) - 1)) {}
   AO_INLINE bool special(const Quads&) const { return false; }
   template <int j>
   AO_INLINE VF column(const VI& quad) const {
-    const VI top = vi_shl(quad, 32 - bits - 8 * j);
-    return v_cvt(is_signed ? vi_sar(top, 32 - bits) : vi_shr(top, 32 - bits));
+    return v_cvt(vi_and(vi_sar(vi_shl(quad, 32 - bits - 8 * j), 32 - bits), keep));
   }
 };
 
@@ -103,46 +105,51 @@ __attribute__((noinline)) void look_up(const Packed* w, VI first, VI second, flo
     for (int r = 0; r < kPanelRows; r++) out[j * kPanelRows + r] = table[quads[j / 4][r] >> (j % 4 * 8) & mask];
 }
 
-// Scales and zero points of one panel's group at hand.
-template <int kDomain>
-struct Group {
-  const uint8_t *scale_at, *zero_at;
-  VF scale, zero;
-  AO_INLINE void load(const Packed* w, int64_t distance) {
-    scale = v_load_scale(w->scale_dtype, scale_at);
-    v_prefetch(scale_at + distance);
-    scale_at += kPanelRows * ao_dtype_size(w->scale_dtype);
-    if (kDomain == AO_ZERO_NONE) return;
-    zero = v_load_zero(w->zero_dtype, zero_at);
-    v_prefetch(zero_at + distance);
-    zero_at += kPanelRows * ao_dtype_size(w->zero_dtype);
+// Scales and zero points of the group of column k, of neighbouring panels, as [panel][16] float32 each: s, then what is subtracted
+// before and what is added after the product with it.
+struct Groups {
+  alignas(64) float scale[kTablePanels * kPanelRows], before[kTablePanels * kPanelRows],
+      after[kTablePanels * kPanelRows];
+};
+__attribute__((noinline)) void load_groups(const Packed* w, const uint8_t* panel, int panels, int64_t k, Groups* g) {
+  const int64_t first = k / w->group * kPanelRows, distance = panels * fetch_distance(w);
+  for (int p = 0; p < panels; p++, panel += w->panel_bytes) {
+    const uint8_t* scale = panel + w->scale_at + first * ao_dtype_size(w->scale_dtype);
+    v_prefetch(scale + distance);
+    v_store(g->scale + p * kPanelRows, v_load_scale(w->scale_dtype, scale));
+    if (w->zero_domain == AO_ZERO_NONE) continue;
+    const uint8_t* zero = panel + w->zero_at + first * ao_dtype_size(w->zero_dtype);
+    v_prefetch(zero + distance);
+    const VF z = v_load_zero(w->zero_dtype, zero);
+    const bool before = w->zero_domain == AO_ZERO_INT;
+    v_store(g->before + p * kPanelRows, before ? z : v_zero());
+    v_store(g->after + p * kPanelRows, before ? v_zero() : z);
   }
-  // w = (q - z) s, or q s + z with both steps rounded
+}
+
+// One panel's group in registers: w = (q - before) s + after, each step rounded. Without zero points q s.
+template <bool zeros>
+struct Group {
+  VF scale, before, after;
   AO_INLINE VF apply(const VF& q) const {
-    if (kDomain == AO_ZERO_INT) return v_mul(v_sub(q, zero), scale);
-    return kDomain == AO_ZERO_FLOAT ? v_add(v_mul(q, scale), zero) : v_mul(q, scale);
+    return zeros ? v_add(v_mul(v_sub(q, before), scale), after) : v_mul(q, scale);
   }
 };
 
-// Columns [k0, k1) in ascending order to take(k, first panel's, second panel's); of one panel both are its own. k0 is a multiple of 8.
-template <class Columns, int kDomain>
+// Columns [k0, k1) of neighbouring panels, in ascending order, to take(k, their vectors). k0 is a multiple of 8.
+template <class Columns, bool zeros>
 struct DecodeTable {
+  template <int panels>
+  struct State {
+    Group<zeros> group[panels];
+    Quads quads[panels];
+  };
   template <int panels, int j, class Take>
-  static AO_INLINE void column(const Columns& c, const Group<kDomain>* group, int64_t k, const VI& a, const VI& b,
-                               Take& take) {
-    const VF first = group[0].apply(c.template column<j>(a));
-    if constexpr (panels == 2)
-      take(k + j, first, group[panels - 1].apply(c.template column<j>(b)));
-    else
-      take(k + j, first, first);
-  }
-  template <int panels, class Take>
-  static AO_INLINE void quad(const Columns& c, const Group<kDomain>* group, int64_t k, const VI& a, const VI& b,
-                             Take& take) {
-    column<panels, 0>(c, group, k, a, b, take);
-    column<panels, 1>(c, group, k, a, b, take);
-    column<panels, 2>(c, group, k, a, b, take);
-    column<panels, 3>(c, group, k, a, b, take);
+  static AO_INLINE void column(const Columns& c, const State<panels>& s, int64_t k, Take& take) {
+    VF values[panels];
+    for (int p = 0; p < panels; p++)
+      values[p] = s.group[p].apply(c.template column<j & 3>(j < 4 ? s.quads[p].first : s.quads[p].second));
+    take(k + j, values);
   }
 
   template <int panels, class Take>
@@ -150,41 +157,49 @@ struct DecodeTable {
     constexpr int bits = Columns::kBits;
     constexpr int64_t kBlock = 64 * bits;
     const Columns columns(w);
-    const int64_t next = w->panel_bytes, distance = panels * fetch_distance(w), g = k0 / w->group * kPanelRows;
-    const int64_t scale_at = w->scale_at + g * ao_dtype_size(w->scale_dtype),
-                  zero_at = w->zero_at + g * ao_dtype_size(w->zero_dtype);
-    Group<kDomain> group[panels];
-    for (int p = 0; p < panels; p++) {
-      group[p].scale_at = panel + scale_at + p * next;
-      group[p].zero_at = panel + zero_at + p * next;
-      group[p].scale = group[p].zero = v_zero();
-    }
+    const int64_t next = w->panel_bytes, distance = panels * fetch_distance(w);
+    Groups groups;
+    State<panels> s;
+    for (int p = 0; p < panels; p++) s.group[p] = {v_zero(), v_zero(), v_zero()};
     const uint8_t* block = panel + k0 / 32 * kBlock;
     int64_t end = k0; // of the group at hand
     int o = (int)(k0 / 8 % 4);
     for (int64_t k = k0; k < k1; k += 8) {
       if (k == end) {
         end = (k / w->group + 1) * w->group;
-        for (int p = 0; p < panels; p++) group[p].load(w, distance);
-      }
-      const Quads a = load_octet<bits>(block, o);
-      const Quads b = panels == 2 ? load_octet<bits>(block + next, o) : a;
-      for (int p = 0; p < panels; p++) {
-        v_prefetch(block + p * next + distance + 64 * o);
-        if (bits > 4) v_prefetch(block + p * next + distance + 64 * (o + 4));
-      }
-      if (k1 - k < 8 || columns.special(a) || (panels == 2 && columns.special(b))) {
-        alignas(64) float values[panels][8 * kPanelRows];
-        look_up(w, a.first, a.second, values[0]);
-        if (panels == 2) look_up(w, b.first, b.second, values[panels - 1]);
-        for (int64_t j = 0; j < 8 && k + j < k1; j++) {
-          const VF first = group[0].apply(v_load(values[0] + j * kPanelRows));
-          take(k + j, first,
-               panels == 2 ? group[panels - 1].apply(v_load(values[panels - 1] + j * kPanelRows)) : first);
+        load_groups(w, panel, panels, k, &groups);
+        for (int p = 0; p < panels; p++) {
+          s.group[p].scale = v_load(groups.scale + p * kPanelRows);
+          if (!zeros) continue;
+          s.group[p].before = v_load(groups.before + p * kPanelRows);
+          s.group[p].after = v_load(groups.after + p * kPanelRows);
         }
-      } else {
-        quad<panels>(columns, group, k, a.first, b.first, take);
-        quad<panels>(columns, group, k + 4, a.second, b.second, take);
+      }
+      bool slowly = kLooksUp || k1 - k < 8;
+      for (int p = 0; p < panels; p++) {
+        const uint8_t* at = block + p * next;
+        s.quads[p] = load_octet<bits>(at, o);
+        slowly |= columns.special(s.quads[p]);
+        v_prefetch(at + distance + 64 * o);
+        if (bits > 4) v_prefetch(at + distance + 64 * (o + 4));
+      }
+      if (slowly) { // special values, and the last columns of a row
+        alignas(64) float memory[panels][8 * kPanelRows];
+        for (int p = 0; p < panels; p++) look_up(w, s.quads[p].first, s.quads[p].second, memory[p]);
+        for (int64_t j = 0; j < 8 && k + j < k1; j++) {
+          VF values[panels];
+          for (int p = 0; p < panels; p++) values[p] = s.group[p].apply(v_load(memory[p] + j * kPanelRows));
+          take(k + j, values);
+        }
+      } else if constexpr (!kLooksUp) {
+        column<panels, 0>(columns, s, k, take);
+        column<panels, 1>(columns, s, k, take);
+        column<panels, 2>(columns, s, k, take);
+        column<panels, 3>(columns, s, k, take);
+        column<panels, 4>(columns, s, k, take);
+        column<panels, 5>(columns, s, k, take);
+        column<panels, 6>(columns, s, k, take);
+        column<panels, 7>(columns, s, k, take);
       }
       if (++o == 4) o = 0, block += kBlock;
     }
@@ -194,25 +209,19 @@ struct DecodeTable {
 // Calls run(DecodeTable<...>()) with the decoder of w.
 template <class Run>
 AO_INLINE void with_table_decoder(const Packed* w, const Run& run) {
-  const auto with_domain = [&](auto columns) AO_ALWAYS {
+  const auto with_zeros = [&](auto columns) AO_ALWAYS {
     typedef typename decltype(columns)::type Columns;
-    switch (w->zero_domain) {
-    case AO_ZERO_NONE:
-      return run(DecodeTable<Columns, AO_ZERO_NONE>());
-    case AO_ZERO_INT:
-      return run(DecodeTable<Columns, AO_ZERO_INT>());
-    default:
-      return run(DecodeTable<Columns, AO_ZERO_FLOAT>());
-    }
+    if (w->zero_domain == AO_ZERO_NONE) return run(DecodeTable<Columns, false>());
+    return run(DecodeTable<Columns, true>());
   };
   const auto with_bits = [&](auto constant) AO_ALWAYS {
     constexpr int bits = decltype(constant)::value;
     if constexpr (bits > kQuickLut) {
-      if (w->values == kSignedValues) return with_domain(std::type_identity<IntegerColumns<bits, true>>());
-      if (w->values == kUnsignedValues) return with_domain(std::type_identity<IntegerColumns<bits, false>>());
-      if (w->values == kSmallFloats) return with_domain(std::type_identity<FloatColumns<bits>>());
+      if (w->values == kSignedValues || w->values == kUnsignedValues)
+        return with_zeros(std::type_identity<IntegerColumns<bits>>());
+      if (w->values == kSmallFloats) return with_zeros(std::type_identity<FloatColumns<bits>>());
     }
-    return with_domain(std::type_identity<TableColumns<bits>>());
+    return with_zeros(std::type_identity<TableColumns<bits>>());
   };
   switch (w->bits) {
   case 1:

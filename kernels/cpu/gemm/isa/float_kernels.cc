@@ -94,30 +94,31 @@ void pairs_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store& s
   finish_rows<rows>(sums, panel, store);
 }
 
-// One row of x and two neighbouring panels, whose sums hide each other's latency.
-struct TwoPanels {
-  VF a, b;
+// One row of x and neighbouring panels.
+struct PanelProducts {
+  VF sums[kTablePanels];
   const float* x;
-  AO_INLINE void operator()(int64_t k, VF first, VF second) {
+  AO_INLINE void operator()(int64_t k, const VF* columns) {
     const VF value = v_set1(x[k]);
-    a = v_fma(first, value, a);
-    b = v_fma(second, value, b);
+    for (int p = 0; p < kTablePanels; p++) sums[p] = v_fma(columns[p], value, sums[p]);
   }
 };
 struct CopyOne {
   float* out; // of column 0
-  AO_INLINE void operator()(int64_t k, VF column, VF) { v_store(out + k * kPanelRows, column); }
+  AO_INLINE void operator()(int64_t k, const VF* column) { v_store(out + k * kPanelRows, *column); }
 };
 
 template <class Decoder>
-void two_panels_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store& store) {
-  TwoPanels product = {v_zero(), v_zero(), (const float*)x.units};
+void panels_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store& store) {
+  PanelProducts product;
+  for (int p = 0; p < kTablePanels; p++) product.sums[p] = v_zero();
+  product.x = (const float*)x.units;
+  Decoder::template run<kTablePanels>(w, panel_at(w, panel), 0, w->k, product);
   alignas(64) float memory[kPanelRows];
-  Decoder::template run<2>(w, panel_at(w, panel), 0, w->k, product);
-  v_store(memory, product.a);
-  store_row(memory, 0, panel, store);
-  v_store(memory, product.b);
-  store_row(memory, 0, panel + 1, store);
+  for (int p = 0; p < kTablePanels; p++) {
+    v_store(memory, product.sums[p]);
+    store_row(memory, 0, panel + p, store);
+  }
 }
 
 // Several rows of x: columns are decoded once, to memory.
@@ -195,10 +196,10 @@ void store_rows(const float* acc, int64_t row, int64_t rows, int64_t panel, cons
 
 void float_rows(const Packed* w, int64_t panel, int64_t panels, const Tiles& x, bool pairs, int64_t rows,
                 const Store& store) {
-  if (w->code == AO_TABLE && rows == 1) {
-    for (; panels > 1; panel += 2, panels -= 2)
-      with_table_decoder(w, [&](auto decoder) { two_panels_kernel<decltype(decoder)>(w, panel, x, store); });
-    if (panels == 0) return;
+  if constexpr (kTablePanels > 1) {
+    if (w->code == AO_TABLE && rows == 1)
+      for (; panels >= kTablePanels; panel += kTablePanels, panels -= kTablePanels)
+        with_table_decoder(w, [&](auto decoder) { panels_kernel<decltype(decoder)>(w, panel, x, store); });
   }
   const auto run = rows == 1 ? run_rows<1> : rows == 2 ? run_rows<2> : rows == 3 ? run_rows<3> : run_rows<4>;
   for (int64_t p = 0; p < panels; p++) run(w, panel + p, x, pairs, store);

@@ -102,6 +102,8 @@ AO_INLINE void in_order(__m256i& a, __m256i& b) { asm("" : "+x"(a), "+x"(b)); }
 // A table of 2^bits values, looked up by the lowest `bits` bits of each lane: in registers up to kQuickLut bits, which is faster than
 // arithmetic, else gathered.
 constexpr int kQuickLut = 3;
+constexpr int kTablePanels = 2;  // whose sums hide each other's latency
+constexpr bool kLooksUp = false; // all values come from memory
 template <int bits>
 struct Lut {
   const float* table;

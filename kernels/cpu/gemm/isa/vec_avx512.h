@@ -59,6 +59,8 @@ AO_INLINE void v_prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT
 // A table of 2^bits values in registers, looked up by the lowest `bits` bits of each lane. Up to kQuickLut bits that is faster than
 // arithmetic.
 constexpr int kQuickLut = 5;
+constexpr int kTablePanels = 4;  // whose sums hide each other's latency
+constexpr bool kLooksUp = false; // all values come from memory
 template <int bits>
 struct Lut {
   static constexpr int kCount = bits <= 4 ? 1 : 1 << (bits - 4);

@@ -158,7 +158,9 @@ struct Halves {
 
 // A table of 2^bits values, looked up by the lowest `bits` bits of each lane: in registers up to 4 bits, a value's four bytes by one
 // tbl, else in memory.
-constexpr int kQuickLut = 4; // up to here no arithmetic on codes
+constexpr int kQuickLut = 4;     // up to here no arithmetic on codes
+constexpr int kTablePanels = 2;  // whose sums hide each other's latency
+constexpr bool kLooksUp = false; // all values come from memory
 template <int bits>
 struct Lut {
   const float* table;

@@ -99,17 +99,13 @@ inline VI dot_bytes(VI acc, VI w, const int8_t* x) {
   return acc + vi_sar(vi_shl(pe, 16), 16) + vi_sar(pe, 16) + vi_sar(vi_shl(po, 16), 16) + vi_sar(po, 16);
 }
 
-// A table of 2^bits values in memory, looked up by the lowest `bits` bits of each lane.
-constexpr int kQuickLut = 3; // up to here no arithmetic on codes
+// Tables are looked up in memory, an octet at a time (decode_table.h).
+constexpr int kQuickLut = 8;    // no arithmetic on codes
+constexpr int kTablePanels = 1; // whose sums hide each other's latency
+constexpr bool kLooksUp = true; // all values come from memory
 template <int bits>
 struct Lut {
-  const float* table;
-  explicit AO_INLINE Lut(const float* t) : table(t) {}
-  AO_INLINE VF at(const VI& index) const {
-    VF v;
-    for (int i = 0; i < 16; i++) v[i] = table[index[i] & ((1 << bits) - 1)];
-    return v;
-  }
+  explicit Lut(const float*) {}
 };
 
 // The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.

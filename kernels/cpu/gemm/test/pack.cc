@@ -78,7 +78,7 @@ TEST(refusals) {
       {{AO_I8, 4, 48, 24, AO_ZERO_NONE, AO_F32, AO_F32, AO_ACT_INT8_TOKEN}, "multiple of 32"},
       {{AO_I8, 4, 32, 32, AO_ZERO_NONE, AO_I8}, "scales are"},
       {{AO_I8, 4, 32, 32, AO_ZERO_NONE, AO_F8E8M0, AO_F32, AO_ACT_INT8_TOKEN}, "take scales in"},
-      {{AO_I8, 4, 32, 32, AO_ZERO_INT, AO_F32, AO_F32}, "zero point in codes"},
+      {{AO_I8, 4, 32, 32, AO_ZERO_INT, AO_F32, AO_F32, AO_ACT_INT8_TOKEN}, "zero point in codes"},
       {{AO_TABLE, 4, 32, 32}, "1 to 8 bits"},
       {{AO_TABLE, 4, 32, 32, AO_ZERO_NONE, AO_F32, AO_F32, AO_ACT_INT8_TOKEN, 4}, "exact activation"},
       {{AO_I8, 4, 32, 32, AO_ZERO_FLOAT, AO_F32, AO_I8}, "float zero point"},
