@@ -105,6 +105,11 @@ __attribute__((noinline)) void look_up(const Packed* w, VI first, VI second, flo
     for (int r = 0; r < kPanelRows; r++) out[j * kPanelRows + r] = table[quads[j / 4][r] >> (j % 4 * 8) & mask];
 }
 
+// How far ahead each of neighbouring panels is fetched: all of them fit the first cache together.
+inline int64_t table_distance(const Packed* w, int64_t panels) {
+  return panels * w->panel_bytes < 4096 ? panels * w->panel_bytes : 4096;
+}
+
 // Scales and zero points of the group of column k, of neighbouring panels, as [panel][16] float32 each: s, then what is subtracted
 // before and what is added after the product with it.
 struct Groups {
@@ -112,7 +117,7 @@ struct Groups {
       after[kTablePanels * kPanelRows];
 };
 __attribute__((noinline)) void load_groups(const Packed* w, const uint8_t* panel, int panels, int64_t k, Groups* g) {
-  const int64_t first = k / w->group * kPanelRows, distance = panels * fetch_distance(w);
+  const int64_t first = k / w->group * kPanelRows, distance = table_distance(w, panels);
   for (int p = 0; p < panels; p++, panel += w->panel_bytes) {
     const uint8_t* scale = panel + w->scale_at + first * ao_dtype_size(w->scale_dtype);
     v_prefetch(scale + distance);
@@ -157,7 +162,7 @@ struct DecodeTable {
     constexpr int bits = Columns::kBits;
     constexpr int64_t kBlock = 64 * bits;
     const Columns columns(w);
-    const int64_t next = w->panel_bytes, distance = panels * fetch_distance(w);
+    const int64_t next = w->panel_bytes, distance = table_distance(w, panels);
     Groups groups;
     State<panels> s;
     for (int p = 0; p < panels; p++) s.group[p] = {v_zero(), v_zero(), v_zero()};
