@@ -188,13 +188,16 @@ describe.each(devices)('on $device', ({ rt, device }) => {
     }
   });
 
-  it.each(cases)('%s: a model replays and is written as its plain weights are', async (_name, { config }) => {
+  it.each(cases)('%s: a model replays and is written as its plain weights are', async (_name, { config, dynamic }) => {
     const model = new Model(rt, { layers: 1, hidden: 32, vocabulary: 24 });
     const plain = new Map(
       [...stateDict(model)].map(([name, t]) => [name, t.ndim === 2 ? quantizeTensor(t, config) : t]),
     );
     const want = await written(plain);
     await quantize_(model, config);
+    const weight = model.layers[0]!.up_proj.weight;
+    const packs = device === 'cpu' && dynamic !== true && weight.kind?.name !== 'codebook';
+    expect(weight.packed !== null).toBe(packs);
     expect(Buffer.compare(await written(stateDict(model)), want)).toBe(0);
     const back = await readStateDict(rt, bytesSource(want), { device });
     expect(flattenTensorStateDict(back).metadata).toEqual(flattenTensorStateDict(plain).metadata);
