@@ -1,10 +1,10 @@
 // NaN or infinity in a weight would spread over its whole block or row; quantize_ finds them before any work.
-import { AoError, abs, amax, cast, type Dense, float32, scope, type Tensor, unpackedOf } from '@ao/core';
+import { AoError, abs, amax, type Dense, keep, scope, type Tensor, unpackedOf } from '@ao/core';
 
 /** Rejects with ERR_AO_FORMAT naming every weight that holds NaN or infinity. One pass over all of them. */
 export async function requireFinite(weights: readonly (readonly [fqn: string, weight: Tensor])[]): Promise<void> {
   const float = weights.filter(([, w]) => w.kind === null && w.numel > 0);
-  const peaks = scope(() => float.map(([, w]) => amax(abs(cast(unpackedOf(w) as Dense, float32)))));
+  const peaks = float.map(([, w]) => keep(scope(() => amax(abs(unpackedOf(w) as Dense)))));
   const values = await Promise.all(peaks.map((peak) => peak.item()));
   for (const peak of peaks) peak.dispose();
   const bad = float.flatMap(([fqn], i) => (Number.isFinite(values[i]) ? [] : [fqn]));
