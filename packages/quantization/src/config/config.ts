@@ -75,6 +75,14 @@ export function makeConfig<C extends AoConfig>(spec: ConfigSpec<C>, options: Rea
   return finish(spec, values);
 }
 
+/** A config that was written by hand, with the defaults of what it leaves out. */
+export function completed<C extends AoConfig>(spec: ConfigSpec<C>, config: C): C {
+  const values = { ...config } as unknown as Record<string, unknown>;
+  for (const [name, [, fallback]] of Object.entries({ ...spec.fields, ...spec.ao })) values[name] ??= fallback;
+  spec.complete?.(values);
+  return values as unknown as C;
+}
+
 function versionError(spec: AnyConfigSpec, version: unknown): Error {
   return configError(
     `${spec.type}: version ${String(version)} is not supported; torchao's own version is ${spec.version}`,

@@ -1,6 +1,6 @@
 // The question that quantize_ asks of a config: what would you make of this weight? Schemes answer it in their extension.
 import { answer, type Dense, defineTrait, type Entry, type Tensor, type Trait } from '@ao/core';
-import type { AnyConfigSpec, AoConfig, ConfigSpec } from '../config/config.ts';
+import { type AnyConfigSpec, type AoConfig, type ConfigSpec, completed } from '../config/config.ts';
 
 export interface WeightInfo {
   readonly shape: readonly number[];
@@ -65,6 +65,6 @@ type Answer<C> = (config: C, info: WeightInfo) => TensorPlan | TensorProblem;
 
 /** What an extension says about one config type: its plan and its spec. */
 export const schemeEntries = <C extends AoConfig>(spec: ConfigSpec<C>, plan: Answer<C>): readonly Entry[] => [
-  answer(planTrait, spec, plan),
+  answer(planTrait, spec, (config: C, info: WeightInfo) => plan(completed(spec, config), info)),
   answer(specTrait, spec, () => spec),
 ];
