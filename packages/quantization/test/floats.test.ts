@@ -237,6 +237,8 @@ describe.each(devices)('on $device', ({ rt, device }) => {
     for (const type of ['Float8WeightOnlyConfig', 'Float8DynamicActivationFloat8WeightConfig', 'NF4WeightOnlyConfig']) {
       expect(planTensor(rt, { type } as AoConfig, info)).toMatchObject({ scheme: expect.stringMatching(/wo|dq/) });
     }
+    // null is a value, not what was left out
+    expect(planTensor(rt, parseScheme('uintx8wo-row'), info)).toMatchObject({ scheme: 'uintx8wo-row' });
   });
 
   it('plans say what is emulated', () => {

@@ -78,7 +78,8 @@ export function makeConfig<C extends AoConfig>(spec: ConfigSpec<C>, options: Rea
 /** A config that was written by hand, with the defaults of what it leaves out. */
 export function completed<C extends AoConfig>(spec: ConfigSpec<C>, config: C): C {
   const values = { ...config } as unknown as Record<string, unknown>;
-  for (const [name, [, fallback]] of Object.entries({ ...spec.fields, ...spec.ao })) values[name] ??= fallback;
+  for (const [name, [, fallback]] of Object.entries({ ...spec.fields, ...spec.ao }))
+    if (values[name] === undefined) values[name] = fallback;
   spec.complete?.(values);
   return values as unknown as C;
 }
