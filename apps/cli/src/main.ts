@@ -102,8 +102,13 @@ export function program(): Command {
 
   command(ao, 'convert', 'a model in another dtype, as floats again, or in files of another size, disk to disk')
     .argument('<model>')
-    .requiredOption('-o, --output <folder>', 'where the converted model goes')
-    .option('--to <format>', 'safetensors, or torchao: quantized weights as Python’s torchao loads them', 'safetensors')
+    .requiredOption('-o, --output <path>', 'where the converted model goes')
+    .option(
+      '--to <format>',
+      'safetensors; torchao: quantized weights as Python’s torchao loads them; gguf: a file for llama.cpp',
+      'safetensors',
+    )
+    .option('--gguf-type <type>', 'of matrices: q4_0, q4_1, q8_0, q4_k, q6_k, bf16, f16 or f32')
     .addOption(
       new Option('--dtype <name>', 'what floating-point tensors become (default: they stay)').choices([
         'float32',

@@ -38,6 +38,12 @@ export type { GenerateOptions } from './generate/options.ts';
 export { PastKeyValues } from './generate/past-key-values.ts';
 export type { ResponseFormat } from './generate/response-format.ts';
 export type { SpeculativeOptions } from './generate/speculation.ts';
+export {
+  type ConvertToGgufOptions,
+  type ConvertToGgufReport,
+  convertToGguf,
+  ggufTypes,
+} from './gguf/convert-to-gguf.ts';
 export type { HubOptions } from './hub/options.ts';
 export { isRepoId } from './hub/repo-id.ts';
 export { type SnapshotOptions, snapshotDownload } from './hub/resolve-model.ts';

@@ -7,6 +7,7 @@ import { modelFolder } from '../model-folder.ts';
 import { setThreads } from '../open-model.ts';
 import { bytes, print, printJson } from '../output.ts';
 import { progress } from '../progress.ts';
+import { convertGguf, type GgufOptions } from './convert-gguf.ts';
 
 interface Options {
   readonly output: string;
@@ -20,9 +21,10 @@ interface Options {
 }
 
 /** Formats that people ask for and that are not written yet. */
-const LATER: readonly string[] = ['gguf', 'gptq', 'awq', 'hqq', 'bnb', 'mlx', 'onnx', 'pytorch', 'bin'];
+const LATER: readonly string[] = ['gptq', 'awq', 'hqq', 'bnb', 'mlx', 'onnx', 'pytorch', 'bin'];
 
-export async function convert(name: string, options: Options): Promise<void> {
+export async function convert(name: string, options: Options & GgufOptions): Promise<void> {
+  if (options.to === 'gguf') return convertGguf(name, options);
   const { output, to, dtype, dequantize, maxShardSize, overwrite } = options;
   if (to !== 'safetensors' && to !== 'torchao') {
     const what = LATER.includes(to) ? `${to} cannot be written yet` : `${to} is no format that ao knows`;

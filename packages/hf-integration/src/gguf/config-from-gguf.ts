@@ -42,9 +42,11 @@ export function configFromGguf(head: GgufHead, tables: RopeTables, file: string)
     tie_word_embeddings: !head.tensors.has('output.weight'),
     ...ropeFromGguf(f, tables, headDim),
     ...tokenIds(f),
-    ...(window === undefined || window === 0 ? {} : { sliding_window: window }),
+    sliding_window: window === undefined || window === 0 ? null : window,
   };
-  if (modelType === 'llama') config['attention_bias'] = head.tensors.has('blk.0.attn_q.bias');
+  // Qwen 2 has biases of its own, Phi 3 none
+  config['attention_bias'] = head.tensors.has('blk.0.attn_q.bias');
+  config['mlp_bias'] = head.tensors.has('blk.0.ffn_up.bias');
   if (modelType === 'mixtral') {
     config['num_local_experts'] = f.needed('expert_count');
     config['num_experts_per_tok'] = f.needed('expert_used_count');

@@ -10,8 +10,9 @@ export type RopeTables = ReadonlyMap<string, readonly number[]>;
 
 export const ROPE_TABLES: readonly string[] = ['rope_freqs.weight', 'rope_factors_long.weight', 'rope_factors_short.weight'];
 
-/** What all models of Llama 3 have. */
-const LLAMA3 = { lowFreqFactor: 1, highFreqFactor: 4, originalMaxPositionEmbeddings: 8192 };
+/** What models of Llama 3 have; the original length is 8192. */
+const LLAMA3 = { lowFreqFactor: 1, highFreqFactor: 4 };
+const LENGTHS = [8192, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 16384, 32768, 65536, 131072];
 
 /** Fields of config.json. Throws ERR_AO_FORMAT for scaling that config.json cannot say. */
 export function ropeFromGguf(f: GgufFields, tables: RopeTables, headDim: number): Record<string, unknown> {
@@ -35,16 +36,18 @@ export function ropeFromGguf(f: GgufFields, tables: RopeTables, headDim: number)
 
 function llama3(f: GgufFields, freqs: readonly number[], theta: number): Record<string, unknown> {
   const factor = freqs.reduce((a, b) => Math.max(a, b), 1);
-  const expected = llama3Factors({ type: 'llama3', theta, factor, ...LLAMA3 }, 2 * freqs.length);
-  if (freqs.some((x, i) => Math.abs(x / expected[i]! - 1) > 0.001)) {
-    throw ggufError(f.file, 'its factors are not those of Llama 3', 'rope_freqs.weight');
-  }
+  const original = LENGTHS.find((length) => {
+    const rope = { type: 'llama3', theta, factor, ...LLAMA3, originalMaxPositionEmbeddings: length } as const;
+    const expected = llama3Factors(rope, 2 * freqs.length);
+    return freqs.every((x, i) => Math.abs(x / expected[i]! - 1) < 0.001);
+  });
+  if (original === undefined) throw ggufError(f.file, 'its factors are not those of Llama 3', 'rope_freqs.weight');
   return {
     rope_type: 'llama3',
     factor,
     low_freq_factor: LLAMA3.lowFreqFactor,
     high_freq_factor: LLAMA3.highFreqFactor,
-    original_max_position_embeddings: LLAMA3.originalMaxPositionEmbeddings,
+    original_max_position_embeddings: original,
   };
 }
 
