@@ -2,6 +2,7 @@
 // for; where their rows are no whole blocks of it, or they are the embedding or head under a type of 4 bits, a wider one.
 // Vectors and routers are float32. Quantized weights are dequantized first. The file appears whole.
 import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { AoError, bfloat16, cast, type Dense, dequantize, float16, float32, type Runtime, scope, slice, type Tensor, type TensorFile } from '@ao/core';
 import { autoRuntime } from '../auto-runtime.ts';
 import { type ModelConfig, readModelConfig } from '../config/model-config.ts';
@@ -71,7 +72,11 @@ export async function convertToGguf(name: string, output: string, options: Conve
   checkNames(family, outline, new Map([...stored.values()].map((s) => [s.name, shapeOf(s)])), folder);
   const parameters = outline.parameters.filter((p) => stored.has(p.name));
   const vocab = parameters.find((p) => p.name === 'model.embed_tokens.weight')?.shape[0] ?? 0;
-  const { pairs, tables, notes, heads } = ggufMetadata(config, names, FILE_TYPES[asked.name]!, vocab);
+  const { pairs, tables, notes, heads } = ggufMetadata(config, names, {
+    name: basename(name),
+    fileType: FILE_TYPES[asked.name]!,
+    vocabSize: vocab,
+  });
   const items = [...itemsOf(parameters, names, asked), ...tableItems(tables)];
   const layout = ggufHead([...pairs, ...(await tokensOf(folder, config, vocab))], items);
   const rt = options.runtime ?? (await autoRuntime());

@@ -17,7 +17,11 @@ export interface GgufMetadata {
 }
 
 /** `fileType`: llama.cpp's number of the type of most tensors. */
-export function ggufMetadata(model: ModelConfig, names: GgufNames, fileType: number, vocabSize: number): GgufMetadata {
+export function ggufMetadata(
+  model: ModelConfig,
+  names: GgufNames,
+  { name, fileType, vocabSize }: { readonly name: string; readonly fileType: number; readonly vocabSize: number },
+): GgufMetadata {
   const f = new Fields(model.json, model.where);
   const arch = names.architecture;
   const heads = f.count('num_attention_heads');
@@ -31,7 +35,7 @@ export function ggufMetadata(model: ModelConfig, names: GgufNames, fileType: num
   const window = windowOf(f, arch);
   const pairs: GgufPair[] = [
     ['general.architecture', 'string', arch],
-    ['general.name', 'string', f.text('_name_or_path', '') || model.modelType],
+    ['general.name', 'string', f.text('_name_or_path', '') || name],
     ['general.file_type', 'u32', fileType],
     ['general.quantization_version', 'u32', 2],
     u32('context_length', f.count('max_position_embeddings', gemma ? 8192 : 4096)),
@@ -64,7 +68,8 @@ function windowOf(f: Fields, arch: string): { readonly size?: number; readonly n
   const has = f.has('sliding_window') && (arch !== 'qwen2' && arch !== 'qwen3' ? true : f.flag('use_sliding_window', false));
   if (!has) return { notes: [], ...(arch.startsWith('gemma') ? { size: 4096 } : {}) };
   const size = f.count('sliding_window');
-  if (arch === 'phi3' || arch.startsWith('gemma')) return { size, notes: [] };
+  if (arch.startsWith('gemma')) return { size, notes: [] };
+  if (arch === 'phi3') return { size, notes: [`llama.cpp leaves the window of ${size} tokens out in phi3`] };
   return { notes: [`GGUF's ${arch} has no window: beyond ${size} tokens it attends to all of them`] };
 }
 

@@ -70,7 +70,7 @@ export async function loadWeights(
 }
 
 /** Above this, memory that a tensor needed for a moment goes back to the system before the next one. */
-const LARGE = 16 << 20;
+export const LARGE = 16 << 20;
 
 async function loadOne(
   rt: Runtime,

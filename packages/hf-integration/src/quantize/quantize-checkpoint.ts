@@ -29,6 +29,7 @@ import { flattened, type Storing, storedTensors, storingPlain } from '../files/s
 import { writeShards } from '../files/write-shards.ts';
 import type { HubOptions } from '../hub/options.ts';
 import { resolveModel } from '../hub/resolve-model.ts';
+import { LARGE } from '../load/load-weights.ts';
 import { checkDtypes } from '../load/check-dtypes.ts';
 import { checkNames } from '../load/check-names.ts';
 import { familyOf, type ModelFamily, outlineOf } from '../models/family.ts';
@@ -198,6 +199,7 @@ class Work {
       this.#measuring = silent(this.#measure(name, storing, norms, place, before));
     });
     quantized.dispose();
+    if (before.bytesBefore > LARGE) this.#rt.backend(this.#device).trim();
   }
 
   async #measure(

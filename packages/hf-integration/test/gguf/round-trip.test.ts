@@ -46,6 +46,8 @@ const FAMILIES = ['smollm', 'llama3', 'tinyllama', 'mistral', 'phi3', 'phi4-mini
 const CHANGES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   mistral: { sliding_window: null },
   mixtral: { sliding_window: null },
+  phi3: { sliding_window: null },
+  'phi4-mini': { sliding_window: null },
   qwen2: { use_sliding_window: false },
   gemma2: { query_pre_attn_scalar: 16 },
   gemma3: { query_pre_attn_scalar: 16, sliding_window_pattern: 6, rope_local_base_freq: 10000 },
