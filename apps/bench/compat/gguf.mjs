@@ -6,7 +6,7 @@
 //   family   tiny random models of each architecture (test/golden/families), float32
 // Where the continuations part, `gap` is by how much the logit of our token lies above that of theirs: llama.cpp rounds
 // activations to 8 bits before quantized weights and keeps keys and values in float16.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -25,7 +25,12 @@ const here = dirname(fileURLToPath(import.meta.url));
 const scratch = await mkdtemp(join(tmpdir(), 'ao-compat-'));
 process.env.HF_HOME = join(scratch, 'cache');
 const stories = dirname(createRequire(join(here, '../../cli/package.json')).resolve('@ao/stories-7m/config.json'));
-const PROMPTS = ['The capital of France is', 'Once upon a time, there was a little', 'def add(a, b):\n    return', 'Tom & Ann’s 23 café—trips:'];
+const PROMPTS = [
+  'The capital of France is',
+  'Once upon a time, there was a little',
+  'def add(a, b):\n    return',
+  'Tom & Ann’s 23 café—trips:',
+];
 const TOKENS = 24;
 const FAMILIES = ['smollm', 'llama3', 'phi3', 'qwen2', 'qwen3', 'gemma2', 'gemma3', 'mixtral'];
 const CHANGES = {
@@ -36,7 +41,10 @@ const CHANGES = {
   gemma3: { query_pre_attn_scalar: 16, sliding_window_pattern: 6, rope_local_base_freq: 10000 },
 };
 
-const theirs = ['Q4_0', 'Q8_0', 'BF16'].map((type) => ({ name: `theirs ${type}`, file: join(PEERS.smollm2, `smollm2.${type}.gguf`) }));
+const theirs = ['Q4_0', 'Q8_0', 'BF16'].map((type) => ({
+  name: `theirs ${type}`,
+  file: join(PEERS.smollm2, `smollm2.${type}.gguf`),
+}));
 theirs.push({ name: 'theirs Q4_1', file: join(PEERS.smollm2, 'SmolLM2-135M-Instruct.Q4_1.gguf') });
 const written = (model, folder, types) =>
   types.map((type) => ({
@@ -103,7 +111,11 @@ async function byUs(file, given) {
     const at = their.findIndex((token, i) => token !== tokens[i]);
     let gap = 0;
     if (at >= 0) {
-      const { logprobs } = await model.generate([...ids, ...tokens.slice(0, at)], { maxNewTokens: 1, ignoreEos: true, logprobs: 20 });
+      const { logprobs } = await model.generate([...ids, ...tokens.slice(0, at)], {
+        maxNewTokens: 1,
+        ignoreEos: true,
+        logprobs: 20,
+      });
       const [step] = logprobs ?? [];
       const of = (id) => step?.top.find((t) => t.id === id)?.logprob;
       gap = (of(tokens[at]) ?? 0) - (of(their[at]) ?? Number.NEGATIVE_INFINITY);
@@ -121,7 +133,12 @@ try {
     if (chosen.length > 0 && !chosen.some((part) => name.includes(part))) continue;
     const file = given ?? join(scratch, `${name.replaceAll(' ', '-')}.gguf`);
     const types = make ? (await make(runtime, file)).types : undefined;
-    const prompts = ids ? [[3, 17, 40, 60], [5, 8, 90, 2, 33, 12]] : PROMPTS;
+    const prompts = ids
+      ? [
+          [3, 17, 40, 60],
+          [5, 8, 90, 2, 33, 12],
+        ]
+      : PROMPTS;
     const their = await byLlama(file, prompts);
     const our = await byUs(file, their);
     let tokenizer = null;

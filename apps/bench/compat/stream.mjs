@@ -154,7 +154,10 @@ async function quantizer(scheme) {
   const { errorNorms, isProblem, parseScheme, planTrait, decibels } = await import('@ao/quantization');
   const runtime = await autoRuntime();
   const shape = [4096, HIDDEN];
-  const values = Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => (((i * 2654435761) >>> 8) % 4001) / 1e5 - 0.02);
+  const values = Float32Array.from(
+    { length: shape[0] * shape[1] },
+    (_, i) => (((i * 2654435761) >>> 8) % 4001) / 1e5 - 0.02,
+  );
   const wide = core.reshape(core.tensor(runtime, values, { device: runtime.device }), shape);
   const weight = core.keep(core.cast(wide, core.bfloat16));
   const plan = runtime.ask(planTrait, parseScheme(scheme), { shape, dtype: 'bfloat16' });

@@ -22,7 +22,11 @@ test.each([
     ['quantize', 'x', '--shceme', 'y'],
   ],
   [2, /^ao: --to gguf needs --gguf-type, one of q4_0, /, ['convert', 'stories-7m', '-o', 'x.gguf', '--to', 'gguf']],
-  [2, /^ao: --to gguf writes one file: give -o NAME.gguf/, ['convert', 'stories-7m', '-o', 'x', '--to', 'gguf', '--gguf-type', 'q8_0']],
+  [
+    2,
+    /^ao: --to gguf writes one file: give -o NAME.gguf/,
+    ['convert', 'stories-7m', '-o', 'x', '--to', 'gguf', '--gguf-type', 'q8_0'],
+  ],
   [2, /^ao: papyrus is no format that ao knows. Fix/, ['convert', 'stories-7m', '-o', 'x', '--to', 'papyrus']],
   [
     1,

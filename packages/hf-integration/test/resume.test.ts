@@ -116,25 +116,28 @@ describe('a quantization that was stopped goes on', () => {
 describe('a full disk', () => {
   afterEach(() => vi.restoreAllMocks());
 
-  test.each([1000, 20_000, 60_000, 80_000])('after %d bytes is told, and the same call goes on once there is space', async (space) => {
-    const [whole, out] = [`${tiny.scratch}-whole`, tiny.scratch];
-    await quantize(whole);
-    const probe = await open(join(tiny.folder, 'config.json'));
-    const handle = Object.getPrototypeOf(probe) as { write(...args: unknown[]): Promise<unknown> };
-    await probe.close();
-    const { write } = handle;
-    let left = space;
-    vi.spyOn(handle, 'write').mockImplementation(function (this: unknown, ...args: unknown[]) {
-      left -= typeof args[2] === 'number' ? args[2] : (args[0] as { length: number }).length;
-      if (left >= 0) return write.apply(this, args);
-      return Promise.reject(Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' }));
-    });
-    await expect(quantize(out)).rejects.toThrow(/out: the disk is full.*run the same again: it goes on/);
-    vi.restoreAllMocks();
-    expect(existsSync(out)).toBe(false);
-    await quantize(out);
-    expect(await files(out)).toEqual(await files(whole));
-  });
+  test.each([1000, 20_000, 60_000, 80_000])(
+    'after %d bytes is told, and the same call goes on once there is space',
+    async (space) => {
+      const [whole, out] = [`${tiny.scratch}-whole`, tiny.scratch];
+      await quantize(whole);
+      const probe = await open(join(tiny.folder, 'config.json'));
+      const handle = Object.getPrototypeOf(probe) as { write(...args: unknown[]): Promise<unknown> };
+      await probe.close();
+      const { write } = handle;
+      let left = space;
+      vi.spyOn(handle, 'write').mockImplementation(function (this: unknown, ...args: unknown[]) {
+        left -= typeof args[2] === 'number' ? args[2] : (args[0] as { length: number }).length;
+        if (left >= 0) return write.apply(this, args);
+        return Promise.reject(Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' }));
+      });
+      await expect(quantize(out)).rejects.toThrow(/out: the disk is full.*run the same again: it goes on/);
+      vi.restoreAllMocks();
+      expect(existsSync(out)).toBe(false);
+      await quantize(out);
+      expect(await files(out)).toEqual(await files(whole));
+    },
+  );
 });
 
 describe('what was begun is not gone on with', () => {

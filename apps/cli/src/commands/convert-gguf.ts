@@ -25,7 +25,13 @@ export async function convertGguf(name: string, options: GgufOptions): Promise<v
   const runtime = await autoRuntime({ log });
   const bar = await progress();
   try {
-    const report = await convertToGguf(folder, output, { type: ggufType, overwrite, runtime, onProgress: bar.update, signal });
+    const report = await convertToGguf(folder, output, {
+      type: ggufType,
+      overwrite,
+      runtime,
+      onProgress: bar.update,
+      signal,
+    });
     bar.stop();
     if (options.json) {
       printJson(report);

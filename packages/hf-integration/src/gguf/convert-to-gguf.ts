@@ -3,7 +3,20 @@
 // Vectors and routers are float32. Quantized weights are dequantized first. The file appears whole.
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
-import { AoError, bfloat16, cast, type Dense, dequantize, float16, float32, type Runtime, scope, slice, type Tensor, type TensorFile } from '@ao/core';
+import {
+  AoError,
+  bfloat16,
+  cast,
+  type Dense,
+  dequantize,
+  float16,
+  float32,
+  type Runtime,
+  scope,
+  slice,
+  type Tensor,
+  type TensorFile,
+} from '@ao/core';
 import { autoRuntime } from '../auto-runtime.ts';
 import { type ModelConfig, readModelConfig } from '../config/model-config.ts';
 import { readJsonIfPresent } from '../config/read-json.ts';
@@ -24,9 +37,27 @@ import { alternatedRow, alternatingHeads, expertOf, type GgufNames, ggufNames, t
 import { ggufTokens } from './tokenizer-to-gguf.ts';
 
 /** Types that are written, with llama.cpp's number of a file of them. */
-const FILE_TYPES: Readonly<Record<string, number>> = { F32: 0, F16: 1, BF16: 32, Q4_0: 2, Q4_1: 3, Q8_0: 7, Q4_K: 14, Q6_K: 18 };
+const FILE_TYPES: Readonly<Record<string, number>> = {
+  F32: 0,
+  F16: 1,
+  BF16: 32,
+  Q4_0: 2,
+  Q4_1: 3,
+  Q8_0: 7,
+  Q4_K: 14,
+  Q6_K: 18,
+};
 
-export const ggufTypes: readonly string[] = /*@__PURE__*/ Object.freeze(['q4_0', 'q4_1', 'q8_0', 'q4_k', 'q6_k', 'bf16', 'f16', 'f32']);
+export const ggufTypes: readonly string[] = /*@__PURE__*/ Object.freeze([
+  'q4_0',
+  'q4_1',
+  'q8_0',
+  'q4_k',
+  'q6_k',
+  'bf16',
+  'f16',
+  'f32',
+]);
 
 export interface ConvertToGgufOptions extends HubOptions {
   /** Of matrices: one of ggufTypes. */
@@ -53,11 +84,17 @@ interface Item extends GgufItem {
 /** Values that JavaScript holds at a time. */
 const PIECE = 1 << 20;
 
-export async function convertToGguf(name: string, output: string, options: ConvertToGgufOptions): Promise<ConvertToGgufReport> {
+export async function convertToGguf(
+  name: string,
+  output: string,
+  options: ConvertToGgufOptions,
+): Promise<ConvertToGgufReport> {
   const { signal, onProgress } = options;
   const asked = typeOf(options.type);
   if (existsSync(output) && !options.overwrite) {
-    throw new AoError('ERR_AO_CONFIG', `${output} is there already`, { fix: 'give another name, or allow overwriting' });
+    throw new AoError('ERR_AO_CONFIG', `${output} is there already`, {
+      fix: 'give another name, or allow overwriting',
+    });
   }
   const folder = await resolveModel(name, 'model', options);
   const config = await readModelConfig(folder);
@@ -68,7 +105,8 @@ export async function convertToGguf(name: string, output: string, options: Conve
   const { tensors } = checkpoint;
   const stored = storedTensors(tensors);
   const shapes = new Map(outline.parameters.map((p) => [p.name, p.shape]));
-  const shapeOf = (s: Stored): readonly number[] => (s.type === PLAIN ? tensors.entry(s.name).shape : (shapes.get(s.name) ?? []));
+  const shapeOf = (s: Stored): readonly number[] =>
+    s.type === PLAIN ? tensors.entry(s.name).shape : (shapes.get(s.name) ?? []);
   checkNames(family, outline, new Map([...stored.values()].map((s) => [s.name, shapeOf(s)])), folder);
   const parameters = outline.parameters.filter((p) => stored.has(p.name));
   const vocab = parameters.find((p) => p.name === 'model.embed_tokens.weight')?.shape[0] ?? 0;
@@ -106,7 +144,14 @@ export async function convertToGguf(name: string, output: string, options: Conve
     }
     // the last tensor is padded as the others are
     const [last, item] = [layout.offsets.at(-1), items.at(-1)];
-    const end = last === undefined ? layout.size : last + ggmlBytes(item!.type, item!.shape.reduce((n, d) => n * d, 1));
+    const end =
+      last === undefined
+        ? layout.size
+        : last +
+          ggmlBytes(
+            item!.type,
+            item!.shape.reduce((n, d) => n * d, 1),
+          );
     if (end < layout.size) await sink.writeAt(end, new Uint8Array(layout.size - end));
     await sink.close();
   } catch (error) {
@@ -123,14 +168,21 @@ export async function convertToGguf(name: string, output: string, options: Conve
 
 function typeOf(name: string): GgmlType {
   if (ggufTypes.includes(name.toLowerCase())) return ggmlType(name.toUpperCase());
-  throw new AoError('ERR_AO_CONFIG', `'${name}' is no type of GGUF that is written`, { fix: `use one of ${ggufTypes.join(', ')}` });
+  throw new AoError('ERR_AO_CONFIG', `'${name}' is no type of GGUF that is written`, {
+    fix: `use one of ${ggufTypes.join(', ')}`,
+  });
 }
 
 /** The type of a matrix whose rows have `columns` values. */
-export function typeFor(asked: GgmlType, { role, output }: Pick<ParameterSpec, 'role' | 'output'>, columns: number): GgmlType {
+export function typeFor(
+  asked: GgmlType,
+  { role, output }: Pick<ParameterSpec, 'role' | 'output'>,
+  columns: number,
+): GgmlType {
   if (role === 'vector' || role === 'router') return ggmlType('F32');
   const narrow = asked.name.startsWith('Q4');
-  const wanted = narrow && (role === 'embedding' || output === true) ? ['Q6_K', 'Q8_0', 'F16'] : [asked.name, 'Q8_0', 'F16'];
+  const wanted =
+    narrow && (role === 'embedding' || output === true) ? ['Q6_K', 'Q8_0', 'F16'] : [asked.name, 'Q8_0', 'F16'];
   return wanted.map(ggmlType).find((type) => columns % type.block === 0)!;
 }
 
@@ -164,7 +216,12 @@ async function tokensOf(folder: string, config: ModelConfig, vocab: number): Pro
   return ggufTokens({ tokenizer, config: about, chatTemplate: templates['default'], model: config.json }, vocab);
 }
 
-async function readFloats(rt: Runtime, file: TensorFile, stored: Stored, signal: AbortSignal | undefined): Promise<Dense> {
+async function readFloats(
+  rt: Runtime,
+  file: TensorFile,
+  stored: Stored,
+  signal: AbortSignal | undefined,
+): Promise<Dense> {
   const raw: Tensor = await readStored(rt, file, stored, { device: rt.device, signal });
   if (raw.kind === null) return raw as Dense;
   const dense = dequantize(raw) as Dense;

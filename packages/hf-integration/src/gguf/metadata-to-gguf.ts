@@ -65,7 +65,8 @@ export function ggufMetadata(
 
 /** Which architectures attend within a window there. */
 function windowOf(f: Fields, arch: string): { readonly size?: number; readonly notes: readonly string[] } {
-  const has = f.has('sliding_window') && (arch !== 'qwen2' && arch !== 'qwen3' ? true : f.flag('use_sliding_window', false));
+  const has =
+    f.has('sliding_window') && (arch !== 'qwen2' && arch !== 'qwen3' ? true : f.flag('use_sliding_window', false));
   if (!has) return { notes: [], ...(arch.startsWith('gemma') ? { size: 4096 } : {}) };
   const size = f.count('sliding_window');
   if (arch.startsWith('gemma')) return { size, notes: [] };
@@ -85,9 +86,21 @@ function checkGemma(
   const sliding = slidingLayers(f, layers, (i) => (i + 1) % f.count('sliding_window_pattern', every) !== 0);
   const local = scalingOf(f)?.object('sliding_attention') ?? f;
   const taken: readonly (readonly [field: string, is: boolean, means: string])[] = [
-    ['query_pre_attn_scalar', f.positive('query_pre_attn_scalar', 256) === (layers === largest ? hidden / heads : headDim), 'the head size'],
-    ['layer_types', sliding.every((own, i) => own === ((i + 1) % every !== 0)), `full attention in every ${every}th layer`],
-    ['rope_local_base_freq', arch === 'gemma2' || local.positive(local === f ? 'rope_local_base_freq' : 'rope_theta', 10000) === 10000, '10000'],
+    [
+      'query_pre_attn_scalar',
+      f.positive('query_pre_attn_scalar', 256) === (layers === largest ? hidden / heads : headDim),
+      'the head size',
+    ],
+    [
+      'layer_types',
+      sliding.every((own, i) => own === ((i + 1) % every !== 0)),
+      `full attention in every ${every}th layer`,
+    ],
+    [
+      'rope_local_base_freq',
+      arch === 'gemma2' || local.positive(local === f ? 'rope_local_base_freq' : 'rope_theta', 10000) === 10000,
+      '10000',
+    ],
     ['final_logit_softcapping', arch === 'gemma2' || !f.has('final_logit_softcapping'), 'null'],
   ];
   const wrong = taken.find(([, is]) => !is);

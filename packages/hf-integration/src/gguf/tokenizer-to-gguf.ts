@@ -106,7 +106,11 @@ function ids({ config, model }: TokenizerFiles, tokens: readonly string[]): Gguf
 
 /** Whether an encoded text begins with the special token. */
 function addsBos(tokenizer: Json, config: Json): boolean {
-  const processor = tokenizer['post_processor'] as { type?: string; single?: readonly Json[]; processors?: readonly Json[] } | null;
+  const processor = tokenizer['post_processor'] as {
+    type?: string;
+    single?: readonly Json[];
+    processors?: readonly Json[];
+  } | null;
   const all = processor?.type === 'Sequence' ? (processor.processors ?? []) : [processor];
   const template = all.find((p) => p?.['type'] === 'TemplateProcessing') as { single?: readonly Json[] } | undefined;
   if (template) return template.single?.[0] !== undefined && 'SpecialToken' in template.single[0];

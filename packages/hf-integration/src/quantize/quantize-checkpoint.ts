@@ -29,9 +29,9 @@ import { flattened, type Storing, storedTensors, storingPlain } from '../files/s
 import { writeShards } from '../files/write-shards.ts';
 import type { HubOptions } from '../hub/options.ts';
 import { resolveModel } from '../hub/resolve-model.ts';
-import { LARGE } from '../load/load-weights.ts';
 import { checkDtypes } from '../load/check-dtypes.ts';
 import { checkNames } from '../load/check-names.ts';
+import { LARGE } from '../load/load-weights.ts';
 import { familyOf, type ModelFamily, outlineOf } from '../models/family.ts';
 import type { Outlined } from '../models/untie.ts';
 import { type Done, Journal } from './journal.ts';

@@ -41,7 +41,20 @@ async function floats(file: TensorFile, name: string): Promise<Float32Array> {
   return Float32Array.from(new Uint16Array(bytes.slice().buffer), (code) => bfloat16.decode(code));
 }
 
-const FAMILIES = ['smollm', 'llama3', 'tinyllama', 'mistral', 'phi3', 'phi4-mini', 'qwen2', 'qwen2-yarn', 'qwen3', 'gemma2', 'gemma3', 'mixtral'];
+const FAMILIES = [
+  'smollm',
+  'llama3',
+  'tinyllama',
+  'mistral',
+  'phi3',
+  'phi4-mini',
+  'qwen2',
+  'qwen2-yarn',
+  'qwen3',
+  'gemma2',
+  'gemma3',
+  'mixtral',
+];
 /** What GGUF has no field for. */
 const CHANGES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   mistral: { sliding_window: null },
@@ -82,10 +95,17 @@ test('quantized: codes stay codes, in the file of a folder too, and the tokens a
   const folder = join(root, 'q');
   await writeFamily(folder, await familyFixture('smollm'));
   for (const type of ['q4_0', 'q4_1', 'q8_0']) {
-    const [file, out, floatsOf] = [join(root, `q-${type}.gguf`), join(root, `q-${type}`), join(root, `q-${type}-floats`)];
+    const [file, out, floatsOf] = [
+      join(root, `q-${type}.gguf`),
+      join(root, `q-${type}`),
+      join(root, `q-${type}-floats`),
+    ];
     await convertToGguf(folder, file, { type, runtime });
     const { modules } = await inspect(file);
-    const types = { q4_0: 'IntxUnpackedToInt8Tensor', q4_1: 'Int4Tensor', q8_0: 'Int8Tensor' } as Record<string, string>;
+    const types = { q4_0: 'IntxUnpackedToInt8Tensor', q4_1: 'Int4Tensor', q8_0: 'Int8Tensor' } as Record<
+      string,
+      string
+    >;
     expect(modules.find((m) => m.name.endsWith('q_proj'))).toMatchObject({ type: types[type] });
     await convertCheckpoint(await ggufFolder(file), out, { runtime });
     await convertCheckpoint(await ggufFolder(file), floatsOf, { runtime, dequantize: true, dtype: 'float32' });
@@ -98,8 +118,12 @@ test('quantized: codes stay codes, in the file of a folder too, and the tokens a
 test('what cannot be is an error that says why', async () => {
   const [folder, file] = [join(root, 'errors'), join(root, 'errors.gguf')];
   await writeFamily(folder, await familyFixture('olmo2'));
-  await expect(convertToGguf(folder, file, { type: 'q4_k', runtime })).rejects.toThrow(/models of type olmo2 have no form in GGUF/);
-  await expect(convertToGguf(folder, file, { type: 'q3_k', runtime })).rejects.toThrow(/no type of GGUF that is written.*q4_0/);
+  await expect(convertToGguf(folder, file, { type: 'q4_k', runtime })).rejects.toThrow(
+    /models of type olmo2 have no form in GGUF/,
+  );
+  await expect(convertToGguf(folder, file, { type: 'q3_k', runtime })).rejects.toThrow(
+    /no type of GGUF that is written.*q4_0/,
+  );
   await writeFile(file, 'GGUF\u0003\u0000\u0000\u0000');
   await expect(inspect(file)).rejects.toThrow(/errors\.gguf: the head ends beyond byte 8/);
   const bytes = await readFile(join(root, 'q-q8_0.gguf'));

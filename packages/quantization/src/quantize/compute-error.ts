@@ -11,7 +11,7 @@ const PIECE = 1 << 22;
 export function errorNorms(x: Tensor, y: Tensor): readonly [signal: Tensor, noise: Tensor] {
   return scope(() => {
     const rows = x.shape[0] ?? 1;
-    const step = x.ndim === 2 && x.numel > PIECE ? ROWS * Math.ceil(PIECE / x.numel * rows / ROWS) : rows;
+    const step = x.ndim === 2 && x.numel > PIECE ? ROWS * Math.ceil(((PIECE / x.numel) * rows) / ROWS) : rows;
     if (step >= rows) return sums(x, y).map(sqrt) as [Tensor, Tensor];
     const [a, b] = [whole(x, step), whole(y, step)];
     let total: readonly [Tensor, Tensor] | undefined;
