@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Measurement, SuiteOptions } from './suite.ts';
 import { type Quantized, type Room, startOurs } from './text-engine.ts';
 
-const TEXT = fileURLToPath(new URL('../../stories-7m/validation.txt', import.meta.url));
+export const TEXT = fileURLToPath(new URL('../../stories-7m/validation.txt', import.meta.url));
 const WINDOWS = 16;
 
 const known = new Map<string, Promise<number>>();

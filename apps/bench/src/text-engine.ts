@@ -1,6 +1,7 @@
 // What engines that read and write text are asked and answer: contenders/ao.ts, llama.ts, torchao.py.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { KVCacheFormat } from '@ao/hf-integration';
 import { Contender, nodeCommand } from './contender.ts';
 import { CACHE, PEERS } from './peers/where.ts';
 
@@ -26,8 +27,8 @@ export type TextJob =
   | { readonly more: number }
   /** The longest that the event loop waits in 99 of 100 turns while reading and writing, and while idle. Ours only. */
   | { readonly lag: readonly number[]; readonly write: number }
-  /** Cross entropy of a text, in nats per token: so many windows of 512 tokens. Ours only. */
-  | { readonly evaluate: string; readonly windows: number };
+  /** Cross entropy of a text, in nats per token: so many windows of 512 tokens unless told. Ours only. */
+  | { readonly evaluate: string; readonly windows: number; readonly window?: number; readonly kvCache?: KVCacheFormat };
 
 /** So many guesses a call: by prompt lookup, or by the same model in another scheme. */
 export interface Speculate {

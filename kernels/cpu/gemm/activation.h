@@ -4,7 +4,8 @@
 //   int8-token       per row, torchao's symmetric: s = max(max|x| / 127.5, eps), q = clamp(rint(x * (1 / s)), -128, 127)
 //   int8-token-asym  per row, torchao's asymmetric: lo = min(x, 0), hi = max(x, 0), s = max((hi - lo) / 255, eps),
 //                    z = clamp(-128 - rint(lo / s), -128, 127), q = clamp(rint(x * (1 / s)) + z, -128, 127)
-// The token modes round as torch does: int8-token rounds s to x's dtype and goes on in float32, int8-token-asym rounds each step to
+// With reduced range the codes end at -64 and 63, and 127.5, 255 and -128 become 63.5, 127 and -64. One scale for all of x: as for a
+// row. A scale that is given: codes by float32 steps. The token modes round as torch does: int8-token rounds s to x's dtype and goes on in float32, int8-token-asym rounds each step to
 // it; eps is 2^-23 for int8-token and the dtype's smallest normal for int8-token-asym. Where 1 / s overflows float16, float32's is taken. A group or row that holds an infinity
 // or NaN gets s = NaN and codes 0, so that the outputs it reaches are NaN.
 #pragma once
@@ -13,6 +14,13 @@
 #include "base/dtype.h"
 
 namespace ao {
+
+// How x becomes codes: x ~ (q - zero) s. s = NaN where x is not finite.
+struct TokenForm {
+  float s;
+  int32_t zero;
+};
+
 namespace {
 
 inline float round_to(int32_t dtype, float x) {
@@ -61,50 +69,70 @@ inline float token_inverse(int32_t dtype, float s) {
   return isinf(inverse) ? 1.0f / s : inverse;
 }
 
+// The ends of the codes: all of int8, or half of it, so that pairs of products fit 16 bits.
+struct CodeRange {
+  float low, high;
+};
+inline CodeRange code_range(bool reduced) { return reduced ? CodeRange{-64, 63} : CodeRange{-128, 127}; }
+
 template <int32_t dtype>
-inline void token_codes(const float* x, int64_t n, float inverse, float zero, int8_t* q) {
+inline void token_codes(const float* x, int64_t n, float inverse, float zero, CodeRange range, int8_t* q) {
   for (int64_t i = 0; i < n; i++) {
     float v = round_even(round_to(dtype, x[i] * inverse)) + zero;
-    v = v < -128.0f ? -128.0f : v;
-    v = v > 127.0f ? 127.0f : v;
+    v = v < range.low ? range.low : v;
+    v = v > range.high ? range.high : v;
     q[i] = (int8_t)(int32_t)v;
   }
 }
 
-// x holds values of `dtype` as float32; eps 0 = the mode's own. *zero is 0 in the symmetric mode.
-inline float quantize_token(int32_t dtype, bool asymmetric, float eps, const float* x, int64_t n, int8_t* q,
-                            int32_t* zero) {
-  *zero = 0;
-  const uint32_t bits = amax_bits(x, n);
-  if (bits >= 0x7f800000u) return quantize_bad(q, n);
+inline TokenForm token_form(int32_t dtype, bool asymmetric, CodeRange range, float eps, float lo, float hi) {
   if (!(eps > 0)) eps = !asymmetric ? 0x1p-23f : dtype == AO_F16 ? 0x1p-14f : 0x1p-126f;
   eps = round_to(dtype, eps);
-  float s, lo = 0, hi = 0;
-  if (asymmetric) {
-    for (int64_t i = 0; i < n; i++) {
-      lo = x[i] < lo ? x[i] : lo;
-      hi = x[i] > hi ? x[i] : hi;
-    }
-    s = round_to(dtype, round_to(dtype, hi - lo) / 255.0f);
-  } else {
-    s = round_to(dtype, ao_float(bits) / 127.5f);
-  }
+  const float steps = range.high - range.low;
+  float s = asymmetric ? round_to(dtype, round_to(dtype, hi - lo) / steps)
+                       : round_to(dtype, (hi > -lo ? hi : -lo) / (steps / 2));
   if (s < eps) s = eps;
-  if (isinf(s)) return quantize_bad(q, n);
-  if (asymmetric) {
-    float z = -128.0f - round_even(round_to(dtype, lo / s));
-    z = z < -128.0f ? -128.0f : z > 127.0f ? 127.0f : z;
-    *zero = (int32_t)z;
+  if (!(s <= 0x1.fffffep127f)) return {ao_float(0x7fc00000u), 0};
+  if (!asymmetric) return {s, 0};
+  float z = range.low - round_even(round_to(dtype, lo / s));
+  z = z < range.low ? range.low : z > range.high ? range.high : z;
+  return {s, (int32_t)z};
+}
+
+// Widens lo <= 0 <= hi by x, in the symmetric form by magnitudes alone; false where x is not finite.
+inline bool token_span(bool asymmetric, const float* x, int64_t n, float* lo, float* hi) {
+  const uint32_t bits = amax_bits(x, n);
+  if (!asymmetric) *hi = ao_float(bits) > *hi ? ao_float(bits) : *hi;
+  for (int64_t i = 0; asymmetric && i < n; i++) {
+    *lo = x[i] < *lo ? x[i] : *lo;
+    *hi = x[i] > *hi ? x[i] : *hi;
   }
-  if (!asymmetric) dtype = AO_F32;
-  const float inverse = token_inverse(dtype, s), z = (float)*zero;
+  return bits < 0x7f800000u;
+}
+
+// Codes of a finite row in a known form, each step rounded to `dtype`.
+inline float code_token(int32_t dtype, TokenForm form, CodeRange range, const float* x, int64_t n, int8_t* q) {
+  if (isnan(form.s)) return quantize_bad(q, n);
+  const float inverse = token_inverse(dtype, form.s), z = (float)form.zero;
   if (dtype == AO_F32)
-    token_codes<AO_F32>(x, n, inverse, z, q);
+    token_codes<AO_F32>(x, n, inverse, z, range, q);
   else if (dtype == AO_BF16)
-    token_codes<AO_BF16>(x, n, inverse, z, q);
+    token_codes<AO_BF16>(x, n, inverse, z, range, q);
   else
-    token_codes<AO_F16>(x, n, inverse, z, q);
-  return s;
+    token_codes<AO_F16>(x, n, inverse, z, range, q);
+  return form.s;
+}
+
+// x holds values of `dtype` as float32; eps 0 = the mode's own. *zero is 0 in the symmetric mode.
+inline float quantize_token(int32_t dtype, bool asymmetric, float eps, const float* x, int64_t n, int8_t* q,
+                            int32_t* zero, bool reduced = false) {
+  *zero = 0;
+  float lo = 0, hi = 0;
+  if (!token_span(asymmetric, x, n, &lo, &hi)) return quantize_bad(q, n);
+  const CodeRange range = code_range(reduced);
+  const TokenForm form = token_form(dtype, asymmetric, range, eps, lo, hi);
+  *zero = form.zero;
+  return code_token(asymmetric ? dtype : AO_F32, form, range, x, n, q);
 }
 
 } // namespace

@@ -30,7 +30,7 @@ extern "C" int ao_cpu_linear(const ao_linear_args* a, ao_ctx* ctx) {
         a->zero_domain, a->scale_dtype, a->zero_dtype, a->activation, 0,       a->n, a->bits, a->table};
     if (ao_cpu_pack_weight(&pack, ctx)) return 1;
     const Target target = {(const Packed*)packed, store};
-    return run_linear(ctx, &target, 1, a->x, (int32_t)a->x_dtype, a->x_stride, a->m, (float)a->act_eps);
+    return run_linear(ctx, &target, 1, a->x, (int32_t)a->x_dtype, a->x_stride, a->m, {.eps = (float)a->act_eps});
   }
   Tiles tiles;
   if (!float_tiles(ctx, (int32_t)a->x_dtype, false, a->x, a->m, a->k, a->x_stride, AO_ISA_PICK(ctx, tile_height)(),

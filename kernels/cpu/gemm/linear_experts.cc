@@ -30,7 +30,7 @@ int run_expert(ao_ctx* ctx, const ao_linear_experts_args* a, const void* weight,
   }
   const Target one = {(const Packed*)weight,
                       {nullptr, nullptr, target, 0, a->n, a->n, (int32_t)a->x_dtype, (int32_t)a->out_dtype}};
-  if (run_linear(ctx, &one, 1, source, (int32_t)a->x_dtype, a->k, m, (float)a->act_eps)) return 1;
+  if (run_linear(ctx, &one, 1, source, (int32_t)a->x_dtype, a->k, m, {.eps = (float)a->act_eps})) return 1;
   if (m > 1)
     for (int64_t i = 0; i < m; i++) memcpy((char*)a->out + rows[i] * to, y + i * to, to);
   return 0;

@@ -47,5 +47,7 @@ extern "C" int ao_cpu_linear_packed(const ao_linear_packed_args* a, ao_ctx* ctx)
                         (int32_t)a->bias_dtype,
                         (int32_t)a->out_dtype};
   }
-  return run_linear(ctx, targets, (int)a->count, a->x, (int32_t)a->x_dtype, a->x_stride, a->m, (float)a->act_eps);
+  const ActForm act = {(float)a->act_eps, (const float*)a->act_scale, (const int8_t*)a->act_zero,
+                       (int32_t)a->act_flags};
+  return run_linear(ctx, targets, (int)a->count, a->x, (int32_t)a->x_dtype, a->x_stride, a->m, act);
 }

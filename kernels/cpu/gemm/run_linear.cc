@@ -93,11 +93,11 @@ int64_t block_columns(const IntRows& x) {
 }
 
 int run_integer(ao_ctx* ctx, const Target* targets, int count, const void* x, int32_t dtype, int64_t stride, int64_t m,
-                float eps) {
+                const ActForm& act) {
   const Panels panels(targets, count, kPanelsPerTask);
   const Packed* first = targets[0].w;
   IntRows rows;
-  if (!int_tiles(ctx, first, x, dtype, stride, m, eps, &rows)) return 1;
+  if (!int_tiles(ctx, first, x, dtype, stride, m, act, &rows)) return 1;
   if (m <= kFewRows) {
     const auto kernel = AO_ISA_PICK(ctx, int_rows);
     each_step(ctx, panels, [&](const Target& t, int64_t panel, int64_t n) { kernel(t.w, panel, n, rows, m, t.store); });
@@ -141,10 +141,11 @@ int run_integer(ao_ctx* ctx, const Target* targets, int count, const void* x, in
 } // namespace
 
 int run_linear(ao_ctx* ctx, const Target* targets, int count, const void* x, int32_t x_dtype, int64_t x_stride,
-               int64_t m, float eps) {
+               int64_t m, const ActForm& act) {
   if (m == 0) return 0;
-  return targets[0].w->activation == AO_ACT_EXACT ? run_exact(ctx, targets, count, x, x_dtype, x_stride, m)
-                                                  : run_integer(ctx, targets, count, x, x_dtype, x_stride, m, eps);
+  const bool exact = targets[0].w->activation == AO_ACT_EXACT || (m == 1 && act.flags & AO_ACT_EXACT_ROW);
+  return exact ? run_exact(ctx, targets, count, x, x_dtype, x_stride, m)
+               : run_integer(ctx, targets, count, x, x_dtype, x_stride, m, act);
 }
 
 } // namespace ao

@@ -71,9 +71,17 @@ int64_t rows_per_tile(ao_ctx* ctx, int64_t m);
 bool float_tiles(ao_ctx* ctx, int32_t dtype, bool pairs, const void* x, int64_t m, int64_t k, int64_t stride,
                  int64_t height, Tiles* tiles);
 
+// How the rows of x become int8: the least scale (0 = the mode's own), a scale and zero point that are given, ao_act_flags.
+struct ActForm {
+  float eps = 0;
+  const float* scale = nullptr;
+  const int8_t* zero = nullptr;
+  int32_t flags = 0;
+};
+
 // x quantized as the weight asks. False where memory is short.
-bool int_tiles(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int64_t stride, int64_t m, float eps,
-               IntRows* rows);
+bool int_tiles(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int64_t stride, int64_t m,
+               const ActForm& act, IntRows* rows);
 
 // Whether x of a dtype meets a weight's codes in pairs.
 bool meet_in_pairs(ao_ctx* ctx, int32_t x_dtype, int64_t code);
@@ -87,6 +95,6 @@ struct Target {
 // y_t = x . w_t^T for `count` targets that share x; all weights have the activation mode, and in the integer modes the code and
 // group size, of the first. 0 = done, 1 = error recorded.
 int run_linear(ao_ctx* ctx, const Target* targets, int count, const void* x, int32_t x_dtype, int64_t x_stride,
-               int64_t m, float eps);
+               int64_t m, const ActForm& act);
 
 } // namespace ao

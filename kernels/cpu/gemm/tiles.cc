@@ -1,6 +1,7 @@
 // x in tiles: float32, bfloat16 pairs, or int8 codes.
 #include <string.h>
 
+#include "gemm/activation.h"
 #include "gemm/tiles.h"
 
 namespace ao {
@@ -28,8 +29,37 @@ bool float_tiles(ao_ctx* ctx, int32_t dtype, bool pairs, const void* x, int64_t 
                     });
 }
 
-bool int_tiles(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int64_t stride, int64_t m, float eps,
-               IntRows* rows) {
+// The form that all rows share: given, or found from all of x; none where each row has its own.
+static bool all_rows(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int64_t stride, int64_t m,
+                     const ActForm& act, IntRows* rows) {
+  rows->reduced = act.flags & AO_ACT_REDUCED;
+  rows->given = act.scale != nullptr;
+  rows->form = nullptr;
+  if (!rows->token || (!act.scale && !(act.flags & AO_ACT_ONE_SCALE))) return true;
+  TokenForm* form = scratch<TokenForm>(ctx, 1);
+  float* row = scratch<float>(ctx, round_up_to(w->k, 8));
+  if (!form || !row) return false;
+  rows->form = form;
+  if (act.scale) {
+    *form = {*act.scale, act.zero ? *act.zero : 0};
+    return true;
+  }
+  const bool asymmetric = w->activation == AO_ACT_INT8_TOKEN_ASYM;
+  const auto load = AO_ISA_PICK(ctx, load_row);
+  const int64_t size = dtype == AO_F32 ? 4 : 2;
+  float lo = 0, hi = 0;
+  bool finite = true;
+  for (int64_t i = 0; i < m; i++) {
+    const char* from = (const char*)x + i * stride * size;
+    if (dtype != AO_F32) load(dtype, from, w->k, row);
+    finite = token_span(asymmetric, dtype == AO_F32 ? (const float*)from : row, w->k, &lo, &hi) && finite;
+  }
+  *form = finite ? token_form(dtype, asymmetric, code_range(rows->reduced), act.eps, lo, hi) : TokenForm{NAN, 0};
+  return true;
+}
+
+bool int_tiles(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int64_t stride, int64_t m,
+               const ActForm& act, IntRows* rows) {
   const int64_t k = w->k, k8 = round_up_to(k, 8);
   rows->segment = segment_of(w);
   const int64_t per_group = (w->group + rows->segment - 1) / rows->segment;
@@ -49,6 +79,7 @@ bool int_tiles(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int64
   char* memory = scratch<char>(ctx, each * ao_ctx_threads(ctx));
   if (!rows->s || !rows->sum || !rows->offset || !rows->total || !rows->shift || !memory) return false;
   if (w->activation != AO_ACT_INT8_TOKEN_ASYM) rows->shift = nullptr;
+  if (!all_rows(ctx, w, x, dtype, stride, m, act, rows)) return false;
   const auto load = AO_ISA_PICK(ctx, load_row);
   const auto quantize = AO_ISA_PICK(ctx, quantize_row);
   const int64_t size = dtype == AO_F32 ? 4 : 2, units = k8 / 4 * AO_ISA_PICK(ctx, units_per_quad)(w->code);
@@ -56,7 +87,7 @@ bool int_tiles(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int64
     float* values = (float*)(memory + thread * each);
     const char* from = (const char*)x + row * stride * size;
     if (dtype != AO_F32) load(dtype, from, k, values);
-    quantize(w, dtype, eps, dtype == AO_F32 ? (const float*)from : values, *rows, row, (int8_t*)(values + k8), to);
+    quantize(w, dtype, act.eps, dtype == AO_F32 ? (const float*)from : values, *rows, row, (int8_t*)(values + k8), to);
   });
 }
 

@@ -24,6 +24,17 @@ export interface WeightFormat {
   /** none: w = q*s; int: w = (q - z)*s; float: w = q*s + z (torchao's Int4Tensor). */
   readonly zeroDomain: 'none' | 'int' | 'float';
   readonly activation: Activation;
+  /** Of the int8-token activations: how they depart from one scale a row and all of int8. */
+  readonly tokens?: TokenOptions;
+}
+
+export interface TokenOptions {
+  /** Codes from -64 to 63: pairs of products fit 16 bits. */
+  readonly reducedRange?: boolean;
+  /** One scale for all rows of x; where a weight has `actScale`, that one. */
+  readonly oneScale?: boolean;
+  /** A single row of x is not quantized. */
+  readonly exactRow?: boolean;
 }
 
 /** Scales of a row. */
@@ -35,6 +46,9 @@ export interface WeightParts {
   readonly codes: Dense;
   readonly scale?: Dense;
   readonly zero?: Dense;
+  /** float32 and int8, one value each: how x becomes int8 where that is known beforehand. They live as long as the weight. */
+  readonly actScale?: Dense;
+  readonly actZero?: Dense;
 }
 
 export interface PackedWeight {

@@ -4,7 +4,7 @@
 import { AoError } from '@ao/core';
 
 /** FNV-1a of the rows; the addon must have been built from the same. */
-export const ABI_HASH = 'e6e937186eac2a8f';
+export const ABI_HASH = 'c811e6ee659ac117';
 
 /** Where commands go: `reserve` makes room and returns an index into `records`, `commit` hands the command over. */
 export interface CommandStream {
@@ -287,15 +287,16 @@ export class Calls {
     r[at + 3] = zero; r[at + 4] = packed; r[at + 5] = n; r[at + 6] = k; r[at + 7] = row; r[at + 8] = rows; s.commit(9);
   }
 
-  /** IN(x) I(m) I(k) I(x_stride) I(x_dtype) I(out_dtype) I(bias_dtype) F(act_eps) IN(residual) I(residual_stride) I(count) IN(weight0) IN(bias0) OUT(out0) I(n0) I(stride0) IN(weight1) IN(bias1) OUT(out1) I(n1) I(stride1) IN(weight2) IN(bias2) OUT(out2) I(n2) I(stride2) IN(weight3) IN(bias3) OUT(out3) I(n3) I(stride3) */
-  linear_packed(x: number, m: number, k: number, x_stride: number, x_dtype: number, out_dtype: number, bias_dtype: number, act_eps: number, residual: number, residual_stride: number, count: number, weight0: number, bias0: number, out0: number, n0: number, stride0: number, weight1: number, bias1: number, out1: number, n1: number, stride1: number, weight2: number, bias2: number, out2: number, n2: number, stride2: number, weight3: number, bias3: number, out3: number, n3: number, stride3: number): void {
-    const s = this.#stream, at = s.reserve(32), r = s.records; r[at] = 33; r[at + 1] = x; r[at + 2] = m; r[at + 3] = k;
+  /** IN(x) I(m) I(k) I(x_stride) I(x_dtype) I(out_dtype) I(bias_dtype) F(act_eps) IN(residual) I(residual_stride) I(count) IN(weight0) IN(bias0) OUT(out0) I(n0) I(stride0) IN(weight1) IN(bias1) OUT(out1) I(n1) I(stride1) IN(weight2) IN(bias2) OUT(out2) I(n2) I(stride2) IN(weight3) IN(bias3) OUT(out3) I(n3) I(stride3) IN(act_scale) IN(act_zero) I(act_flags) */
+  linear_packed(x: number, m: number, k: number, x_stride: number, x_dtype: number, out_dtype: number, bias_dtype: number, act_eps: number, residual: number, residual_stride: number, count: number, weight0: number, bias0: number, out0: number, n0: number, stride0: number, weight1: number, bias1: number, out1: number, n1: number, stride1: number, weight2: number, bias2: number, out2: number, n2: number, stride2: number, weight3: number, bias3: number, out3: number, n3: number, stride3: number, act_scale: number, act_zero: number, act_flags: number): void {
+    const s = this.#stream, at = s.reserve(35), r = s.records; r[at] = 33; r[at + 1] = x; r[at + 2] = m; r[at + 3] = k;
     r[at + 4] = x_stride; r[at + 5] = x_dtype; r[at + 6] = out_dtype; r[at + 7] = bias_dtype; r[at + 8] = act_eps;
     r[at + 9] = residual; r[at + 10] = residual_stride; r[at + 11] = count; r[at + 12] = weight0; r[at + 13] = bias0;
     r[at + 14] = out0; r[at + 15] = n0; r[at + 16] = stride0; r[at + 17] = weight1; r[at + 18] = bias1;
     r[at + 19] = out1; r[at + 20] = n1; r[at + 21] = stride1; r[at + 22] = weight2; r[at + 23] = bias2;
     r[at + 24] = out2; r[at + 25] = n2; r[at + 26] = stride2; r[at + 27] = weight3; r[at + 28] = bias3;
-    r[at + 29] = out3; r[at + 30] = n3; r[at + 31] = stride3; s.commit(32);
+    r[at + 29] = out3; r[at + 30] = n3; r[at + 31] = stride3; r[at + 32] = act_scale; r[at + 33] = act_zero;
+    r[at + 34] = act_flags; s.commit(35);
   }
 
   /** OUT(out) IN(x) IN(index) I(rows) I(per_x) I(experts) I(n) I(k) I(x_dtype) I(out_dtype) I(first) I(count) F(act_eps) IN(weight0) IN(weight1) IN(weight2) IN(weight3) IN(weight4) IN(weight5) IN(weight6) IN(weight7) IN(weight8) IN(weight9) IN(weight10) IN(weight11) IN(weight12) IN(weight13) IN(weight14) IN(weight15) */

@@ -127,8 +127,8 @@ export {
   quantizeActivationNvfp4,
 } from './kinds/nvfp4-tensor.ts';
 export { type UIntxAttrs, type UIntxTensor, uintxKind } from './kinds/uintx-tensor.ts';
-export { type NVFP4Attrs, type NVFP4Tensor, nvfp4Kind, type QuantizeTensorToNVFP4Kwargs, quantizeActivationNvfp4 } from './kinds/nvfp4-tensor.ts';
 export { type PermutedTensor, permutedKind } from './kinds/permuted-tensor.ts';
+export * from './observe/index.ts';
 export { modelBytes, tensorBytes } from './quantize/bytes.ts';
 export { computeError, decibels, errorNorms } from './quantize/compute-error.ts';
 export { type DequantizeModelOptions, dequantize_ } from './quantize/dequantize.ts';

@@ -203,7 +203,6 @@ describe('options of torchao and transformers over time', () => {
       () => int8DynamicActivationIntxWeight({ actMappingType: 'SYMMETRIC' as never }),
       'int8DynamicActivationInt8Weight',
     ],
-    ['weight_only_decode', () => int8DynamicActivationInt8Weight({ weightOnlyDecode: true }), 'int8WeightOnly()'],
     [
       'int1 without clipping error',
       () => intxWeightOnly({ weightDtype: 'int1', mappingType: 'SYMMETRIC_NO_CLIPPING_ERR' }),

@@ -18,6 +18,8 @@ import {
   int8Kind,
   int8StaticActivationInt8Weight,
   parseScheme,
+  perRow,
+  perTensor,
   quantization,
   quantizeTensor,
 } from '../src/index.ts';
@@ -80,17 +82,25 @@ describe('kinds', () => {
   });
 
   it('say how the activation is read', () => {
-    const formatOf = (config: AoConfig): string | undefined => {
+    const weightOf = (config: AoConfig) => {
       const w = quantizeTensor(matrix(rt, 4, 64, 1), config);
-      return w.kind?.spec.weight?.(w as never)?.format.activation;
+      return w.kind?.spec.weight?.(w as never);
     };
+    const formatOf = (config: AoConfig): string | undefined => weightOf(config)?.format.activation;
     expect(formatOf(parseScheme('int8dq'))).toBe('int8-token');
     expect(formatOf(parseScheme('int8dq-asym'))).toBe('int8-token-asym');
     expect(formatOf(parseScheme('8da4w-32'))).toBe('int8-token-asym');
     expect(formatOf(parseScheme('int4wo-32:int8-group'))).toBe('int8-group');
     expect(formatOf(parseScheme('intx4-32'))).toBe('exact');
-    expect(formatOf(parseScheme('int8dq-act_tensor'))).toBeUndefined();
-    expect(formatOf(parseScheme('int8dq-reduce_range'))).toBeUndefined();
+    const tokens = (scheme: string) => weightOf(parseScheme(scheme))?.format.tokens;
+    expect(tokens('int8dq')).toBeUndefined();
+    expect(tokens('int8dq-act_tensor')).toEqual({ oneScale: true, reducedRange: false, exactRow: false });
+    expect(tokens('int8dq-reduce_range-exact_row')).toEqual({ oneScale: false, reducedRange: true, exactRow: true });
+    const granularity = [perTensor(), perRow()] as const;
+    const fixed = weightOf(int8StaticActivationInt8Weight({ actQuantScale: [[0.02]], granularity }));
+    expect(fixed).toMatchObject({ format: { activation: 'int8-token', tokens: { oneScale: true } } });
+    expect(fixed?.actScale?.dataSync()[0]).toBeCloseTo(0.02, 6);
+    // a scale for each row of x has no packed form
     expect(formatOf(int8StaticActivationInt8Weight({ actQuantScale: [[0.02]] }))).toBeUndefined();
   });
 

@@ -68,7 +68,8 @@ await serve<TextSetup, TextJob, TextResult>(async ({ model: folder, contextSize,
     const bos = model.origin?.generationConfig.bosTokenId ?? tokenizer.bosTokenId;
     const text = tokenizer.encode(await readFile(job.evaluate, 'utf8'), { addSpecialTokens: false });
     const ids = bos === undefined ? text : [bos, ...text];
-    return { crossEntropy: (await evaluate(model, ids, { windows: job.windows })).crossEntropy };
+    const { evaluate: _, ...windows } = job;
+    return { crossEntropy: (await evaluate(model, ids, windows)).crossEntropy };
   }
 
   const info = { engine: 'ao', weightBytes: modelBytes(model), ...runtime.backend(model.device).info() };

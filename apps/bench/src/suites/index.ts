@@ -4,6 +4,7 @@ import { suite as batch } from './batch.ts';
 import { suite as eventLoop } from './event-loop.ts';
 import { suite as isa } from './isa.ts';
 import { suite as kernels } from './kernels.ts';
+import { suite as kvCache } from './kv-cache.ts';
 import { suite as llm } from './llm.ts';
 import { suite as longContext } from './long-context.ts';
 import { suite as ort } from './ort.ts';
@@ -19,6 +20,7 @@ export const SUITES: readonly Suite[] = [
   ort,
   llm,
   longContext,
+  kvCache,
   torchao,
   isa,
   threads,

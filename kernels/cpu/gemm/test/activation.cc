@@ -29,7 +29,9 @@ TEST(tokens_follow_torchao_in_their_dtype) {
   Random random(seed());
   for (int64_t dtype : {AO_F32, AO_BF16, AO_F16})
     for (bool asymmetric : {false, true})
-      for (int round = 0; round < 300; round++) {
+      for (int round = 0; round < 400; round++) {
+        const bool reduced = round % 4 == 3;
+        const double low = reduced ? -64 : -128, high = reduced ? 63 : 127, steps = high - low;
         const auto rounded = [&](double v) {
           uint8_t b[8];
           encode(dtype, b, 0, (float)v);
@@ -43,17 +45,17 @@ TEST(tokens_follow_torchao_in_their_dtype) {
         for (float& v : x) v = (float)rounded((random.normal() + shift) * size);
         double lo = 0, hi = 0;
         for (float v : x) lo = fmin(lo, v), hi = fmax(hi, v);
-        double s = asymmetric ? rounded(rounded(hi - lo) / 255) : rounded((float)fmax(-lo, hi) / 127.5f);
+        double s = asymmetric ? rounded(rounded(hi - lo) / steps) : rounded((float)fmax(-lo, hi) / (float)(steps / 2));
         s = fmax(s, asymmetric ? (dtype == AO_F16 ? 0x1p-14 : 0x1p-126) : 0x1p-23);
-        const double z = asymmetric ? fmin(fmax(-128 - nearbyint(rounded((float)lo / (float)s)), -128), 127) : 0;
+        const double z = asymmetric ? fmin(fmax(low - nearbyint(rounded((float)lo / (float)s)), low), high) : 0;
         const auto stepped = [&](float v) { return asymmetric ? rounded(v) : (double)v; };
         double inverse = stepped(1.0f / (float)s);
         if (isinf(inverse)) inverse = 1.0f / (float)s;
         int32_t zero;
-        const float got = ao::quantize_token((int32_t)dtype, asymmetric, 0, x.data(), n, q.data(), &zero);
+        const float got = ao::quantize_token((int32_t)dtype, asymmetric, 0, x.data(), n, q.data(), &zero, reduced);
         CHECK(got == (float)s && zero == z);
         for (int64_t i = 0; i < n; i++) {
-          const double code = fmin(fmax(nearbyint(stepped((float)x[i] * (float)inverse)) + z, -128), 127);
+          const double code = fmin(fmax(nearbyint(stepped((float)x[i] * (float)inverse)) + z, low), high);
           CHECK_MSG(q[i] == code, "%s: code %d against %g", ao_dtype_name(dtype), q[i], code);
         }
       }

@@ -23,6 +23,13 @@ typedef enum ao_activation {
   AO_ACT_INT8_TOKEN_ASYM = 3 // asymmetric int8 per row
 } ao_activation;
 
+// How a call of an int8-token mode departs from it.
+typedef enum ao_act_flags {
+  AO_ACT_REDUCED = 1,   // codes from -64 to 63: pairs of products fit 16 bits
+  AO_ACT_ONE_SCALE = 2, // one scale for all rows of x
+  AO_ACT_EXACT_ROW = 4  // one row of x is not quantized
+} ao_act_flags;
+
 // Bytes of the blob for w [n, k], or -1 where pack_weight would refuse. scale_dtype and zero_dtype only count where the
 // weight has them; float codes have neither. ISA independent.
 int64_t ao_cpu_weight_packed_size(int64_t code, int64_t n, int64_t k, int64_t group_size, int64_t zero_domain,

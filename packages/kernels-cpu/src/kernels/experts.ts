@@ -35,6 +35,10 @@ export const expertKernels = (): KernelEntry[] => [
         );
       }
     },
-    { packed: true, name: 'linear_experts' },
+    {
+      packed: true,
+      name: 'linear_experts',
+      when: (_x, ws) => ws.every((w) => packedOf(w).format.tokens === undefined),
+    },
   ),
 ];

@@ -1,7 +1,7 @@
 // Linear layers: packed weights on linear_packed, plain ones on linear (which packs to scratch where they are coded), matmul.
 import * as ao from '@ao/core';
 import { AoError, type Dense, type KernelEntry, kernel, type PackedWeight, type Tensor } from '@ao/core';
-import { activationOf, bitsOf, codeOf, tableOf, zeroDomainOf } from './packer.ts';
+import { activationOf, bitsOf, type CpuPackedWeight, codeOf, tableOf, tokenFlags, zeroDomainOf } from './packer.ts';
 import { address, addressOr, broadcastStrides, calls, dtypeOr, isFloat, rows } from './support.ts';
 
 interface Target {
@@ -40,8 +40,13 @@ function linearPacked(x: Dense, targets: readonly Target[], residual?: Dense): v
     ...t(1),
     ...t(2),
     ...t(3),
+    addressOr(actOf(first.w).actScale),
+    addressOr(actOf(first.w).actZero),
+    tokenFlags(first.w.format),
   );
 }
+
+const actOf = (w: PackedWeight): CpuPackedWeight => w as CpuPackedWeight;
 
 export function packedOf(w: Tensor): PackedWeight {
   if (w.packed !== null) return w.packed;
@@ -57,6 +62,8 @@ function together(ws: readonly Tensor[]): boolean {
       const b = packedOf(w).format;
       return (
         b.activation === a.activation &&
+        tokenFlags(b) === tokenFlags(a) &&
+        actOf(packedOf(w)).actScale === actOf(packedOf(ws[0]!)).actScale &&
         (a.activation === 'exact' || (b.code === a.code && b.bits === a.bits && b.groupSize === a.groupSize))
       );
     })

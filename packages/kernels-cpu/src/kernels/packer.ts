@@ -36,11 +36,17 @@ export const tableOf = (f: WeightFormat, codes: Dense): Dense | undefined =>
   f.table && (ao.tensor(codes.rt, f.table, { device: codes.device }) as Dense);
 export const activationOf = (f: WeightFormat): number => ACTIVATIONS.indexOf(f.activation);
 
-class CpuPackedWeight implements PackedWeight {
+/** ao_act_flags of include/ao/weights.h. */
+export const tokenFlags = ({ tokens = {} }: WeightFormat): number =>
+  (tokens.reducedRange ? 1 : 0) + (tokens.oneScale ? 2 : 0) + (tokens.exactRow ? 4 : 0);
+
+export class CpuPackedWeight implements PackedWeight {
   readonly device = 'cpu';
   readonly format: WeightFormat;
   readonly dtype: DType;
   readonly data: Dense;
+  readonly actScale: Dense | undefined;
+  readonly actZero: Dense | undefined;
   readonly #codes: DType;
   readonly #scale: DType | undefined;
   readonly #zero: DType | undefined;
@@ -49,6 +55,8 @@ class CpuPackedWeight implements PackedWeight {
     this.format = parts.format;
     this.dtype = dtype;
     this.data = data;
+    this.actScale = parts.actScale;
+    this.actZero = parts.actZero;
     this.#codes = parts.codes.dtype;
     this.#scale = parts.scale?.dtype;
     this.#zero = parts.zero?.dtype;
@@ -63,7 +71,9 @@ class CpuPackedWeight implements PackedWeight {
     const scale = this.#scale && make([N, groups], this.#scale);
     const zero = this.#zero && make([N, groups], this.#zero);
     calls(this.data).unpack_weight(address(codes), addressOr(scale), addressOr(zero), address(this.data), N, K, 0, N);
-    return { format: this.format, codes, ...(scale && { scale }), ...(zero && { zero }) };
+    const { actScale, actZero } = this;
+    const known = { ...(actScale && { actScale }), ...(actZero && { actZero }) };
+    return { format: this.format, codes, ...(scale && { scale }), ...(zero && { zero }), ...known };
   }
 
   guard(): void {

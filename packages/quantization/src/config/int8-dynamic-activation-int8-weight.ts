@@ -12,6 +12,7 @@ export type Int8GranularityPair = Int8Granularity | readonly [activation: Int8Gr
 export interface Int8DynamicActivationInt8WeightConfig {
   readonly type: 'Int8DynamicActivationInt8WeightConfig';
   readonly actMappingType: 'SYMMETRIC' | 'ASYMMETRIC';
+  /** A single row of activations, as when decoding one text, is not quantized (torchao's field, which it ignores). */
   readonly weightOnlyDecode: boolean;
   readonly granularity: Int8GranularityPair;
   readonly setInductorConfig: boolean;
@@ -65,16 +66,8 @@ export const int8DynamicActivationInt8WeightSpec: ConfigSpec<Int8DynamicActivati
       reduceRange: /*@__PURE__*/ field(bool, false),
     },
     renamed: { layout: layoutMoved, scheme: schemeMoved },
-    check: (config) => {
-      checkInt8(config.type, config);
-      if (config.weightOnlyDecode) {
-        throw configError(
-          `${config.type}: weightOnlyDecode is not supported`,
-          'use int8WeightOnly() for a model that only decodes',
-        );
-      }
-    },
-    scheme: ({ actMappingType, granularity, reduceRange }) => {
+    check: (config) => checkInt8(config.type, config),
+    scheme: ({ actMappingType, granularity, reduceRange, weightOnlyDecode }) => {
       const [act, weight] = granularityPair(granularity);
       const tensor =
         act.type === 'PerTensor' && weight.type === 'PerTensor'
@@ -84,7 +77,7 @@ export const int8DynamicActivationInt8WeightSpec: ConfigSpec<Int8DynamicActivati
             : weight.type === 'PerTensor'
               ? '-weight_tensor'
               : '';
-      return `int8dq${actMappingType === 'ASYMMETRIC' ? '-asym' : ''}${tensor}${reduceRange ? '-reduce_range' : ''}`;
+      return `int8dq${actMappingType === 'ASYMMETRIC' ? '-asym' : ''}${tensor}${reduceRange ? '-reduce_range' : ''}${weightOnlyDecode ? '-exact_row' : ''}`;
     },
   });
 

@@ -1,6 +1,6 @@
 // Int8StaticActivationInt8WeightConfig: int8 weights per row, int8 activations with a scale known beforehand.
 import { type ConfigSpec, configSpec, field, makeConfig } from './config.ts';
-import { bool, configError, enumeration, granularity, numbers, optional } from './field.ts';
+import { bool, configError, enumeration, granularity, numbers, oneOf, optional } from './field.ts';
 import { perRow } from './granularity.ts';
 import { checkInt8, type Int8GranularityPair } from './int8-dynamic-activation-int8-weight.ts';
 import { enums, type MappingType } from './names.ts';
@@ -17,6 +17,8 @@ export interface Int8StaticActivationInt8WeightConfig {
   readonly actMappingType: 'SYMMETRIC' | 'ASYMMETRIC';
   readonly setInductorConfig: boolean;
   readonly reduceRange: boolean;
+  /** Ours: torchao's flow of its other static configs. */
+  readonly step: 'prepare' | 'convert' | null;
 }
 
 export interface Int8StaticActivationInt8WeightOptions {
@@ -27,6 +29,8 @@ export interface Int8StaticActivationInt8WeightOptions {
   actMappingType?: 'SYMMETRIC' | 'ASYMMETRIC' | 'symmetric' | 'asymmetric';
   setInductorConfig?: boolean;
   reduceRange?: boolean;
+  /** 'prepare' puts observers before the weights, 'convert' quantizes with what they saw. */
+  step?: 'prepare' | 'convert' | null;
   version?: number;
 }
 
@@ -45,6 +49,7 @@ export const int8StaticActivationInt8WeightSpec: ConfigSpec<Int8StaticActivation
       setInductorConfig: /*@__PURE__*/ field(bool, true),
       reduceRange: /*@__PURE__*/ field(bool, false),
     },
+    ao: { step: /*@__PURE__*/ field<Json>(/*@__PURE__*/ optional(/*@__PURE__*/ oneOf('prepare', 'convert')), null) },
     check: (config) => {
       checkInt8(config.type, config);
       if (

@@ -44,7 +44,7 @@ const schemes: readonly Scheme[] = [
       }),
   },
   {
-    pattern: /^int8dq(-asym)?(-tensor|-act_tensor|-weight_tensor)?(-reduce_range)?$/,
+    pattern: /^int8dq(-asym)?(-tensor|-act_tensor|-weight_tensor)?(-reduce_range)?(-exact_row)?$/,
     help: 'int8dq[-asym]: int8 weights and dynamic int8 activations',
     fixedActivation: true,
     make: (m) => {
@@ -61,6 +61,7 @@ const schemes: readonly Scheme[] = [
         actMappingType: m[1] === undefined ? 'SYMMETRIC' : 'ASYMMETRIC',
         granularity,
         reduceRange: m[3] !== undefined,
+        weightOnlyDecode: m[4] !== undefined,
       });
     },
   },

@@ -30,6 +30,8 @@ export interface QuantizeTensorToInt8Kwargs {
   readonly granularity: PerRow | PerTensor;
   readonly mappingType: MappingType;
   readonly reduceRange: boolean;
+  /** A single row is not quantized; not in torchao's files. */
+  readonly weightOnlyDecode?: boolean;
 }
 
 export function encodeInt8Kwargs(kwargs: QuantizeTensorToInt8Kwargs | null): JsonFields | null {
@@ -66,6 +68,13 @@ export function decodeActivation(json: JsonFields): Activation {
   const value = (json.ao as JsonFields | undefined)?.activation ?? 'exact';
   if (activations.includes(value as Activation)) return value as Activation;
   throw formatError(`activation is one of ${activations.join(', ')}`, value, 'use a newer version of @ao/quantization');
+}
+
+/** Our own field for `weightOnlyDecode`. */
+export function decodeKwargs(json: JsonFields): QuantizeTensorToInt8Kwargs | null {
+  const kwargs = decodeInt8Kwargs(json.act_quant_kwargs);
+  const own = (json.ao as JsonFields | undefined)?.weight_only_decode === true;
+  return kwargs !== null && own ? { ...kwargs, weightOnlyDecode: true } : kwargs;
 }
 
 /** `_data` with our own fields beside it where they are not the default. */

@@ -71,10 +71,13 @@ function dynamicLinear(x: Tensor, w: Int8Tensor, kwargs: QuantizeTensorToInt8Kwa
 
 function int8Linear(input: Tensor, w: Int8Tensor, b: Tensor | undefined): Tensor {
   const x = w.act_pre_scale === undefined ? input : cast(mul(input, w.act_pre_scale), input.dtype);
-  if (w.attrs.actQuantKwargs !== null) return dynamicLinear(x, w, w.attrs.actQuantKwargs, b);
+  const { actQuantKwargs: kwargs } = w.attrs;
+  const exactRow = kwargs?.weightOnlyDecode === true && x.numel === w.shape[1];
+  if (kwargs !== null && !exactRow) return dynamicLinear(x, w, kwargs, b);
   const parts = int8Weight(w);
   if (parts === null) return linear(x, x.rt.dequantize(w), b);
-  return linearWeight(x, parts.codes, parts.scale, parts.zero, b, parts.format);
+  const format = exactRow ? ({ ...parts.format, activation: 'exact' } as const) : parts.format;
+  return linearWeight(x, parts.codes, parts.scale, parts.zero, b, format);
 }
 
 /** Rows of the table, dequantized. */

@@ -11,6 +11,7 @@ import {
   type KindOf,
   slice,
   type Tensor,
+  type WeightFormat,
   type WeightParts,
   type WrappedOf,
 } from '@ao/core';
@@ -18,8 +19,8 @@ import type { Activation } from '../config/names.ts';
 import {
   decodeActivation,
   decodeDtype,
-  decodeInt8Kwargs,
   decodeInts,
+  decodeKwargs,
   encodeDtype,
   encodeInt8Kwargs,
   formatError,
@@ -42,13 +43,22 @@ export type Int8Tensor = WrappedOf<Part, Optional, Int8Attrs>;
 
 const OPTIONAL: readonly Optional[] = ['zero_point', 'act_quant_scale', 'act_quant_zero_point', 'act_pre_scale'];
 
-/** null where no packed form has this activation scheme or blocking. */
-function activationOf(t: Int8Tensor): WeightParts['format']['activation'] | null {
+type ActivationForm = Pick<WeightFormat, 'activation' | 'tokens'>;
+
+/** null where no packed form has this activation scheme. */
+function activationOf(t: Int8Tensor): ActivationForm | null {
   const { actQuantKwargs: kwargs, activation } = t.attrs;
   if (t.act_pre_scale !== undefined) return null;
-  if (kwargs === null) return activation;
-  if (t.act_quant_scale !== undefined || kwargs.granularity.type !== 'PerRow' || kwargs.reduceRange) return null;
-  return kwargs.mappingType === 'SYMMETRIC' ? 'int8-token' : 'int8-token-asym';
+  if (kwargs === null) return { activation };
+  const oneScale = kwargs.granularity.type === 'PerTensor';
+  const known = t.act_quant_scale;
+  if (known !== undefined && (known.numel !== 1 || !oneScale)) return null;
+  const { reduceRange, weightOnlyDecode = false } = kwargs;
+  const plain = !oneScale && !reduceRange && !weightOnlyDecode;
+  return {
+    activation: kwargs.mappingType === 'SYMMETRIC' ? 'int8-token' : 'int8-token-asym',
+    ...(!plain && { tokens: { oneScale, reducedRange: reduceRange, exactRow: weightOnlyDecode } }),
+  };
 }
 
 /** null where only dequantized values can serve. */
@@ -60,9 +70,11 @@ export function int8Weight(t: Int8Tensor): WeightParts | null {
   if (t.ndim !== 2 || activation === null || (rows !== 1 && !perTensor)) return null;
   const scale = perTensor && N > 1 ? contiguous(expand(t.scale, [N, 1])) : t.scale;
   return {
-    format: { code: 'int8', N, K, groupSize, zeroDomain: 'none', activation },
+    format: { code: 'int8', N, K, groupSize, zeroDomain: 'none', ...activation },
     codes: t.qdata as Dense,
     scale: scale as Dense,
+    ...(t.act_quant_scale && { actScale: t.act_quant_scale as Dense }),
+    ...(t.act_quant_zero_point && { actZero: t.act_quant_zero_point as Dense }),
   };
 }
 
@@ -77,12 +89,13 @@ const file: FileForm<Int8Tensor> = {
       block_size: blockSize,
       dtype: encodeDtype(t.dtype.name),
     };
+    if (actQuantKwargs?.weightOnlyDecode === true) return { ...data, ao: { weight_only_decode: true } };
     return withActivation(data, activation);
   },
   decode: (json, parts) => ({
     attrs: {
       blockSize: decodeInts(json.block_size, 'block_size'),
-      actQuantKwargs: decodeInt8Kwargs(json.act_quant_kwargs),
+      actQuantKwargs: decodeKwargs(json),
       reduceRange: json.reduce_range === true,
       activation: decodeActivation(json),
     } satisfies Int8Attrs,

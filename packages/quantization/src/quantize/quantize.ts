@@ -13,6 +13,7 @@ import {
 } from '@ao/core';
 import type { AoConfig } from '../config/config.ts';
 import { configError } from '../config/field.ts';
+import { convertStep, prepareStep, stepOf } from '../observe/step.ts';
 import type { Rules } from '../rules/rules.ts';
 import { modelBytes, tensorBytes } from './bytes.ts';
 import { decibels, errorNorms } from './compute-error.ts';
@@ -114,6 +115,18 @@ async function replace(
   return madeRow(base, plan, before, tensorBytes(quantized), norms === null ? null : await decibels(norms));
 }
 
+/** The model with observers before its weights: nothing is quantized yet. */
+function prepared(model: Module, config: AoConfig, options: QuantizeOptions): QuantizeReport {
+  const { rules = [], filterFn, dryRun = false } = options;
+  const { decisions, unusedRules } = selectWeights(model, config, rules, filterFn);
+  const observed = dryRun ? new Set<string>() : prepareStep(model, config, rules, filterFn);
+  const bytes = modelBytes(model);
+  const why = (d: Decision): string =>
+    observed.has(d.names[0] as string) ? 'observed until step: convert' : (d.skipped ?? 'not observed');
+  const rows = decisions.map((d) => leftRow(d, d.weight, why(d)));
+  return { rows, bytesBefore: bytes, bytesAfter: bytes, unusedRules, dryRun };
+}
+
 /**
  * Quantizes a model in place and packs it for its device. `config` is a config, ordered rules, or fqnToConfig.
  * Rejects, nothing changed, with ERR_AO_CONFIG naming every weight that cannot have its scheme, and with ERR_AO_FORMAT naming
@@ -132,6 +145,9 @@ export async function quantize_(
     );
   }
   const rt = runtimeOf(model.named());
+  const step = stepOf(config);
+  if (step === 'CONVERT') return quantize_(model, await convertStep(model, config as AoConfig), options);
+  if (step === 'PREPARE') return prepared(model, config as AoConfig, options);
   const { decisions, unusedRules } = selectWeights(model, config, options.rules ?? [], options.filterFn);
   for (const rule of unusedRules)
     rt.say({ level: 'warn', code: 'unused-rule', message: `rule '${rule}' matches no weight` }, rule);

@@ -4,6 +4,7 @@ import { codedKindEntries } from '../kinds/coded-tensor.ts';
 import { permutedKindEntries } from '../kinds/permuted-tensor.ts';
 import { observedEntries } from '../calibrate/observed-tensor.ts';
 import { watchedEntries } from '../analyze/watched-tensor.ts';
+import { activationObservedEntries } from '../observe/activation-observed.ts';
 import { quantKernels } from '../reference/kernels.ts';
 import { floats } from './floats.ts';
 import { int4 } from './int4.ts';
@@ -21,6 +22,7 @@ const makeEntries = (): readonly Entry[] => [
   ...quantKernels(),
   ...observedEntries(),
   ...watchedEntries(),
+  ...activationObservedEntries(),
 ];
 
 const entries = /*@__PURE__*/ makeEntries();

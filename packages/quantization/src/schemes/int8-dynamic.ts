@@ -15,7 +15,8 @@ import { int8Bytes, int8FromHp } from './int8.ts';
 
 function dynamic(config: Int8DynamicActivationInt8WeightConfig, info: WeightInfo): TensorPlan | TensorProblem {
   const [act, granularity] = granularityPair(config.granularity);
-  const { reduceRange, actMappingType: mappingType } = config;
+  const { reduceRange, actMappingType: mappingType, weightOnlyDecode } = config;
+  const actQuantKwargs = { granularity: act, mappingType, reduceRange, ...(weightOnlyDecode && { weightOnlyDecode }) };
   const problem = checkMatrix(info, null, [], '');
   if (problem !== undefined) return problem;
   return {
@@ -24,8 +25,7 @@ function dynamic(config: Int8DynamicActivationInt8WeightConfig, info: WeightInfo
     bytes: int8Bytes(info, granularity),
     activation:
       act.type === 'PerTensor' ? 'int8-tensor' : mappingType === 'SYMMETRIC' ? 'int8-token' : 'int8-token-asym',
-    quantize: (weight) =>
-      int8FromHp(weight, { granularity, reduceRange, actQuantKwargs: { granularity: act, mappingType, reduceRange } }),
+    quantize: (weight) => int8FromHp(weight, { granularity, reduceRange, actQuantKwargs }),
   };
 }
 
@@ -35,7 +35,7 @@ function fixed(config: Int8StaticActivationInt8WeightConfig, info: WeightInfo): 
   if (actQuantScale === null) {
     return {
       problem: 'a static scheme needs the scale of the activation',
-      fix: 'give actQuantScale, e.g. [[0.025]], or use int8DynamicActivationInt8Weight()',
+      fix: 'give actQuantScale, e.g. [[0.025]], or let observe() find it, or use int8DynamicActivationInt8Weight()',
     };
   }
   const problem = checkMatrix(info, null, [], '');
