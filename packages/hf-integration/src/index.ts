@@ -61,7 +61,7 @@ export type { ModelFamily, Outline, ParameterSpec, Role } from './models/family.
 export { type CacheShape, type KVCache, StaticCache } from './models/kv-cache.ts';
 export { type Origin, PretrainedModel } from './models/pretrained-model.ts';
 export type { OnProgress, ProgressEvent } from './progress.ts';
-export { type CalibrateModelOptions, calibrateModel, windowsOf } from './quantize/calibrate-model.ts';
+export { type CalibrateModelOptions, calibrateModel, widen, windowsOf } from './quantize/calibrate-model.ts';
 export type { DequantizeReport, DequantizeRow } from './quantize/dequantize-model.ts';
 export { dryRun } from './quantize/dry-run.ts';
 export { type Estimate, type EstimateOptions, estimate, type SchemeEstimate } from './quantize/estimate.ts';

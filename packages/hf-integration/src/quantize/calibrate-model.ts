@@ -72,8 +72,8 @@ function forward(model: CausalLM, cache: StaticCache, ids: readonly number[], wi
   return model.forward(x, { cache, positions });
 }
 
-/** Weights that wait in a narrower dtype become the floats that calibration changes. */
-async function widen(model: CausalLM): Promise<void> {
+/** Weights that wait in a narrower dtype than the model computes in become floats of that one, which calibration can change. */
+export async function widen(model: CausalLM): Promise<void> {
   for (const [, t] of [...model.namedParameters()]) {
     if (!UpcastTensor.is(t)) continue;
     const code = t.parts['code'] as Tensor;

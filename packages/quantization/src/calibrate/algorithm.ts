@@ -7,6 +7,7 @@ import type { Dense, Module, Tensor } from '@ao/core';
 import type { AoConfig } from '../config/config.ts';
 import type { TensorPlan } from '../quantize/trait.ts';
 import type { Rules } from '../rules/rules.ts';
+import type { Online } from './rotate.ts';
 import type { ObservedInput } from './statistics.ts';
 import type { ModelStructure } from './structure.ts';
 
@@ -38,7 +39,8 @@ export interface CalibrationAlgorithm {
   readonly config: AoConfig | Rules | null;
   /** What files are to say that the weights are quantized with, where that is not `config`. */
   readonly files?: AoConfig;
-  prepare?(model: Module, structure: ModelStructure | undefined): Promise<void>;
+  /** `online`: linears by name whose inputs are to be rotated at each call. */
+  prepare?(model: Module, structure: ModelStructure | undefined): Promise<{ readonly online?: Online } | undefined>;
   /** One scale a column, or null to leave the weights. */
   scale?(task: ScaleTask): Promise<Float64Array | null>;
   /** What `scale` reads of inputs, besides their ranges. */

@@ -4,7 +4,10 @@
 // norms and linears instead of staying with the weight.
 import {
   AoError,
+  cast,
   type Dense,
+  dequantize,
+  float32,
   isWrapped,
   type Module,
   packWeight,
@@ -27,9 +30,11 @@ import { isProblem, type TensorPlan } from '../quantize/trait.ts';
 import type { Rules } from '../rules/rules.ts';
 import type { CalibrationAlgorithm } from './algorithm.ts';
 import { Feed } from './feed.ts';
-import { canFold, foldInverse, scaleColumns, weightOfModule } from './fold.ts';
+import { canFold, foldInverse, replaceValues, scaleColumns, weightOfModule } from './fold.ts';
 import { type Observable, observeStages, type Sharers, type Stage, stagesOf } from './observation.ts';
 import { blocksOf, Passage } from './passage.ts';
+import { rotatedTensor } from './rotated-tensor.ts';
+import { type Rotation, rotated } from './rotation.ts';
 import type { ObservedInput, Statistics } from './statistics.ts';
 import type { Fold, ModelStructure } from './structure.ts';
 
@@ -89,7 +94,7 @@ export async function calibrate<T>(
   const choose = () => selectWeights(model, algorithm.config, rules, filterFn);
   preflight(rt, choose().decisions, onUnsupported === 'skip');
   const bytesBefore = modelBytes(model);
-  await algorithm.prepare?.(model, structure);
+  const { online } = (await algorithm.prepare?.(model, structure)) ?? {};
   const { decisions, unusedRules } = choose();
   const plans = preflight(rt, decisions, onUnsupported === 'skip');
   const rows = new Map<Decision, QuantizeRow>();
@@ -99,6 +104,12 @@ export async function calibrate<T>(
     if (d.config === null || plan === undefined) rows.set(d, leftRow(d, d.weight, d.skipped ?? 'no rule matches'));
     else if (isProblem(plan)) rows.set(d, leftRow(d, d.weight, `${plan.problem}; ${plan.fix}`));
     else targets.push({ fqn: d.names[0] as string, weight: d.weight, decision: d, config: d.config, plan });
+  }
+  for (const t of targets) {
+    const rotation = online?.get(moduleName(t.fqn));
+    if (rotation === undefined) continue;
+    t.rotation = rotation;
+    t.weight = replaceValues(model, t.weight, await turnedValues(t.weight, rotation));
   }
   const feed = new Feed(data);
   const work = new Work(model, algorithm, options, feed, targets, rows);
@@ -119,6 +130,15 @@ export async function calibrate<T>(
     unusedRules,
     dryRun: false,
   };
+}
+
+const moduleName = (fqn: string): string => fqn.replace(/\.[^.]+$/, '');
+
+async function turnedValues(weight: Tensor, rotation: Rotation): Promise<Float32Array> {
+  const turned = scope(() => rotated(cast(dequantize(unpackedOf(weight)), float32), rotation));
+  const values = Float32Array.from(await turned.data());
+  turned.dispose();
+  return values;
 }
 
 class Work<T> {
@@ -216,7 +236,8 @@ class Work<T> {
 
   /** Where the scale of an input can go: nothing but these weights reads it. */
   #foldOf(sharers: Sharers<Target>): Fold | undefined {
-    const modules = sharers.map((t) => t.fqn.replace(/\.[^.]+$/, ''));
+    if (sharers.some((t) => t.rotation !== undefined)) return undefined;
+    const modules = sharers.map((t) => moduleName(t.fqn));
     return this.#options.structure?.folds.find(
       (fold) => modules.every((m) => fold.readers.includes(m)) && canFold(this.#model, fold),
     );
@@ -278,10 +299,11 @@ class Work<T> {
         ? scope(() => plan.quantize(weight))
         : await this.#algorithm.round({ fqn, weight, plan, config, input, signal });
     const norms = sqnr ? errorNorms(weight, rounded) : null;
-    const made = t.preScale === undefined ? rounded : withPreScale(rounded as Wrapped, t.preScale);
+    let made = t.preScale === undefined ? rounded : withPreScale(rounded as Wrapped, t.preScale);
+    packWeight(made.rt, made);
+    if (t.rotation !== undefined) made = rotatedTensor(made, t.rotation);
     if (weight !== t.weight) weight.dispose();
     replaceTensor(this.#model, t.weight, made);
-    packWeight(made.rt, made);
     t.weight = made;
     const row = madeRow(base, plan, before, tensorBytes(made), norms && (await decibels(norms)));
     this.#rows.set(decision, note === undefined ? row : { ...row, note });

@@ -1,15 +1,17 @@
 // Which weights read one input, in the order in which a model uses them, and what those inputs hold.
-import { isTensor, type Module, type Tensor } from '@ao/core';
+import { cast, float32, isTensor, type Module, mul, type Tensor } from '@ao/core';
 import { type ObservedTensor, observedKind, type Seen } from './observed-tensor.ts';
 import { ENOUGH, type Passage } from './passage.ts';
+import { type Rotation, rotated } from './rotation.ts';
 import { Statistics } from './statistics.ts';
 
 /** A weight as calibration finds it in the model. */
 export interface Observable {
   readonly fqn: string;
   weight: Tensor;
-  /** x pre_scale is what the weight meets: [K]; absent: x. */
+  /** What the weight meets is (x rotation) preScale, each where it is there. */
   preScale?: Tensor;
+  rotation?: Rotation;
 }
 
 /** Weights that meet the same rows of the same input. */
@@ -48,9 +50,12 @@ async function watching<W extends Observable>(
   }
 }
 
-function wrapped({ weight, preScale }: Observable, observe: (seen: Seen) => void): ObservedTensor {
-  const parts = { weight, ...(preScale !== undefined && { pre_scale: preScale }) };
-  return observedKind.make(parts, { observe }, weight.shape, weight.dtype);
+function wrapped({ weight, preScale, rotation }: Observable, observe: (seen: Seen) => void): ObservedTensor {
+  const transform = (x: Tensor): Tensor => {
+    const turned = rotation === undefined ? x : cast(rotated(cast(x, float32), rotation), x.dtype);
+    return preScale === undefined ? turned : cast(mul(turned, preScale), x.dtype);
+  };
+  return observedKind.make({ weight }, { transform, observe }, weight.shape, weight.dtype);
 }
 
 /** The stages of these weights in the order of a run; weights that the first batch does not reach are in none. */

@@ -1,5 +1,5 @@
 // ObservedTensor: a weight that shows what it meets. While calibration runs it stands in the place of the weight, so that
-// inputs are seen wherever a model uses it, by any module or fused op, without hooks. y = (x pre_scale) weight^T.
+// inputs are seen wherever a model uses it, by any module or fused op, without hooks. y = transform(x) weight^T.
 import {
   amax,
   cast,
@@ -33,25 +33,22 @@ export interface Seen {
 }
 
 export interface ObservedAttrs {
+  /** What happens to inputs before they are seen. */
+  transform(x: Tensor): Tensor;
   /** Called before the product; may throw to end the run. */
   observe(seen: Seen): void;
 }
 
-type Part = 'weight';
-export type ObservedTensor = WrappedOf<Part, 'pre_scale', ObservedAttrs>;
+export type ObservedTensor = WrappedOf<'weight', never, ObservedAttrs>;
 
-export const observedKind: KindOf<Part, 'pre_scale', ObservedAttrs> = /*@__PURE__*/ defineKind('observed', {
+export const observedKind: KindOf<'weight', never, ObservedAttrs> = /*@__PURE__*/ defineKind('observed', {
   parts: ['weight'],
-  optional: ['pre_scale'],
   attrs: (value): ObservedAttrs => value as ObservedAttrs,
   dequantize: (t: ObservedTensor) => t.rt.dequantize(t.weight),
 });
 
-const scaled = (w: ObservedTensor, x: Tensor): Tensor =>
-  w.pre_scale === undefined ? x : cast(mul(x, w.pre_scale), x.dtype);
-
 function observedLinear(input: Tensor, w: ObservedTensor, b: Tensor | undefined): Tensor {
-  const x = scaled(w, input);
+  const x = w.attrs.transform(input);
   w.attrs.observe({ x, source: input, expert: 0 });
   return linear(x, w.weight, b);
 }
@@ -65,7 +62,7 @@ function observedExperts(input: Tensor, ws: readonly Tensor[], index: Tensor): T
       out = where(unsqueeze(chosen, 2), linear(input, w), out);
       continue;
     }
-    const x = scaled(w, input);
+    const x = w.attrs.transform(input);
     const met = cast(chosen, input.dtype);
     // a token's slots may share one row
     const rows = input.shape[1] === 1 ? amax(met, 1, true) : met;

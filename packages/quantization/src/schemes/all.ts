@@ -5,6 +5,7 @@ import { permutedKindEntries } from '../kinds/permuted-tensor.ts';
 import { observedEntries } from '../calibrate/observed-tensor.ts';
 import { watchedEntries } from '../analyze/watched-tensor.ts';
 import { activationObservedEntries } from '../observe/activation-observed.ts';
+import { rotatedEntries } from '../calibrate/rotated-tensor.ts';
 import { quantKernels } from '../reference/kernels.ts';
 import { floats } from './floats.ts';
 import { int4 } from './int4.ts';
@@ -23,6 +24,7 @@ const makeEntries = (): readonly Entry[] => [
   ...observedEntries(),
   ...watchedEntries(),
   ...activationObservedEntries(),
+  ...rotatedEntries(),
 ];
 
 const entries = /*@__PURE__*/ makeEntries();
