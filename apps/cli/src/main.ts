@@ -3,6 +3,7 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { paint } from './color.ts';
 import { exampleText } from './examples.ts';
+import { parseAlgorithms } from './algorithms.ts';
 import { EXIT_CODES, tell } from './exit.ts';
 import { kvCache } from './kv-cache.ts';
 import { samplingFlags, sequenceFlags } from './sampling.ts';
@@ -93,6 +94,13 @@ export function program(): Command {
     .addOption(rule())
     .addOption(untie())
     .option('-o, --output <folder>', 'where the quantized model goes')
+    .option(
+      '--algorithm <names>',
+      'round by rotate, smoothquant, awq, gptq or hqq, several in this order: rotate,gptq; all but hqq load the whole model',
+      parseAlgorithms,
+    )
+    .option('--calibration <file>', 'the text that smoothquant, awq and gptq see, never the one you evaluate on')
+    .option('--calibration-windows <n>', 'most windows of 512 tokens that are read of it', count, 32)
     .option('--dry-run', 'print what would be done and write nothing')
     .option('--overwrite', 'replace the model that the output folder holds')
     .addOption(device())

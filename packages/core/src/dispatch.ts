@@ -142,7 +142,9 @@ export function dispatch(rt: RuntimeImpl, op: AnyOp, args: Args): unknown {
       if (e !== undefined) return runKernel(rt, op, e, s.device, metas, args);
     }
     if (spec.decompose !== undefined && weightArg !== undefined && Array.isArray(args[weightArg])) {
-      return spec.decompose(...args);
+      // packed weights among others of a kind: a rule of that kind for the whole list comes first
+      const rule = s.wrapped ? findOverride(op, table.overrides, args) : undefined;
+      return rule === undefined ? spec.decompose(...args) : rule.run(...args);
     }
     const plain = args.map((a) => (isTensor(a) && a.packed !== null ? unpackedOf(a) : a));
     rt.say(

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { arange, int32, scope, tensor } from '@ao/core';
-import { awq, type CalibrationAlgorithm, gptq, parseScheme, rotate, rotateModel, smoothQuant } from '@ao/quantization';
+import { awq, baseAlgorithm, type CalibrationAlgorithm, gptq, parseScheme, rotate, rotateModel } from '@ao/quantization';
 import { afterAll, describe, expect, it } from 'vitest';
 import { AutoModelForCausalLM, AutoTokenizer, autoRuntime, type CausalLM, calibrateModel, evaluate, widen, windowsOf } from '../src/index.ts';
 
@@ -42,9 +42,45 @@ describe('rotation', () => {
       await rotateModel(model, model.structure, options);
       const after = await logits(model);
       const worst = before.reduce((w, v, i) => Math.max(w, Math.abs(v - after[i]!)), 0);
-      console.log(worst, Math.max(...before.map(Math.abs)));
       expect(worst).toBeLessThan(2e-4);
       model.dispose();
     });
   }
+});
+
+const scheme = parseScheme('intx3-64');
+
+async function crossEntropy(algorithm?: CalibrationAlgorithm): Promise<number> {
+  const model = await load();
+  if (algorithm !== undefined) await calibrateModel(model, data, algorithm, { window: WINDOW, sqnr: false });
+  const { crossEntropy: nats } = await evaluate(model, held, { window: WINDOW });
+  model.dispose();
+  return nats;
+}
+
+describe('algorithms on stories-7m, int3 g64', () => {
+  it('lose less than rounding to nearest', async () => {
+    const nearest = await crossEntropy(baseAlgorithm(scheme));
+    const exact = await crossEntropy();
+    for (const algorithm of [gptq(scheme), rotate(scheme)]) {
+      expect((await crossEntropy(algorithm)) - exact, algorithm.name).toBeLessThan(nearest - exact);
+    }
+  });
+
+  it('rotation, then GPTQ: saved, loaded and evaluated alike, with a head of its own', async () => {
+    const model = await load();
+    await calibrateModel(model, data.slice(0, 2), rotate(gptq(scheme)), { window: WINDOW, sqnr: false });
+    const path = join(await mkdtemp(join(tmpdir(), 'ao-calibrate-')), 'model');
+    await model.savePretrained(path);
+    const again = await load(path);
+    expect(again.origin?.quantization?.quantType).toEqual(scheme);
+    expect(JSON.parse(readFileSync(join(path, 'config.json'), 'utf8')).tie_word_embeddings).toBe(false);
+    expect(await logits(again)).toEqual(await logits(model));
+  });
+
+  it('windows that do not fit are named', async () => {
+    const model = await load();
+    const run = calibrateModel(model, [held.slice(0, 100)], gptq(scheme), { window: 64 });
+    await expect(run).rejects.toThrow(/a calibration window of 100 tokens, where at most 64 fit/);
+  });
 });

@@ -8,8 +8,9 @@ import { setThreads } from '../open-model.ts';
 import { bytes, print, printJson, table } from '../output.ts';
 import { progress } from '../progress.ts';
 import { quantizationConfig, type SchemeOptions } from '../scheme.ts';
+import { type CalibrationOptions, calibrateFolder, withoutHqq } from './calibrate.ts';
 
-interface Options extends SchemeOptions {
+interface Options extends SchemeOptions, CalibrationOptions {
   readonly output?: string;
   readonly dryRun?: boolean;
   readonly overwrite?: boolean;
@@ -22,11 +23,18 @@ export async function quantize(name: string, options: Options): Promise<void> {
   const { output, device } = options;
   const model = modelName(name);
   if (output === undefined && !options.dryRun) throw new UsageError('quantize needs -o FOLDER, or --dry-run');
-  const config = await quantizationConfig(model, options);
-  if (config === undefined)
+  const asked = await quantizationConfig(model, options);
+  if (asked === undefined)
     throw new UsageError(`quantize needs --scheme or --rule. Schemes:\n  ${schemeHelp().join('\n  ')}`);
+  const { names, config } = withoutHqq(options.algorithm ?? [], asked);
   const signal = interruptSignal();
   setThreads(options.threads);
+  if (names.length > 0 && !options.dryRun) {
+    const report = await calibrateFolder({ ...options, model: name, output: output!, config, names, signal });
+    if (options.json) printJson(report);
+    else printReport(report, output);
+    return;
+  }
   const runtime = await autoRuntime({ device, log });
   const bar = await progress();
   try {
@@ -60,6 +68,7 @@ function printReport({ rows, bytesBefore, bytesAfter }: QuantizeReport, output: 
     r.bitsPerWeight.toFixed(2),
     r.sqnr === null ? '' : r.sqnr.toFixed(1),
     [...(r.tied.length > 0 ? [`= ${r.tied.join(', ')}`] : []), noteOf(r)].join('; ').replace(/; $/, ''),
+    [...(r.tied.length > 0 ? [`= ${r.tied.join(', ')}`] : []), r.skipped ?? r.note ?? r.rule ?? ''].join('; ').replace(/; $/, ''),
   ]);
   print(table(['module', 'scheme', 'activation', 'shape', 'before', 'after', 'bits/weight', 'SQNR dB', 'note'], cells));
   print();

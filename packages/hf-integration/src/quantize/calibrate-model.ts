@@ -7,11 +7,9 @@ import {
   type CalibrationAlgorithm,
   type CalibrationReport,
   calibrate,
-  type FilterFn,
-  isLinear,
   type Rules,
 } from '@ao/quantization';
-import { familyOf, type Outline } from '../models/family.ts';
+import { familyOf, moduleOf, type Outline } from '../models/family.ts';
 import type { CausalLM } from '../models/causal-lm.ts';
 import type { StaticCache } from '../models/kv-cache.ts';
 import { UpcastTensor } from '../upcast.ts';
@@ -19,9 +17,14 @@ import { planQuantization } from './plan.ts';
 import { rulesConfig } from './rules.ts';
 import { type TorchAoConfig, torchAoConfig } from './torchao-config.ts';
 
-export type CalibrateModelOptions = Omit<CalibrateOptions<readonly number[]>, 'forward' | 'rules'> & {
+export type CalibrateModelOptions = Omit<
+  CalibrateOptions<readonly number[]>,
+  'forward' | 'rules' | 'filterFn' | 'structure'
+> & {
   /** Most tokens of a window. Default 512, at most the model's positions. */
   readonly window?: number;
+  /** Which weights stay, and whether a tied head is untied; default: what fromPretrained does with the algorithm's config. */
+  readonly quantizationConfig?: TorchAoConfig;
 };
 
 /** Ids cut into windows of `size`, the last one only if it is whole; at most `most` of them. */
@@ -40,19 +43,22 @@ export async function calibrateModel(
   algorithm: CalibrationAlgorithm,
   options: CalibrateModelOptions = {},
 ): Promise<CalibrationReport> {
-  const { window = Math.min(512, model.maxPositions), ...rest } = options;
+  const { window = Math.min(512, model.maxPositions), quantizationConfig, ...rest } = options;
   await widen(model);
-  const filterFn = rest.filterFn ?? defaultFilter(model, algorithm);
+  const { structure } = model;
+  if (quantizationConfig?.untieEmbeddingWeights) structure?.untie?.();
+  const asked = askedFor(model, algorithm, quantizationConfig);
   const cache = model.createCache(window);
-  const structure = model.structure;
   try {
-    const report = await calibrate(model, windows, algorithm, {
+    const report = await calibrate(model, windows, asked === undefined ? algorithm : planned(model, algorithm, asked), {
       ...(structure && { structure }),
       ...rest,
-      ...(filterFn && { filterFn }),
       forward: (ids) => forward(model, cache, ids, window),
     });
-    remember(model, algorithm);
+    if (model.origin && asked) {
+      const quantType = algorithm.files ?? asked.quantType;
+      model.origin = { ...model.origin, quantization: { ...asked, quantType } };
+    }
     return report;
   } finally {
     cache.dispose();
@@ -82,29 +88,27 @@ export async function widen(model: CausalLM): Promise<void> {
   }
 }
 
-const isOne = (config: AoConfig | Rules | null): config is AoConfig =>
-  config !== null && !Array.isArray(config) && (config as AoConfig).type !== 'FqnToConfig';
+const outlineOfModel = ({ origin }: CausalLM): Outline | undefined =>
+  origin && familyOf(origin.config, 'AutoModelForCausalLM').outline(origin.config);
 
-function outlineOfModel(model: CausalLM): Outline | undefined {
-  return model.origin && familyOf(model.origin.config, 'AutoModelForCausalLM').outline(model.origin.config);
+/** What files will say; undefined for a model that came from no file, whose linears are all taken. */
+function askedFor(
+  model: CausalLM,
+  { config }: CalibrationAlgorithm,
+  given: TorchAoConfig | undefined,
+): TorchAoConfig | undefined {
+  const outline = outlineOfModel(model);
+  if (outline === undefined || config === null) return undefined;
+  const quantType = Array.isArray(config) ? rulesConfig(config as Rules, null, outline).config : (config as AoConfig);
+  return given ? { ...given, quantType } : torchAoConfig(quantType);
 }
 
-/** One config is for what a loader would give it to: every linear but the head and routers. */
-function defaultFilter(model: CausalLM, { config }: CalibrationAlgorithm): FilterFn | undefined {
-  const outline = outlineOfModel(model);
-  if (!isOne(config)) return undefined;
-  if (outline === undefined) return isLinear;
-  const plan = planQuantization(outline, torchAoConfig(config));
-  const taken = new Set(plan.parameters.filter((p) => p.config !== null).map((p) => p.parameter.name));
-  return (_, fqn) => taken.has(`${fqn}.weight`);
-}
-
-function remember(model: CausalLM, algorithm: CalibrationAlgorithm): void {
-  const files = algorithm.files ?? algorithm.config;
-  const outline = outlineOfModel(model);
-  if (model.origin === undefined || outline === undefined || files === null) return;
-  const quantization: TorchAoConfig = torchAoConfig(
-    Array.isArray(files) ? rulesConfig(files as Rules, null, outline).config : (files as AoConfig),
-  );
-  model.origin = { ...model.origin, quantization };
+/** The algorithm on exactly the weights that a loader would quantize. */
+function planned(model: CausalLM, algorithm: CalibrationAlgorithm, asked: TorchAoConfig): CalibrationAlgorithm {
+  const { parameters, unusedRules } = planQuantization(outlineOfModel(model)!, asked);
+  for (const rule of unusedRules) {
+    model.rt.say({ level: 'warn', code: 'unused-rule', message: `quantization rule '${rule}' matches nothing` }, rule);
+  }
+  const rules = parameters.filter((p) => p.config !== null).map((p) => [moduleOf(p.parameter.name), p.config] as const);
+  return { ...algorithm, config: rules };
 }

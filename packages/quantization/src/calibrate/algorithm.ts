@@ -47,7 +47,7 @@ export interface CalibrationAlgorithm {
   readonly scaleNeeds?: 'gram';
   /** What `round` reads: nothing, ranges, or the Gram matrix too. */
   readonly roundNeeds?: 'range' | 'gram';
-  /** Weights are rounded one input after the other, each seeing what the weights before it became; default true. */
+  /** Weights are rounded one input after the other, each seeing what those before it in the layer became. */
   readonly sequential?: boolean;
   round(task: RoundTask): Promise<Tensor>;
 }

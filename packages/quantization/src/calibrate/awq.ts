@@ -28,7 +28,7 @@ export function awq(base: AoConfig | Rules | CalibrationAlgorithm, options: AwqO
 }
 
 async function search({ weights, input, shared }: ScaleTask, size: number): Promise<Float64Array | null> {
-  const magnitude = shared === undefined ? input.meanAbs : meanOfEqual(input.meanAbs, shared);
+  const magnitude = alive(shared === undefined ? input.meanAbs : meanOfEqual(input.meanAbs, shared));
   const candidates = Array.from({ length: size }, (_, i) => scalesOf(magnitude, i / size));
   let best: Float64Array | null = null;
   let least = Number.POSITIVE_INFINITY;
@@ -38,6 +38,12 @@ async function search({ weights, input, shared }: ScaleTask, size: number): Prom
     if (loss < least) [best, least] = [s, loss];
   }
   return best;
+}
+
+/** Columns that the data never touched count as average ones: other data may touch them. */
+function alive(magnitude: Float64Array): Float64Array {
+  const mean = magnitude.reduce((a, b) => a + b) / magnitude.length;
+  return magnitude.map((m) => (m === 0 ? mean : m));
 }
 
 /** The mean over the columns that must get one scale. */

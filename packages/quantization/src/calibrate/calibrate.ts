@@ -251,7 +251,7 @@ class Work<T> {
   }
 
   async #round(own: readonly Target[]): Promise<void> {
-    const { roundNeeds, sequential = true } = this.#algorithm;
+    const { roundNeeds, sequential = false } = this.#algorithm;
     if (roundNeeds !== undefined) {
       const stages = await stagesOf(this.#model, own, this.#passage);
       const together = sequential ? stages.map((s) => [s]) : [stages];

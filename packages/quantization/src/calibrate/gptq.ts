@@ -23,13 +23,13 @@ export interface GptqOptions {
    * format stays as it is: no order is stored. Default false.
    */
   readonly actOrder?: boolean;
-  /** Round a layer's inputs one after the other, each seeing the ones before rounded. Default true. */
+  /** Round a layer's inputs one after the other, each seeing the ones before rounded; costs a pass for each. Default false. */
   readonly sequential?: boolean;
 }
 
 /** GPTQ of every weight that `config` quantizes, whatever its kind, as long as it has codes, scales and zero points. */
 export function gptq(config: AoConfig | Rules, options: GptqOptions = {}): CalibrationAlgorithm {
-  const { percdamp = 0.01, blockSize = 256, actOrder = false, sequential = true } = options;
+  const { percdamp = 0.01, blockSize = 256, actOrder = false, sequential = false } = options;
   if (!(percdamp > 0)) throw configError(`gptq: percdamp is ${percdamp}`, 'give a number above 0, e.g. 0.01');
   if (!(blockSize >= 1)) throw configError(`gptq: blockSize is ${blockSize}`, 'give a whole number, e.g. 256');
   return {
@@ -52,10 +52,6 @@ async function gptqRound(task: RoundTask, { percdamp, blockSize, actOrder }: Set
   const order = columnOrder(gram, K, actOrder);
   const factor = factorOf(gram, order, percdamp, input?.rows as number, fqn);
   const w = permuted(await valuesOfWeight(weight), order, N);
-  for (const [p, c] of order.entries()) {
-    // nothing ever reads this column: its weights are free to be 0
-    if (gram[c * K + c] === 0) for (let n = 0; n < N; n++) w[n * K + p] = 0;
-  }
   const g = grid.format.groupSize;
   // a group's scale is chosen when its turn comes, from what its columns have become; a row's from the whole row, beforehand
   const moving = !actOrder && g < K && grid.format.table === undefined;
@@ -102,6 +98,7 @@ function factorOf(
     for (let j = i; j < K; j++) {
       h[i * K + j] = (2 / rows) * (gram[(order[i] as number) * K + (order[j] as number)] as number);
     }
+    // a column that the data never touched: rounded to nearest
     if (h[i * K + i] === 0) h[i * K + i] = 1;
     trace += h[i * K + i] as number;
   }

@@ -3,6 +3,7 @@ export * from './algorithm.ts';
 export { type AwqOptions, awq } from './awq.ts';
 export { type CalibrateOptions, type CalibrationReport, calibrate } from './calibrate.ts';
 export { type GptqOptions, gptq } from './gptq.ts';
+export { hqq, withHqq } from './hqq.ts';
 export { type Online, type RotateOptions, rotate, rotateModel } from './rotate.ts';
 export { type SmoothQuantOptions, smoothQuant } from './smoothquant.ts';
 export type { ObservedInput } from './statistics.ts';

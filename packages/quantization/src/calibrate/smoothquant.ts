@@ -70,7 +70,6 @@ function staticBase(base: AoConfig | CalibrationAlgorithm): CalibrationAlgorithm
     config: { ...config, ...activationScale(config, 1, 0) } as AoConfig,
     files: base,
     roundNeeds: 'range',
-    sequential: false,
     round: async ({ weight, input, fqn }: RoundTask): Promise<Tensor> => {
       const found = { ...config, ...activationOf(config, input as ObservedInput) };
       const plan = planTensor(weight.rt, found as AoConfig, { shape: weight.shape, dtype: weight.dtype.name });

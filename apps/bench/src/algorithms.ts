@@ -1,0 +1,120 @@
+// Perplexity of calibration algorithms against rounding to nearest on the bundled model, as a table in ALGORITHMS.md of
+// @ao/quantization. The first half of validation.txt is evaluated; windows of the second half are what algorithms see.
+//   node --conditions=@ao/source apps/bench/src/algorithms.ts [MODEL] [--only NAME,..] [--print]
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import {
+  AutoModelForCausalLM,
+  AutoTokenizer,
+  autoRuntime,
+  calibrateModel,
+  type Evaluation,
+  evaluate,
+  windowsOf,
+} from '@ao/hf-integration';
+import {
+  type AoConfig,
+  awq,
+  baseAlgorithm,
+  type CalibrationAlgorithm,
+  gptq,
+  parseScheme,
+  rotate,
+  smoothQuant,
+  withHqq,
+} from '@ao/quantization';
+
+const at = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+const DOC = at('packages/quantization/ALGORITHMS.md');
+const [START, END] = ['<!-- table: apps/bench/src/algorithms.ts -->', '<!-- /table -->'];
+const WINDOW = 512;
+const [EVALUATED, CALIBRATED] = [48, 32];
+
+interface Row {
+  readonly name: string;
+  readonly scheme: string;
+  /** undefined: nothing is quantized. */
+  algorithm?(config: AoConfig): CalibrationAlgorithm;
+  /** Beats this row of the same scheme, else it is marked MISSED. */
+  readonly against?: string;
+}
+
+const algorithms: Readonly<Record<string, (config: AoConfig) => CalibrationAlgorithm>> = {
+  'round to nearest': (config) => baseAlgorithm(config),
+  HQQ: (config) => baseAlgorithm(withHqq(config)),
+  AWQ: (config) => awq(config),
+  GPTQ: (config) => gptq(config),
+  'GPTQ, act-order': (config) => gptq(config, { actOrder: true }),
+  'GPTQ, sequential': (config) => gptq(config, { sequential: true }),
+  'rotation (R1, R2)': (config) => rotate(config),
+  'rotation (R1, R2, R4)': (config) => rotate(config, { r4: true }),
+  'AWQ, then GPTQ': (config) => awq(gptq(config)),
+  'rotation, then GPTQ': (config) => rotate(gptq(config)),
+};
+
+function rows(): Row[] {
+  const all = (scheme: string): Row[] =>
+    Object.entries(algorithms).map(([name, algorithm]) => ({
+      name,
+      scheme,
+      algorithm,
+      ...(name !== 'round to nearest' && { against: 'round to nearest' }),
+    }));
+  const smooth = ['round to nearest', 'SmoothQuant'].map((name) => ({
+    name,
+    scheme: 'int8dq',
+    algorithm: (config: AoConfig) => (name === 'SmoothQuant' ? smoothQuant(config) : baseAlgorithm(config)),
+    ...(name === 'SmoothQuant' && { against: 'round to nearest' }),
+  }));
+  return [{ name: 'float32', scheme: '-' }, ...all('int4wo-128'), ...all('intx3-64'), ...smooth];
+}
+
+async function measure(folder: string, row: Row): Promise<Evaluation & { seconds: number }> {
+  const tokenizer = await AutoTokenizer.fromPretrained(folder);
+  const ids = tokenizer.encode(await readFile(at('apps/stories-7m/validation.txt'), 'utf8'), { addSpecialTokens: false });
+  const held = ids.slice(0, EVALUATED * WINDOW + 1);
+  const windows = windowsOf(ids.slice(Math.max(held.length, Math.floor(ids.length / 2))), WINDOW, CALIBRATED);
+  const runtime = await autoRuntime({});
+  try {
+    const model = await AutoModelForCausalLM.fromPretrained(folder, { runtime, dtype: 'float32' });
+    const start = performance.now();
+    const algorithm = row.algorithm?.(parseScheme(row.scheme));
+    if (algorithm) await calibrateModel(model, windows, algorithm, { window: WINDOW, sqnr: false });
+    const seconds = (performance.now() - start) / 1000;
+    return { ...(await evaluate(model, held, { window: WINDOW })), seconds };
+  } finally {
+    await runtime.close();
+  }
+}
+
+async function table(folder: string, only: readonly string[] | undefined): Promise<string> {
+  const lines = ['| scheme | algorithm | cross entropy | perplexity | seconds | |', '| --- | --- | --- | --- | --- | --- |'];
+  const found = new Map<string, number>();
+  for (const row of rows()) {
+    if (only && !only.some((name) => `${row.scheme} ${row.name}`.includes(name))) continue;
+    const { crossEntropy, perplexity, seconds } = await measure(folder, row);
+    found.set(`${row.scheme} ${row.name}`, crossEntropy);
+    const nearest = found.get(`${row.scheme} ${row.against}`);
+    const verdict = nearest === undefined ? '' : crossEntropy < nearest ? 'better' : 'MISSED';
+    const cells = [row.scheme, row.name, crossEntropy.toFixed(4), perplexity.toFixed(3), seconds.toFixed(1), verdict];
+    lines.push(`| ${cells.join(' | ')} |`);
+    process.stderr.write(`${lines.at(-1)}\n`);
+  }
+  return lines.join('\n');
+}
+
+const { values, positionals } = parseArgs({
+  options: { only: { type: 'string' }, print: { type: 'boolean' } },
+  allowPositionals: true,
+});
+const made = await table(positionals[0] ?? at('apps/stories-7m'), values.only?.split(','));
+if (values.print) process.stdout.write(`${made}\n`);
+else {
+  const doc = await readFile(DOC, 'utf8');
+  const [before, rest] = doc.split(START);
+  const after = rest?.split(END)[1];
+  if (before === undefined || after === undefined) throw new Error(`${DOC} lacks ${START} .. ${END}`);
+  await writeFile(`${DOC}.tmp`, `${before}${START}\n\n${made}\n\n${END}${after}`);
+  await rename(`${DOC}.tmp`, DOC);
+}
