@@ -72,7 +72,9 @@ function rows(): Row[] {
 
 async function measure(folder: string, row: Row): Promise<Evaluation & { seconds: number }> {
   const tokenizer = await AutoTokenizer.fromPretrained(folder);
-  const ids = tokenizer.encode(await readFile(at('apps/stories-7m/validation.txt'), 'utf8'), { addSpecialTokens: false });
+  const ids = tokenizer.encode(await readFile(at('apps/stories-7m/validation.txt'), 'utf8'), {
+    addSpecialTokens: false,
+  });
   const held = ids.slice(0, EVALUATED * WINDOW + 1);
   const windows = windowsOf(ids.slice(Math.max(held.length, Math.floor(ids.length / 2))), WINDOW, CALIBRATED);
   const runtime = await autoRuntime({});
@@ -89,7 +91,10 @@ async function measure(folder: string, row: Row): Promise<Evaluation & { seconds
 }
 
 async function table(folder: string, only: readonly string[] | undefined): Promise<string> {
-  const lines = ['| scheme | algorithm | cross entropy | perplexity | seconds | |', '| --- | --- | --- | --- | --- | --- |'];
+  const lines = [
+    '| scheme | algorithm | cross entropy | perplexity | seconds | |',
+    '| --- | --- | --- | --- | --- | --- |',
+  ];
   const found = new Map<string, number>();
   for (const row of rows()) {
     if (only && !only.some((name) => `${row.scheme} ${row.name}`.includes(name))) continue;

@@ -1,9 +1,9 @@
 // ao: the program and its commands. A command's module, and with it the packages it needs, is loaded when it runs.
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
+import { parseAlgorithms } from './algorithms.ts';
 import { paint } from './color.ts';
 import { exampleText } from './examples.ts';
-import { parseAlgorithms } from './algorithms.ts';
 import { EXIT_CODES, tell } from './exit.ts';
 import { kvCache } from './kv-cache.ts';
 import { samplingFlags, sequenceFlags } from './sampling.ts';

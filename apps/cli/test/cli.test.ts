@@ -163,6 +163,18 @@ test('exit codes: 2 for wrong use, 1 for what cannot be done, with the fix on st
     [2, /unknown command/, ['frobnicate']],
     [2, /is no folder/, ['inspect', './no-such-model']],
     [2, /needs -o FOLDER/, ['quantize', 'stories-7m', '--scheme', 'int8wo']],
+    [2, /needs --calibration FILE/, ['quantize', 'stories-7m', '--scheme', 'int4wo', '--algorithm', 'gptq', '-o', 'x']],
+    [
+      2,
+      /unknown algorithm 'gtpq'. Known: rotate/,
+      ['quantize', 'stories-7m', '--scheme', 'int4wo', '--algorithm', 'gtpq'],
+    ],
+    [2, /they run in the order rotate/, ['quantize', 'stories-7m', '--scheme', 'int4wo', '--algorithm', 'gptq,awq']],
+    [
+      1,
+      /HQQ has no form of Int8WeightOnlyConfig/,
+      ['quantize', 'stories-7m', '--scheme', 'int8wo', '--algorithm', 'hqq', '-o', 'x'],
+    ],
     [2, /needs --prompt/, ['generate', 'stories-7m']],
     [2, /whole number/, ['generate', 'stories-7m', '--prompt-ids', '1,x']],
     [2, /ID=NUMBER/, ['generate', 'stories-7m', '--prompt', 'a', '--logit-bias', '7']],

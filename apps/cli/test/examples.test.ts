@@ -49,7 +49,8 @@ describe('the quick ones run, in this order, in an empty folder', () => {
     folder = await mkdtemp(join(tmpdir(), 'ao-examples-'));
     await writeFile(join(folder, 'ao'), `#!/bin/sh\nexec '${process.execPath}' '${BIN}' "$@"\n`);
     await chmod(join(folder, 'ao'), 0o755);
-    for (const name of ['validation.txt', 'stories.txt']) await copyFile(join(STORIES, 'validation.txt'), join(folder, name));
+    for (const name of ['validation.txt', 'stories.txt'])
+      await copyFile(join(STORIES, 'validation.txt'), join(folder, name));
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 

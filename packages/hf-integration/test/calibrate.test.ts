@@ -5,9 +5,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { arange, int32, scope, tensor } from '@ao/core';
-import { awq, baseAlgorithm, type CalibrationAlgorithm, gptq, parseScheme, rotate, rotateModel } from '@ao/quantization';
+import { baseAlgorithm, type CalibrationAlgorithm, gptq, parseScheme, rotate, rotateModel } from '@ao/quantization';
 import { afterAll, describe, expect, it } from 'vitest';
-import { AutoModelForCausalLM, AutoTokenizer, autoRuntime, type CausalLM, calibrateModel, evaluate, widen, windowsOf } from '../src/index.ts';
+import {
+  AutoModelForCausalLM,
+  AutoTokenizer,
+  autoRuntime,
+  type CausalLM,
+  calibrateModel,
+  evaluate,
+  widen,
+  windowsOf,
+} from '../src/index.ts';
 
 const folder = fileURLToPath(new URL('../../../apps/stories-7m', import.meta.url));
 const rt = await autoRuntime({});
@@ -20,7 +29,7 @@ const text = readFileSync(join(folder, 'validation.txt'), 'utf8');
 const ids = tokenizer.encode(text.slice(0, 60_000), { addSpecialTokens: false });
 const WINDOW = 256;
 /** What is evaluated is never calibrated on. */
-const [held, data] = [ids.slice(0, 6 * WINDOW + 1), windowsOf(ids.slice(6 * WINDOW + 1), WINDOW, 8)];
+const [held, data] = [ids.slice(0, 4 * WINDOW + 1), windowsOf(ids.slice(4 * WINDOW + 1), WINDOW, 6)];
 
 async function logits(model: CausalLM): Promise<Float32Array> {
   const cache = model.createCache(32);

@@ -101,6 +101,8 @@ export { type SchemeKwargs, shorthandNames } from './config/shorthands.ts';
 export * from './config/uintx-weight-only.ts';
 export { fromMx, type MXParts, toMx } from './formats/mx.ts';
 export { nvfp4Dequantize, nvfp4Quantize, perTensorScale } from './formats/nvfp4.ts';
+export { K_QUANTS, type KQuantFormat, type KQuantName, SUPER_BLOCK } from './k-quants/formats.ts';
+export { dequantizeKQuant, type KQuantized, quantizeKQuant } from './k-quants/quantize-k.ts';
 export type { QuantizeTensorToInt8Kwargs } from './kinds/attributes.ts';
 export { type CodebookAttrs, type CodebookTensor, codebookKind } from './kinds/codebook-tensor.ts';
 export { quantizeActivationFloat8 } from './kinds/float8-activation.ts';

@@ -3,17 +3,20 @@ import {
   createRuntime,
   dequantize,
   getModule,
+  int32,
   isWrapped,
   keep,
   Linear,
   linearExperts,
   Module,
+  philox,
   RMSNorm,
   relu,
   reshape,
   type Tensor,
   tensor,
-  int32,
+  unpackedOf,
+  type Wrapped,
 } from '@ao/core';
 import { describe, expect, it } from 'vitest';
 import {
@@ -23,6 +26,7 @@ import {
   calibrate,
   gptq,
   int4WeightOnly,
+  int8WeightOnly,
   intxWeightOnly,
   type ModelStructure,
   perGroup,
@@ -30,13 +34,34 @@ import {
   smoothQuant,
 } from '../src/index.ts';
 import { devices } from './devices.ts';
-import { matrix, wave } from './model.ts';
+import { wave } from './model.ts';
 
 const { rt } = devices.at(-1)!;
 const WIDTH = 64;
 
+/** About normal, the same everywhere. */
+const normal = (n: number, seed: number): Float32Array =>
+  Float32Array.from({ length: n }, (_, i) => philox(seed, i, 0).reduce((s, v) => s + v / 2 ** 32 - 0.5, 0) * 1.7);
+
+const matrix = (_: unknown, rows: number, columns: number, seed: number): Tensor =>
+  keep(
+    tensor(
+      rt,
+      normal(rows * columns, seed).map((v) => v / Math.sqrt(columns)),
+      { shape: [rows, columns] },
+    ),
+  );
+
 class Layer extends Module {
-  norm = new RMSNorm(keep(tensor(rt, wave(WIDTH, 5).map((v) => 1 + v))), 1e-5);
+  norm = new RMSNorm(
+    keep(
+      tensor(
+        rt,
+        wave(WIDTH, 5).map((v) => 1 + v),
+      ),
+    ),
+    1e-5,
+  );
   up_proj: Linear;
   down_proj: Linear;
 
@@ -75,8 +100,8 @@ const structure: ModelStructure = {
 };
 
 /** Inputs whose columns differ in size, so that there is something to gain. */
-function batch(seed: number, rows = 48): Tensor {
-  const values = wave(rows * WIDTH, seed).map((v, i) => v * (1 + 6 * Math.abs(Math.sin(0.7 * (i % WIDTH)))));
+function batch(seed: number, rows = 96): Tensor {
+  const values = normal(rows * WIDTH, seed).map((v, i) => v * (i % 16 === 0 ? 12 : 1));
   return keep(tensor(rt, values, { shape: [rows, WIDTH] }));
 }
 
@@ -170,7 +195,7 @@ describe('calibrate', () => {
     await expect(calibrate(new Stack(), [], gptq(config))).rejects.toThrow(/calibration data is empty/);
     const broken = batch(15);
     const values = (await broken.data()).map((v, i) => (i === 70 ? Number.NaN : Number(v)));
-    const nan = keep(tensor(rt, Float32Array.from(values), { shape: [48, WIDTH] }));
+    const nan = keep(tensor(rt, Float32Array.from(values), { shape: [96, WIDTH] }));
     await expect(calibrate(new Stack(), [nan], gptq(config))).rejects.toThrow(
       /layers\.0\.up_proj.*NaN or infinity|NaN or infinity.*layers\.0\.up_proj/,
     );
@@ -192,14 +217,52 @@ describe('calibrate', () => {
   });
 });
 
+describe('gptq', () => {
+  const wide = (): Linear => {
+    const values = normal(8 * 512, 3);
+    // the largest values lie behind the first block of columns
+    for (let n = 0; n < 8; n++) values[n * 512 + 400] = 9;
+    return new Linear(keep(tensor(rt, values, { shape: [8, 512] })));
+  };
+  const wideData = [1, 2].map((seed) => keep(tensor(rt, normal(600 * 512, seed), { shape: [600, 512] })));
+
+  it('int8 scales are those of whole rows', async () => {
+    const layer = wide();
+    await calibrate(layer, wideData, gptq(int8WeightOnly()));
+    const { scale } = (unpackedOf(layer.weight) as Wrapped).parts;
+    for (const s of await scale!.data()) expect(Number(s)).toBeCloseTo(9 / 127.5, 4);
+    expect(Number((await dequantize(layer.weight).data())[400])).toBeCloseTo(9, 1);
+  });
+
+  it('columns that the data never touched keep their weights', async () => {
+    const layer = wide();
+    const dead = await Promise.all(
+      wideData.map(async (x) => {
+        const values = Float32Array.from(await x.data()).map((v, i) => (i % 512 === 400 ? 0 : v));
+        return keep(tensor(rt, values, { shape: [600, 512] }));
+      }),
+    );
+    await calibrate(layer, dead, gptq(int8WeightOnly()));
+    expect(Number((await dequantize(layer.weight).data())[400])).toBeCloseTo(9, 1);
+  });
+});
+
 class Experts extends Module {
   experts = [1, 2, 3].map((seed) => new Linear(matrix(rt, WIDTH, WIDTH, seed)));
 
   /** Every other row goes to expert 0, the rest to expert 1; none to 2. */
   forward = (x: Tensor): Tensor => {
     const rows = x.shape[0]!;
-    const index = tensor(rt, Int32Array.from({ length: rows }, (_, i) => i % 2), { shape: [rows, 1], dtype: int32 });
-    return linearExperts(reshape(x, [rows, 1, WIDTH]), this.experts.map((e) => e.weight), index);
+    const index = tensor(
+      rt,
+      Int32Array.from({ length: rows }, (_, i) => i % 2),
+      { shape: [rows, 1], dtype: int32 },
+    );
+    return linearExperts(
+      reshape(x, [rows, 1, WIDTH]),
+      this.experts.map((e) => e.weight),
+      index,
+    );
   };
 }
 
@@ -217,7 +280,7 @@ describe('experts', () => {
     const odd = await Promise.all(
       data.map(async (x) => {
         const values = Float32Array.from(await x.data()).filter((_, i) => Math.floor(i / WIDTH) % 2 === 1);
-        return keep(tensor(rt, values, { shape: [24, WIDTH] }));
+        return keep(tensor(rt, values, { shape: [48, WIDTH] }));
       }),
     );
     await calibrate(alone, odd, gptq(config));

@@ -27,7 +27,8 @@ function plain(name: KQuantName): Float32Array {
     const [low, high] = [Math.min(0, ...part), Math.max(...part)];
     const peak = Math.max(high, -low);
     const scale = minima ? (high - low) / (2 ** bits - 1) : peak / (2 ** (bits - 1) - 1);
-    for (const [i, v] of part.entries()) out[at + i] = roundHalfEven((v - (minima ? low : 0)) / scale) * scale + (minima ? low : 0);
+    for (const [i, v] of part.entries())
+      out[at + i] = roundHalfEven((v - (minima ? low : 0)) / scale) * scale + (minima ? low : 0);
   }
   return out;
 }

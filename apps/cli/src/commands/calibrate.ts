@@ -34,7 +34,10 @@ export interface CalibrationOptions {
 }
 
 /** HQQ changes the scheme alone; what is left needs the model's own data. */
-export function withoutHqq(names: readonly string[], config: TorchAoConfig): { names: string[]; config: TorchAoConfig } {
+export function withoutHqq(
+  names: readonly string[],
+  config: TorchAoConfig,
+): { names: string[]; config: TorchAoConfig } {
   if (!names.includes('hqq')) return { names: [...names], config };
   return { names: names.filter((n) => n !== 'hqq'), config: { ...config, quantType: withHqq(config.quantType) } };
 }

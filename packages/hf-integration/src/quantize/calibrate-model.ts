@@ -9,8 +9,8 @@ import {
   calibrate,
   type Rules,
 } from '@ao/quantization';
-import { familyOf, moduleOf, type Outline } from '../models/family.ts';
 import type { CausalLM } from '../models/causal-lm.ts';
+import { familyOf, moduleOf, type Outline } from '../models/family.ts';
 import type { StaticCache } from '../models/kv-cache.ts';
 import { UpcastTensor } from '../upcast.ts';
 import { planQuantization } from './plan.ts';

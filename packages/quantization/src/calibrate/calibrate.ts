@@ -208,7 +208,7 @@ class Work<T> {
       for (const t of sharers) t.note = `not scaled: no structure to fold into, and ${t.plan.scheme} holds no scale`;
       return;
     }
-    const columns = sharers[0]?.weight.shape[1] as number;
+    const columns = (sharers[0] as Target).weight.shape[1] as number;
     const shared = fold?.row && Int32Array.from({ length: columns }, (_, c) => fold.row?.(c) as number);
     const weights = sharers.map((t) => ({ ...t, weight: unpackedOf(t.weight) as Dense }));
     const s = await this.#algorithm.scale?.({ weights, input, ...(shared && { shared }) });
@@ -220,8 +220,14 @@ class Work<T> {
       this.#renew(old, await scaleColumns(this.#model, old, s));
     }
     if (fold === undefined) {
-      const { rt, device } = sharers[0]?.weight as Tensor;
-      for (const t of sharers) t.preScale = tensor(rt, Float32Array.from(s, (v) => 1 / v), { device });
+      const [{ weight }] = sharers as [Target];
+      const { rt, device } = weight;
+      for (const t of sharers)
+        t.preScale = tensor(
+          rt,
+          Float32Array.from(s, (v) => 1 / v),
+          { device },
+        );
       return;
     }
     const before = fold.linear === undefined ? undefined : weightOfModule(this.#model, fold.linear);

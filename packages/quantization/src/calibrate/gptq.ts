@@ -12,6 +12,7 @@ import type { CalibrationAlgorithm, RoundTask } from './algorithm.ts';
 import { valuesOfWeight } from './fold.ts';
 import { Grid } from './grid.ts';
 import { inverseFactor } from './inverse-factor.ts';
+import type { ObservedInput } from './statistics.ts';
 
 export interface GptqOptions {
   /** What is added to the diagonal of H, as a share of its mean. Default 0.01. */
@@ -32,26 +33,52 @@ export function gptq(config: AoConfig | Rules, options: GptqOptions = {}): Calib
   const { percdamp = 0.01, blockSize = 256, actOrder = false, sequential = false } = options;
   if (!(percdamp > 0)) throw configError(`gptq: percdamp is ${percdamp}`, 'give a number above 0, e.g. 0.01');
   if (!(blockSize >= 1)) throw configError(`gptq: blockSize is ${blockSize}`, 'give a whole number, e.g. 256');
+  // weights that read one input share its factor
+  const known = new WeakMap<ObservedInput, Promise<Ordered>>();
+  const orderedOf = (input: ObservedInput, fqn: string): Promise<Ordered> => {
+    const found = known.get(input) ?? ordered(input, percdamp, actOrder, fqn);
+    known.set(input, found);
+    return found;
+  };
   return {
     name: 'gptq',
     config,
     roundNeeds: 'gram',
     sequential,
-    round: (task) => gptqRound(task, { percdamp, blockSize, actOrder }),
+    round: async (task) => gptqRound(task, await orderedOf(task.input as ObservedInput, task.fqn), blockSize, actOrder),
   };
 }
 
-type Settings = Required<Omit<GptqOptions, 'sequential'>>;
+/** The order in which columns are rounded, and U of the damped H in that order. */
+interface Ordered {
+  readonly order: Int32Array;
+  readonly factor: Float32Array;
+}
 
-async function gptqRound(task: RoundTask, { percdamp, blockSize, actOrder }: Settings): Promise<Tensor> {
-  const { fqn, weight, plan, input, signal } = task;
+async function ordered(
+  { gram, rows }: ObservedInput,
+  percdamp: number,
+  actOrder: boolean,
+  fqn: string,
+): Promise<Ordered> {
+  const sums = gram as Dense;
+  const values = await sums.data();
+  const order = columnOrder(values, sums.shape[0] as number, actOrder);
+  return { order, factor: factorOf(values, order, percdamp, rows, fqn) };
+}
+
+async function gptqRound(
+  task: RoundTask,
+  { order, factor }: Ordered,
+  blockSize: number,
+  actOrder: boolean,
+): Promise<Tensor> {
+  const { fqn, weight, plan, signal } = task;
   const [N, K] = weight.shape as [number, number];
   const nearest = scope(() => plan.quantize(weight));
   const grid = await Grid.of(nearest, plan.bits, fqn);
-  const gram = await (input?.gram as Dense).data();
-  const order = columnOrder(gram, K, actOrder);
-  const factor = factorOf(gram, order, percdamp, input?.rows as number, fqn);
-  const w = permuted(await valuesOfWeight(weight), order, N);
+  const values = await valuesOfWeight(weight);
+  const w = actOrder ? permuted(values, order, N) : values;
   const g = grid.format.groupSize;
   // a group's scale is chosen when its turn comes, from what its columns have become; a row's from the whole row, beforehand
   const moving = !actOrder && g < K && grid.format.table === undefined;

@@ -41,7 +41,10 @@ export interface RotateOptions {
 }
 
 /** Rotates a model, then runs `base`: a config (rounded to nearest), or another algorithm such as gptq(config). */
-export function rotate(base: AoConfig | Rules | CalibrationAlgorithm, options: RotateOptions = {}): CalibrationAlgorithm {
+export function rotate(
+  base: AoConfig | Rules | CalibrationAlgorithm,
+  options: RotateOptions = {},
+): CalibrationAlgorithm {
   const inner = baseAlgorithm(base);
   return {
     ...inner,

@@ -9,14 +9,14 @@ import {
   type KindOf,
   kindEntry,
   linear,
+  matmul,
+  mul,
   override,
+  reshape,
   scope,
   type Tensor,
   transpose,
   type WrappedOf,
-  matmul,
-  mul,
-  reshape,
 } from '@ao/core';
 import { type Rotation, rotated } from './rotation.ts';
 

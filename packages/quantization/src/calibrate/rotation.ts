@@ -1,17 +1,7 @@
 // Rotation: a random orthogonal matrix of any size n = m 2^k that is cheap to apply: R = diag(signs) (O (x) H / sqrt(2^k)), H the
 // Walsh-Hadamard matrix of size 2^k, O a random orthogonal [m, m] (m odd; 1 for powers of two). Every value of x is spread over
 // all n. The same seed gives the same matrix everywhere (Philox).
-import {
-  type Dense,
-  matmul,
-  mul,
-  philox,
-  reshape,
-  type Runtime,
-  scope,
-  type Tensor,
-  tensor,
-} from '@ao/core';
+import { type Dense, matmul, mul, philox, type Runtime, reshape, scope, type Tensor, tensor } from '@ao/core';
 
 /** The three factors, on a device: x R = ((x signs) as [.., m, 2^k]) times `hadamard` [2^k, 2^k], then `mix` [m, m] over m. */
 export interface Rotation {

@@ -11,7 +11,13 @@ export interface BlockScale {
 const STEPS = 20;
 
 /** value = scale q - min with q = 0 .. top, for w[at .. at + n]. */
-export function searchScaleAndMin(w: Float32Array, weights: Float64Array, at: number, n: number, top: number): BlockScale {
+export function searchScaleAndMin(
+  w: Float32Array,
+  weights: Float64Array,
+  at: number,
+  n: number,
+  top: number,
+): BlockScale {
   let low = 0;
   let high = Number.NEGATIVE_INFINITY;
   for (let i = at; i < at + n; i++) {
