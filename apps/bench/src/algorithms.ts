@@ -4,10 +4,12 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { arange, exp, int32, logSoftmax, mul, scope, sub, sum, type Tensor, tensor } from '@ao/core';
 import {
   AutoModelForCausalLM,
   AutoTokenizer,
   autoRuntime,
+  type CausalLM,
   calibrateModel,
   type Evaluation,
   evaluate,
@@ -70,40 +72,66 @@ function rows(): Row[] {
   return [{ name: 'float32', scheme: '-' }, ...all('int4wo-128'), ...all('intx3-64'), ...smooth];
 }
 
-async function measure(folder: string, row: Row): Promise<Evaluation & { seconds: number }> {
+interface Measured extends Evaluation {
+  readonly seconds: number;
+  readonly divergence: number;
+}
+
+async function measure(folder: string, row: Row): Promise<Measured> {
   const tokenizer = await AutoTokenizer.fromPretrained(folder);
-  const ids = tokenizer.encode(await readFile(at('apps/stories-7m/validation.txt'), 'utf8'), {
-    addSpecialTokens: false,
-  });
+  const text = await readFile(at('apps/stories-7m/validation.txt'), 'utf8');
+  const ids = tokenizer.encode(text, { addSpecialTokens: false });
   const held = ids.slice(0, EVALUATED * WINDOW + 1);
   const windows = windowsOf(ids.slice(Math.max(held.length, Math.floor(ids.length / 2))), WINDOW, CALIBRATED);
   const runtime = await autoRuntime({});
+  const load = (): Promise<CausalLM> => AutoModelForCausalLM.fromPretrained(folder, { runtime, dtype: 'float32' });
   try {
-    const model = await AutoModelForCausalLM.fromPretrained(folder, { runtime, dtype: 'float32' });
+    const [exact, model] = [await load(), await load()];
     const start = performance.now();
     const algorithm = row.algorithm?.(parseScheme(row.scheme));
     if (algorithm) await calibrateModel(model, windows, algorithm, { window: WINDOW, sqnr: false });
     const seconds = (performance.now() - start) / 1000;
-    return { ...(await evaluate(model, held, { window: WINDOW })), seconds };
+    const divergence = await divergenceOf(exact, model, windowsOf(held, WINDOW));
+    return { ...(await evaluate(model, held, { window: WINDOW })), seconds, divergence };
   } finally {
     await runtime.close();
   }
 }
 
+/** Mean over positions of sum p (log p - log q), in nats. */
+async function divergenceOf(p: CausalLM, q: CausalLM, windows: readonly (readonly number[])[]): Promise<number> {
+  const caches = [p.createCache(WINDOW), q.createCache(WINDOW)] as const;
+  let total = 0;
+  for (const ids of windows) {
+    const sums = scope(() => {
+      const x = tensor(p.rt, Int32Array.from(ids), { shape: [1, ids.length], dtype: int32 });
+      const positions = arange(p.rt, 0, ids.length);
+      const [a, b] = [p, q].map((m, i) => logSoftmax(m.forward(x, { cache: caches[i]!, positions }))) as [
+        Tensor,
+        Tensor,
+      ];
+      return sum(mul(exp(a), sub(a, b)), -1);
+    });
+    for (const v of await sums.data()) total += Number(v);
+    sums.dispose();
+  }
+  return total / (windows.length * WINDOW);
+}
+
 async function table(folder: string, only: readonly string[] | undefined): Promise<string> {
   const lines = [
-    '| scheme | algorithm | cross entropy | perplexity | seconds | |',
-    '| --- | --- | --- | --- | --- | --- |',
+    '| scheme | algorithm | perplexity | cross entropy | KL from float | seconds | perplexity against nearest |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
   ];
   const found = new Map<string, number>();
   for (const row of rows()) {
     if (only && !only.some((name) => `${row.scheme} ${row.name}`.includes(name))) continue;
-    const { crossEntropy, perplexity, seconds } = await measure(folder, row);
+    const { crossEntropy, perplexity, seconds, divergence } = await measure(folder, row);
     found.set(`${row.scheme} ${row.name}`, crossEntropy);
     const nearest = found.get(`${row.scheme} ${row.against}`);
     const verdict = nearest === undefined ? '' : crossEntropy < nearest ? 'better' : 'MISSED';
-    const cells = [row.scheme, row.name, crossEntropy.toFixed(4), perplexity.toFixed(3), seconds.toFixed(1), verdict];
-    lines.push(`| ${cells.join(' | ')} |`);
+    const numbers = [perplexity.toFixed(3), crossEntropy.toFixed(4), divergence.toFixed(5), seconds.toFixed(1)];
+    lines.push(`| ${[row.scheme, row.name, ...numbers, verdict].join(' | ')} |`);
     process.stderr.write(`${lines.at(-1)}\n`);
   }
   return lines.join('\n');
