@@ -131,8 +131,6 @@ export {
 export { type UIntxAttrs, type UIntxTensor, uintxKind } from './kinds/uintx-tensor.ts';
 export { type PermutedTensor, permutedKind } from './kinds/permuted-tensor.ts';
 export * from './observe/index.ts';
-export { K_QUANTS, type KQuantFormat, type KQuantName, SUPER_BLOCK } from './k-quants/formats.ts';
-export { dequantizeKQuant, type KQuantized, quantizeKQuant } from './k-quants/quantize-k.ts';
 export { modelBytes, tensorBytes } from './quantize/bytes.ts';
 export { computeError, decibels, errorNorms } from './quantize/compute-error.ts';
 export { type DequantizeModelOptions, dequantize_ } from './quantize/dequantize.ts';

@@ -68,10 +68,6 @@ function printReport({ rows, bytesBefore, bytesAfter }: QuantizeReport, output: 
     r.bitsPerWeight.toFixed(2),
     r.sqnr === null ? '' : r.sqnr.toFixed(1),
     [...(r.tied.length > 0 ? [`= ${r.tied.join(', ')}`] : []), noteOf(r)].join('; ').replace(/; $/, ''),
-    [...(r.tied.length > 0 ? [`= ${r.tied.join(', ')}`] : []), r.skipped ?? r.note ?? r.rule ?? ''].join('; ').replace(/; $/, ''),
-    [...(r.tied.length > 0 ? [`= ${r.tied.join(', ')}`] : []), r.skipped ?? r.note ?? r.rule ?? '']
-      .join('; ')
-      .replace(/; $/, ''),
   ]);
   print(table(['module', 'scheme', 'activation', 'shape', 'before', 'after', 'bits/weight', 'SQNR dB', 'note'], cells));
   print();

@@ -90,7 +90,7 @@ async function gptqRound(
     const errors = new Float32Array(N * (to - from));
     const chunk = moving ? g : to - from;
     for (let at = from; at < to; at += chunk) {
-      if (moving) grid.setGroup(at / g, await groupGrid(task, w, at, g));
+      if (moving) grid.setGroup(at / g, await groupGrid(task, w, at, Math.min(g, K - at)));
       roundColumns({ w, codes, errors, factor, order, grid, N, K }, at, Math.min(to, at + chunk), from, to);
     }
     if (to < K) await updateRest(weight, w, errors, factor, N, K, from, to);

@@ -42,13 +42,16 @@ export class Grid {
     const parts = partsOf(t, fqn);
     const values = async (part: Dense | undefined): Promise<Float32Array> => Float32Array.from((await part?.data()) ?? []);
     const { format, scale, zero } = parts;
-    const scales = scale === undefined ? new Float32Array((format.N * format.K) / format.groupSize).fill(1) : await values(scale);
+    const scales =
+      scale === undefined
+        ? new Float32Array(format.N * Math.ceil(format.K / format.groupSize)).fill(1)
+        : await values(scale);
     return new Grid(format, scales, zero === undefined ? null : await values(zero), bits);
   }
 
   /** Groups of a row. */
   get groups(): number {
-    return this.format.K / this.format.groupSize;
+    return Math.ceil(this.format.K / this.format.groupSize);
   }
 
   /** Takes the scales of another grid, of one group alone, as group g. */
