@@ -128,6 +128,7 @@ export {
   type QuantizeTensorToNVFP4Kwargs,
   quantizeActivationNvfp4,
 } from './kinds/nvfp4-tensor.ts';
+export { type IntxAttrs, type IntxUnpackedToInt8Tensor, intxKind } from './kinds/intx-tensor.ts';
 export { type UIntxAttrs, type UIntxTensor, uintxKind } from './kinds/uintx-tensor.ts';
 export { type PermutedTensor, permutedKind } from './kinds/permuted-tensor.ts';
 export * from './observe/index.ts';
