@@ -60,6 +60,7 @@ export { ViTForImageClassification, ViTModel } from './models/encoders/vit.ts';
 export type { ModelFamily, Outline, ParameterSpec, Role } from './models/family.ts';
 export { type CacheShape, type KVCache, StaticCache } from './models/kv-cache.ts';
 export { type Origin, PretrainedModel } from './models/pretrained-model.ts';
+export { addSafeGlobals, clearSafeGlobals, getSafeGlobals } from './pickle/safe-globals.ts';
 export type { OnProgress, ProgressEvent } from './progress.ts';
 export { type CalibrateModelOptions, calibrateModel, widen, windowsOf } from './quantize/calibrate-model.ts';
 export type { DequantizeReport, DequantizeRow } from './quantize/dequantize-model.ts';

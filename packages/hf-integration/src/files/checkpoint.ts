@@ -1,4 +1,5 @@
-// openCheckpoint(folder): the tensors of a model folder, in one file (model.safetensors) or several with an index.
+// openCheckpoint(folder): the tensors of a model folder, in one file (model.safetensors) or several with an
+// index; where there are none, in those of torch.save.
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,7 +7,9 @@ import { AoError, openSafetensors, openSafetensorsIndex, type TensorFile } from 
 import { ggufOf, openGgufTensors } from '../gguf/gguf-folder.ts';
 import { readForeign } from '../foreign/read-foreign.ts';
 import type { Outline } from '../models/family.ts';
+import type { TorchFile } from '../pickle/torch-file.ts';
 import { type FileSource, openFile } from './node-file.ts';
+import { openPyTorch } from './pytorch.ts';
 import { renamed } from './renamed.ts';
 import { unstacked } from './unstacked.ts';
 
@@ -43,20 +46,20 @@ export async function openCheckpoint(
   const close = async (): Promise<void> => {
     for (const source of sources.splice(0)) await source.close();
   };
-  try {
-    const index = join(folder, INDEX);
-    // transformers takes the single file where both are there
+  const open = async (): Promise<TorchFile> => {
     const gguf = await ggufOf(folder);
-    const tensors = gguf
-      ? await openGgufTensors(await opened(openFile(gguf)))
-      : files.has(SINGLE)
-      ? await openSafetensors(await source(SINGLE))
-      : existsSync(index)
-        ? await openSafetensorsIndex(await readFile(index, 'utf8'), source, INDEX)
-        : await nothing(folder);
-    const { file, notes } = await readForeign(folder, tensors);
+    if (gguf) return { file: await openGgufTensors(await opened(openFile(gguf))), notes: [] };
+    // transformers takes the single file where both are there
+    if (files.has(SINGLE)) return { file: await openSafetensors(await source(SINGLE)), notes: [] };
+    const index = join(folder, INDEX);
+    if (!existsSync(index)) return (await openPyTorch(folder, files, source)) ?? nothing(folder);
+    return { file: await openSafetensorsIndex(await readFile(index, 'utf8'), source, INDEX), notes: [] };
+  };
+  try {
+    const found = await open();
+    const { file, notes } = await readForeign(folder, found.file);
     const named = outline ? unstacked(renamed(file, outline), outline) : file;
-    return { tensors: named, notes, close, [Symbol.asyncDispose]: close };
+    return { tensors: named, notes: [...found.notes, ...notes], close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;
@@ -72,7 +75,9 @@ function filesIn(folder: string): WeightFiles {
 
 async function nothing(folder: string): Promise<never> {
   const names = await readdir(folder).catch(() => []);
-  const other = names.filter((name) => /\.(bin|pt|pth|gguf|onnx|h5|msgpack)$/.test(name));
+  const other = names.filter(
+    (name) => /\.(bin|pt|pth|gguf|onnx|h5|msgpack)$/.test(name) && name !== 'training_args.bin',
+  );
   throw new AoError('ERR_AO_FORMAT', `${folder} has neither ${SINGLE} nor ${INDEX}`, {
     fix:
       other.length > 0
