@@ -119,12 +119,14 @@ const TYPES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'float8wo.weight': 'Float8Tensor',
   },
   'torchao-0.17.0.bin': {
+    'int8dq.weight': 'Int8Tensor',
     'int8wo.weight': 'Int8Tensor',
     'intx4.weight': 'IntxUnpackedToInt8Tensor',
     '8da4w.weight': 'IntxUnpackedToInt8Tensor',
     'float8wo.weight': 'Float8Tensor',
   },
   'torchao-0.17.0.safetensors': {
+    'int8dq.weight': 'Int8Tensor',
     'int8wo.weight': 'Int8Tensor',
     'intx4.weight': 'IntxUnpackedToInt8Tensor',
     '8da4w.weight': 'IntxUnpackedToInt8Tensor',

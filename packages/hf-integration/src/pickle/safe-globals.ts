@@ -1,7 +1,7 @@
 // Which globals a checkpoint's pickle may name, and what calls of torch's own mean as data. Nothing is imported or run: further
 // names become records, so allowing one only says that its data is wanted.
 import { AoError } from '@ao/core';
-import { PickleGlobal, PickleObject, PickleTuple, type TorchStorage, TorchTensor } from './values.ts';
+import { PickleGlobal, PickleObject, PickleTuple, type TorchStorage, TorchSubclass, TorchTensor } from './values.ts';
 
 /** dtypes by their names in torch, as safetensors names them. */
 export const TORCH_DTYPES: Readonly<Record<string, string>> = {
@@ -64,6 +64,8 @@ const NAMES = [
   ],
   ...['torch.nn.parameter.Parameter', 'torch.storage.UntypedStorage', 'torch.storage.TypedStorage'],
 ];
+/** Integers that only name what codes mean. */
+export const SUBBYTE = /^torch\.u?int[1-7]$/;
 /** torchao's tensors and what they are described by; their records are read by name. */
 const TORCHAO = /^torchao\.[\w.]+$/;
 
@@ -86,7 +88,7 @@ export function clearSafeGlobals(): void {
 export function isSafeGlobal(name: string): boolean {
   const own = name.startsWith('torch.') ? name.slice('torch.'.length) : undefined;
   if (own !== undefined && (TORCH_DTYPES[own] !== undefined || STORAGES[own] !== undefined)) return true;
-  return NAMES.includes(name) || TORCHAO.test(name) || added.has(name);
+  return NAMES.includes(name) || SUBBYTE.test(name) || TORCHAO.test(name) || added.has(name);
 }
 
 const damaged = (file: string, problem: string): AoError =>
@@ -143,7 +145,7 @@ export function callGlobal(file: string, name: string, args: readonly unknown[])
     case 'torch.nn.parameter.Parameter':
       return args[0];
     case 'torch._utils._rebuild_wrapper_subclass':
-      return new PickleObject(args[0] instanceof PickleGlobal ? args[0].name : '', args);
+      return new TorchSubclass(args[0] instanceof PickleGlobal ? args[0].name : '', args);
     case 'torch._tensor._rebuild_from_type_v2':
       return typed(file, args);
     default:

@@ -7,7 +7,7 @@ import { callGlobal, isSafeGlobal, storageOf } from './safe-globals.ts';
 import { isContiguous, readStrided, spanOf } from './strided.ts';
 import { torchAoObject } from './torchao-object.ts';
 import { unpickle } from './unpickle.ts';
-import { PickleObject, TorchTensor } from './values.ts';
+import { TorchSubclass, TorchTensor } from './values.ts';
 import { openZip, type ZipEntry } from './zip.ts';
 
 export interface TorchFile {
@@ -39,7 +39,7 @@ export async function openTorchFile(source: ByteSource): Promise<TorchFile> {
   for (const [key, item] of stateDict(name, value)) {
     if (item instanceof TorchTensor && isContiguous(item)) plain.set(key, item);
     else if (item instanceof TorchTensor) made.push({ name: key, uses: [], parts: [partOf(item)] });
-    else if (item instanceof PickleObject)
+    else if (item instanceof TorchSubclass)
       made.push({ name: key, uses: [], ...torchAoObject(name, key, item, partOf) });
   }
   const spans = new Map([...plain].map(([key, t]) => [key, spanOf(name, t, storages)]));
@@ -76,7 +76,7 @@ async function archiveOf(source: ByteSource, entries: ReadonlyMap<string, ZipEnt
   return { pickle, storages: new Map(storages) };
 }
 
-const isTensor = (value: unknown): boolean => value instanceof TorchTensor || value instanceof PickleObject;
+const isTensor = (value: unknown): boolean => value instanceof TorchTensor || value instanceof TorchSubclass;
 
 function stateDict(file: string, value: unknown): [string, unknown][] {
   if (!(value instanceof Map))

@@ -5,15 +5,15 @@ import { AoError, decodeArray, dtypeBySafetensors, encodeArray, float32, rawView
 import type { ForeignTensor, Part } from '../foreign/format.ts';
 import { float8, int8Rows, intx } from '../foreign/forms.ts';
 import { codes, dtypeName } from '../foreign/parts.ts';
-import { TORCH_DTYPES } from './safe-globals.ts';
-import { PickleGlobal, PickleObject, PickleTuple, TorchTensor } from './values.ts';
+import { SUBBYTE, TORCH_DTYPES } from './safe-globals.ts';
+import { PickleGlobal, PickleObject, PickleTuple, TorchSubclass, TorchTensor } from './values.ts';
 
 type Form = Pick<ForeignTensor, 'entry' | 'parts' | 'note'>;
 type PartOf = (t: TorchTensor) => Part;
 
 const classOf = (name: string): string => name.slice(name.lastIndexOf('.') + 1);
 
-export function torchAoObject(file: string, name: string, value: PickleObject, partOf: PartOf): Form {
+export function torchAoObject(file: string, name: string, value: TorchSubclass, partOf: PartOf): Form {
   const wrong = (what: string): AoError =>
     new AoError('ERR_AO_FORMAT', `${file}: it is a ${what}, which is not read`, {
       tensor: name,
@@ -24,11 +24,13 @@ export function torchAoObject(file: string, name: string, value: PickleObject, p
     const inner = value.get('original_weight_tensor');
     const fn = value.get('input_quant_func');
     const how = fn instanceof PickleGlobal ? classOf(fn.name) : '';
-    if (inner instanceof PickleObject) return affine(inner, partOf, wrong, how);
+    if (inner instanceof TorchSubclass) return affine(inner, partOf, wrong, how);
   }
   if (type === 'AffineQuantizedTensor') return affine(value, partOf, wrong);
-  if (type === 'IntxUnpackedToInt8Tensor' || type === 'Int8Tensor' || type === 'Int4Tensor')
+  if (type === 'Float8Tensor') return float8Of(value, partOf, wrong);
+  if (type === 'Int8Tensor' || type === 'IntxUnpackedToInt8Tensor' || type === 'Int4Tensor') {
     return byAttributes(type, value, partOf, wrong);
+  }
   throw wrong(value.global || 'tensor subclass');
 }
 
@@ -132,6 +134,16 @@ const numbers = (value: unknown): number[] =>
       )
     : [];
 
+/** Version 2's, weights only. */
+function float8Of(t: TorchSubclass, partOf: PartOf, wrong: Wrong): Form {
+  const [qdata, scale] = [t.get('qdata'), t.get('scale')];
+  const dtype = t.args[1] instanceof PickleGlobal ? classOf(t.args[1].name) : '';
+  if (!(qdata instanceof TorchTensor && scale instanceof TorchTensor)) throw wrong('damaged Float8Tensor');
+  const form = float8({ qdata: partOf(qdata), scale: partOf(scale), blockSize: numbers(t.get('block_size')), dtype });
+  if ((t.get('act_quant_kwargs') ?? null) === null) return form;
+  return { ...form, note: 'its float8 activations stay in full precision' };
+}
+
 /** Parts and attributes by name, as the metadata of torchao's safetensors has them. */
 function byAttributes(type: string, t: PickleObject, partOf: PartOf, wrong: Wrong): Form {
   if (!(t.state instanceof Map)) throw wrong(`damaged ${type}`);
@@ -154,8 +166,27 @@ function attribute(value: unknown, wrong: () => AoError): unknown {
   if (value instanceof PickleGlobal && TORCH_DTYPES[classOf(value.name)] !== undefined) {
     return { _type: 'torch.dtype', _data: classOf(value.name) };
   }
-  if (value instanceof PickleGlobal && /^torch\.u?int[1-7]$/.test(value.name))
+  if (value instanceof PickleGlobal && SUBBYTE.test(value.name))
     return { _type: 'torch.dtype', _data: classOf(value.name) };
+  if (value instanceof PickleObject && classOf(value.global) === 'QuantizeTensorToInt8Kwargs')
+    return int8Kwargs(value, wrong);
   if (value === null || ['number', 'string', 'boolean'].includes(typeof value)) return value;
   throw wrong();
+}
+
+/** Enum members are pickled by value. */
+const MAPPINGS: Readonly<Record<number, string>> = { 1: 'SYMMETRIC', 2: 'SYMMETRIC_NO_CLIPPING_ERR', 3: 'ASYMMETRIC' };
+
+function int8Kwargs(value: PickleObject, wrong: () => AoError): unknown {
+  const [granularity, mapping] = [value.get('granularity'), value.get('mapping_type')];
+  const name = mapping instanceof PickleObject ? MAPPINGS[Number(mapping.args[0])] : undefined;
+  if (!(granularity instanceof PickleObject) || name === undefined) throw wrong();
+  return {
+    _type: 'QuantizeTensorToInt8Kwargs',
+    _data: {
+      granularity: { _type: classOf(granularity.global), _data: { dim: granularity.get('dim') ?? -1 } },
+      mapping_type: { _type: 'MappingType', _data: name },
+      reduce_range: value.get('reduce_range') === true,
+    },
+  };
 }

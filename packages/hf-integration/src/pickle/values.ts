@@ -36,6 +36,9 @@ export class PickleObject {
   }
 }
 
+/** A tensor of a class of its own, with the class, dtype and shape in `args` and its parts in `state`. */
+export class TorchSubclass extends PickleObject {}
+
 /** Bytes of a tensor, shared by all views of it. */
 export interface TorchStorage {
   readonly key: string;

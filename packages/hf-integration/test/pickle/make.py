@@ -110,6 +110,8 @@ def torchao():
         cases["intx4"] = quantized(q.IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=q.PerGroup(32)))
         cases["8da4w"] = quantized(q.Int8DynamicActivationIntxWeightConfig(weight_dtype=torch.int4, weight_granularity=q.PerGroup(32)))
         cases["float8wo"] = quantized(q.Float8WeightOnlyConfig())
+        if not version.startswith("0.15"):
+            cases["int8dq"] = quantized(q.Int8DynamicActivationInt8WeightConfig(version=2))
     cases = {f"{k}.weight": v for k, v in cases.items()}
     file = f"torchao-{version}.bin"
     torch.save(OrderedDict(cases), HERE / file)
