@@ -1,6 +1,6 @@
 // asTorchAo(file, tensors): a checkpoint of another library as if torchao had written it: its tensors by torchao's names and
 // metadata, each part computed from the file's bytes when it is read. All that reads torchao's files reads it so.
-import { type ByteSource, fileTensorBytes, type TensorFile } from '@ao/core';
+import { AoError, type ByteSource, fileTensorBytes, type TensorFile } from '@ao/core';
 import { fileNamesOf } from '@ao/quantization';
 import type { ForeignTensor, Part } from './format.ts';
 
@@ -38,7 +38,11 @@ export function asTorchAo(file: TensorFile, tensors: readonly ForeignTensor[]): 
 }
 
 function sizeOf({ dtype, shape }: Part): number {
-  return Number(fileTensorBytes(dtype, shape));
+  const size = fileTensorBytes(dtype, shape);
+  if (typeof size === 'number' && Number.isSafeInteger(size)) return size;
+  throw new AoError('ERR_AO_FORMAT', `a part would be ${dtype} [${shape}]`, {
+    fix: 'the tensors of this checkpoint do not fit each other: fetch or write it again',
+  });
 }
 
 /** The part that was read last, whole: readers take it in pieces. */
@@ -54,8 +58,17 @@ class LastRead {
   async read(key: string): Promise<Uint8Array> {
     if (this.#key !== key || this.#bytes === undefined) {
       this.#key = key;
-      this.#bytes = this.#parts.get(key)!.read();
+      this.#bytes = wholeOf(key, this.#parts.get(key)!);
     }
     return this.#bytes;
   }
+}
+
+async function wholeOf(key: string, part: Part): Promise<Uint8Array> {
+  const bytes = await part.read();
+  if (bytes.byteLength === sizeOf(part)) return bytes;
+  throw new AoError('ERR_AO_FORMAT', `${bytes.byteLength} bytes were made for ${part.dtype} [${part.shape}]`, {
+    tensor: key,
+    fix: 'the tensors of this checkpoint do not fit each other: fetch or write it again',
+  });
 }

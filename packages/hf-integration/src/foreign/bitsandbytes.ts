@@ -5,7 +5,7 @@
 import type { TensorFile } from '@ao/core';
 import { type AoConfig, int8WeightOnly, intxWeightOnly, perGroup } from '@ao/quantization';
 import type { Fields } from '../config/fields.ts';
-import { unreadable } from './errors.ts';
+import { expectTensor, matrixOf, unreadable } from './errors.ts';
 import type { ForeignFormat, ForeignTensor } from './format.ts';
 import { coded, dense, int8Rows } from './forms.ts';
 import { floats, same, valuesOf } from './parts.ts';
@@ -47,7 +47,9 @@ const isInt8 = (config: Fields): boolean => config.flag('load_in_8bit', config.f
 function eightBits(file: TensorFile, scb: string, config: Fields): ForeignTensor {
   const module = scb.slice(0, -'.SCB'.length);
   const name = `${module}.weight`;
-  const [N] = file.entry(name).shape as [number];
+  const [N, K] = matrixOf(NAME, file, name);
+  expectTensor(NAME, file, name, ['I8'], [N, K]);
+  expectTensor(NAME, file, scb, ['F32'], [N]);
   const scale = floats('F32', [N, 1], async () => Float32Array.from(await valuesOf(file, scb), (s) => s * PER_CODE));
   const format = `${module}.weight_format`;
   const form = int8Rows({ qdata: same(file, name), scale, dtype: halfOf(config), dynamic: false });
@@ -69,7 +71,8 @@ async function fourBits(file: TensorFile, key: string): Promise<ForeignTensor> {
   if (nested) uses.push(of('nested_absmax'), of('nested_quant_map'));
   const missing = uses.find((part) => !file.has(part));
   if (missing !== undefined) throw damaged('the file lacks this tensor', missing);
-  if (file.entry(name).shape.reduce((n, d) => n * d, 1) * 2 !== N * K)
+  const { begin, end } = file.entry(name);
+  if ((end - begin) * 2 !== N * K)
     throw damaged(`it does not hold ${N} x ${K} codes`, name);
   const table = Float32Array.from(await valuesOf(file, of('quant_map')));
   if (table.length !== 16) throw damaged(`a table of ${table.length} values`, of('quant_map'));
@@ -99,6 +102,12 @@ async function fourBits(file: TensorFile, key: string): Promise<ForeignTensor> {
 
 async function absmaxOf(file: TensorFile, of: (part: string) => string, state: State): Promise<Float32Array> {
   const { nested_blocksize: block, nested_offset: offset = 0 } = state;
+  const count = Math.ceil((state.shape[0] * state.shape[1]) / state.blocksize);
+  expectTensor(NAME, file, of('absmax'), [block === undefined ? 'F32' : 'U8'], [count]);
+  if (block !== undefined) {
+    expectTensor(NAME, file, of('nested_absmax'), ['F32'], [Math.ceil(count / block)]);
+    expectTensor(NAME, file, of('nested_quant_map'), ['F32'], [256]);
+  }
   if (block === undefined) return Float32Array.from(await valuesOf(file, of('absmax')));
   const [q, map, scale] = [
     await file.read(of('absmax')),

@@ -9,6 +9,7 @@ import type { Json } from '../config/read-json.ts';
 import { familyOf } from '../models/family.ts';
 import { type FuzzResult, type Random, random } from '../pickle/pickle.fuzz.ts';
 import { torchAoConfigFromJson } from '../quantize/torchao-config.ts';
+import { asTorchAo } from './as-torchao.ts';
 import { foreignConfig } from './formats.ts';
 
 const SIZES = { hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1 };
@@ -185,12 +186,13 @@ export async function fuzzForeign(cases: number, seed: number, tick?: (done: num
     const file = fileOf(rnd);
     const { format, config } = foreignConfig(json, 'config.json')!;
     try {
-      for (const tensor of await format.tensors(file, config)) {
-        for (const part of tensor.parts) {
-          const bytes = await part.read();
-          const wanted = Number(fileTensorBytes(part.dtype, part.shape));
-          if (bytes.length !== wanted) throw new Error(`a part of ${tensor.name} has ${bytes.length} bytes, not ${wanted}`);
-        }
+      const read = asTorchAo(file, await format.tensors(file, config));
+      for (const key of read.names) {
+        if (file.has(key)) continue;
+        const { dtype, shape } = read.entry(key);
+        const bytes = await read.read(key);
+        const wanted = fileTensorBytes(dtype, shape);
+        if (bytes.length !== wanted) throw new Error(`${key} has ${bytes.length} bytes, not ${wanted}`);
       }
     } catch (error) {
       if (!isRefusal(error)) {
