@@ -7,7 +7,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { arange, int32, scope, tensor } from '@ao/core';
-import { AutoModelForCausalLM, AutoTokenizer, autoRuntime, type CausalLM, type TorchAoOptions, torchAoConfig } from '@ao/hf-integration';
+import {
+  AutoModelForCausalLM,
+  AutoTokenizer,
+  autoRuntime,
+  type CausalLM,
+  type TorchAoOptions,
+  torchAoConfig,
+} from '@ao/hf-integration';
 import { type AoConfig, configToDict, fqnToConfig, int8WeightOnly, parseScheme } from '@ao/quantization';
 import { absent, PEERS } from '../src/peers/where.ts';
 
@@ -56,7 +63,9 @@ const here = import.meta.dirname;
 function python(mode: string, folder: string, request: object, saved: readonly string[] = []): PythonAnswer {
   const [asked, out] = [join(work, 'request.json'), join(work, 'out')];
   writeFileSync(asked, JSON.stringify(request));
-  const run = spawnSync(PEERS.python, ['-W', 'ignore', join(here, 'torchao.py'), mode, folder, asked, out, ...saved], { encoding: 'utf8' });
+  const run = spawnSync(PEERS.python, ['-W', 'ignore', join(here, 'torchao.py'), mode, folder, asked, out, ...saved], {
+    encoding: 'utf8',
+  });
   if (run.status !== 0) throw new Error(run.stderr.trim().split('\n').at(-1));
   const floats = (file: string): Float32Array => new Float32Array(new Uint8Array(readFileSync(file)).buffer);
   const { tokens, kinds } = JSON.parse(readFileSync(`${out}.json`, 'utf8')) as PythonAnswer;
@@ -71,9 +80,14 @@ async function logitsOf(model: CausalLM, ids: readonly number[]): Promise<Float3
   return (await logits.data()) as Float32Array;
 }
 
-async function answer(model: CausalLM, prompts: readonly (readonly number[])[], follow?: readonly number[]): Promise<Answer> {
+async function answer(
+  model: CausalLM,
+  prompts: readonly (readonly number[])[],
+  follow?: readonly number[],
+): Promise<Answer> {
   const tokens: (readonly number[])[] = [];
-  for (const prompt of prompts) tokens.push((await model.generate([...prompt], { maxNewTokens: LENGTH, doSample: false, ignoreEos: true })).ids);
+  for (const prompt of prompts)
+    tokens.push((await model.generate([...prompt], { maxNewTokens: LENGTH, doSample: false, ignoreEos: true })).ids);
   return { tokens, logits: await logitsOf(model, follow ?? prompts[0]!) };
 }
 
@@ -97,7 +111,10 @@ function agreement(a: readonly (readonly number[])[], b: readonly (readonly numb
 
 /** Between the two largest logits of a row. */
 function margin(logits: Float32Array, vocab: number, row: number): number {
-  const [first = 0, second = 0] = logits.slice(row * vocab, (row + 1) * vocab).sort().reverse();
+  const [first = 0, second = 0] = logits
+    .slice(row * vocab, (row + 1) * vocab)
+    .sort()
+    .reverse();
   return first - second;
 }
 
@@ -110,7 +127,11 @@ for (const [name, make] of Object.entries(CASES)) {
   const rt = await autoRuntime();
   try {
     const { config, options = {}, python: flags = {} } = make();
-    const ours = await AutoModelForCausalLM.fromPretrained(PEERS.smollm2, { runtime: rt, dtype: 'float32', quantizationConfig: torchAoConfig(config, options) });
+    const ours = await AutoModelForCausalLM.fromPretrained(PEERS.smollm2, {
+      runtime: rt,
+      dtype: 'float32',
+      quantizationConfig: torchAoConfig(config, options),
+    });
     const folder = join(work, 'ours');
     await ours.savePretrained(folder);
     const alone = await answer(ours, prompts);
@@ -122,7 +143,9 @@ for (const [name, make] of Object.entries(CASES)) {
     const saved = join(work, 'theirs');
     const made = python('make', PEERS.smollm2, { ...request, config: configToDict(config), options: flags }, [saved]);
     const loaded = await AutoModelForCausalLM.fromPretrained(saved, { runtime: rt, dtype: 'float32' });
-    rows.push(row(name, 'torchao saves, ao loads', await answer(loaded, prompts, follow), made, prompts, ours.vocabSize));
+    rows.push(
+      row(name, 'torchao saves, ao loads', await answer(loaded, prompts, follow), made, prompts, ours.vocabSize),
+    );
   } catch (error) {
     rows.push(`| ${name} | not compared: ${(error as Error).message.split('\n')[0]!.slice(0, 160)} | | | | |`);
   }
@@ -132,7 +155,14 @@ for (const [name, make] of Object.entries(CASES)) {
 }
 rmSync(work, { recursive: true });
 
-function row(name: string, way: string, a: Answer, b: PythonAnswer, prompts: readonly (readonly number[])[], vocab: number): string {
+function row(
+  name: string,
+  way: string,
+  a: Answer,
+  b: PythonAnswer,
+  prompts: readonly (readonly number[])[],
+  vocab: number,
+): string {
   const same = agreement(a.tokens, b.tokens);
   const noise = sqnr(b.logits, b.noisy);
   const difference = sqnr(b.logits, a.logits);

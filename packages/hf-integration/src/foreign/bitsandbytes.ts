@@ -72,8 +72,7 @@ async function fourBits(file: TensorFile, key: string): Promise<ForeignTensor> {
   const missing = uses.find((part) => !file.has(part));
   if (missing !== undefined) throw damaged('the file lacks this tensor', missing);
   const { begin, end } = file.entry(name);
-  if ((end - begin) * 2 !== N * K)
-    throw damaged(`it does not hold ${N} x ${K} codes`, name);
+  if ((end - begin) * 2 !== N * K) throw damaged(`it does not hold ${N} x ${K} codes`, name);
   const table = Float32Array.from(await valuesOf(file, of('quant_map')));
   if (table.length !== 16) throw damaged(`a table of ${table.length} values`, of('quant_map'));
   const scales = (): Promise<Float32Array> => absmaxOf(file, of, state);

@@ -12,8 +12,21 @@ import { torchAoConfigFromJson } from '../quantize/torchao-config.ts';
 import { asTorchAo } from './as-torchao.ts';
 import { foreignConfig } from './formats.ts';
 
-const SIZES = { hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1 };
-const MODEL = { model_type: 'llama', ...SIZES, vocab_size: 8, max_position_embeddings: 16, rms_norm_eps: 1e-5, rope_theta: 1e4 };
+const SIZES = {
+  hidden_size: 16,
+  intermediate_size: 32,
+  num_hidden_layers: 1,
+  num_attention_heads: 2,
+  num_key_value_heads: 1,
+};
+const MODEL = {
+  model_type: 'llama',
+  ...SIZES,
+  vocab_size: 8,
+  max_position_embeddings: 16,
+  rms_norm_eps: 1e-5,
+  rope_theta: 1e4,
+};
 const QUANTIZATION: readonly Json[] = [
   { quant_method: 'gptq', bits: 4, group_size: 8, desc_act: false, sym: true, checkpoint_format: 'gptq' },
   { quant_method: 'awq', bits: 4, group_size: 8, zero_point: true, version: 'gemm' },
@@ -22,7 +35,9 @@ const QUANTIZATION: readonly Json[] = [
   {
     quant_method: 'compressed-tensors',
     format: 'pack-quantized',
-    config_groups: { group_0: { targets: ['Linear'], weights: { num_bits: 4, type: 'int', symmetric: true, group_size: 8 } } },
+    config_groups: {
+      group_0: { targets: ['Linear'], weights: { num_bits: 4, type: 'int', symmetric: true, group_size: 8 } },
+    },
   },
   { quant_method: 'fp8', weight_block_size: [8, 8] },
   { group_size: 8, bits: 4 },
@@ -32,7 +47,31 @@ const QUANTIZATION: readonly Json[] = [
     modules_to_not_convert: ['lm_head'],
   },
 ];
-const TOKENS = ['{', '}', '[', ']', ',', ':', '"', 'null', 'true', '-1', '0', '1.5', '3', '1e400', '"x"', '{}', '[]', '[1]', '"int"', '"float"', '"gptq_v2"', '_', '\\'];
+const TOKENS = [
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ':',
+  '"',
+  'null',
+  'true',
+  '-1',
+  '0',
+  '1.5',
+  '3',
+  '1e400',
+  '"x"',
+  '{}',
+  '[]',
+  '[1]',
+  '"int"',
+  '"float"',
+  '"gptq_v2"',
+  '_',
+  '\\',
+];
 
 function configText(rnd: Random): string {
   const quantization = QUANTIZATION[rnd(QUANTIZATION.length)]!;
@@ -54,7 +93,8 @@ function mutateText(text: string, rnd: Random): string {
   return tokens.join('');
 }
 
-const isRefusal = (error: unknown): boolean => isAoError(error) && /^ERR_AO_(CONFIG|FORMAT|DTYPE|SHAPE)$/.test(error.code);
+const isRefusal = (error: unknown): boolean =>
+  isAoError(error) && /^ERR_AO_(CONFIG|FORMAT|DTYPE|SHAPE)$/.test(error.code);
 
 function failed(i: number, seed: number, what: string, error: unknown): Error {
   return new Error(`case ${i} of seed ${seed}: ${String(error)}\n${what}`, { cause: error });
@@ -99,12 +139,42 @@ function parsed(text: string): Json | undefined {
 }
 
 const SUFFIXES = [
-  ...['qweight', 'qzeros', 'scales', 'g_idx', 'weight', 'biases', 'SCB', 'W_q', 'scale', 'zero', 'nbits', 'group_size', 'shape', 'axis'],
-  ...['weight_packed', 'weight_scale', 'weight_shape', 'weight_zero_point', 'weight_g_idx', 'weight_scale_inv', 'input_scale'],
-  ...['weight.absmax', 'weight.quant_map', 'weight.nested_absmax', 'weight.nested_quant_map', 'weight.quant_state.bitsandbytes__nf4'],
+  ...[
+    'qweight',
+    'qzeros',
+    'scales',
+    'g_idx',
+    'weight',
+    'biases',
+    'SCB',
+    'W_q',
+    'scale',
+    'zero',
+    'nbits',
+    'group_size',
+    'shape',
+    'axis',
+  ],
+  ...[
+    'weight_packed',
+    'weight_scale',
+    'weight_shape',
+    'weight_zero_point',
+    'weight_g_idx',
+    'weight_scale_inv',
+    'input_scale',
+  ],
+  ...[
+    'weight.absmax',
+    'weight.quant_map',
+    'weight.nested_absmax',
+    'weight.nested_quant_map',
+    'weight.quant_state.bitsandbytes__nf4',
+  ],
 ];
 const DTYPES = ['I32', 'U32', 'F16', 'BF16', 'F32', 'I8', 'U8', 'I64', 'F8_E4M3'];
-const STATE = '{"blocksize": 8, "quant_type": "nf4", "dtype": "float16", "shape": [2, 8], "nested_blocksize": 4, "nested_offset": 0.5}';
+const STATE =
+  '{"blocksize": 8, "quant_type": "nf4", "dtype": "float16", "shape": [2, 8], "nested_blocksize": 4, "nested_offset": 0.5}';
 
 interface Item {
   readonly dtype: string;
@@ -139,15 +209,25 @@ function fileOf(rnd: Random): TensorFile {
     'weight.nested_quant_map': ['F32', [256]],
     'weight.nested_absmax': ['F32', [1]],
   };
-  const numbers: Record<string, readonly number[]> = { nbits: [4], group_size: [8], axis: [1], shape: [N, K], weight_shape: [N, K] };
+  const numbers: Record<string, readonly number[]> = {
+    nbits: [4],
+    group_size: [8],
+    axis: [1],
+    shape: [N, K],
+    weight_shape: [N, K],
+  };
   const items = new Map<string, Item>();
   for (const suffix of SUFFIXES) {
     if (rnd(3) === 0) continue;
     const wrong = rnd(12) === 0;
-    const [dtype, shape] = (!wrong && right[suffix]) || [DTYPES[rnd(DTYPES.length)]!, Array.from({ length: rnd(3) }, () => rnd(9))];
+    const [dtype, shape] = (!wrong && right[suffix]) || [
+      DTYPES[rnd(DTYPES.length)]!,
+      Array.from({ length: rnd(3) }, () => rnd(9)),
+    ];
     const bytes = new Uint8Array(Number(fileTensorBytes(dtype, shape))).map(() => (rnd(4) ? rnd(4) : rnd(256)));
     const known = numbers[suffix];
-    if (known !== undefined && dtype === 'I64' && rnd(10) > 0 && bytes.length === 8 * known.length) new BigInt64Array(bytes.buffer).set(known.map(BigInt));
+    if (known !== undefined && dtype === 'I64' && rnd(10) > 0 && bytes.length === 8 * known.length)
+      new BigInt64Array(bytes.buffer).set(known.map(BigInt));
     const item = suffix.includes('quant_state') ? stateItem(rnd) : { dtype, shape, bytes };
     items.set(`m.${suffix}`, item);
   }
@@ -196,7 +276,9 @@ export async function fuzzForeign(cases: number, seed: number, tick?: (done: num
       }
     } catch (error) {
       if (!isRefusal(error)) {
-        const header = file.names.map((name) => `${name} ${file.entry(name).dtype} [${file.entry(name).shape}]`).join(', ');
+        const header = file.names
+          .map((name) => `${name} ${file.entry(name).dtype} [${file.entry(name).shape}]`)
+          .join(', ');
         throw failed(i, seed, `${format.name}: ${header}`, error);
       }
       rejected++;

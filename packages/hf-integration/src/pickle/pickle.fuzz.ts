@@ -90,7 +90,17 @@ function tensorPickle(rnd: Random): number[] {
       ...text(`t${i}`),
       ...global('torch._utils', '_rebuild_tensor_v2'),
       0x28,
-      ...[0x28, ...text('storage'), ...global('torch', STORAGES[rnd(STORAGES.length)]!), ...text(`${rnd(2)}`), ...text('cpu'), 0x4b, 8, 0x74, 0x51],
+      ...[
+        0x28,
+        ...text('storage'),
+        ...global('torch', STORAGES[rnd(STORAGES.length)]!),
+        ...text(`${rnd(2)}`),
+        ...text('cpu'),
+        0x4b,
+        8,
+        0x74,
+        0x51,
+      ],
       ...[0x4b, rnd(3), 0x4b, rows, 0x4b, columns, 0x86],
       ...(turned ? [0x4b, 1, 0x4b, rows, 0x86] : [0x4b, columns, 0x4b, 1, 0x86]),
       ...[0x89, ...global('collections', 'OrderedDict'), 0x29, 0x52, 0x74, 0x52],
@@ -108,14 +118,36 @@ function zipOf(entries: readonly (readonly [string, Uint8Array])[]): Uint8Array 
     const at = body.length;
     const sizes = [...u32(0), ...u32(bytes.length), ...u32(bytes.length), name.length, 0];
     body.push(...u32(0x04034b50), ...[0, 0, 0, 0, 0, 0, 0, 0, 0, 0], ...sizes, 0, 0, ...name, ...bytes);
-    directory.push(...u32(0x02014b50), ...[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], ...sizes, ...new Array(12).fill(0), ...u32(at), ...name);
+    directory.push(
+      ...u32(0x02014b50),
+      ...[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+      ...sizes,
+      ...new Array(12).fill(0),
+      ...u32(at),
+      ...name,
+    );
   }
   const count = [entries.length, 0];
   const end = [...u32(0x06054b50), 0, 0, 0, 0, ...count, ...count, ...u32(directory.length), ...u32(body.length), 0, 0];
   return Uint8Array.from([...body, ...directory, ...end]);
 }
 
-const TOKENS = [[0x28], [0x2e], [0x52], [0x51], [0x62], [0x81], [0x94], [0x68, 0], [0x93], [0x75], [0x32], [0x95, 255, 255, 0, 0, 0, 0, 0, 0], [0xff, 0xff, 0xff, 0xff], ...[u32(0x02014b50), u32(0x06064b50), u32(0x07064b50)]];
+const TOKENS = [
+  [0x28],
+  [0x2e],
+  [0x52],
+  [0x51],
+  [0x62],
+  [0x81],
+  [0x94],
+  [0x68, 0],
+  [0x93],
+  [0x75],
+  [0x32],
+  [0x95, 255, 255, 0, 0, 0, 0, 0, 0],
+  [0xff, 0xff, 0xff, 0xff],
+  ...[u32(0x02014b50), u32(0x06064b50), u32(0x07064b50)],
+];
 
 /** One change of some bytes: flipped, cut out, doubled, or a token put in. */
 export function mutate(file: Uint8Array, rnd: Random): Uint8Array {
@@ -148,7 +180,7 @@ function failed(i: number, seed: number, file: Uint8Array, error: unknown): Erro
 export function fuzzUnpickle(cases: number, seed: number, tick?: (done: number) => void): FuzzResult {
   const rnd = random(seed);
   let rejected = 0;
-  let pristine = new Uint8Array(0);
+  let pristine: Uint8Array = new Uint8Array(0);
   let value: unknown;
   for (let i = 0; i < cases; i++) {
     if (i % 20 === 0) {
@@ -156,7 +188,7 @@ export function fuzzUnpickle(cases: number, seed: number, tick?: (done: number) 
       pristine = Uint8Array.from([0x80, 2 + rnd(4), ...code, 0x2e]);
       value = made;
     }
-    let file = pristine;
+    let file: Uint8Array = pristine;
     const mutations = rnd(4);
     for (let k = mutations; k > 0; k--) file = mutate(file, rnd);
     try {
@@ -175,15 +207,20 @@ export function fuzzUnpickle(cases: number, seed: number, tick?: (done: number) 
 export async function fuzzTorchFile(cases: number, seed: number, tick?: (done: number) => void): Promise<FuzzResult> {
   const rnd = random(seed);
   let rejected = 0;
-  let pristine = new Uint8Array(0);
+  let pristine: Uint8Array = new Uint8Array(0);
   for (let i = 0; i < cases; i++) {
     if (i % 20 === 0) {
       const storage = (): Uint8Array => new Uint8Array(64).map(() => rnd(256));
-      pristine = zipOf([['a/data.pkl', Uint8Array.from(tensorPickle(rnd))], ['a/byteorder', utf8.encode('little')], ['a/data/0', storage()], ['a/data/1', storage()]]) as Uint8Array<ArrayBuffer>;
+      pristine = zipOf([
+        ['a/data.pkl', Uint8Array.from(tensorPickle(rnd))],
+        ['a/byteorder', utf8.encode('little')],
+        ['a/data/0', storage()],
+        ['a/data/1', storage()],
+      ]);
     }
-    let file = pristine;
+    let file: Uint8Array = pristine;
     const mutations = rnd(4);
-    for (let k = mutations; k > 0; k--) file = mutate(file, rnd) as Uint8Array<ArrayBuffer>;
+    for (let k = mutations; k > 0; k--) file = mutate(file, rnd);
     try {
       await verify(file);
     } catch (error) {
@@ -201,7 +238,8 @@ async function verify(bytes: Uint8Array): Promise<void> {
     name: NAME,
     size: bytes.length,
     read: async (offset, length) => {
-      if (offset < 0 || length < 0 || offset + length > bytes.length) throw new Error(`a read at ${offset} of ${length} bytes`);
+      if (offset < 0 || length < 0 || offset + length > bytes.length)
+        throw new Error(`a read at ${offset} of ${length} bytes`);
       return bytes.slice(offset, offset + length);
     },
   };
