@@ -103,8 +103,8 @@ const TYPES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'int8wo.weight': 'IntxUnpackedToInt8Tensor',
     'int8wo-f32.weight': 'IntxUnpackedToInt8Tensor',
     'int8dq.weight': 'Int8Tensor',
-    '8da4w.weight': 'IntxUnpackedToInt8Tensor',
-    'intx3.weight': 'IntxUnpackedToInt8Tensor',
+    '8da4w.weight': 'IntxTensor',
+    'intx3.weight': 'IntxTensor',
     'float8wo.weight': 'Float8Tensor',
   },
   'torchao-0.15.0.bin': {

@@ -57,6 +57,7 @@ export async function convert(name: string, options: Options & GgufOptions): Pro
     print(`${tensors} tensors: ${cast} cast, ${dequantized} dequantized, ${kept} as they were${moved}`);
     const many = files.length === 1 ? '1 file' : `${files.length} files`;
     print(`${bytes(bytesBefore)} -> ${bytes(bytesAfter)} in ${many}, in ${output}`);
+    for (const note of report.notes) print(note);
   } finally {
     bar.stop();
     await runtime.close();

@@ -23,4 +23,5 @@ export async function inspect(name: string, options: { readonly json?: boolean }
   print();
   const size = `${bytes(found.bytes)}, ${found.bitsPerWeight.toFixed(2)} bits per weight`;
   print(`${found.architecture}, ${(found.parameters / 1e6).toFixed(1)} M parameters, ${size}`);
+  for (const note of found.notes) print(note);
 }

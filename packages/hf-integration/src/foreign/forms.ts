@@ -1,6 +1,6 @@
 // Tensors of kinds as foreign formats give them: torchao's metadata and the parts, in the metadata's order.
 import type { ForeignTensor, Part } from './format.ts';
-import { codes, dtypeName, floats, ints, paired } from './parts.ts';
+import { codes, dtypeName, floats, ints, packedCodes, paired } from './parts.ts';
 
 type Form = Pick<ForeignTensor, 'entry' | 'parts'>;
 
@@ -17,19 +17,20 @@ interface Integers {
   readonly zero: Part;
 }
 
-/** w = (q - z) * s: torchao's IntxUnpackedToInt8Tensor. */
+/** w = (q - z) * s: torchao's IntxUnpackedToInt8Tensor, in files of ours with `bits` bits a code. */
 export function intx({ bits, groupSize, dtype, qdata, scale, zero }: Integers): Form {
   const entry = {
-    _type: 'IntxUnpackedToInt8Tensor',
+    _type: bits < 8 ? 'IntxTensor' : 'IntxUnpackedToInt8Tensor',
     _data: {
       target_dtype: torchDtype(`int${bits}`),
       block_size: [1, groupSize],
       dtype: torchDtype(dtypeName(dtype)),
       activation_quantization: null,
+      ...(bits < 8 ? { shape: qdata.shape } : {}),
     },
     _tensor_data_names: ['qdata', 'scale', 'zero_point'],
   };
-  return { entry, parts: [qdata, scale, zero] };
+  return { entry, parts: [bits < 8 ? packedCodes(qdata, bits) : qdata, scale, zero] };
 }
 
 /** The same behind a permutation of the columns: w[n, perm[j]] = inner[n, j]. */

@@ -55,3 +55,24 @@ export function paired(signed: Int8Array): Int8Array {
   for (let i = 0; i < out.length; i++) out[i] = (signed[2 * i]! & 15) | (signed[2 * i + 1]! << 4);
   return out;
 }
+
+/** Signed codes int8 [N, K] side by side in bits, the lowest first, a row beginning with a whole byte: uint8 [N, ceil(K b / 8)]. */
+export function packedCodes(qdata: Part, bits: number): Part {
+  const [N, K] = qdata.shape as [number, number];
+  const width = Math.ceil((K * bits) / 8);
+  const read = async (): Promise<Uint8Array> => {
+    const from = await qdata.read();
+    const out = new Uint8Array(N * width);
+    const mask = 2 ** bits - 1;
+    for (let n = 0; n < N; n++) {
+      for (let k = 0; k < K; k++) {
+        const at = n * width + ((k * bits) >> 3);
+        const code = (from[n * K + k]! & mask) << ((k * bits) & 7);
+        out[at]! |= code;
+        if (code > 255) out[at + 1]! |= code >> 8;
+      }
+    }
+    return out;
+  };
+  return { dtype: 'U8', shape: [N, width], read };
+}
