@@ -150,7 +150,7 @@ const TOKENS = [
 ];
 
 /** One change of some bytes: flipped, cut out, doubled, or a token put in. */
-export function mutate(file: Uint8Array, rnd: Random): Uint8Array {
+function mutate(file: Uint8Array, rnd: Random): Uint8Array {
   const at = rnd(file.length + 1);
   const length = Math.min(rnd(8), file.length - at);
   const kind = rnd(5);

@@ -4,7 +4,7 @@ import type { TorchTensor } from './values.ts';
 import type { ZipEntry } from './zip.ts';
 
 /** Bytes of an element. */
-export const itemSize = (dtype: string): number => Number(fileTensorBytes(dtype, [1]));
+const itemSize = (dtype: string): number => Number(fileTensorBytes(dtype, [1]));
 
 export function isContiguous({ shape, stride }: TorchTensor): boolean {
   let step = 1;
