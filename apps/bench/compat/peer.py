@@ -1,7 +1,7 @@
 """The Python side of torchao.ts: what transformers and torchao give for a folder, greedy and in float32.
 
-    python torchao.py run FOLDER REQUEST.json OUT          loads FOLDER
-    python torchao.py make MODEL REQUEST.json OUT SAVED    quantizes MODEL with torchao, saves it to SAVED
+    python peer.py run FOLDER REQUEST.json OUT          loads FOLDER
+    python peer.py make MODEL REQUEST.json OUT SAVED    quantizes MODEL with torchao, saves it to SAVED
 
 REQUEST: { prompts: ids, length, follow?: ids, config?: torchao's JSON, options? }. OUT.json: the ids that follow each prompt; OUT.f32:
 logits [T, V] of `follow`; OUT.noise.f32: the same where the embeddings are off by one part in 2^20, which is what a scheme makes
