@@ -4,6 +4,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'ao quantize stories-7m --scheme int4wo-32 -o stories-int4',
     "ao quantize stories-7m --scheme int4wo-32 --rule 're:.*down_proj=int8wo' --rule lm_head=int8wo --dry-run",
     'ao quantize stories-7m --scheme intx3-64 --algorithm rotate,gptq --calibration stories.txt --calibration-windows 4 -o stories-3bit',
+    'ao quantize stories-7m --target-bpw 4.6 --text validation.txt --dry-run',
   ],
   convert: [
     'ao convert stories-7m --dtype float32 -o stories-f32',
@@ -33,6 +34,14 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'ao estimate stories-7m --scheme int8wo --json',
   ],
   chat: ["ao chat stories-7m --system 'You tell stories.'", 'ao chat stories-7m --scheme int8wo --context 512'],
+  analyze: [
+    'ao analyze stories-7m --text validation.txt --tokens 64 --scheme int4wo-32 --scheme int8wo',
+    'ao analyze stories-7m --text validation.txt --kl one -o stories-analysis.json',
+  ],
+  recommend: [
+    'ao recommend stories-7m --memory 1GB --task chat',
+    'ao recommend stories-7m --target-bpw 4.6 -o stories-4.6.json',
+  ],
   inspect: ['ao inspect stories-7m', 'ao inspect stories-int4 --json'],
   bench: [
     'ao bench stories-7m --scheme int8wo',

@@ -27,6 +27,17 @@ const rule = () =>
     '--rule <name=scheme>',
     'scheme of the modules that match: a name, glob or re:regex; none = leave; the first match wins; repeatable',
   ).argParser(collect);
+const configFile = () =>
+  new Option(
+    '--config <file>',
+    'schemes by module: { "model.layers.0.mlp.up_proj": "int4wo-32", ... }, or torchao’s JSON',
+  );
+const target = (c: Command): Command =>
+  c
+    .option('--target-bpw <bits>', 'a mix of schemes with so many bits per weight in the files', number(1, false))
+    .option('--text <file>', 'a text that the mix is made for (default: by the errors of weights alone)')
+    .option('--tokens <n>', 'how many tokens of the text (default: 256)', count)
+    .option('--analysis <file>', 'what ao analyze -o wrote, instead of an analysis now');
 const untie = () =>
   new Option('--untie', 'give a tied lm_head a tensor of its own, so that it and model.embed_tokens can have rules');
 const json = () => new Option('--json', 'one JSON object on stdout and nothing else');
@@ -88,10 +99,13 @@ export function program(): Command {
     '\nMODEL is a folder in Hugging Face’s layout, a hub id (org/name or org/name@revision), or stories-7m (bundled).',
   );
 
-  command(ao, 'quantize', 'quantize a model, disk to disk, one tensor at a time')
-    .argument('<model>')
-    .addOption(scheme())
-    .addOption(rule())
+  target(
+    command(ao, 'quantize', 'quantize a model, disk to disk, one tensor at a time')
+      .argument('<model>')
+      .addOption(scheme())
+      .addOption(rule())
+      .addOption(configFile()),
+  )
     .addOption(untie())
     .option('-o, --output <folder>', 'where the quantized model goes')
     .option(
@@ -190,6 +204,47 @@ export function program(): Command {
     .option('--limit <n>', 'so many documents of the task (default: all)', count)
     .addOption(kvCache())
     .action(async (model: string, options) => (await import('./commands/eval.ts')).evaluate(model, options));
+
+  command(ao, 'analyze', 'what schemes do to each layer: SQNR of weights and outputs, KL of the predictions')
+    .argument('<model>')
+    .option('--scheme <name>', 'a scheme to try; repeatable (default: weight-only ones of 2 to 8 bits)', collect)
+    .option('--text <file>', 'a text to run (default: none, the errors of weights alone)')
+    .option('--tokens <n>', 'how many tokens of the text (default: 256)', count)
+    .addOption(
+      new Option('--kl <how>', 'all: of each scheme; one: of the coarsest, the others scaled from it').choices([
+        'all',
+        'one',
+        'none',
+      ]),
+    )
+    .option('-o, --output <file>', 'keep the analysis, for --analysis of quantize and recommend')
+    .addOption(device())
+    .addOption(threads())
+    .addOption(json())
+    .action(async (model: string, options) => (await import('./commands/analyze.ts')).analyze(model, options));
+
+  target(
+    command(
+      ao,
+      'recommend',
+      'a config that fits the memory and suits the work, or has so many bits per weight',
+    ).argument('<model>'),
+  )
+    .option('--scheme <name>', 'a scheme that a mix may use; repeatable', collect)
+    .option('--memory <size>', 'for weights, context and process, e.g. 2GB (default: this machine’s)', parseSize)
+    .addOption(
+      new Option('--task <name>', 'one text at a time, many, or vectors of texts (default: chat)').choices([
+        'chat',
+        'batch',
+        'embed',
+      ]),
+    )
+    .option('--context <n>', 'tokens of keys and values (default: what the model was made for, at most 4096)', count)
+    .option('-o, --output <file>', 'where the config goes, to edit and give to ao quantize --config')
+    .addOption(device())
+    .addOption(threads())
+    .addOption(json())
+    .action(async (model: string, options) => (await import('./commands/recommend.ts')).recommend(model, options));
 
   command(ao, 'inspect', 'what a model is made of')
     .argument('<model>')

@@ -1,12 +1,16 @@
-// --scheme and --rule as one quantization config.
+// --scheme and --rule, or --config, as one quantization config.
 import { AutoConfig, rulesConfig, type TorchAoConfig, torchAoConfig } from '@ao/hf-integration';
-import { parseRule, parseScheme } from '@ao/quantization';
+import { configFromFile, parseRule, parseScheme } from '@ao/quantization';
+import { readText } from './commands/analyze.ts';
+import { UsageError } from './exit.ts';
 import { log } from './log.ts';
 import type { ModelName } from './model-folder.ts';
 
 export interface SchemeOptions {
   readonly scheme?: string;
   readonly rule?: readonly string[];
+  /** A file of configFromFile's. */
+  readonly config?: string;
   /** A tied head gets a tensor of its own where a rule names it or the embedding. */
   readonly untie?: boolean;
 }
@@ -14,8 +18,13 @@ export interface SchemeOptions {
 /** undefined where neither is given. Rules that match nothing are told on stderr. */
 export async function quantizationConfig(
   { name, ...options }: ModelName,
-  { scheme, rule, untie = false }: SchemeOptions,
+  { scheme, rule, config: file, untie = false }: SchemeOptions,
 ): Promise<TorchAoConfig | undefined> {
+  if (file !== undefined) {
+    if (scheme !== undefined || rule !== undefined)
+      throw new UsageError('--config says all: leave --scheme and --rule out');
+    return torchAoConfig(configFromFile(await readText(file), file), { untieEmbeddingWeights: untie });
+  }
   const rest = scheme === undefined ? null : parseScheme(scheme);
   if (rule === undefined) return rest === null ? undefined : torchAoConfig(rest);
   const rules = rule.map((text) => parseRule(text, parseScheme));

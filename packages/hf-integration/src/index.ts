@@ -11,6 +11,7 @@ export type { EmbedImagesInput, ImageInput } from './embed/embed-images.ts';
 export type { EmbedInput, TextInput } from './embed/embed-texts.ts';
 export type { Pooling } from './embed/pooling.ts';
 export type { SentenceConfig } from './embed/sentence-config.ts';
+export { type IdBatchesOptions, idBatches } from './eval/id-batches.ts';
 export {
   documentsOf,
   type EvaluateTaskOptions,
@@ -66,9 +67,18 @@ export { type CalibrateModelOptions, calibrateModel, widen, windowsOf } from './
 export type { DequantizeReport, DequantizeRow } from './quantize/dequantize-model.ts';
 export { dryRun } from './quantize/dry-run.ts';
 export { type Estimate, type EstimateOptions, estimate, type SchemeEstimate } from './quantize/estimate.ts';
+export { type FileBits, fileBits } from './quantize/file-bits.ts';
 export { type InspectedModule, type Inspection, inspect } from './quantize/inspect.ts';
+export { type MixedConfig, type MixedConfigOptions, mixedConfig } from './quantize/mixed-config.ts';
 export { type Planned, planQuantization, type QuantizationPlan } from './quantize/plan.ts';
 export { type QuantizeCheckpointOptions, quantizeCheckpoint } from './quantize/quantize-checkpoint.ts';
+export {
+  type Considered,
+  type Recommendation,
+  type RecommendOptions,
+  type RecommendTask,
+  recommend,
+} from './quantize/recommend.ts';
 export { type RulesConfig, rulesConfig } from './quantize/rules.ts';
 export {
   type QuantizationConfigInput,

@@ -32,7 +32,10 @@ const tasks = { hellaswag, wikitext };
 /** Scores as the model does, and keeps them. */
 class Kept extends TextLikelihood {
   readonly scores: number[] = [];
-  readonly #keep = (score: number): number => (this.scores.push(score), score);
+  readonly #keep = (score: number): number => {
+    this.scores.push(score);
+    return score;
+  };
   override conditional = async (...args: [string, string]): Promise<number> =>
     this.#keep(await super.conditional(...args));
   override rolling = async (text: string): Promise<number> => this.#keep(await super.rolling(text));

@@ -10,6 +10,8 @@ export {
   type LayerAnalysis,
 } from './analyze/analysis.ts';
 export { type AnalyzeOptions, analyze } from './analyze/analyze.ts';
+export { mixCandidates } from './analyze/candidates.ts';
+export { klDivergence } from './analyze/kl-divergence.ts';
 export { type Choice, type Mixed, mix } from './analyze/mix.ts';
 export { type AutoquantOptions, autoquant, finalizeAutoquant } from './autoquant/autoquant.ts';
 export { autoquantCandidates } from './autoquant/candidates.ts';

@@ -1,5 +1,5 @@
 // ao quantize: disk to disk, one tensor at a time; prints the report.
-import { autoRuntime, dryRun, quantizeCheckpoint } from '@ao/hf-integration';
+import { autoRuntime, dryRun, quantizeCheckpoint, type TorchAoConfig, torchAoConfig } from '@ao/hf-integration';
 import { noteOf, type QuantizeReport, schemeHelp } from '@ao/quantization';
 import { interruptSignal, UsageError } from '../exit.ts';
 import { log } from '../log.ts';
@@ -8,9 +8,14 @@ import { setThreads } from '../open-model.ts';
 import { bytes, print, printJson, table } from '../output.ts';
 import { progress } from '../progress.ts';
 import { quantizationConfig, type SchemeOptions } from '../scheme.ts';
+import { targetConfig } from '../target.ts';
 import { type CalibrationOptions, calibrateFolder, withoutHqq } from './calibrate.ts';
 
 interface Options extends SchemeOptions, CalibrationOptions {
+  readonly targetBpw?: number;
+  readonly text?: string;
+  readonly analysis?: string;
+  readonly tokens?: number;
   readonly output?: string;
   readonly dryRun?: boolean;
   readonly overwrite?: boolean;
@@ -23,9 +28,12 @@ export async function quantize(name: string, options: Options): Promise<void> {
   const { output, device } = options;
   const model = modelName(name);
   if (output === undefined && !options.dryRun) throw new UsageError('quantize needs -o FOLDER, or --dry-run');
-  const asked = await quantizationConfig(model, options);
-  if (asked === undefined)
-    throw new UsageError(`quantize needs --scheme or --rule. Schemes:\n  ${schemeHelp().join('\n  ')}`);
+  const asked = await configOf(name, options);
+  if (asked === undefined) {
+    throw new UsageError(
+      `quantize needs --scheme, --rule, --config or --target-bpw. Schemes:\n  ${schemeHelp().join('\n  ')}`,
+    );
+  }
   const { names, config } = withoutHqq(options.algorithm ?? [], asked);
   const signal = interruptSignal();
   setThreads(options.threads);
@@ -55,6 +63,18 @@ export async function quantize(name: string, options: Options): Promise<void> {
     bar.stop();
     await runtime.close();
   }
+}
+
+/** Of --scheme and --rule, --config, or --target-bpw. */
+async function configOf(name: string, options: Options): Promise<TorchAoConfig | undefined> {
+  const { targetBpw, scheme, rule, config, ...analysis } = options;
+  if (targetBpw === undefined) return quantizationConfig(modelName(name), options);
+  if (scheme !== undefined || rule !== undefined || config !== undefined) {
+    throw new UsageError('--target-bpw chooses schemes by itself: leave --scheme, --rule and --config out');
+  }
+  const mixed = await targetConfig(name, { ...analysis, targetBpw });
+  log({ message: `a mix of ${mixed.bitsPerWeight.toFixed(3)} bits per weight` });
+  return torchAoConfig(mixed.config);
 }
 
 function printReport({ rows, bytesBefore, bytesAfter }: QuantizeReport, output: string | undefined): void {
