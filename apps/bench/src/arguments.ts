@@ -12,6 +12,8 @@ export const USAGE = `pnpm bench cpu      measures the cpu kernels and models, a
   --json                      the results as JSON on stdout and nothing else
   --out FOLDER                where the JSON of the run goes (default apps/bench/results)
   --publish                   also keep it as what README's table and plot are made of, and make them
+pnpm bench schemes  perplexity, bits per weight and speed of every scheme, with the same options; --publish makes
+                    packages/quantization/SCHEMES.md
 pnpm bench peers [llama,ort,torchao,models]   installs peers and models into $AO_CACHE (default ~/.cache/ao-peers)
 pnpm bench report                             makes README's table and the plot from the published results
 `;
@@ -21,7 +23,7 @@ export class UsageError extends Error {}
 const PEER_NAMES: readonly PeerName[] = ['llama', 'ort', 'torchao'];
 
 export interface CpuCommand {
-  readonly name: 'cpu';
+  readonly name: 'cpu' | 'schemes';
   readonly peers: readonly PeerName[];
   readonly only: RegExp;
   readonly threads: number;
@@ -45,7 +47,7 @@ export function parse(args: readonly string[]): Command {
   if (name === 'peers') return { name, parts: rest.length === 0 ? PARTS : rest.flatMap((r) => names(r, PARTS)) };
   if (rest.length > 0) throw new UsageError(`unexpected ${rest.join(' ')}\n${USAGE}`);
   if (name === 'report') return { name };
-  if (name !== 'cpu') throw new UsageError(`unknown command ${name}\n${USAGE}`);
+  if (name !== 'cpu' && name !== 'schemes') throw new UsageError(`unknown command ${name}\n${USAGE}`);
   return {
     name,
     peers: values.peers === undefined ? PEER_NAMES : names(values.peers, PEER_NAMES),

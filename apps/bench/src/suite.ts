@@ -18,6 +18,12 @@ export interface Measurement {
   readonly what: string;
   readonly unit: string;
   readonly form?: Form;
+  /** Of scheme-list.ts, where the row is about one. */
+  readonly scheme?: string;
+  /** Of the files that were written. */
+  readonly bitsPerWeight?: number;
+  /** What a reader of the row must know. */
+  readonly note?: string;
   /** The median. Absent where nothing was measured; then `skipped` says why. */
   readonly ours?: number;
   readonly peer?: { readonly name: string; readonly value: number };

@@ -14,6 +14,8 @@ export interface TextSetup {
   readonly sequences?: number;
   readonly scheme?: string;
   readonly rules?: readonly string[];
+  /** The text of a config file, instead of a scheme and rules. */
+  readonly config?: string;
 }
 
 export type TextJob =
@@ -48,21 +50,19 @@ export interface TextResult {
 
 export type TextEngine = Contender<TextJob, TextResult>;
 
-export interface Quantized {
-  readonly scheme?: string;
-  readonly rules?: readonly string[];
-}
+export type Quantized = Pick<TextSetup, 'scheme' | 'rules' | 'config'>;
 
 export type Room = Pick<TextSetup, 'threads' | 'contextSize' | 'sequences'>;
 
-export function startOurs(name: string, { scheme, rules }: Quantized, room: Room, isa?: string): Promise<TextEngine> {
+export function startOurs(
+  name: string,
+  quantized: Quantized,
+  room: Room,
+  isa?: string,
+  model = PEERS.smollm2,
+): Promise<TextEngine> {
   const env = { AO_NUM_THREADS: String(room.threads), ...(isa === undefined ? {} : { AO_ISA: isa }) };
-  const setup: TextSetup = {
-    ...room,
-    model: PEERS.smollm2,
-    ...(scheme === undefined ? {} : { scheme }),
-    ...(rules === undefined ? {} : { rules }),
-  };
+  const setup: TextSetup = { ...room, model, ...quantized };
   return Contender.start(name, nodeCommand('ao', env), setup);
 }
 

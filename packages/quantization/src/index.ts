@@ -23,6 +23,7 @@ export {
   autoquantPlanToJson,
   formatAutoquantPlan,
 } from './autoquant/plan.ts';
+export { type Entrant, type RaceOptions, race } from './autoquant/race.ts';
 export {
   configFromDict,
   configFromJson,

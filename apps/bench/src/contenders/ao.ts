@@ -13,18 +13,19 @@ import {
   type Piece,
   rulesConfig,
   type SpeculativeOptions,
+  type TorchAoConfig,
   torchAoConfig,
 } from '@ao/hf-integration';
-import { modelBytes, parseRule, parseScheme } from '@ao/quantization';
+import { configFromFile, modelBytes, parseRule, parseScheme } from '@ao/quantization';
 import { serve } from '../serve.ts';
 import type { Quantized, Speculate, TextJob, TextResult, TextSetup } from '../text-engine.ts';
 
 /** Tokens that generate keeps in flight, and one: after reading these, its steps follow each other without a gap. */
 const REFILL = 3;
 
-await serve<TextSetup, TextJob, TextResult>(async ({ model: folder, contextSize, scheme, rules = [] }) => {
+await serve<TextSetup, TextJob, TextResult>(async ({ model: folder, contextSize, ...quantized }) => {
   const runtime = await autoRuntime();
-  const model = await load(runtime, folder, { rules, ...(scheme === undefined ? {} : { scheme }) });
+  const model = await load(runtime, folder, quantized);
   let draft: CausalLM | undefined;
   const greedy = { temperature: 0, ignoreEos: true } as const;
   let open: AsyncIterator<Piece> | undefined;
@@ -76,17 +77,21 @@ await serve<TextSetup, TextJob, TextResult>(async ({ model: folder, contextSize,
   return { info, run };
 });
 
-async function load(runtime: Runtime, folder: string, { scheme, rules = [] }: Quantized): Promise<CausalLM> {
-  const { outline } = await AutoConfig.fromPretrained(folder);
-  const parsed = rules.map((rule) => parseRule(rule, parseScheme));
-  const rest = scheme === undefined ? null : parseScheme(scheme);
-  const config =
-    rest === null && parsed.length === 0 ? undefined : torchAoConfig(rulesConfig(parsed, rest, outline).config);
+async function load(runtime: Runtime, folder: string, quantized: Quantized): Promise<CausalLM> {
+  const config = await configOf(folder, quantized);
   return AutoModelForCausalLM.fromPretrained(folder, {
     runtime,
     dtype: 'float32',
     ...(config === undefined ? {} : { quantizationConfig: config }),
   });
+}
+
+async function configOf(folder: string, { scheme, rules = [], config }: Quantized): Promise<TorchAoConfig | undefined> {
+  if (config !== undefined) return torchAoConfig(configFromFile(config));
+  const { outline } = await AutoConfig.fromPretrained(folder);
+  const parsed = rules.map((rule) => parseRule(rule, parseScheme));
+  const rest = scheme === undefined ? null : parseScheme(scheme);
+  return rest === null && parsed.length === 0 ? undefined : torchAoConfig(rulesConfig(parsed, rest, outline).config);
 }
 
 /** Seconds until so many pieces have come. */

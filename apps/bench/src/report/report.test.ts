@@ -4,7 +4,8 @@ import { finish, type Row } from '../row.ts';
 import type { Results } from '../run.ts';
 import { merge } from './merge.ts';
 import { plot } from './plot.ts';
-import { PLOT, README, readPublished } from './report.ts';
+import { PLOT, README, readPublished, SCHEMES } from './report.ts';
+import { schemePage } from './scheme-tables.ts';
 import { replaceTable, table } from './table.ts';
 
 const head: Omit<Results, 'rows'> = {
@@ -78,4 +79,32 @@ test('README and the plot are what the published results make', async () => {
   const readme = await readFile(README, 'utf8');
   expect(replaceTable(readme, table(results))).toBe(readme);
   expect(await plot(results)).toBe(await readFile(PLOT, 'utf8'));
+});
+
+test('the page of schemes tells bits, perplexity and where time is lost, and is what the published results make', async () => {
+  const row = (m: number, scheme: string, ratio: number): Row =>
+    finish('scheme-speed', {
+      id: `speed-${m}-${scheme}`,
+      what: scheme,
+      scheme,
+      unit: 'µs',
+      lowerIsBetter: true,
+      ours: 100,
+      peer: { name: 'bfloat16', value: 100 * ratio },
+    });
+  const perplexity = finish('scheme-quality', {
+    id: 'perplexity-stories-7m-int4wo-32',
+    what: 'stories-7m int4wo-32',
+    scheme: 'int4wo-32',
+    unit: 'perplexity',
+    ours: 5.73,
+    bitsPerWeight: 5.08,
+  });
+  const speed = [row(1, 'int4wo-32', 3), row(8, 'int4wo-32', 0.99), row(512, 'int4wo-32', 0.6)];
+  const slow = [1, 8, 512].map((m) => row(m, 'intx3-asym-64', 0.5));
+  const page = schemePage({ ...head, rows: [...speed, ...slow, perplexity] });
+  expect(page).toMatch(/\| int4wo-32 +\| 5\.7300 +\| 5\.08 +\| +\| +\|/);
+  expect(page).toMatch(/\| int4wo-32 +\| 3\.00x +\| 0\.99x +\| 0\.60x +\| saves memory, not time at 512 rows +\|/);
+  expect(page).toMatch(/\| intx3-asym-64 +\| 0\.50x +\| 0\.50x +\| 0\.50x +\| saves memory, not time +\|/);
+  expect(await readFile(SCHEMES, 'utf8')).toBe(schemePage(await readPublished('schemes')));
 });

@@ -6,13 +6,20 @@ import type { Results } from '../run.ts';
 const START = '<!-- bench:start -->';
 const END = '<!-- bench:end -->';
 
-export function table({ machine, commit, date, versions, threads, repeats, rows }: Results): string {
+/** Where, when and with what a run was measured. */
+export function machineLine({ machine, commit, date, versions, threads, repeats }: Results): string {
   const told = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
-  const shown = rows.filter((row) => row.ours !== undefined);
-  return [
+  return (
     `${machine.cpu}, ${machine.logicalCpus} logical CPUs (${machine.features.join(', ')}), ${machine.memoryGB} GB, ` +
-      `${machine.system}; ${threads} threads on both sides; medians of ${repeats} interleaved rounds; commit ` +
-      `${commit.id}${commit.dirty ? ' with changes' : ''}, ${date.slice(0, 10)}. ${told.join(', ')}.`,
+    `${machine.system}; ${threads} threads on both sides; medians of ${repeats} interleaved rounds; commit ` +
+    `${commit.id}${commit.dirty ? ' with changes' : ''}, ${date.slice(0, 10)}. ${told.join(', ')}.`
+  );
+}
+
+export function table(results: Results): string {
+  const shown = results.rows.filter((row) => row.ours !== undefined);
+  return [
+    machineLine(results),
     '',
     ...aligned([
       ['what', 'activations', 'ours', 'against', 'ratio or share', 'target', 'nats per token'],
@@ -46,7 +53,7 @@ function cells(row: Row): string[] {
 }
 
 /** A Markdown table whose columns line up. */
-function aligned(rows: readonly (readonly string[])[]): string[] {
+export function aligned(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
   const line = (row: readonly string[]): string => `| ${row.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`;
   return [line(rows[0]!), line(widths.map((w) => '-'.repeat(w))), ...rows.slice(1).map(line)];

@@ -1,5 +1,6 @@
 // All suites, in the order they run. A new one: a file here that exports `suite`, and its line below.
 import type { Suite } from '../suite.ts';
+import { suite as autoquant } from './autoquant.ts';
 import { suite as batch } from './batch.ts';
 import { suite as eventLoop } from './event-loop.ts';
 import { suite as isa } from './isa.ts';
@@ -25,6 +26,7 @@ export const SUITES: readonly Suite[] = [
   isa,
   threads,
   batch,
+  autoquant,
   speculative,
   overhead,
   quantize,
