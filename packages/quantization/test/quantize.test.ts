@@ -7,6 +7,7 @@ import {
   isAoError,
   keep,
   type LogMessage,
+  packer,
   prepare,
   type Runtime,
   scope,
@@ -322,4 +323,17 @@ describe('planTensor and quantizeTensor', () => {
     expect([...only.kinds.keys()]).toEqual(['int8']);
     await prepare(new Model(only));
   });
+});
+
+it('a scheme that the device cannot pack is told to save memory, not time, in the log and its rows', async () => {
+  const none = { name: 'packs floats alone', entries: [packer('reference', { pack: () => null })] };
+  const slow = await createRuntime({ use: [quantization(), none], log: (m) => log.push(m) });
+  const model = new Model(slow);
+  const report = await quantize_(model, int8WeightOnly());
+  const warning = 'the reference has no kernel for int8wo: it saves memory, not time';
+  expect(report.rows.map((r) => r.note)).toEqual(report.rows.map(() => warning));
+  expect(log.filter((m) => m.code === 'slower').map((m) => m.message)).toEqual([warning]);
+  expect(formatReport(report)).toContain(warning);
+  // without a packer nothing is slower than it could be
+  expect((await quantize_(new Model(rt), int8WeightOnly())).rows.some((r) => r.note !== undefined)).toBe(false);
 });

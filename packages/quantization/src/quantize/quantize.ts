@@ -112,7 +112,17 @@ async function replace(
   const norms = measure ? errorNorms(weight, quantized) : null;
   replaceTensor(model, weight, quantized);
   packWeight(quantized.rt, quantized);
-  return madeRow(base, plan, before, tensorBytes(quantized), norms === null ? null : await decibels(norms));
+  const warning = slowness(quantized, plan.scheme);
+  const row = madeRow(base, plan, before, tensorBytes(quantized), norms === null ? null : await decibels(norms));
+  return warning === undefined ? row : { ...row, note: row.note === undefined ? warning : `${row.note}; ${warning}` };
+}
+
+/** A device that packs weights, but not these, runs them in steps of its plain ops: slower than floating point. */
+function slowness(t: Tensor, scheme: string): string | undefined {
+  if (t.packed !== null || t.rt.packer(t.device) === undefined) return undefined;
+  const warning = `the ${t.device} has no kernel for ${scheme}: it saves memory, not time`;
+  t.rt.say({ level: 'warn', code: 'slower', message: warning }, warning);
+  return warning;
 }
 
 /** The model with observers before its weights: nothing is quantized yet. */
