@@ -70,7 +70,7 @@ export function analysisFromJson(json: unknown, more: MoreConfigs = []): Analysi
 const decibel = (x: number | null): string => (x === null ? '-' : x.toFixed(1));
 const nats = (c: CandidateResult): string => (c.kl === null ? '-' : `${c.klScaled ? '~' : ''}${c.kl.toExponential(1)}`);
 
-/** Total KL of each candidate over the layers that can have it; where no KL was measured, its mean output or weight SQNR. */
+/** KL of each candidate, summed over the layers that can have it; null where it was not measured. */
 export function totals(analysis: Analysis): Map<string, { readonly layers: number; readonly kl: number | null }> {
   const sums = new Map<string, { layers: number; kl: number | null }>();
   for (const { candidates } of analysis.layers) {
