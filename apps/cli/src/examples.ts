@@ -4,7 +4,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'ao quantize stories-7m --scheme int4wo-32 -o stories-int4',
     "ao quantize stories-7m --scheme int4wo-32 --rule 're:.*down_proj=int8wo' --rule lm_head=int8wo --dry-run",
     'ao quantize stories-7m --scheme intx3-64 --algorithm rotate,gptq --calibration stories.txt --calibration-windows 4 -o stories-3bit',
-    'ao quantize stories-7m --target-bpw 4.6 --text validation.txt --dry-run',
+    'ao quantize stories-7m --target-bpw 4.6 --dry-run',
   ],
   convert: [
     'ao convert stories-7m --dtype float32 -o stories-f32',
