@@ -13,7 +13,7 @@ export const USAGE = `pnpm bench cpu      measures the cpu kernels and models, a
   --out FOLDER                where the JSON of the run goes (default apps/bench/results)
   --publish                   also keep it as what README's table and plot are made of, and make them
 pnpm bench schemes  perplexity, bits per weight and speed of every scheme, with the same options; --publish makes
-                    packages/quantization/SCHEMES.md
+                    packages/quantization/MEASURED.md
 pnpm bench peers [llama,ort,torchao,models]   installs peers and models into $AO_CACHE (default ~/.cache/ao-peers)
 pnpm bench report                             makes README's table and the plot from the published results
 `;

@@ -50,7 +50,7 @@ export function commit(): Commit {
     '--',
     ':/',
     ':(top,exclude)README.md',
-    ':(top,exclude)packages/quantization/SCHEMES.md',
+    ':(top,exclude)packages/quantization/MEASURED.md',
     ':(top,exclude)apps/bench/published',
   );
   return { id: git('rev-parse', '--short=12', 'HEAD'), dirty: changes !== '' };

@@ -1,4 +1,4 @@
-// Every scheme and algorithm that the tables of packages/quantization/SCHEMES.md tell, in their order. A new one is a line here:
+// Every scheme and algorithm that the tables of packages/quantization/MEASURED.md tell, in their order. A new one is a line here:
 // a scheme by its name or config; an algorithm also says how it quantizes a float model in place.
 import type { CausalLM } from '@ao/hf-integration';
 import type { AoConfig } from '@ao/quantization';

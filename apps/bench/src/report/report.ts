@@ -11,7 +11,7 @@ import { replaceTable, table } from './table.ts';
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 export const PLOT = at('../../published/cpu.svg');
 export const README = at('../../../../README.md');
-export const SCHEMES = at('../../../../packages/quantization/SCHEMES.md');
+export const SCHEMES = at('../../../../packages/quantization/MEASURED.md');
 
 /** Which results: of `pnpm bench cpu`, or of `pnpm bench schemes`. */
 export type Kind = 'cpu' | 'schemes';

@@ -1,4 +1,4 @@
-// packages/quantization/SCHEMES.md: perplexity with bits per weight, and speed against bfloat16, of every scheme, as published.
+// packages/quantization/MEASURED.md: perplexity with bits per weight, and speed against bfloat16, of every scheme, as published.
 import type { Row } from '../row.ts';
 import type { Results } from '../run.ts';
 import { aligned, machineLine } from './table.ts';
@@ -60,5 +60,5 @@ function speed(rows: readonly Row[]): string[] {
     const told = [note, ...new Set(all.flatMap((r) => r?.note ?? []))].filter((s) => s !== '').join('; ');
     return [scheme, ...all.map((r) => (r?.ratio === undefined ? '' : `${r.ratio.toFixed(2)}x`)), told];
   };
-  return aligned([['scheme', ...ROWS.map((m) => `${m} row${m === 1 ? '' : 's'}`), ''], ...schemesOf(found).map(line)]);
+  return aligned([['scheme', ...ROWS.map((m) => `${m} row${m === 1 ? '' : 's'}`), 'note'], ...schemesOf(found).map(line)]);
 }
