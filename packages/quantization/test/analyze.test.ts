@@ -1,5 +1,5 @@
 // analyze against its definitions, computed here from whole models that are quantized one layer at a time.
-import { dequantize, int32, linear, type Tensor, tensor } from '@ao/core';
+import { answer, createRuntime, dequantize, int32, linear, type Tensor, tensor } from '@ao/core';
 import { describe, expect, it } from 'vitest';
 import {
   analysisFromJson,
@@ -12,8 +12,12 @@ import {
   int8DynamicActivationInt8Weight,
   int8WeightOnly,
   mix,
+  planTensor,
+  planTrait,
+  quantization,
   quantize_,
   quantizeTensor,
+  type WeightInfo,
 } from '../src/index.ts';
 import { devices } from './devices.ts';
 import { Model } from './model.ts';
@@ -118,13 +122,24 @@ describe.each(devices)('analyze on $device', ({ rt }) => {
 const { rt } = devices[0] as (typeof devices)[number];
 
 it('without data there is weight SQNR alone; what does not fit is told, and an error where nothing does', async () => {
-  const model = new Model(rt);
-  const analysis = await analyze(model, [], { candidates: [int8WeightOnly(), int4WeightOnly({ groupSize: 64 })] });
-  const down = analysis.layers.find((l) => l.fqn === 'layers.0.down_proj.weight');
-  expect(down?.candidates).toMatchObject([{ scheme: 'int8wo', outputSqnr: null, kl: null }]);
-  expect(down?.problems['int4wo-64']).toMatch(/96 columns/);
-  await expect(analyze(model, [], { candidates: [int4WeightOnly({ groupSize: 256 })] })).rejects.toThrow(/no layer/);
-  model.dispose();
+  // quantizes weights of 96 columns only
+  const picky = { type: 'Picky' } as const;
+  const answers = answer(planTrait, { type: 'Picky' }, (_: typeof picky, info: WeightInfo) =>
+    info.shape[1] === 96
+      ? planTensor(rt, int8WeightOnly(), info)
+      : { problem: `${info.shape[1]} columns`, fix: 'give 96' },
+  );
+  const own = await createRuntime({ use: [quantization(), { name: 'picky', entries: [answers] }] });
+  const other = new Model(own);
+  const analysis = await analyze(other, [], { candidates: [int8WeightOnly(), picky] });
+  const up = analysis.layers.find((l) => l.fqn === 'layers.0.up_proj.weight');
+  expect(up?.candidates).toMatchObject([{ scheme: 'int8wo', outputSqnr: null, kl: null }]);
+  expect(up?.problems).toEqual({ Picky: '64 columns; give 96' });
+  expect(analysis.layers.find((l) => l.fqn === 'layers.0.down_proj.weight')?.candidates).toHaveLength(2);
+  const ups = { candidates: [picky], filterFn: (_: unknown, fqn: string) => fqn.endsWith('up_proj') };
+  await expect(analyze(other, [], ups)).rejects.toThrow(/no layer can have any candidate \(Picky: 64 columns/);
+  other.dispose();
+  await own.close();
 });
 
 it('the JSON gives the analysis back, the text names every layer', async () => {

@@ -60,5 +60,8 @@ function speed(rows: readonly Row[]): string[] {
     const told = [note, ...new Set(all.flatMap((r) => r?.note ?? []))].filter((s) => s !== '').join('; ');
     return [scheme, ...all.map((r) => (r?.ratio === undefined ? '' : `${r.ratio.toFixed(2)}x`)), told];
   };
-  return aligned([['scheme', ...ROWS.map((m) => `${m} row${m === 1 ? '' : 's'}`), 'note'], ...schemesOf(found).map(line)]);
+  return aligned([
+    ['scheme', ...ROWS.map((m) => `${m} row${m === 1 ? '' : 's'}`), 'note'],
+    ...schemesOf(found).map(line),
+  ]);
 }
