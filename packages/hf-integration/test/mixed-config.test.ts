@@ -88,14 +88,14 @@ test('a target that no mix reaches, and a model that is quantized already', asyn
 test('recommend: the first that fits, its reasons, and a file that says the same', async () => {
   // what the process itself takes changes from call to call
   const rss = vi.spyOn(process.memoryUsage, 'rss').mockReturnValue(100e6);
-  const room = await recommend(STORIES, { memory: 8e9, runtime, contextLength: 512 });
+  const room = await recommend(STORIES, { memory: 8e9, runtime, contextLength: 16 });
   expect(room.scheme).toBe('int8wo:int8-group');
   expect(configFromFile(room.file)).toEqual(room.config);
   expect(room.config.fqnToConfig).toEqual([
     ['lm_head', parseScheme('int8wo:int8-group')],
     ['_default', parseScheme('int8wo:int8-group')],
   ]);
-  const tight = await recommend(STORIES, { memory: room.totalBytes - 1_000_000, runtime, contextLength: 512 });
+  const tight = await recommend(STORIES, { memory: room.totalBytes - 1_000_000, runtime, contextLength: 16 });
   expect(tight.scheme).toMatch(/^int4wo/);
   expect(tight.totalBytes).toBeLessThan(room.totalBytes - 1_000_000);
   expect(tight.reasons.join('\n')).toMatch(/not int8wo:int8-group: it needs/);
