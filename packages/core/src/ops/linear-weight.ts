@@ -90,10 +90,10 @@ export const embeddingWeight = /*@__PURE__*/ defineOp<
     return { shape: [...indices.shape, f.K], dtype };
   },
   decompose(codes, scale, zero, indices, f, dtype) {
+    const lead = indices.shape;
     const perColumn = (t: Tensor): Tensor => {
-      const groups = reshape(cast(embedding(t, indices), float32), [...indices.shape, groupsOf(f), 1]);
-      const whole = expand(groups, [...indices.shape, groupsOf(f), f.groupSize]);
-      return slice(reshape(whole, [...indices.shape, groupsOf(f) * f.groupSize]), indices.ndim, 0, f.K);
+      const groups = reshape(cast(embedding(t, indices), float32), [...lead, -1, 1]);
+      return slice(reshape(expand(groups, [...lead, groupsOf(f), f.groupSize]), [...lead, -1]), lead.length, 0, f.K);
     };
     const rows = embedding(codes, indices);
     const values =
@@ -105,7 +105,7 @@ export const embeddingWeight = /*@__PURE__*/ defineOp<
             ),
             rows.shape,
           )
-        : cast(f.code === 'int4' ? slice(unpackInt4(rows), indices.ndim, 0, f.K) : rows, float32);
+        : cast(f.code === 'int4' ? slice(unpackInt4(rows), lead.length, 0, f.K) : rows, float32);
     let w: Tensor = values;
     if (zero !== undefined && f.zeroDomain === 'int') w = sub(w, perColumn(zero));
     if (scale !== undefined) w = mul(w, perColumn(scale));
