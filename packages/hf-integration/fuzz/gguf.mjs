@@ -3,8 +3,7 @@ import { fuzzGguf } from '../src/gguf/gguf.fuzz.ts';
 
 const cases = Number(process.argv[2] ?? 100_000);
 const seed = Number(process.argv[3] ?? Date.now() % 2 ** 31);
-if (!Number.isSafeInteger(cases) || !Number.isSafeInteger(seed))
-  throw new Error('usage: gguf.mjs [cases] [seed]');
+if (!Number.isSafeInteger(cases) || !Number.isSafeInteger(seed)) throw new Error('usage: gguf.mjs [cases] [seed]');
 process.stderr.write(`GGUF reader, ${cases} cases, seed ${seed}\n`);
 // nobody reads the stacks of millions of errors
 Error.stackTraceLimit = 0;

@@ -44,7 +44,8 @@ async function kill(kills, seed, scheme) {
       }
       // a kill after the folder was in place leaves nothing to do
       if (!ended && !(await isPlaced(root))) await one(model, out, scheme, Number.POSITIVE_INFINITY);
-      if ((await digest(out)) !== expected) throw new Error(`after ${result.kills} kills of seed ${seed} the bytes differ`);
+      if ((await digest(out)) !== expected)
+        throw new Error(`after ${result.kills} kills of seed ${seed} the bytes differ`);
       // killed between its last two steps, a process leaves a folder without a journal
       if (!ended && (await isPlaced(root))) await rm(join(root, '.out.quantize'), { recursive: true, force: true });
       const beside = (await readdir(root)).filter((name) => name !== 'calm' && name !== 'out');

@@ -144,7 +144,9 @@ describe('what was begun is not gone on with', () => {
   test('under another configuration, which is named', async () => {
     const out = tiny.scratch;
     await stopped(out, 'quantize', 0.5);
-    await expect(quantize(out, 'int8wo')).rejects.toThrow(/begun with other things: quantizationConfig.*delete that folder/);
+    await expect(quantize(out, 'int8wo')).rejects.toThrow(
+      /begun with other things: quantizationConfig.*delete that folder/,
+    );
     await quantize(out);
   });
 
@@ -185,8 +187,18 @@ async function spoil(tensor: string, index: number, bits: number): Promise<void>
 
 describe('a weight that is not finite is an error that names it', () => {
   test.each([
-    ['model.layers.1.mlp.down_proj.weight', 96 * 3 + 7, 0x7fc0, /NaN at \[3,7\].*module model\.layers\.1\.mlp\.down_proj/],
-    ['model.layers.0.self_attn.q_proj.weight', 5, 0xff80, /-Infinity at \[0,5\].*tensor model\.layers\.0\.self_attn\.q_proj/],
+    [
+      'model.layers.1.mlp.down_proj.weight',
+      96 * 3 + 7,
+      0x7fc0,
+      /NaN at \[3,7\].*module model\.layers\.1\.mlp\.down_proj/,
+    ],
+    [
+      'model.layers.0.self_attn.q_proj.weight',
+      5,
+      0xff80,
+      /-Infinity at \[0,5\].*tensor model\.layers\.0\.self_attn\.q_proj/,
+    ],
     ['model.norm.weight', 63, 0x7f80, / Infinity at \[63\].*model\.norm/],
     ['model.embed_tokens.weight', 64 * 127 + 1, 0xffc1, /NaN at \[127,1\].*model\.embed_tokens/],
   ])('%s', async (name, index, bits, message) => {

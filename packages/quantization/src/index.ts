@@ -1,6 +1,5 @@
 // @ao/quantization: quantize_, configs, tensor kinds and their files, with torchao's names and numbers.
-export * from './config/codebook.ts';
-export * from './calibrate/index.ts';
+
 export {
   type Analysis,
   analysisFromJson,
@@ -24,6 +23,8 @@ export {
   formatAutoquantPlan,
 } from './autoquant/plan.ts';
 export { type Entrant, type RaceOptions, race } from './autoquant/race.ts';
+export * from './calibrate/index.ts';
+export * from './config/codebook.ts';
 export {
   configFromDict,
   configFromJson,
@@ -108,14 +109,15 @@ export { K_QUANTS, type KQuantFormat, type KQuantName, SUPER_BLOCK } from './k-q
 export { dequantizeKQuant, type KQuantized, quantizeKQuant } from './k-quants/quantize-k.ts';
 export type { QuantizeTensorToInt8Kwargs } from './kinds/attributes.ts';
 export { type CodebookAttrs, type CodebookTensor, codebookKind } from './kinds/codebook-tensor.ts';
+export { type CodedAttrs, type CodedTensor, codedKind } from './kinds/coded-tensor.ts';
 export { quantizeActivationFloat8 } from './kinds/float8-activation.ts';
 export type { QuantizeTensorToFloat8Kwargs } from './kinds/float8-attributes.ts';
 export { type Float8Attrs, type Float8Tensor, float8Kind } from './kinds/float8-tensor.ts';
 export { type FloatxAttrs, type FloatxTensor, floatxKind } from './kinds/floatx-tensor.ts';
-export { type CodedAttrs, type CodedTensor, codedKind } from './kinds/coded-tensor.ts';
 export { type Int4Attrs, type Int4Tensor, int4Kind } from './kinds/int4-tensor.ts';
 export { quantizeActivation } from './kinds/int8-linear.ts';
 export { type Int8Attrs, type Int8Tensor, int8Kind } from './kinds/int8-tensor.ts';
+export { type IntxAttrs, type IntxUnpackedToInt8Tensor, intxKind } from './kinds/intx-tensor.ts';
 export {
   type MXAttrs,
   type MXTensor,
@@ -131,9 +133,8 @@ export {
   type QuantizeTensorToNVFP4Kwargs,
   quantizeActivationNvfp4,
 } from './kinds/nvfp4-tensor.ts';
-export { type IntxAttrs, type IntxUnpackedToInt8Tensor, intxKind } from './kinds/intx-tensor.ts';
-export { type UIntxAttrs, type UIntxTensor, uintxKind } from './kinds/uintx-tensor.ts';
 export { type PermutedTensor, permutedKind } from './kinds/permuted-tensor.ts';
+export { type UIntxAttrs, type UIntxTensor, uintxKind } from './kinds/uintx-tensor.ts';
 export * from './observe/index.ts';
 export { modelBytes, tensorBytes } from './quantize/bytes.ts';
 export { computeError, decibels, errorNorms } from './quantize/compute-error.ts';

@@ -1,8 +1,23 @@
 // GPTQ, AWQ and SmoothQuant through calibrate(), on one linear, against torchao's.
 import { cat, dequantize, keep, Linear, reshape, type Tensor, tensor, unpackedOf, type Wrapped } from '@ao/core';
-import { expectGolden, type GoldenCase, goldenCases, goldenInputs, goldenOutputs, type GoldenTensor } from '@ao/testing';
+import {
+  expectGolden,
+  type GoldenCase,
+  type GoldenTensor,
+  goldenCases,
+  goldenInputs,
+  goldenOutputs,
+} from '@ao/testing';
 import { describe, expect, it } from 'vitest';
-import { awq, type CalibrationAlgorithm, calibrate, configFromDict, gptq, quantizeTensor, smoothQuant } from '../src/index.ts';
+import {
+  awq,
+  type CalibrationAlgorithm,
+  calibrate,
+  configFromDict,
+  gptq,
+  quantizeTensor,
+  smoothQuant,
+} from '../src/index.ts';
 import { devices } from './devices.ts';
 
 const { rt } = devices[0]!;

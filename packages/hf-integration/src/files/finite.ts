@@ -4,7 +4,9 @@ import { moduleOf } from '../models/family.ts';
 import { piecesOf } from './read-tensor.ts';
 
 /** Words of a value, and the bits of its exponent, all set in what is not finite. */
-const FORMATS: Readonly<Record<string, { readonly words: typeof Uint16Array | typeof Uint32Array; readonly exponent: number }>> = {
+const FORMATS: Readonly<
+  Record<string, { readonly words: typeof Uint16Array | typeof Uint32Array; readonly exponent: number }>
+> = {
   F32: { words: Uint32Array, exponent: 0x7f800000 },
   F16: { words: Uint16Array, exponent: 0x7c00 },
   BF16: { words: Uint16Array, exponent: 0x7f80 },
@@ -18,7 +20,11 @@ export async function* finitePieces(file: TensorFile, name: string): AsyncGenera
   for await (const piece of piecesOf(file, name)) {
     if (format) {
       const aligned = piece.byteOffset % 4 === 0 ? piece : piece.slice();
-      const words = new format.words(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / format.words.BYTES_PER_ELEMENT);
+      const words = new format.words(
+        aligned.buffer as ArrayBuffer,
+        aligned.byteOffset,
+        aligned.byteLength / format.words.BYTES_PER_ELEMENT,
+      );
       const { exponent } = format;
       for (let i = 0; i < words.length; i++) {
         if ((words[i]! & exponent) === exponent) throw notFinite(name, shape, before + i, format, words[i]!);

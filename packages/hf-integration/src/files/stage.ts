@@ -27,7 +27,11 @@ export async function stage(output: string, options: StageOptions = {}): Promise
   const final = resolve(output);
   const folder = join(dirname(final), `.${basename(final)}.${process.pid}.${++stages}.tmp`);
   await mkdir(folder, { recursive: true });
-  return { folder, commit: () => commitFolder(folder, final), abort: () => rm(folder, { recursive: true, force: true }) };
+  return {
+    folder,
+    commit: () => commitFolder(folder, final),
+    abort: () => rm(folder, { recursive: true, force: true }),
+  };
 }
 
 /** Throws ERR_AO_CONFIG where `output` holds a model that must not be replaced. */

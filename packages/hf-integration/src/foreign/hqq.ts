@@ -15,7 +15,18 @@ const NAME = 'HQQ';
 /** Values a packed element holds. */
 const PACKED: Readonly<Record<number, number>> = { 8: 1, 4: 2, 3: 10, 2: 4, 1: 8 };
 const SETTINGS = [
-  ...['nbits', 'group_size', 'shape', 'axis', 'packing', 'unpack_view_dtype', 'view_as_float', 'compute_dtype', 'quant_scale', 'quant_zero'],
+  ...[
+    'nbits',
+    'group_size',
+    'shape',
+    'axis',
+    'packing',
+    'unpack_view_dtype',
+    'view_as_float',
+    'compute_dtype',
+    'quant_scale',
+    'quant_zero',
+  ],
   ...['offload_meta', 'encoded_state_dict', 'stores_quant_config', 'channel_wise', 'optimize', 'round_zero'],
 ];
 

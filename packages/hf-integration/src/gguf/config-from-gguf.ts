@@ -105,6 +105,8 @@ function floatOf({ tensors }: GgufHead): string {
 
 function tokenIds(f: GgufFields): Record<string, unknown> {
   const ids = ['bos', 'eos', 'padding'].map((name) => [name, f.number(`tokenizer.ggml.${name}_token_id`)] as const);
-  const named = ids.filter(([, id]) => id !== undefined).map(([name, id]) => [`${name === 'padding' ? 'pad' : name}_token_id`, id]);
+  const named = ids
+    .filter(([, id]) => id !== undefined)
+    .map(([name, id]) => [`${name === 'padding' ? 'pad' : name}_token_id`, id]);
   return Object.fromEntries(named) as Record<string, unknown>;
 }

@@ -159,4 +159,7 @@ function nearestSymmetric(x: Float32Array, i: number, d: number, scale: number):
   return best;
 }
 
-export const kBlockEncoders: Readonly<Record<string, EncodeBlock>> = /*@__PURE__*/ Object.freeze({ Q4_K: q4K, Q6_K: q6K });
+export const kBlockEncoders: Readonly<Record<string, EncodeBlock>> = /*@__PURE__*/ Object.freeze({
+  Q4_K: q4K,
+  Q6_K: q6K,
+});

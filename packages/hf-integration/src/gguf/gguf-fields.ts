@@ -1,5 +1,5 @@
 // GgufFields(head, file): typed access to a GGUF's metadata; `key` is the key itself or stands below the architecture's name.
-import { type GgufHead, ggufError, type GgufValue } from './parse-gguf.ts';
+import { type GgufHead, type GgufValue, ggufError } from './parse-gguf.ts';
 
 export class GgufFields {
   readonly #metadata: ReadonlyMap<string, GgufValue>;

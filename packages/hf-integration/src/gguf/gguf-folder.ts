@@ -29,7 +29,9 @@ export async function ggufFolder(path: string): Promise<string> {
   const file = resolve(path);
   const { size, mtimeMs } = await stat(file);
   const beside = existsSync(join(dirname(file), 'tokenizer.json'));
-  const key = createHash('sha256').update(JSON.stringify([FORM, file, size, mtimeMs, beside])).digest('hex');
+  const key = createHash('sha256')
+    .update(JSON.stringify([FORM, file, size, mtimeMs, beside]))
+    .digest('hex');
   const folder = join(dirname(hubSettings().cache), 'ao-gguf', key.slice(0, 32));
   if (existsSync(join(folder, 'config.json'))) return folder;
   const source = await openFile(file);
@@ -86,6 +88,7 @@ async function writeTokenizer(head: GgufHead, file: string, folder: string, besi
   } catch (error) {
     if (!beside || !isAoError(error)) throw error;
     const from = dirname(file);
-    for (const name of TOKENIZER) if (existsSync(join(from, name))) await copyFile(join(from, name), join(folder, name));
+    for (const name of TOKENIZER)
+      if (existsSync(join(from, name))) await copyFile(join(from, name), join(folder, name));
   }
 }

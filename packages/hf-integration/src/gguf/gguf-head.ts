@@ -58,7 +58,12 @@ export function ggufHead(pairs: readonly GgufPair[], items: readonly GgufItem[])
     out.u32(type.id);
     out.u64(at);
     const offset = at;
-    at += aligned(ggmlBytes(type, shape.reduce((n, d) => n * d, 1)));
+    at += aligned(
+      ggmlBytes(
+        type,
+        shape.reduce((n, d) => n * d, 1),
+      ),
+    );
     return offset;
   });
   const start = aligned(out.length);

@@ -31,12 +31,22 @@ export function ggufParts(name: string, form: BlockForm, shape: readonly number[
   const [n = 1, k = 1] = shape.length === 1 ? [1, shape[0]] : shape;
   const groups = k / form.group;
   const block = [1, form.group];
-  const make = (type: string, data: Parameters<typeof pythonJson>[0], parts: readonly Omit<GgufPart, 'key'>[], names: string[]): GgufParts => {
+  const make = (
+    type: string,
+    data: Parameters<typeof pythonJson>[0],
+    parts: readonly Omit<GgufPart, 'key'>[],
+    names: string[],
+  ): GgufParts => {
     const metadata = pythonJson({ _type: type, _data: data, _tensor_data_names: names });
     const keys = fileNamesOf(name, { [name]: metadata });
     return { metadata, parts: parts.map((part, i) => ({ key: keys[i]!, ...part })) };
   };
-  const part = (role: PartRole, type: string, size: readonly number[], turned = false) => ({ role, dtype: type, shape: size, turned });
+  const part = (role: PartRole, type: string, size: readonly number[], turned = false) => ({
+    role,
+    dtype: type,
+    shape: size,
+    turned,
+  });
   const scaleType = form.half ? 'F16' : 'F32';
   if (shape.length !== 2 || (form.offset && form.bits > 4)) {
     return { metadata: PLAIN_METADATA, parts: [{ key: name, ...part('values', 'F32', shape) }] };
@@ -45,7 +55,11 @@ export function ggufParts(name: string, form: BlockForm, shape: readonly number[
     return make(
       'Int4Tensor',
       { activation_dtype: dtypeJson('bfloat16'), block_size: block, shape: [n, k] },
-      [part('nibbles', 'I8', [n, k / 2]), part('scale', 'F32', [groups, n], true), part('offset', 'F32', [groups, n], true)],
+      [
+        part('nibbles', 'I8', [n, k / 2]),
+        part('scale', 'F32', [groups, n], true),
+        part('offset', 'F32', [groups, n], true),
+      ],
       ['qdata', 'scale', 'zero_point'],
     );
   }
@@ -59,7 +73,12 @@ export function ggufParts(name: string, form: BlockForm, shape: readonly number[
   }
   return make(
     'IntxUnpackedToInt8Tensor',
-    { target_dtype: dtypeJson(`int${form.bits}`), block_size: block, dtype: dtypeJson(dtype), activation_quantization: null },
+    {
+      target_dtype: dtypeJson(`int${form.bits}`),
+      block_size: block,
+      dtype: dtypeJson(dtype),
+      activation_quantization: null,
+    },
     [part('codes', 'I8', [n, k]), part('scale', scaleType, [n, groups]), part('zero', 'I8', [n, groups])],
     ['qdata', 'scale', 'zero_point'],
   );

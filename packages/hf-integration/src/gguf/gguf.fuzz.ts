@@ -69,7 +69,8 @@ function mutated(valid: Uint8Array, rnd: Random): Uint8Array {
     if (bytes.byteLength < 16 || what === 0) bytes = bytes.slice(0, rnd(bytes.byteLength + 1));
     else if (what === 1) bytes[at] = rnd(256);
     else if (what === 2) view.setUint32(at, WORDS[rnd(WORDS.length)]!, true);
-    else if (what === 3) view.setBigUint64(at, BigInt(rnd(2) ? WORDS[rnd(WORDS.length)]! : 2 ** rnd(53)) << BigInt(rnd(20)), true);
+    else if (what === 3)
+      view.setBigUint64(at, BigInt(rnd(2) ? WORDS[rnd(WORDS.length)]! : 2 ** rnd(53)) << BigInt(rnd(20)), true);
     else if (what === 4) bytes[at] = bytes[at]! ^ (1 << rnd(8));
     else bytes.copyWithin(at, rnd(bytes.byteLength), rnd(bytes.byteLength));
   }

@@ -49,7 +49,11 @@ const EXPERTS = {
 };
 
 const llama: GgufNames = { architecture: 'llama', inside: COMMON, alternating: true };
-const gemma = (architecture: string, inside: GgufNames['inside']): GgufNames => ({ architecture, inside, normOffset: 1 });
+const gemma = (architecture: string, inside: GgufNames['inside']): GgufNames => ({
+  architecture,
+  inside,
+  normOffset: 1,
+});
 
 /** By model_type of config.json. */
 const byModelType: Readonly<Record<string, GgufNames>> = {

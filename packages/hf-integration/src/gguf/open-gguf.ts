@@ -1,7 +1,7 @@
 // openGguf(source, head, parameters): a GGUF as the safetensors file that a torchao model would be, so that loading, inspecting
 // and converting need not know of it. Nothing is read before it is asked for: a range of codes decodes the blocks that it lies
 // in; scales are kept on the way, since they are asked for next.
-import { bfloat16, type ByteSource, type DType, float16, type SafetensorsEntry, type TensorFile } from '@ao/core';
+import { type ByteSource, bfloat16, type DType, float16, type SafetensorsEntry, type TensorFile } from '@ao/core';
 import { type BlockForm, blockForms, type Decoded } from './decode-blocks.ts';
 import { type GgufPart, ggufParts, PLAIN_METADATA } from './gguf-parts.ts';
 import type { GgufParameter } from './gguf-tensors.ts';
@@ -29,7 +29,16 @@ export function openGguf(source: ByteSource, parameters: readonly GgufParameter[
       const nbytes = part.shape.reduce((n, d) => n * d, SIZES[part.dtype]!);
       const rows = rowsOf(parameter);
       const rowBytes = rows === 0 ? 0 : nbytes / rows;
-      entries.set(part.key, { name: part.key, dtype: part.dtype, shape: part.shape, begin: 0, end: nbytes, parameter, part, rowBytes });
+      entries.set(part.key, {
+        name: part.key,
+        dtype: part.dtype,
+        shape: part.shape,
+        begin: 0,
+        end: nbytes,
+        parameter,
+        part,
+        rowBytes,
+      });
     }
   }
   const entry = (name: string): Entry => {
@@ -68,7 +77,8 @@ export function openGguf(source: ByteSource, parameters: readonly GgufParameter[
   };
 }
 
-const rowsOf = ({ shape }: GgufParameter): number => (shape.length === 1 ? 1 : shape.slice(0, -1).reduce((n, d) => n * d, 1));
+const rowsOf = ({ shape }: GgufParameter): number =>
+  shape.length === 1 ? 1 : shape.slice(0, -1).reduce((n, d) => n * d, 1);
 const columnsOf = ({ shape }: GgufParameter): number => shape.at(-1) ?? 1;
 const isAsStored = (p: GgufParameter): boolean =>
   blockForms[p.type.name] === undefined && p.alternating === undefined && p.added === 0;
@@ -91,13 +101,21 @@ async function storedRows(
   const [first, last] = [Math.floor(from / head) * head, Math.ceil(to / head) * head];
   const length = (last - first) * rowBytes;
   const bytes = await source.read(p.offset + first * rowBytes, length);
-  if (bytes.byteLength < length) throw ggufError(source.name, `${bytes.byteLength} of ${length} bytes are there`, p.name);
-  const stored = (row: number): number => (p.alternating === undefined ? row : alternatingRow(row, rowsOf(p), p.alternating));
+  if (bytes.byteLength < length)
+    throw ggufError(source.name, `${bytes.byteLength} of ${length} bytes are there`, p.name);
+  const stored = (row: number): number =>
+    p.alternating === undefined ? row : alternatingRow(row, rowsOf(p), p.alternating);
   return { bytes, at: (row) => (stored(row) - first) * rowBytes };
 }
 
 /** Codes of the rows, their scales and offsets; kept in `scales`. */
-async function decodeRows(source: ByteSource, p: GgufParameter, from: number, to: number, scales: Scales): Promise<Int8Array> {
+async function decodeRows(
+  source: ByteSource,
+  p: GgufParameter,
+  from: number,
+  to: number,
+  scales: Scales,
+): Promise<Int8Array> {
   const form = blockForms[p.type.name]!;
   const { bytes, at } = await storedRows(source, p, from, to);
   const columns = columnsOf(p);

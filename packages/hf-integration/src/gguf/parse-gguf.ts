@@ -33,7 +33,20 @@ const MAX_DIMENSIONS = 4;
 /** Less than any pair or tensor takes. */
 const LEAST_PAIR = 13;
 const LEAST_TENSOR = 24;
-const WIDTHS: Readonly<Record<number, number>> = { 0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 8: 8, 10: 8, 11: 8, 12: 8 };
+const WIDTHS: Readonly<Record<number, number>> = {
+  0: 1,
+  1: 1,
+  2: 2,
+  3: 2,
+  4: 4,
+  5: 4,
+  6: 4,
+  7: 1,
+  8: 8,
+  10: 8,
+  11: 8,
+  12: 8,
+};
 const STRING = 8;
 const LIST = 9;
 
@@ -50,10 +63,14 @@ export function parseGguf(bytes: Uint8Array, size: number, file: string): GgufHe
   if (reader.u32() !== 0x46554747) throw ggufError(file, 'it does not begin with GGUF');
   const version = reader.u32();
   if (version >>> 16 !== 0 && (version & 0xffff) === 0) {
-    throw new AoError('ERR_AO_FORMAT', `${file}: it is big endian`, { fix: 'take the little-endian file of this model' });
+    throw new AoError('ERR_AO_FORMAT', `${file}: it is big endian`, {
+      fix: 'take the little-endian file of this model',
+    });
   }
   if (version !== 2 && version !== 3) {
-    throw new AoError('ERR_AO_FORMAT', `${file}: version ${version} of GGUF is not read`, { fix: 'versions 2 and 3 are' });
+    throw new AoError('ERR_AO_FORMAT', `${file}: version ${version} of GGUF is not read`, {
+      fix: 'versions 2 and 3 are',
+    });
   }
   const tensorCount = reader.count(LEAST_TENSOR, 'tensors');
   const pairCount = reader.count(LEAST_PAIR, 'pairs of metadata');
@@ -64,7 +81,12 @@ export function parseGguf(bytes: Uint8Array, size: number, file: string): GgufHe
     metadata.set(key, reader.value(reader.u32()));
   }
   const alignment = metadata.get('general.alignment') ?? 32;
-  if (typeof alignment !== 'number' || !Number.isInteger(alignment) || alignment < 1 || (alignment & (alignment - 1)) !== 0) {
+  if (
+    typeof alignment !== 'number' ||
+    !Number.isInteger(alignment) ||
+    alignment < 1 ||
+    (alignment & (alignment - 1)) !== 0
+  ) {
     throw ggufError(file, `general.alignment is ${String(alignment)}, no power of two`);
   }
   const raw: Omit<GgufTensor, 'nbytes'>[] = [];
@@ -85,7 +107,10 @@ function placed(
     if (columns % t.type.block !== 0) {
       throw ggufError(file, `rows of ${columns} values are no whole blocks of ${t.type.name}`, t.name);
     }
-    const nbytes = ggmlBytes(t.type, t.shape.reduce((n, d) => n * d, 1));
+    const nbytes = ggmlBytes(
+      t.type,
+      t.shape.reduce((n, d) => n * d, 1),
+    );
     const offset = start + t.offset;
     if (!Number.isSafeInteger(offset + nbytes) || offset + nbytes > size) {
       throw ggufError(file, `its bytes ${offset} to ${offset + nbytes} lie beyond the end at ${size}`, t.name);
@@ -120,7 +145,8 @@ class Reader {
   /** Where the next n bytes begin. */
   #take(n: number): number {
     const from = this.at;
-    if (from + n > this.#size) throw ggufError(this.#file, `the head ends beyond byte ${this.#size}, the end of the file`);
+    if (from + n > this.#size)
+      throw ggufError(this.#file, `the head ends beyond byte ${this.#size}, the end of the file`);
     if (from + n > this.#bytes.byteLength) throw new NeedsMore();
     this.at = from + n;
     return from;
@@ -140,7 +166,8 @@ class Reader {
   /** How many things follow, of which each takes `least` bytes: never more than the file can hold. */
   count(least: number, what: string): number {
     const n = this.#size64(what);
-    if (n * least > this.#size - this.at) throw ggufError(this.#file, `${n} ${what} do not fit into ${this.#size} bytes`);
+    if (n * least > this.#size - this.at)
+      throw ggufError(this.#file, `${n} ${what} do not fit into ${this.#size} bytes`);
     return n;
   }
 
@@ -196,10 +223,12 @@ class Reader {
     const dimensions = this.u32();
     if (dimensions > MAX_DIMENSIONS) throw ggufError(this.#file, `${dimensions} dimensions`, name);
     const sizes = Array.from({ length: dimensions }, () => this.#size64('values in a dimension'));
-    if (!Number.isSafeInteger(sizes.reduce((n, d) => n * d, 1))) throw ggufError(this.#file, `the shape [${sizes}]`, name);
+    if (!Number.isSafeInteger(sizes.reduce((n, d) => n * d, 1)))
+      throw ggufError(this.#file, `the shape [${sizes}]`, name);
     const type = ggmlTypeById(this.u32(), this.#file, name);
     const offset = this.#size64('bytes before a tensor');
-    if (offset % alignment !== 0) throw ggufError(this.#file, `its offset ${offset} is no multiple of ${alignment}`, name);
+    if (offset % alignment !== 0)
+      throw ggufError(this.#file, `its offset ${offset} is no multiple of ${alignment}`, name);
     return { name, type, shape: sizes.reverse(), offset };
   }
 }

@@ -11,7 +11,12 @@ export interface PreTokenizer {
   readonly ignoreMerges?: boolean;
 }
 
-const byteLevel = (regex: boolean): Json => ({ type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: regex });
+const byteLevel = (regex: boolean): Json => ({
+  type: 'ByteLevel',
+  add_prefix_space: false,
+  trim_offsets: true,
+  use_regex: regex,
+});
 const split = (regex: string): readonly Json[] => [
   { type: 'Split', pattern: { Regex: regex }, behavior: 'Isolated', invert: false },
   byteLevel(false),

@@ -8,7 +8,11 @@ import { ggufError } from './parse-gguf.ts';
 /** Factors by the name of their tensor. */
 export type RopeTables = ReadonlyMap<string, readonly number[]>;
 
-export const ROPE_TABLES: readonly string[] = ['rope_freqs.weight', 'rope_factors_long.weight', 'rope_factors_short.weight'];
+export const ROPE_TABLES: readonly string[] = [
+  'rope_freqs.weight',
+  'rope_factors_long.weight',
+  'rope_factors_short.weight',
+];
 
 /** What models of Llama 3 have; the original length is 8192. */
 const LLAMA3 = { lowFreqFactor: 1, highFreqFactor: 4 };
@@ -24,7 +28,11 @@ export function ropeFromGguf(f: GgufFields, tables: RopeTables, headDim: number)
   if (freqs) return { ...common, rope_scaling: llama3(f, freqs, theta) };
   if (long && short) {
     const scaling = { type: 'longrope', long_factor: long, short_factor: short };
-    return { ...common, original_max_position_embeddings: original ?? f.needed('context_length'), rope_scaling: scaling };
+    return {
+      ...common,
+      original_max_position_embeddings: original ?? f.needed('context_length'),
+      rope_scaling: scaling,
+    };
   }
   const type = f.text('rope.scaling.type') ?? 'none';
   const factor = f.number('rope.scaling.factor') ?? 1;

@@ -30,7 +30,8 @@ export function tokenizerFromGguf(f: GgufFields): GgufTokenizer | undefined {
     return [UNKNOWN, CONTROL, USER].includes(type) ? [{ id, content, ...flags, special: type !== USER }] : [];
   });
   const text = (name: string): string | undefined => tokens[f.number(`tokenizer.ggml.${name}_token_id`) ?? -1];
-  const parts = model === 'gpt2' ? byteLevel(f, tokens) : model === 'llama' ? sentencePiece(f, tokens, types) : undefined;
+  const parts =
+    model === 'gpt2' ? byteLevel(f, tokens) : model === 'llama' ? sentencePiece(f, tokens, types) : undefined;
   if (parts === undefined) {
     throw new AoError('ERR_AO_CONFIG', `${f.file}: a tokenizer of kind '${model}' is not read`, {
       fix: 'gpt2 and llama are; put the model’s tokenizer.json beside the file',
@@ -44,7 +45,8 @@ export function tokenizerFromGguf(f: GgufFields): GgufTokenizer | undefined {
     padding: null,
     added_tokens: added,
     ...parts,
-    post_processor: addsBos && bos !== undefined ? beginning(bos, tokens.indexOf(bos)) : (parts['post_processor'] ?? null),
+    post_processor:
+      addsBos && bos !== undefined ? beginning(bos, tokens.indexOf(bos)) : (parts['post_processor'] ?? null),
   };
   const template = f.text('tokenizer.chat_template');
   const special = [
@@ -54,7 +56,11 @@ export function tokenizerFromGguf(f: GgufFields): GgufTokenizer | undefined {
     ['unk_token', text('unknown')],
     ['chat_template', template],
   ].filter(([, value]) => value !== undefined);
-  const config = { tokenizer_class: 'PreTrainedTokenizerFast', ...Object.fromEntries(special), clean_up_tokenization_spaces: false };
+  const config = {
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    ...Object.fromEntries(special),
+    clean_up_tokenization_spaces: false,
+  };
   return { tokenizer, config };
 }
 
@@ -117,7 +123,12 @@ function sentencePiece(f: GgufFields, tokens: readonly string[], types: readonly
     pre_tokenizer: null,
     decoder: {
       type: 'Sequence',
-      decoders: [back, { type: 'ByteFallback' }, { type: 'Fuse' }, ...(prefix ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : [])],
+      decoders: [
+        back,
+        { type: 'ByteFallback' },
+        { type: 'Fuse' },
+        ...(prefix ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
+      ],
     },
     model: {
       ...MODEL,

@@ -39,7 +39,8 @@ const FORM = 1;
 /** The SQNR of a weight that its codes hold exactly is infinite, which JSON has no word for. */
 const numbers = {
   write: (_key: string, value: unknown): unknown => (value === Number.POSITIVE_INFINITY ? 'Infinity' : value),
-  read: (key: string, value: unknown): unknown => (key === 'sqnr' && value === 'Infinity' ? Number.POSITIVE_INFINITY : value),
+  read: (key: string, value: unknown): unknown =>
+    key === 'sqnr' && value === 'Infinity' ? Number.POSITIVE_INFINITY : value,
 };
 
 export class Journal {
@@ -163,7 +164,10 @@ export class Journal {
   /** The bytes of the i-th item of a tensor. */
   read(name: string, i: number): AsyncGenerator<Uint8Array> {
     const { begin, sizes } = this.done.get(name)!;
-    return this.#pieces(sizes.slice(0, i).reduce((a, b) => a + b, begin), sizes[i]!);
+    return this.#pieces(
+      sizes.slice(0, i).reduce((a, b) => a + b, begin),
+      sizes[i]!,
+    );
   }
 
   /** The folder is complete; from here on nothing is made again. */
@@ -219,7 +223,11 @@ function checkOrigin(folder: string, line: string, origin: Origin): void {
     const short = [from, to].every((text) => text === undefined || text.length < 200);
     return short && names ? `${name} was ${from ?? 'not there'} and is ${to ?? 'not there'}` : `${name} is another`;
   });
-  throw new AoError('ERR_AO_CONFIG', `${folder} holds a quantization that was begun with other things: ${shown.join('; ')}`, {
-    fix: 'give the same again to go on with it, or delete that folder to begin anew',
-  });
+  throw new AoError(
+    'ERR_AO_CONFIG',
+    `${folder} holds a quantization that was begun with other things: ${shown.join('; ')}`,
+    {
+      fix: 'give the same again to go on with it, or delete that folder to begin anew',
+    },
+  );
 }

@@ -226,7 +226,10 @@ class Work {
   /** The bytes of an item, quantized or as they are. */
   read = (key: string, name: string): AsyncGenerator<Uint8Array> =>
     this.#journal.done.has(name)
-      ? this.#journal.read(name, this.stored.get(name)!.items.findIndex((item) => item.name === key))
+      ? this.#journal.read(
+          name,
+          this.stored.get(name)!.items.findIndex((item) => item.name === key),
+        )
       : finitePieces(this.#file, key);
 }
 

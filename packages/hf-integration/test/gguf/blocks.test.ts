@@ -30,7 +30,8 @@ function values(name: string, bytes: Uint8Array): Float32Array {
     scale: new Float32Array(n / form.group),
     offset: new Float32Array(n / form.group),
   };
-  for (let b = 0; b < bytes.byteLength / size; b++) form.decode(bytes, b * size, out, b * block, (b * block) / form.group);
+  for (let b = 0; b < bytes.byteLength / size; b++)
+    form.decode(bytes, b * size, out, b * block, (b * block) / form.group);
   return Float32Array.from(out.codes, (q, i) => {
     const g = Math.floor(i / form.group);
     return q * out.scale[g]! + (form.offset ? out.offset[g]! : 0);
@@ -92,7 +93,8 @@ describe.each(Object.keys(kBlockEncoders))('%s', (name) => {
     const group = blockForms[name]!.group;
     const plain = Float32Array.from(normal, (v, i) => {
       const part = normal.subarray(i - (i % group), i - (i % group) + group);
-      const [low, high] = name === 'Q4_K' ? [Math.min(0, ...part), Math.max(0, ...part)] : [0, Math.max(...part.map(Math.abs))];
+      const [low, high] =
+        name === 'Q4_K' ? [Math.min(0, ...part), Math.max(0, ...part)] : [0, Math.max(...part.map(Math.abs))];
       const d = name === 'Q4_K' ? (high - low) / 15 : high / 31;
       return Math.round((v - low) / d) * d + low;
     });

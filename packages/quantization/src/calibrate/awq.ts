@@ -1,7 +1,7 @@
 // AWQ (Lin et al. 2023, arXiv 2306.00978): columns whose inputs are large get a finer grid. Of the scales s = m^r, m the mean
 // magnitude of each column of x, r = 0, 1/n, .. (n - 1)/n, normalised by sqrt(max s min s), the one is taken whose outputs stray
 // least: sum over the weights of |X W^T - (X / s) Q(W s)^T|^2 = tr(D G D^T) with D = W - Q(W s) / s and G = X^T X.
-import { div, type Dense, dequantize, keep, matmul, mul, scope, sub, sum, type Tensor, tensor } from '@ao/core';
+import { type Dense, dequantize, div, keep, matmul, mul, scope, sub, sum, type Tensor, tensor } from '@ao/core';
 import type { AoConfig } from '../config/config.ts';
 import { configError } from '../config/field.ts';
 import type { Rules } from '../rules/rules.ts';

@@ -50,7 +50,11 @@ export function weightOfModule(model: Module, module: string): Tensor {
 
 /** True where everything that a fold changes is floating point still. */
 export function canFold(model: Module, fold: Fold): boolean {
-  const names = [...fold.readers, ...(fold.norm === undefined ? [] : [fold.norm]), ...(fold.linear ? [fold.linear] : [])];
+  const names = [
+    ...fold.readers,
+    ...(fold.norm === undefined ? [] : [fold.norm]),
+    ...(fold.linear ? [fold.linear] : []),
+  ];
   return names.every((name) => weightOfModule(model, name).kind === null);
 }
 
@@ -65,7 +69,11 @@ export async function foldInverse(model: Module, fold: Fold, s: Float64Array): P
       const t = parameterOf(model, fold.norm, name);
       if (t === undefined) continue;
       const values = await valuesOfWeight(t);
-      replaceValues(model, t, values.map((v, c) => (v + shift) / (s[c] as number) - shift));
+      replaceValues(
+        model,
+        t,
+        values.map((v, c) => (v + shift) / (s[c] as number) - shift),
+      );
     }
     return;
   }

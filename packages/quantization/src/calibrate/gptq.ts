@@ -132,12 +132,16 @@ function factorOf(
   for (let i = 0; i < K; i++) h[i * K + i] = (h[i * K + i] as number) + (percdamp * trace) / K;
   const factor = inverseFactor(h, K);
   if (factor !== null) return factor;
-  throw new AoError('ERR_AO_CONFIG', `the Hessian of the input of ${fqn} is not positive definite (${rows} rows, ${K} columns)`, {
-    op: 'gptq',
-    module: fqn.replace(/\.[^.]+$/, ''),
-    tensor: fqn,
-    fix: `calibrate on more data, or raise percdamp above ${percdamp}`,
-  });
+  throw new AoError(
+    'ERR_AO_CONFIG',
+    `the Hessian of the input of ${fqn} is not positive definite (${rows} rows, ${K} columns)`,
+    {
+      op: 'gptq',
+      module: fqn.replace(/\.[^.]+$/, ''),
+      tensor: fqn,
+      fix: `calibrate on more data, or raise percdamp above ${percdamp}`,
+    },
+  );
 }
 
 /** Scales and zero points of columns at .. at + g as they are now. */

@@ -34,13 +34,16 @@ export class Grid {
     this.#order =
       table === undefined
         ? null
-        : Uint8Array.from([...table.keys()].filter((c) => !Number.isNaN(table[c])).sort((a, b) => table[a]! - table[b]!));
+        : Uint8Array.from(
+            [...table.keys()].filter((c) => !Number.isNaN(table[c])).sort((a, b) => table[a]! - table[b]!),
+          );
   }
 
   /** Of a weight quantized to nearest; `bits` of a code where the format does not tell. */
   static async of(t: Tensor, bits: number, fqn: string): Promise<Grid> {
     const parts = partsOf(t, fqn);
-    const values = async (part: Dense | undefined): Promise<Float32Array> => Float32Array.from((await part?.data()) ?? []);
+    const values = async (part: Dense | undefined): Promise<Float32Array> =>
+      Float32Array.from((await part?.data()) ?? []);
     const { format, scale, zero } = parts;
     const scales =
       scale === undefined

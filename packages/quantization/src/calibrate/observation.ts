@@ -77,7 +77,10 @@ export async function stagesOf<T, W extends Observable>(
     stage.sharers.set(expert, sharers.add(weight));
   };
   await watching(model, weights, observe, () => passage.pass(() => {}, 1));
-  return [...found.values()].map(({ sharers, calls }) => ({ sharers: [...sharers.values()].map((s) => [...s]), calls }));
+  return [...found.values()].map(({ sharers, calls }) => ({
+    sharers: [...sharers.values()].map((s) => [...s]),
+    calls,
+  }));
 }
 
 /** The inputs of some stages over all batches, one for each list of sharers; a run ends when it has met them all. */

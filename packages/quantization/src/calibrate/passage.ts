@@ -50,7 +50,12 @@ export class Passage<T> {
         order.push({ block, from: args[0], to });
         return to;
       },
-      () => this.#each(() => {}, () => {}, 1),
+      () =>
+        this.#each(
+          () => {},
+          () => {},
+          1,
+        ),
     );
     if (this.#feed.count === 0) {
       throw new AoError('ERR_AO_CONFIG', 'the calibration data is empty', {
@@ -60,9 +65,7 @@ export class Passage<T> {
     }
     this.#chained =
       order.length === this.#blocks.length &&
-      order.every(
-        ({ block, from, to }, i) => block === i && isTensor(to) && (i === 0 || from === order[i - 1]?.to),
-      );
+      order.every(({ block, from, to }, i) => block === i && isTensor(to) && (i === 0 || from === order[i - 1]?.to));
     this.#target = 0;
   }
 

@@ -2,13 +2,13 @@
 //   s = (max |x| + eps)^alpha / (max |w| + eps)^(1 - alpha);   W s meets x / s
 // over running ranges, so that data is never kept. A static base (int8StaticActivationInt8Weight without scales) gets the scale of
 // its activation from the range of x / s, found in a second pass.
-import { type Dense, type Tensor } from '@ao/core';
+import type { Dense, Tensor } from '@ao/core';
 import type { AoConfig } from '../config/config.ts';
 import { configError } from '../config/field.ts';
 import type { Int8StaticActivationInt8WeightConfig } from '../config/int8-static-activation-int8-weight.ts';
 import { planTensor } from '../quantize/preflight.ts';
 import { isProblem } from '../quantize/trait.ts';
-import { type CalibrationAlgorithm, baseAlgorithm, isAlgorithm, type RoundTask, type ScaleTask } from './algorithm.ts';
+import { baseAlgorithm, type CalibrationAlgorithm, isAlgorithm, type RoundTask, type ScaleTask } from './algorithm.ts';
 import { valuesOfWeight } from './fold.ts';
 import type { ObservedInput } from './statistics.ts';
 
@@ -21,7 +21,10 @@ const EPS = 2 ** -23;
 const { fround } = Math;
 
 /** SmoothQuant before `base`: a config, dynamic or static, or another algorithm. */
-export function smoothQuant(base: AoConfig | CalibrationAlgorithm, options: SmoothQuantOptions = {}): CalibrationAlgorithm {
+export function smoothQuant(
+  base: AoConfig | CalibrationAlgorithm,
+  options: SmoothQuantOptions = {},
+): CalibrationAlgorithm {
   const { alpha = 0.5 } = options;
   if (alpha !== null && !(alpha >= 0 && alpha <= 1)) {
     throw configError(`smoothQuant: alpha is ${alpha}`, 'give a number from 0 to 1, or null for no smoothing');

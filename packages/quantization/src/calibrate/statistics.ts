@@ -107,7 +107,11 @@ export function divided(input: ObservedInput, s: Float64Array): ObservedInput {
   const { rows, low, high, meanAbs, gram } = input;
   const scaledGram = (g: Dense): Dense =>
     scope(() => {
-      const r = tensor(g.rt, Float32Array.from(s, (v) => 1 / v), { device: g.device });
+      const r = tensor(
+        g.rt,
+        Float32Array.from(s, (v) => 1 / v),
+        { device: g.device },
+      );
       return keep(mul(mul(g, r), reshape(r, [-1, 1])));
     }) as Dense;
   return { rows, low: each(low), high: each(high), meanAbs: each(meanAbs), gram: gram && scaledGram(gram) };

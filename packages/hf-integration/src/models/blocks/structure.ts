@@ -6,7 +6,7 @@ import type { Attention } from './attention.ts';
 import type { DecoderSpec } from './decoder.ts';
 import { SparseMoeBlock } from './experts.ts';
 import type { LayerSpec } from './layer.ts';
-import { GatedMLP } from './mlp.ts';
+import type { GatedMLP } from './mlp.ts';
 
 interface Read {
   readonly norm: string;
