@@ -1,7 +1,6 @@
 // @ao/core: tensors, dtypes, ops, dispatch, capture, nn and the reference backend.
 export * from './backend.ts';
 export { Plan } from './capture.ts';
-export { type CodeRows, codeRowBytes, codeRowLength } from './code-rows.ts';
 export * from './create.ts';
 export * from './dtype.ts';
 export {
@@ -33,6 +32,7 @@ export type { Log, LogMessage } from './log.ts';
 export * from './nn/index.ts';
 export * from './op.ts';
 export * from './ops/index.ts';
+export { type CodeRows, codeRowBytes, codeRowLength } from './ops/quant/code-rows.ts';
 export * from './packed.ts';
 export { philox } from './philox.ts';
 export { packWeight, prepare } from './prepare.ts';

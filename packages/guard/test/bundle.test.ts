@@ -50,19 +50,19 @@ describe.each(Object.keys(families) as Family[])('a browser application with qua
     expect(nativeLoader.filter((name) => code.includes(name))).toEqual([]);
   });
 
-  it('carries less than 60 kB of core and is under 95 kB itself, minified', async () => {
+  it('carries less than 60 kB of core and is under 105 kB itself, minified', async () => {
     const { bytes, inputs } = await bundle(application(family));
     const core = [...inputs].filter(([path]) => isCore(path)).reduce((sum, [, n]) => sum + n, 0);
     expect(core).toBeGreaterThan(10_000);
     expect(core).toBeLessThan(60_000);
-    expect(bytes).toBeLessThan(95_000);
+    expect(bytes).toBeLessThan(105_000);
   });
 });
 
 describe('core', () => {
-  it('is under 95 kB minified with every name that it exports', async () => {
+  it('is under 100 kB minified with every name that it exports', async () => {
     const { bytes, externals } = await bundle(`export * from '@ao/core';`);
     expect(externals).toEqual([]);
-    expect(bytes).toBeLessThan(95_000);
+    expect(bytes).toBeLessThan(100_000);
   });
 });

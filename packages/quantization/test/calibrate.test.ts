@@ -26,6 +26,7 @@ import {
   calibrate,
   gptq,
   int4WeightOnly,
+  int8StaticActivationInt8Weight,
   int8WeightOnly,
   intxWeightOnly,
   type ModelStructure,
@@ -211,8 +212,8 @@ describe('calibrate', () => {
 
   it('a weight that cannot have its scheme is an error before anything changes', async () => {
     const model = new Stack();
-    const wide = intxWeightOnly({ weightDtype: 'int4', granularity: perGroup(48) });
-    await expect(calibrate(model, data, gptq(wide))).rejects.toThrow(/7 weights cannot have their scheme/);
+    const unscaled = int8StaticActivationInt8Weight();
+    await expect(calibrate(model, data, gptq(unscaled))).rejects.toThrow(/7 weights cannot have their scheme/);
     expect(model.parameters().every((t) => t.kind === null)).toBe(true);
   });
 });

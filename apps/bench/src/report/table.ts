@@ -44,9 +44,14 @@ function cells(row: Row): string[] {
     row.form ?? '',
     `${number(ours!)} ${row.unit}`.trim(),
     against === undefined ? '' : `${against.name} ${number(against.value)}`,
-    [ratio === undefined ? '' : `${ratio.toFixed(2)}x`, share === undefined ? '' : `${(100 * share).toFixed(0)}%`]
-      .filter((s) => s !== '')
-      .join(', ') + (row.disturbed ? ' (disturbed)' : ''),
+    [
+      [ratio === undefined ? '' : `${ratio.toFixed(2)}x`, share === undefined ? '' : `${(100 * share).toFixed(0)}%`]
+        .filter((text) => text !== '')
+        .join(', '),
+      row.disturbed ? '(disturbed)' : '',
+    ]
+      .filter((text) => text !== '')
+      .join(' '),
     row.target === undefined ? '' : target(row.target) + verdict,
     nats === undefined ? '' : nats.ours.toFixed(4),
   ];

@@ -1,6 +1,7 @@
-// One decoder per float code (decode_table.h has that of the others): columns [k0, k1) of a panel in ascending order as float32 vectors of 16 rows, handed to
-// take(k, vector). k0 is a multiple of 8.
+// One decoder per float code (decode_lanes.h, decode_table.h: of the others): columns [k0, k1) of a panel in ascending order as
+// float32 vectors of 16 rows, handed to take(k, vector). k0 is a multiple of 8.
 #pragma once
+#include "gemm/isa/decode_lanes.h"
 #include "gemm/isa/decode_table.h"
 #include "gemm/isa/vec.h"
 #include "gemm/packed.h"
@@ -46,7 +47,7 @@ struct DecodeBF16 {
   }
 };
 
-// Calls run(Decoder()) with the decoder of w, whose codes are floats.
+// Calls run(Decoder()) with the decoder of w, whose codes are not those of a table.
 template <class Run>
 AO_INLINE void with_decoder(const Packed* w, const Run& run) {
   switch (w->code) {
@@ -54,6 +55,10 @@ AO_INLINE void with_decoder(const Packed* w, const Run& run) {
     return run(DecodeF32());
   case AO_F16:
     return run(DecodeF16());
+  case AO_I8:
+    return run(DecodeLanes<AO_I8>());
+  case AO_INT4:
+    return run(DecodeLanes<AO_INT4>());
   default:
     return run(DecodeBF16());
   }

@@ -1,11 +1,12 @@
 // Attention of a decoder: rotary positions, the key-value cache, and scaled dot products with grouped queries.
-import { type CodeRows, codeRowBytes, codeRowLength } from '../code-rows.ts';
+
 import { bfloat16, float16, float32, int32, uint8 } from '../dtypes/index.ts';
 import { AoError } from '../errors.ts';
 import { defineOp } from '../op.ts';
 import { scope } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';
 import { requireDtype, requireFloat, requireNdim, requireSameDtype, requireShape, shapeError } from './checks.ts';
+import { type CodeRows, codeRowBytes, codeRowLength } from './quant/code-rows.ts';
 import { transpose } from './views.ts';
 
 /**

@@ -1,4 +1,3 @@
-import { type CodeRows, codeRowBytes } from '../code-rows.ts';
 import { bfloat16, float16, float32, int32, uint8 } from '../dtypes/index.ts';
 import { encodeCodeRows } from '../reference/code-rows.ts';
 import { type Make, type OpSamples, samples } from '../sample.ts';
@@ -7,6 +6,7 @@ import { embedding, gather } from './embedding.ts';
 import { linearExperts } from './experts.ts';
 import { linear, linearAdd, linears, matmul } from './matmul.ts';
 import { layerNorm, rmsNorm, siluMul } from './norm.ts';
+import { type CodeRows, codeRowBytes } from './quant/code-rows.ts';
 import { sample_ } from './sample.ts';
 import { logSoftmax, negativeLogLikelihood, softmax } from './softmax.ts';
 import { permute } from './views.ts';

@@ -15,9 +15,9 @@ export {
   processLogitsOp,
 } from './process-logits.ts';
 export * from './quant/index.ts';
+export { viewDtype } from './quant/view-dtype.ts';
 export * from './reduce.ts';
 export * from './sample.ts';
 export * from './softmax.ts';
 export * from './unary.ts';
-export { viewDtype } from './view-dtype.ts';
 export * from './views.ts';

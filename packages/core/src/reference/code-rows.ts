@@ -1,5 +1,5 @@
 // Values as code rows and back: the definition that backends meet bit for bit.
-import { type CodeRows, codeRowBytes, headerBytes } from '../code-rows.ts';
+import { type CodeRows, codeRowBytes, headerBytes } from '../ops/quant/code-rows.ts';
 import { roundHalfEven } from './elementwise.ts';
 
 const TINY = 2 ** -126;

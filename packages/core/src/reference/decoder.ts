@@ -1,10 +1,10 @@
 // Kernels of a decoder layer: norms, rotary positions, the key-value cache and attention.
 
-import type { CodeRows } from '../code-rows.ts';
 import { AoError } from '../errors.ts';
 import { type KernelEntry, kernel } from '../extension.ts';
 import { attention, kvAppend_, rope, valueDim } from '../ops/attention.ts';
 import { layerNorm, rmsNorm, siluMul } from '../ops/norm.ts';
+import type { CodeRows } from '../ops/quant/code-rows.ts';
 import { expand, slice, transpose } from '../ops/views.ts';
 import { scope } from '../scope.ts';
 import type { Dense } from '../tensor.ts';

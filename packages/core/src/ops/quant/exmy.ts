@@ -10,8 +10,8 @@ import { add, div, eq, ge, maximum, minimum, mul, sub, where } from '../binary.t
 import { requireDtype } from '../checks.ts';
 import { cast } from '../copy.ts';
 import { abs, floor, round } from '../unary.ts';
-import { viewDtype } from '../view-dtype.ts';
 import { select, unsqueeze } from '../views.ts';
+import { viewDtype } from './view-dtype.ts';
 
 const BIAS = 127;
 const FRACTION = 23;

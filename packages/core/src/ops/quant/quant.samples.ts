@@ -2,7 +2,6 @@
 import { bfloat16, float8_e4m3fn, float8_e5m2, float16, float32, int8, int32, uint8 } from '../../dtypes/index.ts';
 import { type Make, type OpSamples, samples } from '../../sample.ts';
 import type { Tensor } from '../../tensor.ts';
-import { viewDtype } from '../view-dtype.ts';
 import { packBits, packedBytes, unpackBits } from './bits.ts';
 import {
   chooseQparamsAffine,
@@ -22,6 +21,7 @@ import { chooseQparamsAffineFloatx, dequantizeAffineFloatx, quantizeAffineFloatx
 import { intMm } from './int-mm.ts';
 import { packInt4, quantizeInt4, unpackInt4 } from './int4.ts';
 import { quantizeAffine, quantizeAffineNoZeroPoint, quantizeAffineTinygemm } from './quantize.ts';
+import { viewDtype } from './view-dtype.ts';
 
 const shape = [6, 64] as const;
 const group = [1, 16];

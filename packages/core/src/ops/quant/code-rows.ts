@@ -3,7 +3,7 @@
 //   float32 s; where asymmetric float32 m; then the codes
 //   8 bits: int8 c,         x = s c          or s c + m
 //   4 bits: 0 <= c <= 15,   x = s (c - 8)    or s c + m;   byte i holds c of value i (low half) and of i + n / 2
-import { AoError } from './errors.ts';
+import { AoError } from '../../errors.ts';
 
 export interface CodeRows {
   readonly bits: 8 | 4;

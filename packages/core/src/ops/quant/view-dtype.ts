@@ -1,10 +1,10 @@
 // torch's x.view(dtype): the same bytes read as another dtype; the last dimension grows or shrinks by the ratio of the sizes.
-import type { DType } from '../dtype.ts';
-import { defineOp } from '../op.ts';
-import { Dense, type Tensor } from '../tensor.ts';
-import { shapeError } from './checks.ts';
-import { contiguous } from './contiguous.ts';
-import { clone } from './copy.ts';
+import type { DType } from '../../dtype.ts';
+import { defineOp } from '../../op.ts';
+import { Dense, type Tensor } from '../../tensor.ts';
+import { shapeError } from '../checks.ts';
+import { contiguous } from '../contiguous.ts';
+import { clone } from '../copy.ts';
 
 function shapeIn(x: Tensor, dtype: DType): number[] {
   const { itemsize } = x.dtype;
