@@ -184,18 +184,31 @@ function rewrite(file: Uint8Array, rnd: Random): Uint8Array {
   });
 }
 
+let parsed = 0;
+
+/**
+ * JSON.parse of an object. V8 13.6 (Node 24) takes a key with an escape for another of the same length where an object before had that
+ * one in its place ({"a":1,"\\":2}, then {"a":1,"\n":2}); behind a first key of its own an object has no such past.
+ */
+function parseObject(text: string): Record<string, unknown> {
+  const key = `of parse ${parsed++}`;
+  const first = `{"${key}":0${/^\s*\{\s*\}\s*$/.test(text) ? '' : ','}`;
+  const { [key]: _, ...plain } = JSON.parse(text.replace('{', () => first));
+  return plain;
+}
+
 /** Throws when an opened file is not what its header says. */
 async function verify(file: Uint8Array, source: ByteSource): Promise<void> {
   const opened = await openSafetensors(source);
   const n = lengthOf(file);
-  const plain = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(file.subarray(8, 8 + n)));
+  const plain = parseObject(new TextDecoder('utf-8', { fatal: true }).decode(file.subarray(8, 8 + n)));
   const names = Object.keys(plain).filter((k) => k !== '__metadata__');
   if (names.length !== opened.names.length) throw new Error(`names ${names} became ${opened.names}`);
   if (JSON.stringify(plain.__metadata__ ?? {}) !== JSON.stringify(opened.metadata)) throw new Error('other metadata');
   let end = 0;
   for (const name of opened.names) {
     const e = opened.entry(name);
-    const { dtype, shape, data_offsets } = plain[name];
+    const { dtype, shape, data_offsets } = plain[name] as Record<string, unknown>;
     const same = dtype === e.dtype && `${shape}` === `${e.shape}` && `${data_offsets}` === `${[e.begin, e.end]}`;
     if (!same || e.begin !== end || fileTensorBytes(e.dtype, e.shape) !== e.end - e.begin) {
       throw new Error(`tensor '${name}' became ${JSON.stringify(e)}`);
