@@ -36,7 +36,7 @@ AO_INLINE Quads load_octet(const uint8_t* block, int o) {
   constexpr int below = bits < 4 ? 0 : bits - 4;
   const VI v = vi_load(block + 64 * o);
   if constexpr (bits == 4) return {v, vi_shr(v, 4)};
-  const VI mask = vi_set1(0x01010101 * ((1 << below) - 1));
+  const VI mask = vi_set1((int32_t)(0x01010101u * ((1u << below) - 1)));
   return {vi_select(mask, low.first, vi_shl(v, below)), vi_select(mask, low.second, vi_shr(v, 4 - below))};
 }
 
@@ -80,8 +80,8 @@ struct FloatColumns {
     scale = v_set1(ao_float((uint32_t)(254 - ((1 << (exponent - 1)) - 1)) << 23));
     shift = 8 - exponent;
     specials = w->special;
-    magnitude = vi_set1(0x01010101 * (half - 1));
-    until = vi_set1(0x01010101 * (128 - w->special)); // added to a magnitude, it reaches 128 at the first special one
+    magnitude = vi_set1((int32_t)(0x01010101u * (uint32_t)(half - 1)));
+    until = vi_set1((int32_t)(0x01010101u * (uint32_t)(128 - w->special))); // added to a magnitude, it reaches 128 at the first special one
   }
   AO_INLINE bool special(const Quads& q) const {
     if (specials == 0) return false;
