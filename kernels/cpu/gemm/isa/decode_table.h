@@ -81,7 +81,9 @@ struct FloatColumns {
     shift = 8 - exponent;
     specials = w->special;
     magnitude = vi_set1((int32_t)(0x01010101u * (uint32_t)(half - 1)));
-    until = vi_set1((int32_t)(0x01010101u * (uint32_t)(128 - w->special))); // added to a magnitude, it reaches 128 at the first special one
+    until = vi_set1(
+        (int32_t)(0x01010101u *
+                  (uint32_t)(128 - w->special))); // added to a magnitude, it reaches 128 at the first special one
   }
   AO_INLINE bool special(const Quads& q) const {
     if (specials == 0) return false;

@@ -1,6 +1,6 @@
 // Which weights read one input, in the order in which a model uses them, and what those inputs hold.
 import { cast, float32, isTensor, type Module, mul, type Tensor } from '@ao/core';
-import { type ObservedTensor, observedKind, type Seen } from './observed-tensor.ts';
+import { type ObservedTensor, observedKind, type Seen } from '../observe/observed-tensor.ts';
 import { ENOUGH, type Passage } from './passage.ts';
 import { type Rotation, rotated } from './rotation.ts';
 import { Statistics } from './statistics.ts';

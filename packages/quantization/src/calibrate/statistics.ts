@@ -21,7 +21,7 @@ import {
   tensor,
   transpose,
 } from '@ao/core';
-import type { Seen } from './observed-tensor.ts';
+import type { Seen } from '../observe/observed-tensor.ts';
 
 /** Statistics as they were read; vectors have a value for each of the K columns. */
 export interface ObservedInput {

@@ -6,8 +6,8 @@ import { configError } from '../config/field.ts';
 import type { NumberList } from '../config/int8-static-activation-int8-weight.ts';
 import { type FilterFn, selectWeights } from '../quantize/select.ts';
 import type { Rules } from '../rules/rules.ts';
-import { type ActivationObservedTensor, activationObservedKind } from './activation-observed.ts';
 import { type ActivationQparams, activationOf, isStaticConfig } from './activation-of.ts';
+import { type ObservedTensor, observedKind, type Seen } from './observed-tensor.ts';
 import { AffineQuantizedMinMaxObserver, type AffineQuantizedObserver, type ObserverOptions } from './observer.ts';
 
 export interface PrepareOptions {
@@ -23,7 +23,7 @@ export interface Watched {
   readonly config: AoConfig;
   readonly observer: AffineQuantizedObserver;
   readonly weight: Tensor;
-  readonly observed: ActivationObservedTensor;
+  readonly observed: ObservedTensor;
 }
 
 const watched = new WeakMap<Tensor, Watched>();
@@ -44,7 +44,8 @@ export function prepareObservers(model: Module, config: AoConfig | Rules, option
   }
   const made = chosen.map(({ names, config: own, weight }): Watched => {
     const observer = make(activationOf(own as AoConfig));
-    const observed = activationObservedKind.make({ weight }, { observer }, weight.shape, weight.dtype);
+    const attrs = { observe: ({ x }: Seen) => observer.forward(x) };
+    const observed = observedKind.make({ weight }, attrs, weight.shape, weight.dtype);
     observed.kept = true;
     return { names, config: own as AoConfig, observer, weight, observed };
   });

@@ -1,11 +1,10 @@
 // Every scheme of this package in one extension.
 import type { Entry, Extension } from '@ao/core';
 import { watchedEntries } from '../analyze/watched-tensor.ts';
-import { observedEntries } from '../calibrate/observed-tensor.ts';
 import { rotatedEntries } from '../calibrate/rotated-tensor.ts';
 import { codedKindEntries } from '../kinds/coded-tensor.ts';
 import { permutedKindEntries } from '../kinds/permuted-tensor.ts';
-import { activationObservedEntries } from '../observe/activation-observed.ts';
+import { observedEntries } from '../observe/observed-tensor.ts';
 import { quantKernels } from '../reference/kernels.ts';
 import { floats } from './floats.ts';
 import { int4 } from './int4.ts';
@@ -23,7 +22,6 @@ const makeEntries = (): readonly Entry[] => [
   ...quantKernels(),
   ...observedEntries(),
   ...watchedEntries(),
-  ...activationObservedEntries(),
   ...rotatedEntries(),
 ];
 

@@ -33,8 +33,8 @@ export interface Seen {
 }
 
 export interface ObservedAttrs {
-  /** What happens to inputs before they are seen. */
-  transform(x: Tensor): Tensor;
+  /** What happens to inputs before they are seen. Default: nothing. */
+  transform?(x: Tensor): Tensor;
   /** Called before the product; may throw to end the run. */
   observe(seen: Seen): void;
 }
@@ -48,7 +48,7 @@ export const observedKind: KindOf<'weight', never, ObservedAttrs> = /*@__PURE__*
 });
 
 function observedLinear(input: Tensor, w: ObservedTensor, b: Tensor | undefined): Tensor {
-  const x = w.attrs.transform(input);
+  const x = w.attrs.transform?.(input) ?? input;
   w.attrs.observe({ x, source: input, expert: 0 });
   return linear(x, w.weight, b);
 }
@@ -62,7 +62,7 @@ function observedExperts(input: Tensor, ws: readonly Tensor[], index: Tensor): T
       out = where(unsqueeze(chosen, 2), linear(input, w), out);
       continue;
     }
-    const x = w.attrs.transform(input);
+    const x = w.attrs.transform?.(input) ?? input;
     const met = cast(chosen, input.dtype);
     // a token's slots may share one row
     const rows = input.shape[1] === 1 ? amax(met, 1, true) : met;
@@ -72,7 +72,7 @@ function observedExperts(input: Tensor, ws: readonly Tensor[], index: Tensor): T
   return out as Tensor;
 }
 
-/** What calibrate needs of a runtime; quantization() brings it. */
+/** What observing needs of a runtime; quantization() brings it. */
 export const observedEntries = (): readonly Entry[] => [
   kindEntry(observedKind),
   override(linear, 1, observedKind, (x, w, b) => scope(() => observedLinear(x, w as ObservedTensor, b))),
