@@ -99,7 +99,7 @@ const elsewhere: readonly (readonly [name: RegExp, what: string, fix: string])[]
   [
     /^autoquant/,
     'measures a model and gives each weight a scheme of its own',
-    'use a config per module: fqnToConfig({ ... })',
+    'call autoquant(model), or give a config per module: fqnToConfig({ ... })',
   ],
   [/sparse|marlin/, 'needs sparse weights, which @ao/quantization does not make', "use 'int4_weight_only'"],
 ];
