@@ -202,15 +202,19 @@ test('exit codes: 2 for wrong use, 1 for what cannot be done, with the fix on st
     expect(help.stdout).toContain(name);
 });
 
-test('Ctrl-C leaves nothing broken', async () => {
-  const out = join(folder, 'interrupted');
+test('Ctrl-C leaves nothing broken: the same command goes on', async () => {
+  const command = ['quantize', 'stories-7m', '--scheme', 'int4wo-32', '-o', join(folder, 'interrupted')];
   // on the slow backend, so that there is time to interrupt
-  const { child, ran } = start(['quantize', 'stories-7m', '--scheme', 'int4wo-32', '-o', out], { AO_NATIVE: '0' });
+  const { child, ran } = start(command, { AO_NATIVE: '0' });
   while (!(await readdir(folder)).some((name) => name.startsWith('.interrupted')))
     await new Promise((r) => setTimeout(r, 10));
   child.kill('SIGINT');
   const { code, stderr } = await ran;
   expect(code).toBe(130);
   expect(stderr).toMatch(/interrupted/);
-  expect((await readdir(folder)).filter((name) => name.includes('interrupted'))).toEqual([]);
+  const left = async (): Promise<string[]> => (await readdir(folder)).filter((name) => name.includes('interrupted'));
+  // the journal, once a weight is done
+  expect(['', '.interrupted.quantize']).toContain((await left()).join());
+  expect((await start(command).ran).code).toBe(0);
+  expect(await left()).toEqual(['interrupted']);
 });
