@@ -13,8 +13,8 @@ const stable = /^\d+\.\d+\.\d+$/;
 /** Greatest size of a package's files, in bytes. */
 const ceilings: Readonly<Record<string, number>> = {
   '@ao/core': 1e6,
-  '@ao/quantization': 0.8e6,
-  '@ao/hf-integration': 0.8e6,
+  '@ao/quantization': 1.2e6,
+  '@ao/hf-integration': 1.5e6,
   '@ao/kernels-cpu': 0.5e6,
   '@ao/kernels-cpu-linux-x64': 15e6,
   '@ao/kernels-cpu-linux-arm64': 15e6,
