@@ -57,11 +57,11 @@ function plainScale(t: MXTensor): Tensor {
   return fromBlocked(t.scale, rowsOf(t), Math.ceil((t.shape.at(-1) as number) / t.attrs.blockSize));
 }
 
-function codes(t: MXTensor): TableCodes | null {
+function codes(t: MXTensor, scaleOf = (w: MXTensor): Tensor => e8m0ToF32(plainScale(w))): TableCodes | null {
   const { elemDtype, blockSize, actQuantKwargs } = t.attrs;
   const K = t.shape[1] as number;
   if (t.ndim !== 2 || actQuantKwargs !== null) return null;
-  return { codes: mxCodes(t.qdata, elemDtype, K), scale: e8m0ToF32(plainScale(t)), groupSize: blockSize };
+  return { codes: mxCodes(t.qdata, elemDtype, K), scale: scaleOf(t), groupSize: blockSize };
 }
 
 const elemJson = (elem: MXDtype): JsonFields | string => (elem.startsWith('fp6') ? elem : encodeDtype(elem));
@@ -141,7 +141,8 @@ export const mxKind: KindOf<Part, never, MXAttrs> = /*@__PURE__*/ defineKind('mx
     return fromMx({ qdata: t.qdata, scale }, elemDtype, blockSize, K, t.dtype);
   },
   weight: (t: MXTensor) => {
-    const parts = codes(t);
+    // kernels read the byte of a block's scale as it is
+    const parts = codes(t, plainScale);
     return parts && tableParts(mxTable(t.attrs.elemDtype), parts);
   },
   fromWeight: ({ codes: plain }, t) => ({ qdata: mxQdata(plain, t.attrs.elemDtype) }),
