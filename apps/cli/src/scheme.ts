@@ -1,10 +1,10 @@
 // --scheme and --rule, or --config, as one quantization config.
 import { AutoConfig, rulesConfig, type TorchAoConfig, torchAoConfig } from '@ao/hf-integration';
 import { configFromFile, parseRule, parseScheme } from '@ao/quantization';
-import { readText } from './commands/analyze.ts';
 import { UsageError } from './exit.ts';
 import { log } from './log.ts';
 import type { ModelName } from './model-folder.ts';
+import { readText } from './read-text.ts';
 
 export interface SchemeOptions {
   readonly scheme?: string;

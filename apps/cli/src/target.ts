@@ -1,10 +1,11 @@
 // --target-bpw: a mixed config of so many bits per weight, from an analysis that is given, made of a text, or of weights alone.
 import { autoRuntime, type MixedConfig, mixedConfig } from '@ao/hf-integration';
 import { analysisFromJson, configToFile } from '@ao/quantization';
-import { type AnalyzeOptions, analysisOf, readText } from './commands/analyze.ts';
+import { type AnalyzeOptions, analysisOf } from './commands/analyze.ts';
 import { interruptSignal, UsageError } from './exit.ts';
 import { log } from './log.ts';
 import { modelName } from './model-folder.ts';
+import { readText } from './read-text.ts';
 
 export interface TargetOptions extends AnalyzeOptions {
   readonly targetBpw?: number;

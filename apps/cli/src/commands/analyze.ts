@@ -1,5 +1,5 @@
 // ao analyze: what candidate schemes do to each layer of a model: SQNR of weights and outputs, KL of the predictions.
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { idBatches } from '@ao/hf-integration';
 import {
   type Analysis,
@@ -9,10 +9,10 @@ import {
   mixCandidates,
   parseScheme,
 } from '@ao/quantization';
-import { UsageError } from '../exit.ts';
 import { openModel } from '../open-model.ts';
 import { print, printJson } from '../output.ts';
 import { progress } from '../progress.ts';
+import { readText } from '../read-text.ts';
 
 export interface AnalyzeOptions {
   readonly scheme?: readonly string[];
@@ -71,8 +71,3 @@ export async function analysisOf(name: string, options: AnalyzeOptions): Promise
     await close();
   }
 }
-
-export const readText = (file: string): Promise<string> =>
-  readFile(file, 'utf8').catch((error: Error) => {
-    throw new UsageError(`${file} cannot be read: ${error.message}`, { cause: error });
-  });

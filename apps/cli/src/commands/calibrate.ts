@@ -1,6 +1,5 @@
 // ao quantize --algorithm: the whole model in memory in float32, calibrated on windows of a text, then saved.
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AoError } from '@ao/core';
 import {
@@ -26,6 +25,7 @@ import { UsageError } from '../exit.ts';
 import { log } from '../log.ts';
 import { modelFolder } from '../model-folder.ts';
 import { progress } from '../progress.ts';
+import { readText } from '../read-text.ts';
 
 export interface CalibrationOptions {
   readonly algorithm?: readonly string[];
@@ -100,9 +100,7 @@ export async function calibrateFolder(job: CalibrationJob): Promise<CalibrationR
 }
 
 async function windowsOfText(folder: string, file: string, window: number, most: number): Promise<number[][]> {
-  const text = await readFile(file, 'utf8').catch((error: Error) => {
-    throw new UsageError(`--calibration ${file} cannot be read: ${error.message}`, { cause: error });
-  });
+  const text = await readText(file, '--calibration');
   const tokenizer = await AutoTokenizer.fromPretrained(folder);
   const ids = tokenizer.encode(text, { addSpecialTokens: false });
   const windows = windowsOf(ids, Math.min(window, ids.length), most);

@@ -1,6 +1,5 @@
 // ao chat: a conversation. Typed or piped in line by line, replies stream to stdout, notes go to stderr; with --json one object at
 // the end.
-import { readFile } from 'node:fs/promises';
 import { type ChatOptions, ChatSession, type KVCacheFormat, type Tokenizer } from '@ao/hf-integration';
 import { addHistory, HISTORY_SIZE, historyFile, readHistory } from '../chat/input-history.ts';
 import { Lines } from '../chat/lines.ts';
@@ -9,6 +8,7 @@ import { Talk } from '../chat/talk.ts';
 import { EXIT, UsageError } from '../exit.ts';
 import { type ModelOptions, type Opened, openModel } from '../open-model.ts';
 import { printJson } from '../output.ts';
+import { readText } from '../read-text.ts';
 import { type SamplingFlags, samplingOptions } from '../sampling.ts';
 
 interface Options extends ModelOptions, SamplingFlags {
@@ -30,7 +30,7 @@ interface Options extends ModelOptions, SamplingFlags {
 const MOST = 512;
 
 export async function chat(name: string, options: Options): Promise<void> {
-  const template = options.template === undefined ? undefined : await templateOf(options.template);
+  const template = options.template === undefined ? undefined : await readText(options.template, '--template');
   const sampling = await samplingOptions(options);
   const opened = await openModel(name, { ...options, tokenizer: true });
   let assistant: Opened | undefined;
@@ -121,12 +121,6 @@ async function answer(talk: Talk, line: string, terminal: boolean): Promise<void
     if (!terminal) throw error;
     process.stderr.write(`ao: ${(error as Error).message}\n`);
   }
-}
-
-async function templateOf(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch((error: Error) => {
-    throw new UsageError(`--template ${file} cannot be read: ${error.message}`);
-  });
 }
 
 function checkTemplate(name: string, { chatTemplates }: Tokenizer, template: string | undefined): void {

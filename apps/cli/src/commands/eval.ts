@@ -1,10 +1,10 @@
 // ao eval: cross entropy (nats per token) and perplexity of a text, or a task of lm-evaluation-harness on documents.
-import { readFile } from 'node:fs/promises';
 import { documentsOf, evaluate as evaluateModel, evaluateTask, type KVCacheFormat } from '@ao/hf-integration';
 import { UsageError } from '../exit.ts';
 import { type ModelOptions, openModel } from '../open-model.ts';
 import { print, printJson } from '../output.ts';
 import { progress } from '../progress.ts';
+import { readText } from '../read-text.ts';
 
 interface Options extends ModelOptions {
   readonly text?: string;
@@ -23,7 +23,7 @@ export async function evaluate(name: string, options: Options): Promise<void> {
   if (task !== undefined && data === undefined) throw new UsageError(`--task ${task} needs --data FILE, its documents`);
   if (task === undefined && data !== undefined) throw new UsageError('--data needs --task');
   if (task === undefined && text === undefined) throw new UsageError('eval needs --text FILE, or --task and --data');
-  const content = await read(task === undefined ? '--text' : '--data', (task === undefined ? text : data)!);
+  const content = await (task === undefined ? readText(text!, '--text') : readText(data!, '--data'));
   const { model, signal, tokenizer: load, close } = await openModel(name, { ...options, tokenizer: true });
   const bar = await progress();
   try {
@@ -64,8 +64,3 @@ export async function evaluate(name: string, options: Options): Promise<void> {
     await close();
   }
 }
-
-const read = (option: string, file: string): Promise<string> =>
-  readFile(file, 'utf8').catch((error: Error) => {
-    throw new UsageError(`${option} ${file} cannot be read: ${error.message}`, { cause: error });
-  });
