@@ -1,6 +1,7 @@
 // Which weights read one input, in the order in which a model uses them, and what those inputs hold.
-import { cast, float32, isTensor, type Module, mul, type Tensor } from '@ao/core';
+import { cast, float32, type Module, mul, type Tensor } from '@ao/core';
 import { type ObservedTensor, observedKind, type Seen } from '../observe/observed-tensor.ts';
+import { swapTensors } from '../observe/swap-tensors.ts';
 import { ENOUGH, type Passage } from './passage.ts';
 import { type Rotation, rotated } from './rotation.ts';
 import { Statistics } from './statistics.ts';
@@ -30,23 +31,12 @@ async function watching<W extends Observable>(
   observe: (weight: W, seen: Seen) => void,
   work: () => Promise<void>,
 ): Promise<void> {
-  const undo: (() => void)[] = [];
-  const byTensor = new Map(weights.map((w) => [w.weight, w]));
-  for (const [, module] of model.namedModules()) {
-    const holder = module as unknown as Record<string, unknown>;
-    for (const [key, value] of Object.entries(holder)) {
-      const found = isTensor(value) ? byTensor.get(value) : undefined;
-      if (found === undefined) continue;
-      holder[key] = wrapped(found, (seen) => observe(found, seen));
-      undo.push(() => {
-        holder[key] = value;
-      });
-    }
-  }
+  const pairs = weights.map((w) => [w.weight, wrapped(w, (seen) => observe(w, seen))] as const);
+  swapTensors(model, new Map(pairs));
   try {
     await work();
   } finally {
-    for (const restore of undo) restore();
+    swapTensors(model, new Map(pairs.map(([weight, watched]) => [watched, weight])));
   }
 }
 

@@ -1,6 +1,6 @@
 // The first and last step of torchao's flow: prepareObservers puts an observer before each selected weight, the model then runs on
 // data as it is, and readObservers gives what they saw. quantize_ does both for a config with step: 'prepare' | 'convert'.
-import { AoError, isTensor, type Module, type Tensor } from '@ao/core';
+import { AoError, type Module, type Tensor } from '@ao/core';
 import type { AoConfig } from '../config/config.ts';
 import { configError } from '../config/field.ts';
 import type { NumberList } from '../config/int8-static-activation-int8-weight.ts';
@@ -9,6 +9,7 @@ import type { Rules } from '../rules/rules.ts';
 import { type ActivationQparams, activationOf, isStaticConfig } from './activation-of.ts';
 import { type ObservedTensor, observedKind, type Seen } from './observed-tensor.ts';
 import { AffineQuantizedMinMaxObserver, type AffineQuantizedObserver, type ObserverOptions } from './observer.ts';
+import { swapTensors } from './swap-tensors.ts';
 
 export interface PrepareOptions {
   /** What collects a module's activations. Default: their least and largest value. */
@@ -49,7 +50,7 @@ export function prepareObservers(model: Module, config: AoConfig | Rules, option
     observed.kept = true;
     return { names, config: own as AoConfig, observer, weight, observed };
   });
-  swap(model, new Map(made.map((w) => [w.weight, w.observed])));
+  swapTensors(model, new Map(made.map((w) => [w.weight, w.observed])));
   for (const w of made) watched.set(w.observed, w);
   return made;
 }
@@ -61,7 +62,7 @@ export function observersOf(model: Module): Watched[] {
 
 /** Takes the observers out again; the weights are those from before. */
 export function removeObservers(model: Module, all: readonly Watched[] = observersOf(model)): void {
-  swap(model, new Map(all.map((w) => [w.observed as Tensor, w.weight])));
+  swapTensors(model, new Map(all.map((w) => [w.observed as Tensor, w.weight])));
   for (const { observer } of all) observer.dispose();
 }
 
@@ -107,15 +108,4 @@ function nested(values: readonly number[], shape: readonly number[]): NumberList
     return Array.from({ length: n }, (_, i) => build(at + i * step, step, rest));
   };
   return build(0, values.length, sizes);
-}
-
-/** Every place of the model that holds a key of `by` gets its value. */
-function swap(model: Module, by: ReadonlyMap<Tensor, Tensor>): void {
-  for (const [, module] of model.namedModules()) {
-    const holder = module as unknown as Record<string, unknown>;
-    for (const [key, value] of Object.entries(holder)) {
-      const other = isTensor(value) ? by.get(value) : undefined;
-      if (other !== undefined) holder[key] = other;
-    }
-  }
 }
