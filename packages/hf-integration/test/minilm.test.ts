@@ -1,27 +1,19 @@
 // all-MiniLM-L6-v2 against the embeddings that sentence-transformers defines for it (scripts/encoder-fixtures.py). The model is
 // optional: it lies under $AO_CACHE (default .cache/ao-peers in the home folder).
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseScheme } from '@ao/quantization';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { AutoModel } from '../src/auto-model.ts';
-import { autoRuntime } from '../src/auto-runtime.ts';
 import type { EmbedInput } from '../src/embed/embed-texts.ts';
 import { torchAoConfig } from '../src/quantize/torchao-config.ts';
 import { AutoTokenizer } from '../src/tokenizer/auto-tokenizer.ts';
 import { cosine, encoder, numbers } from './encoders.ts';
+import { optionalModel } from './optional-model.ts';
 
-const folder = join(process.env['AO_CACHE'] ?? join(homedir(), '.cache', 'ao-peers'), 'minilm');
-const runtime = await autoRuntime();
-const reason = !existsSync(join(folder, 'config.json'))
-  ? `${folder} is not there (AO_CACHE names the folder of models)`
-  : runtime.device === 'reference'
-    ? 'too slow without a native backend'
-    : undefined;
-if (reason !== undefined) console.warn(`skipped: ${reason}`);
-afterAll(() => runtime.close());
+const { folder, runtime, reason } = await optionalModel('minilm');
 
 const sentences = JSON.parse(readFileSync(encoder('minilm-sentences.json'), 'utf8')) as string[];
 const expected = await numbers('minilm.safetensors');

@@ -1,27 +1,17 @@
 // Three turns on SmolLM2-135M-Instruct are transformers' (fixtures/chat.py), the later ones reading only what is new; and drafts
 // change nothing. The model is optional: it lies under $AO_CACHE (default .cache/ao-peers in the home folder).
-import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { parseScheme } from '@ao/quantization';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { autoRuntime } from '../src/auto-runtime.ts';
 import { ChatSession } from '../src/chat/chat-session.ts';
 import { AutoModelForCausalLM } from '../src/from-pretrained.ts';
 import type { CausalLM } from '../src/models/causal-lm.ts';
 import { torchAoConfig } from '../src/quantize/torchao-config.ts';
 import { AutoTokenizer } from '../src/tokenizer/auto-tokenizer.ts';
 import type { Tokenizer } from '../src/tokenizer/tokenizer.ts';
+import { optionalModel } from './optional-model.ts';
 
-const folder = join(process.env['AO_CACHE'] ?? join(homedir(), '.cache', 'ao-peers'), 'smollm2');
-const runtime = await autoRuntime();
-const reason = !existsSync(join(folder, 'config.json'))
-  ? `${folder} is not there (AO_CACHE names the folder of models)`
-  : runtime.device === 'reference'
-    ? 'too slow without a native backend'
-    : undefined;
-if (reason !== undefined) console.warn(`skipped: ${reason}`);
-afterAll(() => runtime.close());
+const { folder, runtime, reason } = await optionalModel('smollm2');
 
 const fixture = JSON.parse(readFileSync(new URL('./fixtures/smollm2-chat.json', import.meta.url), 'utf8')) as {
   max_new_tokens: number;

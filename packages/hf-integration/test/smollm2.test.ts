@@ -1,16 +1,14 @@
 // SmolLM2-135M against torch (packages/testing/golden/model.json): logits, greedy tokens and cross entropy in float32 and the
 // stored schemes. The model is optional: it lies under $AO_CACHE (default .cache/ao-peers in the home folder).
-import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { arange, int32, scope, tensor } from '@ao/core';
 import { configFromDict } from '@ao/quantization';
-import { afterAll, describe, expect, test } from 'vitest';
-import { autoRuntime } from '../src/auto-runtime.ts';
+import { describe, expect, test } from 'vitest';
 import { evaluate } from '../src/evaluate.ts';
 import { AutoModelForCausalLM } from '../src/from-pretrained.ts';
 import type { CausalLM } from '../src/models/causal-lm.ts';
 import { torchAoConfig } from '../src/quantize/torchao-config.ts';
+import { optionalModel } from './optional-model.ts';
 
 interface Prompt {
   readonly ids: readonly number[];
@@ -36,15 +34,7 @@ interface Golden {
   >;
 }
 
-const folder = join(process.env['AO_CACHE'] ?? join(homedir(), '.cache', 'ao-peers'), 'smollm2');
-const runtime = await autoRuntime();
-const reason = !existsSync(join(folder, 'config.json'))
-  ? `${folder} is not there (AO_CACHE names the folder of models)`
-  : runtime.device === 'reference'
-    ? 'too slow without a native backend'
-    : undefined;
-if (reason !== undefined) console.warn(`skipped: ${reason}`);
-afterAll(() => runtime.close());
+const { folder, runtime, reason } = await optionalModel('smollm2');
 
 const golden = JSON.parse(readFileSync(new URL('../../testing/golden/model.json', import.meta.url), 'utf8')) as Golden;
 
