@@ -1,7 +1,8 @@
-// One op call, in this order: check arguments and shapes (meta) -> view -> packed weight -> the kind's override -> the
+// One op call, in this order: check arguments -> autograd, where one requires a gradient -> shapes (meta) -> view -> packed weight -> the kind's override -> the
 // device's kernel by priority and `when` -> decompose -> an error that lists what was there.
 import { AoError } from './errors.ts';
 import type { KernelEntry, OverrideEntry } from './extension.ts';
+import { shared } from './identity.ts';
 import type { AnyOp, Args, Meta } from './op.ts';
 import type { RuntimeImpl } from './runtime.ts';
 import { Dense, isTensor, numel, type Tensor } from './tensor.ts';
@@ -11,6 +12,7 @@ interface Scan {
   device: string;
   wrapped: boolean;
   packed: boolean;
+  grad: boolean;
 }
 
 function scanTensor(rt: RuntimeImpl, op: AnyOp, t: Tensor, s: Scan): void {
@@ -30,10 +32,11 @@ function scanTensor(rt: RuntimeImpl, op: AnyOp, t: Tensor, s: Scan): void {
   }
   if (t.kind !== null) s.wrapped = true;
   if (t.packed !== null) s.packed = true;
+  if (t.requiresGrad) s.grad = true;
 }
 
 function scan(rt: RuntimeImpl, op: AnyOp, args: Args): Scan {
-  const s: Scan = { device: '', wrapped: false, packed: false };
+  const s: Scan = { device: '', wrapped: false, packed: false, grad: false };
   for (const a of args) {
     if (isTensor(a)) scanTensor(rt, op, a, s);
     else if (Array.isArray(a)) for (const b of a) if (isTensor(b)) scanTensor(rt, op, b, s);
@@ -44,7 +47,7 @@ function scan(rt: RuntimeImpl, op: AnyOp, args: Args): Scan {
 const allPacked = (a: unknown): boolean =>
   Array.isArray(a) ? a.every((t) => isTensor(t) && t.packed !== null) : isTensor(a) && a.packed !== null;
 
-function findOverride(op: AnyOp, entries: readonly OverrideEntry[], args: Args): OverrideEntry | undefined {
+export function findOverride(op: AnyOp, entries: readonly OverrideEntry[], args: Args): OverrideEntry | undefined {
   let found: OverrideEntry | undefined;
   for (const e of entries) {
     const a = args[e.arg];
@@ -95,7 +98,7 @@ function contiguousArgs(rt: RuntimeImpl, args: Args, temporaries: Dense[]): Args
 function runKernel(
   rt: RuntimeImpl,
   op: AnyOp,
-  e: KernelEntry,
+  e: Pick<KernelEntry, 'run' | 'strided'>,
   device: string,
   metas: Meta | Meta[],
   args: Args,
@@ -133,6 +136,8 @@ function runKernel(
 export function dispatch(rt: RuntimeImpl, op: AnyOp, args: Args): unknown {
   const spec = op.spec;
   const s = scan(rt, op, args);
+  const mode = shared();
+  if ((s.grad && mode.noGrad === 0) || mode.autocast !== null) return rt.tape.record(rt, op, args);
   const metas = spec.meta(...args) as Meta | Meta[];
   const table = rt.registry.op(op);
   if (s.packed) {
@@ -173,7 +178,8 @@ export function dispatch(rt: RuntimeImpl, op: AnyOp, args: Args): unknown {
   }
   if (spec.view !== undefined) return spec.view(...args);
   const kernels = table.kernels.get(s.device);
-  const e = select(kernels, args);
+  const own = s.device === 'reference' ? spec.reference : undefined;
+  const e = select(kernels, args) ?? (own && { run: own, strided: false });
   if (e !== undefined) return runKernel(rt, op, e, s.device, metas, args);
   if (spec.decompose !== undefined) return spec.decompose(...args);
   const dtypes = args.filter(isTensor).map((t) => t.dtype.name);

@@ -4,6 +4,7 @@ import type { Kind } from './kind.ts';
 import type { AnyOp, Args, Op, Outs } from './op.ts';
 import type { Packer } from './packed.ts';
 import type { Runtime } from './runtime.ts';
+import type { Tape } from './tape.ts';
 import type { Dense, Tensor } from './tensor.ts';
 import type { Trait } from './trait.ts';
 
@@ -76,7 +77,19 @@ export interface KindEntry {
   readonly kind: Kind;
 }
 
-export type Entry = KernelEntry | OverrideEntry | AnswerEntry | PackerEntry | KindEntry;
+/** An op's derivative; `vjp` of @ao/core/autograd makes it. */
+export interface VjpEntry {
+  readonly type: 'vjp';
+  readonly op: AnyOp;
+  readonly run: unknown;
+}
+
+export interface TapeEntry {
+  readonly type: 'tape';
+  readonly tape: Tape;
+}
+
+export type Entry = KernelEntry | OverrideEntry | AnswerEntry | PackerEntry | KindEntry | VjpEntry | TapeEntry;
 
 export interface Extension {
   readonly name: string;

@@ -1,5 +1,6 @@
 // One table per process for everything that is known by id: ops, kinds, traits and the scope stack. The ESM and the CJS
 // copy of one version of @ao/core meet here, so that an op from one runs on a runtime made by the other.
+import type { DType } from './dtype.ts';
 import { AoError } from './errors.ts';
 import type { Tensor } from './tensor.ts';
 
@@ -12,6 +13,10 @@ interface Shared {
   readonly scopes: Tensor[][];
   /** Fully qualified name of the module whose forward runs now, for errors. */
   modulePath: string;
+  /** Above 0 nothing is recorded for gradients. */
+  noGrad: number;
+  /** Dtype that `autocast` runs matrix products in. */
+  autocast: DType | null;
 }
 
 const KEY = /*@__PURE__*/ Symbol.for('@ao/core/v1');
@@ -22,7 +27,7 @@ let cached: Shared | undefined;
 export function shared(): Shared {
   if (cached !== undefined) return cached;
   const holder = globalThis as { [KEY]?: Shared };
-  holder[KEY] ??= { version: VERSION, tables: new Map(), scopes: [], modulePath: '' };
+  holder[KEY] ??= { version: VERSION, tables: new Map(), scopes: [], modulePath: '', noGrad: 0, autocast: null };
   const found = holder[KEY];
   if (found.version !== VERSION) {
     throw new AoError('ERR_AO_CONFIG', `two copies of @ao/core are loaded: ${found.version} and ${VERSION}`, {

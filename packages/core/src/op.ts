@@ -3,9 +3,10 @@
 
 import type { DType } from './dtype.ts';
 import { AoError } from './errors.ts';
+import type { OnDevice } from './extension.ts';
 import { intern, internTable } from './identity.ts';
 import type { Runtime } from './runtime.ts';
-import { isTensor, type Tensor } from './tensor.ts';
+import { type Dense, isTensor, type Tensor } from './tensor.ts';
 
 export type Args = readonly unknown[];
 
@@ -22,6 +23,8 @@ export interface OpSpec<A extends Args, R> {
   decompose?(...args: A): R;
   /** Ops that only look at memory differently: makes the view, no kernel runs. */
   view?(...args: A): R;
+  /** Its kernel of the reference backend, where it is not among `reference()`'s: so it is bundled with the op alone. */
+  reference?(out: Outs<NoInfer<R>, Dense>, ...args: OnDevice<NoInfer<A>>): void;
   /** Position of the weight argument (a tensor or a list) that may arrive packed. */
   readonly weightArg?: number;
   /** Position of the argument that is written in place and returned; the op's name ends in `_`. */

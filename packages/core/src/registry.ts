@@ -1,15 +1,18 @@
 // The tables of a runtime, merged from its extensions. The order of `use` does not matter; two entries that claim the same
 // place are an error.
 import { AoError } from './errors.ts';
-import type { AnswerEntry, Entry, Extension, KernelEntry, OverrideEntry, PackerEntry } from './extension.ts';
+import type { AnswerEntry, Entry, Extension, KernelEntry, OverrideEntry, PackerEntry, TapeEntry } from './extension.ts';
+import { internTable } from './identity.ts';
 import type { Kind } from './kind.ts';
 import type { AnyOp } from './op.ts';
+import { noTape, type Tape } from './tape.ts';
 
 export interface OpTable {
   readonly overrides: readonly OverrideEntry[];
   /** By device: priority descending, then name. */
   readonly kernels: ReadonlyMap<string, readonly KernelEntry[]>;
   readonly packed: ReadonlyMap<string, readonly KernelEntry[]>;
+  readonly vjp?: unknown;
 }
 
 export interface Coverage {
@@ -32,18 +35,24 @@ function keyOf(e: Entry): string {
       return `packer of ${e.device}`;
     case 'kind':
       return `kind ${e.kind.name}`;
+    case 'vjp':
+      return `derivative of ${e.op.id}`;
+    case 'tape':
+      return e.type;
   }
 }
 
 function same(a: Entry, b: Entry): boolean {
   if (a.type === 'packer') return a.packer === (b as PackerEntry).packer;
   if (a.type === 'kind') return true;
+  if (a.type === 'tape') return a.tape === (b as TapeEntry).tape;
   return a.run === (b as AnswerEntry).run;
 }
 
 export class Registry {
   readonly kinds = new Map<string, Kind>();
   readonly packers = new Map<string, PackerEntry['packer']>();
+  tape: Tape = noTape;
   readonly #ops = new Map<AnyOp, OpTable>();
   readonly #answers = new Map<string, Map<string, AnswerEntry['run']>>();
   readonly #entries: Entry[];
@@ -81,6 +90,9 @@ export class Registry {
 
   coverage(): Coverage[] {
     const rows: Coverage[] = [];
+    for (const { id, spec } of internTable<AnyOp>('op').values()) {
+      if (spec.reference !== undefined) rows.push({ op: id, on: 'reference', by: id });
+    }
     for (const e of this.#entries) {
       if (e.type === 'kernel') rows.push({ op: e.op.id, on: e.device, by: e.packed ? `${e.name} (packed)` : e.name });
       if (e.type === 'override') rows.push({ op: e.op.id, on: `kind ${e.kind.name} at ${e.arg}`, by: e.kind.name });
@@ -91,13 +103,15 @@ export class Registry {
 
   #add(e: Entry): void {
     if (e.type === 'kind') this.kinds.set(e.kind.name, e.kind);
+    else if (e.type === 'tape') this.tape = e.tape;
     else if (e.type === 'packer') this.packers.set(e.device, e.packer);
     else if (e.type === 'answer') {
       const answers = this.#answers.get(e.trait) ?? new Map<string, AnswerEntry['run']>();
       this.#answers.set(e.trait, answers.set(e.config, e.run));
     } else {
       const old = this.op(e.op);
-      if (e.type === 'override') {
+      if (e.type === 'vjp') this.#ops.set(e.op, { ...old, vjp: e.run });
+      else if (e.type === 'override') {
         this.kinds.set(e.kind.name, e.kind);
         this.#ops.set(e.op, { ...old, overrides: [...old.overrides, e] });
       } else {

@@ -14,6 +14,7 @@ import type { Packer } from './packed.ts';
 import { reference } from './reference/index.ts';
 import { type Coverage, Registry } from './registry.ts';
 import { Storage } from './storage.ts';
+import type { Tape } from './tape.ts';
 import type { Dense, Tensor } from './tensor.ts';
 import type { Trait } from './trait.ts';
 
@@ -32,6 +33,8 @@ export interface Runtime {
   /** New memory on a device; inside a capture it belongs to the plan. */
   storage(device: string, nbytes: number): Storage;
   packer(device: string): Packer | undefined;
+  /** Autograd, where an extension gives it. */
+  readonly tape: Tape;
   /** Asks a config type's answer to a trait; throws ERR_AO_CONFIG naming the config where no extension answers. */
   ask<Rest extends readonly unknown[], R>(trait: Trait<Rest, R>, config: { readonly type: string }, ...rest: Rest): R;
   answers(trait: Trait<never, unknown> | { readonly id: string }, config: { readonly type: string }): boolean;
@@ -75,6 +78,10 @@ export class RuntimeImpl implements Runtime {
 
   get devices(): readonly string[] {
     return [...this.#backends.keys()];
+  }
+
+  get tape(): Tape {
+    return this.registry.tape;
   }
 
   get kinds(): ReadonlyMap<string, Kind> {

@@ -27,6 +27,11 @@ export class Storage {
     return this.buffer.nbytes;
   }
 
+  /** How many tensors view it. */
+  get tensors(): number {
+    return this.#tensors;
+  }
+
   get freed(): boolean {
     return this.#freed;
   }

@@ -8,6 +8,7 @@ import type { PackedWeight } from './packed.ts';
 import { formatTensor } from './print.ts';
 import type { Runtime } from './runtime.ts';
 import type { Storage } from './storage.ts';
+import type { GradEdge } from './tape.ts';
 
 export function numel(shape: readonly number[]): number {
   let n = 1;
@@ -45,6 +46,11 @@ export abstract class Tensor {
   packed: PackedWeight | null = null;
   /** True for tensors that a scope must not dispose. */
   kept = false;
+  /** A leaf's gradient after `backward`: dense, of this shape and dtype. */
+  grad: Tensor | null = null;
+  /** Where this tensor's gradient goes on; null for leaves. */
+  gradFn: GradEdge | null = null;
+  #requiresGrad = false;
   #disposed = false;
 
   constructor(rt: Runtime, shape: readonly number[], dtype: DType) {
@@ -73,6 +79,15 @@ export abstract class Tensor {
 
   get numel(): number {
     return numel(this.shape);
+  }
+
+  get requiresGrad(): boolean {
+    return this.#requiresGrad || this.gradFn !== null;
+  }
+
+  /** Makes this leaf one that `backward` gives a gradient; throws where its runtime has no autograd. */
+  set requiresGrad(on: boolean) {
+    this.#requiresGrad = this.rt.tape.leaf(this, on);
   }
 
   get disposed(): boolean {

@@ -3,6 +3,7 @@
 import { float32, int32 } from '../dtypes/index.ts';
 import { AoError } from '../errors.ts';
 import { defineOp } from '../op.ts';
+import { processLogitsReference } from '../reference/process-logits.ts';
 import { isDense, type Tensor } from '../tensor.ts';
 import { requireDtype, requireNdim, requireShape, shapeError } from './checks.ts';
 
@@ -35,19 +36,20 @@ export interface LogitTensors {
   readonly mask?: Tensor | undefined;
 }
 
-const processLogitsOp = /*@__PURE__*/ defineOp<
-  [
-    logits: Tensor,
-    history: Tensor | undefined,
-    lengths: Tensor | undefined,
-    token: Tensor | undefined,
-    bias: Tensor | undefined,
-    ends: Tensor | undefined,
-    mask: Tensor | undefined,
-    options: LogitOptions,
-  ]
->('process_logits_', {
+export type LogitArgs = [
+  logits: Tensor,
+  history: Tensor | undefined,
+  lengths: Tensor | undefined,
+  token: Tensor | undefined,
+  bias: Tensor | undefined,
+  ends: Tensor | undefined,
+  mask: Tensor | undefined,
+  options: LogitOptions,
+];
+
+const processLogitsOp = /*@__PURE__*/ defineOp<LogitArgs>('process_logits_', {
   mutates: 0,
+  reference: processLogitsReference,
   meta(logits, history, lengths, token, bias, ends, mask, options) {
     const op = 'process_logits_';
     requireDtype(op, 'logits', logits, [float32]);

@@ -1,5 +1,5 @@
 // Softmax over the last dimension, and cross entropy on logits, both by the stable log-sum-exp in float32.
-import { float32, int32 } from '../dtypes/index.ts';
+import { float32, float64, int32 } from '../dtypes/index.ts';
 import { defineOp } from '../op.ts';
 import { scope } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';
@@ -24,7 +24,7 @@ export const logSoftmax = /*@__PURE__*/ defineOp<[x: Tensor]>('log_softmax', {
   },
 });
 
-/** -log softmax(logits)[target] in nats: logits [N, V], targets int32 [N] -> float32 [N]; 0 where the target is ignored. */
+/** -log softmax(logits)[target] in nats: logits [N, V], targets int32 [N] -> float32 [N] (float64 of float64); 0 where the target is ignored. */
 export const negativeLogLikelihood = /*@__PURE__*/ defineOp<[logits: Tensor, targets: Tensor, ignoreIndex: number]>(
   'nll',
   {
@@ -33,7 +33,7 @@ export const negativeLogLikelihood = /*@__PURE__*/ defineOp<[logits: Tensor, tar
       requireNdim('cross_entropy', 'logits', logits, 2);
       requireDtype('cross_entropy', 'targets', targets, [int32]);
       requireShape('cross_entropy', 'targets', targets, [logits.shape[0]!]);
-      return { shape: targets.shape, dtype: float32 };
+      return { shape: targets.shape, dtype: logits.dtype === float64 ? float64 : float32 };
     },
   },
 );

@@ -6,21 +6,10 @@ import { elementwise } from './elementwise.ts';
 import { weightKernels } from './linear-weight.ts';
 import { matrix } from './matrix.ts';
 import { movement } from './movement.ts';
-import { logitProcessing } from './process-logits.ts';
 import { reductions } from './reduce.ts';
-import { sampling } from './sample.ts';
 
 export const reference = (): Extension => ({
   name: '@ao/core/reference',
-  entries: [
-    ...elementwise(),
-    ...reductions(),
-    ...matrix(),
-    ...decoder(),
-    ...movement(),
-    ...weightKernels(),
-    ...sampling(),
-    ...logitProcessing(),
-  ],
+  entries: [...elementwise(), ...reductions(), ...matrix(), ...decoder(), ...movement(), ...weightKernels()],
   open: async () => new ReferenceBackend(),
 });

@@ -1,46 +1,46 @@
 // processLogits_ in the order its declaration gives, row by row.
 import { AoError } from '../errors.ts';
-import { type KernelEntry, kernel } from '../extension.ts';
-import { type LogitOptions, processLogitsOp } from '../ops/process-logits.ts';
+import type { OnDevice } from '../extension.ts';
+import type { LogitArgs, LogitOptions } from '../ops/process-logits.ts';
+import type { Dense } from '../tensor.ts';
 import { store, valuesOf } from './memory.ts';
 
-export const logitProcessing = (): KernelEntry[] => [
-  kernel(processLogitsOp, 'reference', (out, _, history, lengths, token, bias, ends, mask, options) => {
-    const [rows, V] = out.shape as [number, number];
-    const x = Float32Array.from(valuesOf(out));
-    const text = history && Int32Array.from(valuesOf(history));
-    const counts = lengths && Int32Array.from(valuesOf(lengths));
-    const last = token && valuesOf(token);
-    const added = bias && valuesOf(bias);
-    const bits = mask && valuesOf(mask);
-    const capacity = history?.shape[1] ?? 0;
-    for (let r = 0; r < rows; r++) {
-      const row = x.subarray(r * V, (r + 1) * V);
-      if (added) row.forEach((v, i) => (row[i] = v + added[i]!));
-      if (text && counts) {
-        const ids = text.subarray(r * capacity, (r + 1) * capacity);
-        if (last) {
-          if (counts[2 * r + 1]! >= capacity)
-            throw new AoError('ERR_AO_KERNEL', `the history of row ${r} is full: ${capacity} ids`, {
-              op: 'process_logits_',
-            });
-          ids[counts[2 * r + 1]!++] = last[r]!;
-        }
-        penalize(row, ids.subarray(0, counts[2 * r + 1]!), counts[2 * r]!, options);
-        const fresh = counts[2 * r + 1]! - counts[2 * r]!;
-        if (ends && fresh < options.minNewTokens)
-          for (const id of valuesOf(ends)) if (id >= 0 && id < V) row[id] = -Infinity;
+export function processLogitsReference(out: Dense, ...args: OnDevice<LogitArgs>): void {
+  const [, history, lengths, token, bias, ends, mask, options] = args;
+  const [rows, V] = out.shape as [number, number];
+  const x = Float32Array.from(valuesOf(out));
+  const text = history && Int32Array.from(valuesOf(history));
+  const counts = lengths && Int32Array.from(valuesOf(lengths));
+  const last = token && valuesOf(token);
+  const added = bias && valuesOf(bias);
+  const bits = mask && valuesOf(mask);
+  const capacity = history?.shape[1] ?? 0;
+  for (let r = 0; r < rows; r++) {
+    const row = x.subarray(r * V, (r + 1) * V);
+    if (added) row.forEach((v, i) => (row[i] = v + added[i]!));
+    if (text && counts) {
+      const ids = text.subarray(r * capacity, (r + 1) * capacity);
+      if (last) {
+        if (counts[2 * r + 1]! >= capacity)
+          throw new AoError('ERR_AO_KERNEL', `the history of row ${r} is full: ${capacity} ids`, {
+            op: 'process_logits_',
+          });
+        ids[counts[2 * r + 1]!++] = last[r]!;
       }
-      if (bits) {
-        const words = Math.ceil(V / 32);
-        for (let i = 0; i < V; i++) if (((bits[r * words + (i >> 5)]! >> (i & 31)) & 1) === 0) row[i] = -Infinity;
-      }
+      penalize(row, ids.subarray(0, counts[2 * r + 1]!), counts[2 * r]!, options);
+      const fresh = counts[2 * r + 1]! - counts[2 * r]!;
+      if (ends && fresh < options.minNewTokens)
+        for (const id of valuesOf(ends)) if (id >= 0 && id < V) row[id] = -Infinity;
     }
-    store(out, x);
-    if (text) store(history, text);
-    if (counts) store(lengths!, counts);
-  }),
-];
+    if (bits) {
+      const words = Math.ceil(V / 32);
+      for (let i = 0; i < V; i++) if (((bits[r * words + (i >> 5)]! >> (i & 31)) & 1) === 0) row[i] = -Infinity;
+    }
+  }
+  store(out, x);
+  if (text) store(history, text);
+  if (counts) store(lengths!, counts);
+}
 
 function penalize(row: Float32Array, ids: Int32Array, prompt: number, options: LogitOptions): void {
   const { repetitionPenalty, frequencyPenalty, presencePenalty, noRepeatNgramSize: n } = options;

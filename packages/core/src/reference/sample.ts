@@ -1,25 +1,25 @@
 // Sampling one token from each row of logits: temperature, top-k, top-p, min-p, then the inverse of the cumulative distribution at a Philox
 // number. Candidates are ordered by logit descending, then by index.
-import { type KernelEntry, kernel } from '../extension.ts';
-import { type SampleOptions, sample_ } from '../ops/sample.ts';
+import type { OnDevice } from '../extension.ts';
+import type { SampleArgs, SampleOptions } from '../ops/sample.ts';
 import { philox } from '../philox.ts';
+import type { Dense } from '../tensor.ts';
 import { store, valuesOf } from './memory.ts';
 
-export const sampling = (): KernelEntry[] => [
-  kernel(sample_, 'reference', (token, _, logits, state, options) => {
-    const [rows, V] = logits.shape as [number, number];
-    const x = valuesOf(logits);
-    const s = valuesOf(state);
-    store(
-      state,
-      Array.from(s, (value, i) => value + (i % 2)),
-    );
-    store(
-      token,
-      Array.from({ length: rows }, (_v, r) => draw(x.subarray(r * V, (r + 1) * V), s[2 * r]!, s[2 * r + 1]!, options)),
-    );
-  }),
-];
+export function sampleReference(token: Dense, ...args: OnDevice<SampleArgs>): void {
+  const [, logits, state, options] = args;
+  const [rows, V] = logits.shape as [number, number];
+  const x = valuesOf(logits);
+  const s = valuesOf(state);
+  store(
+    state,
+    Array.from(s, (value, i) => value + (i % 2)),
+  );
+  store(
+    token,
+    Array.from({ length: rows }, (_v, r) => draw(x.subarray(r * V, (r + 1) * V), s[2 * r]!, s[2 * r + 1]!, options)),
+  );
+}
 
 function draw(
   x: ReturnType<typeof valuesOf>,

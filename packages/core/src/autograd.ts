@@ -1,0 +1,15 @@
+// @ao/core/autograd: gradients. `autograd()` is the extension; without it nothing of this is in a bundle.
+
+export { detectAnomaly } from './autograd/anomaly.ts';
+export { autocast } from './autograd/autocast.ts';
+export { type BackwardOptions, backward, grad } from './autograd/backward.ts';
+export { type CheckpointOptions, checkpoint } from './autograd/checkpoint.ts';
+export { composed } from './autograd/composed.ts';
+export { autograd } from './autograd/extension.ts';
+export { detach, enableGrad, isGradEnabled, noGrad } from './autograd/grad-mode.ts';
+export { type GradcheckOptions, gradcheck } from './autograd/gradcheck.ts';
+export { type HookHandle, registerHook, registerPostAccumulateGradHook } from './autograd/hooks.ts';
+export * from './autograd/ops/linear-grad.ts';
+export * from './autograd/parameters.ts';
+export { unbroadcast } from './autograd/unbroadcast.ts';
+export { type Grads, type Vjp, type VjpContext, vjp } from './autograd/vjp.ts';

@@ -1,0 +1,64 @@
+// A model's trainable parameters: which they are, their gradients' norm, and forgetting gradients.
+import { float32 } from '../dtypes/index.ts';
+import { AoError } from '../errors.ts';
+import type { Module } from '../nn/module.ts';
+import { add, div, minimum, mul } from '../ops/binary.ts';
+import { cast, copy_ } from '../ops/copy.ts';
+import { sum } from '../ops/reduce.ts';
+import { sqrt } from '../ops/unary.ts';
+import { scope } from '../scope.ts';
+import type { Tensor } from '../tensor.ts';
+import { noGrad } from './grad-mode.ts';
+
+/** Makes parameters trainable (those that `filter` takes, by name), the float ones of a model; returns their names. */
+export function requiresGrad_(
+  model: Module,
+  on = true,
+  filter: (name: string, t: Tensor) => boolean = (_, t) => t.kind === null,
+): string[] {
+  const names: string[] = [];
+  for (const [name, t] of model.namedParameters()) {
+    if (!filter(name, t)) continue;
+    t.requiresGrad = on;
+    names.push(name);
+  }
+  return names;
+}
+
+/** Parameters that require a gradient, with their names; a shared one once. */
+export const trainableParameters = (model: Module): [string, Tensor][] =>
+  [...model.namedParameters()].filter(([, t]) => t.requiresGrad);
+
+/** Disposes gradients; those of the next backward are new. */
+export function zeroGrad(parameters: Iterable<Tensor>): void {
+  for (const p of parameters) {
+    p.grad?.dispose();
+    p.grad = null;
+  }
+}
+
+/**
+ * torch.nn.utils.clip_grad_norm_: scales all gradients by min(1, maxNorm / (norm + 1e-6)) and returns their norm before (float32 [1]),
+ * the root of the sum of all squares. Stays on the device, so that a captured step replays it.
+ */
+export function clipGradNorm_(parameters: Iterable<Tensor>, maxNorm: number): Tensor {
+  const grads = [...parameters].flatMap((p) => (p.grad === null ? [] : [p.grad]));
+  if (grads.length === 0) {
+    throw new AoError('ERR_AO_CONFIG', 'no parameter has a gradient', {
+      op: 'clipGradNorm_',
+      fix: 'call backward first',
+    });
+  }
+  return noGrad(() =>
+    scope(() => {
+      const squares = grads.map((g) => {
+        const x = cast(g, float32);
+        return sum(mul(x, x));
+      });
+      const norm = sqrt(squares.reduce((a, b) => add(a, b)));
+      const factor = minimum(div(maxNorm, add(norm, 1e-6)), 1);
+      for (const g of grads) copy_(g, mul(cast(g, float32), factor));
+      return norm;
+    }),
+  );
+}

@@ -1,0 +1,109 @@
+// Recording a call: run it without recording, then keep its rule's backward in a node that its outputs point to. An op
+// without a rule records what it decomposes into.
+import { findOverride } from '../dispatch.ts';
+import { AoError } from '../errors.ts';
+import { shared } from '../identity.ts';
+import type { AnyOp, Args } from '../op.ts';
+import type { RuntimeImpl } from '../runtime.ts';
+import type { Tape } from '../tape.ts';
+import { isTensor, type Tensor } from '../tensor.ts';
+import { autocastArgs, withAutocast } from './autocast.ts';
+import { noGrad } from './grad-mode.ts';
+import { type Edge, edgeOf, Node } from './node.ts';
+import { Saved } from './saved.ts';
+import type { Vjp } from './vjp.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: the erased form of a rule, as tables hold it
+type AnyVjp = Vjp<any, any>;
+
+const edgesOf = (a: unknown): Edge | Edge[] => {
+  if (Array.isArray(a)) return a.map((b) => (isTensor(b) ? edgeOf(b) : null));
+  return isTensor(a) ? edgeOf(a) : null;
+};
+
+function noDerivative(op: AnyOp): AoError {
+  const { modulePath } = shared();
+  return new AoError('ERR_AO_KERNEL', `${op.id} has no derivative`, {
+    op: op.id,
+    ...(modulePath === '' ? {} : { module: modulePath }),
+    fix: 'detach its arguments, or give an extension that has vjp(op, rule)',
+  });
+}
+
+function withoutRule(rt: RuntimeImpl, op: AnyOp, args: Args): unknown {
+  const override = findOverride(op, rt.registry.op(op).overrides, args);
+  if (override !== undefined) return override.run(...args);
+  if (op.spec.decompose !== undefined) return op.spec.decompose(...args);
+  const out = noGrad(() => withAutocast(null, () => rt.dispatch(op, args)));
+  const outs = (Array.isArray(out) ? out : [out]) as Tensor[];
+  if (outs.every((t) => t.dtype.category !== 'float')) return out;
+  for (const t of outs) t.dispose();
+  throw noDerivative(op);
+}
+
+const requires = (a: unknown): boolean => (Array.isArray(a) ? a.some(requires) : isTensor(a) && a.requiresGrad);
+
+/** Under autocast calls come here without a gradient too. */
+function record(rt: RuntimeImpl, op: AnyOp, given: Args): unknown {
+  const args = autocastArgs(op, given);
+  const s = shared();
+  if (s.noGrad > 0 || !args.some(requires)) {
+    return withAutocast(null, () => rt.dispatch(op, args));
+  }
+  if (op.spec.mutates !== undefined) {
+    throw new AoError('ERR_AO_CONFIG', `${op.id} writes in place, where a gradient is required`, {
+      op: op.id,
+      ...(shared().modulePath === '' ? {} : { module: shared().modulePath }),
+      fix: 'wrap it in noGrad(() => ...), or detach its arguments',
+    });
+  }
+  const rule = rt.registry.op(op).vjp as AnyVjp | undefined;
+  if (rule === undefined) return withoutRule(rt, op, args);
+  const out = noGrad(() => withAutocast(null, () => rt.dispatch(op, args))) as Tensor | Tensor[];
+  const outs = Array.isArray(out) ? out : [out];
+  const edges = args.map(edgesOf);
+  const node = new Node(op.id, edges, outs, !Array.isArray(out));
+  node.run = rule(
+    {
+      needs(i, element) {
+        const e = edges[i];
+        if (!Array.isArray(e)) return e != null;
+        return element === undefined ? e.some((x) => x !== null) : e[element] != null;
+      },
+      save(t) {
+        if (t === undefined) return () => t;
+        const saved = new Saved(t as Tensor);
+        node.saved.push(saved);
+        return () => saved.read(node.name, node.module) as typeof t;
+      },
+    },
+    out,
+    ...args,
+  );
+  for (const [index, t] of outs.entries()) if (t.dtype.category === 'float') t.gradFn = { node, index };
+  return out;
+}
+
+/** The tape of every runtime that uses `autograd()`. */
+export const tape: Tape = {
+  record,
+  leaf(t, on) {
+    if (t.gradFn !== null) {
+      throw new AoError(
+        'ERR_AO_CONFIG',
+        `requiresGrad belongs to leaves; this tensor was made by ${t.gradFn.node.name}`,
+        {
+          fix: 'detach(t) first',
+        },
+      );
+    }
+    if (!on) return on;
+    if (t.packed !== null || t.dtype.category !== 'float' || t.dtype.bits < 16) {
+      const what = t.packed === null ? `a tensor of ${t.dtype.name}` : 'a packed weight';
+      throw new AoError('ERR_AO_DTYPE', `${what} cannot require a gradient`, {
+        fix: 'use an unpacked float parameter (load with trainable: true), or train an adapter beside it',
+      });
+    }
+    return on;
+  },
+};

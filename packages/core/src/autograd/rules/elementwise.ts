@@ -1,0 +1,138 @@
+// Derivatives of elementwise functions. At kinks the subgradients are torch's.
+import type { VjpEntry } from '../../extension.ts';
+import type { Op } from '../../op.ts';
+import * as ao from '../../ops/binary.ts';
+import { cast } from '../../ops/copy.ts';
+import * as u from '../../ops/unary.ts';
+import { isTensor, type Tensor } from '../../tensor.ts';
+import { unbroadcast } from '../unbroadcast.ts';
+import { vjp } from '../vjp.ts';
+
+const { add, sub, mul, div, where } = ao;
+type Unary = Op<[x: Tensor], Tensor>;
+
+/** f' from x. */
+const ofInput = (op: Unary, f: (g: Tensor, x: Tensor) => Tensor): VjpEntry =>
+  vjp<[x: Tensor], Tensor>(op, ({ save }, _, x) => {
+    const saved = save(x);
+    return (g) => [cast(f(g, saved()), x.dtype)];
+  });
+
+/** f' from y = f(x). */
+const ofOutput = (op: Unary, f: (g: Tensor, y: Tensor) => Tensor): VjpEntry =>
+  vjp<[x: Tensor], Tensor>(op, ({ save }, y) => {
+    const saved = save(y);
+    return (g) => [f(g, saved())];
+  });
+
+/** Steps: no gradient anywhere. */
+const flat = (op: Unary): VjpEntry => vjp<[x: Tensor], Tensor>(op, () => (g) => [mul(g, 0)]);
+
+const INV_SQRT_2PI = 1 / Math.sqrt(2 * Math.PI);
+const K = Math.sqrt(2 / Math.PI);
+
+function geluTanhSlope(x: Tensor): Tensor {
+  const x2 = mul(x, x);
+  const t = u.tanh(mul(K, mul(x, add(1, mul(0.044715, x2)))));
+  const inner = mul(K, add(1, mul(3 * 0.044715, x2)));
+  return add(mul(0.5, add(1, t)), mul(mul(0.5, x), mul(sub(1, mul(t, t)), inner)));
+}
+
+const unary = (): VjpEntry[] => [
+  vjp<[x: Tensor], Tensor>(u.neg, () => (g) => [u.neg(g)]),
+  ofInput(u.abs, (g, x) => mul(g, u.sign(x))),
+  ofInput(u.relu, (g, x) => where(ao.gt(x, 0), g, 0)),
+  ...[u.sign, u.round, u.floor, u.ceil].map(flat),
+  ofOutput(u.exp, (g, y) => mul(g, y)),
+  ofInput(u.log, (g, x) => div(g, x)),
+  ofOutput(u.sqrt, (g, y) => div(mul(g, 0.5), y)),
+  ofOutput(u.rsqrt, (g, y) => mul(mul(g, -0.5), mul(y, mul(y, y)))),
+  ofOutput(u.reciprocal, (g, y) => u.neg(mul(g, mul(y, y)))),
+  ofInput(u.sin, (g, x) => mul(g, u.cos(x))),
+  ofInput(u.cos, (g, x) => u.neg(mul(g, u.sin(x)))),
+  ofOutput(u.tanh, (g, y) => mul(g, sub(1, mul(y, y)))),
+  ofInput(u.erf, (g, x) => mul(g, mul(2 / Math.sqrt(Math.PI), u.exp(u.neg(mul(x, x)))))),
+  ofOutput(u.sigmoid, (g, y) => mul(g, mul(y, sub(1, y)))),
+  ofInput(u.silu, (g, x) => {
+    const s = u.sigmoid(x);
+    return mul(g, mul(s, add(1, mul(x, sub(1, s)))));
+  }),
+  ofInput(u.gelu, (g, x) => {
+    const cdf = mul(0.5, add(1, u.erf(mul(x, Math.SQRT1_2))));
+    return mul(g, add(cdf, mul(x, mul(INV_SQRT_2PI, u.exp(mul(-0.5, mul(x, x)))))));
+  }),
+  ofInput(u.geluTanh, (g, x) => mul(g, geluTanhSlope(x))),
+  vjp(u.clamp, ({ save }, _, x, low, high) => {
+    const saved = save(x);
+    return (g) => [where(ao.ge(saved(), low), where(ao.le(saved(), high), g, 0), 0), null, null];
+  }),
+];
+
+type Binary = typeof add;
+
+/** Gradients of two broadcast operands, each from g and both operands. */
+const binary = (
+  op: Binary,
+  byA: (g: Tensor, a: ao.Operand, b: ao.Operand) => Tensor,
+  byB: (g: Tensor, a: ao.Operand, b: ao.Operand) => Tensor,
+  reads: boolean,
+): VjpEntry =>
+  vjp(op, ({ needs, save }, _, a, b) => {
+    const keep = (x: ao.Operand): (() => ao.Operand) => (isTensor(x) ? save(x) : () => x);
+    const [x, y] = reads ? [keep(a), keep(b)] : [() => a, () => b];
+    return (g) => [
+      needs(0) ? unbroadcast(byA(g, x(), y()), a as Tensor) : null,
+      needs(1) ? unbroadcast(byB(g, x(), y()), b as Tensor) : null,
+    ];
+  });
+
+/** The larger (or smaller) takes the gradient; equals share it. */
+const extreme = (op: Binary, wins: Binary): VjpEntry => {
+  const share = (g: Tensor, a: ao.Operand, b: ao.Operand): Tensor =>
+    where(ao.eq(a, b), mul(g, 0.5), where(wins(a, b), g, 0));
+  return binary(op, share, (g, a, b) => share(g, b, a), true);
+};
+
+export const elementwiseRules = (): VjpEntry[] => [
+  ...unary(),
+  binary(
+    add,
+    (g) => g,
+    (g) => g,
+    false,
+  ),
+  binary(
+    sub,
+    (g) => g,
+    (g) => u.neg(g),
+    false,
+  ),
+  binary(
+    mul,
+    (g, _, b) => mul(g, b),
+    (g, a) => mul(g, a),
+    true,
+  ),
+  binary(
+    div as Binary,
+    (g, _, b) => div(g, b),
+    (g, a, b) => u.neg(div(mul(g, a), mul(b, b))),
+    true,
+  ),
+  extreme(ao.maximum, ao.gt),
+  extreme(ao.minimum, ao.lt),
+  binary(
+    ao.pow,
+    (g, a, b) => mul(g, mul(b, ao.pow(a, isTensor(b) ? sub(b, 1) : b - 1))),
+    (g, a, b) => where(ao.gt(a, 0), mul(g, mul(ao.pow(a, b), u.log(a as Tensor))), 0),
+    true,
+  ),
+  vjp(where, ({ needs, save }, _, cond, a, b) => {
+    const c = save(cond);
+    return (g) => [
+      null,
+      needs(1) ? unbroadcast(where(c(), g, 0), a as Tensor) : null,
+      needs(2) ? unbroadcast(where(c(), 0, g), b as Tensor) : null,
+    ];
+  }),
+];
