@@ -3,10 +3,9 @@
 
 import type { DType } from './dtype.ts';
 import { AoError } from './errors.ts';
-import type { OnDevice } from './extension.ts';
 import { intern, internTable } from './identity.ts';
 import type { Runtime } from './runtime.ts';
-import { type Dense, isTensor, type Tensor } from './tensor.ts';
+import { isTensor, type Tensor } from './tensor.ts';
 
 export type Args = readonly unknown[];
 
@@ -24,7 +23,8 @@ export interface OpSpec<A extends Args, R> {
   /** Ops that only look at memory differently: makes the view, no kernel runs. */
   view?(...args: A): R;
   /** Its kernel of the reference backend, where it is not among `reference()`'s: so it is bundled with the op alone. */
-  reference?(out: Outs<NoInfer<R>, Dense>, ...args: OnDevice<NoInfer<A>>): void;
+  // biome-ignore lint/suspicious/noExplicitAny: erased, so that an op's type stays its arguments'
+  readonly reference?: (out: any, ...args: any[]) => void;
   /** Position of the weight argument (a tensor or a list) that may arrive packed. */
   readonly weightArg?: number;
   /** Position of the argument that is written in place and returned; the op's name ends in `_`. */

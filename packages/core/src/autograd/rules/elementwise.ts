@@ -13,20 +13,20 @@ type Unary = Op<[x: Tensor], Tensor>;
 
 /** f' from x. */
 const ofInput = (op: Unary, f: (g: Tensor, x: Tensor) => Tensor): VjpEntry =>
-  vjp<[x: Tensor], Tensor>(op, ({ save }, _, x) => {
+  vjp(op, ({ save }, _, x) => {
     const saved = save(x);
     return (g) => [cast(f(g, saved()), x.dtype)];
   });
 
 /** f' from y = f(x). */
 const ofOutput = (op: Unary, f: (g: Tensor, y: Tensor) => Tensor): VjpEntry =>
-  vjp<[x: Tensor], Tensor>(op, ({ save }, y) => {
+  vjp(op, ({ save }, y) => {
     const saved = save(y);
     return (g) => [f(g, saved())];
   });
 
 /** Steps: no gradient anywhere. */
-const flat = (op: Unary): VjpEntry => vjp<[x: Tensor], Tensor>(op, () => (g) => [mul(g, 0)]);
+const flat = (op: Unary): VjpEntry => vjp(op, () => (g) => [mul(g, 0)]);
 
 const INV_SQRT_2PI = 1 / Math.sqrt(2 * Math.PI);
 const K = Math.sqrt(2 / Math.PI);
@@ -39,7 +39,7 @@ function geluTanhSlope(x: Tensor): Tensor {
 }
 
 const unary = (): VjpEntry[] => [
-  vjp<[x: Tensor], Tensor>(u.neg, () => (g) => [u.neg(g)]),
+  vjp(u.neg, () => (g) => [u.neg(g)]),
   ofInput(u.abs, (g, x) => mul(g, u.sign(x))),
   ofInput(u.relu, (g, x) => where(ao.gt(x, 0), g, 0)),
   ...[u.sign, u.round, u.floor, u.ceil].map(flat),
