@@ -14,10 +14,10 @@ function denseParts(w: Dense): WeightParts | null {
   return { format, codes: w };
 }
 
-/** Packs one weight in place, or the weights that it is made of; false where that is done or its device has no layout for it. */
+/** Packs one weight in place, or the weights that it is made of; false where that is done, it trains, or its device has no layout for it. */
 export function packWeight(rt: Runtime, w: Tensor): boolean {
   const packer = rt.packer(w.device);
-  if (packer === undefined || w.packed !== null) return false;
+  if (packer === undefined || w.packed !== null || w.requiresGrad) return false;
   if (isWrapped(w) && w.kind.spec.weight === undefined) {
     const inner = Object.values(w.held).filter(isWrapped);
     return inner.map((part) => packWeight(rt, part)).includes(true);

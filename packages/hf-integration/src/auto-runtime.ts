@@ -7,6 +7,8 @@ export interface AutoRuntimeOptions {
   readonly device?: string;
   /** Default: warnings go to console.warn, a line each. */
   readonly log?: Log;
+  /** Further extensions. */
+  readonly use?: readonly Extension[];
 }
 
 const warnings: Log = ({ level, message }) => {
@@ -47,7 +49,7 @@ export async function probeRuntime(
 ): Promise<{ runtime: Runtime; findings: readonly Finding[] }> {
   const { device = 'auto', log = warnings } = options;
   const findings = new Map<string, Finding>();
-  const use: Extension[] = [hfIntegration()];
+  const use: Extension[] = [hfIntegration(), ...(options.use ?? [])];
   for (const { package: name, backend, load } of OPTIONAL) {
     const finding = { package: name, ...(backend === undefined ? {} : { backend }) };
     const refuse = (reason: string): unknown => findings.set(name, { ...finding, loaded: false, reason });

@@ -43,6 +43,11 @@ export interface FromPretrainedOptions extends HubOptions {
   readonly device?: string;
   /** transformers' name of `device`: 'auto', a device, or a device for each module ({ '': 'cpu' }), all the same for now. */
   readonly deviceMap?: DeviceMap;
+  /**
+   * For training: float parameters require gradients and stay unpacked; quantized ones are frozen. A given runtime needs
+   * autograd() of @ao/core/autograd.
+   */
+  readonly trainable?: boolean;
 }
 
 /** fromPretrained of the families that the auto class of this name takes. */
@@ -73,7 +78,9 @@ export const autoClass = <M extends PretrainedModel>(auto: AutoClassName) => ({
       config,
       plain && dtypeBySafetensors(tensors.entry(plain.name).dtype).name,
     );
-    const rt = runtime ?? (await autoRuntime({ device }));
+    const { trainable } = options;
+    const use = trainable === true ? [(await import('@ao/core/autograd')).autograd()] : [];
+    const rt = runtime ?? (await autoRuntime({ device, use }));
     for (const note of notes) rt.say(note);
     for (const message of checkpoint.notes) rt.say({ level: 'info', code: 'foreign', message }, message);
     try {
@@ -82,6 +89,7 @@ export const autoClass = <M extends PretrainedModel>(auto: AutoClassName) => ({
         device: device === 'auto' ? rt.device : device,
         dtype,
         plans,
+        trainable,
         onProgress: options.onProgress,
         signal: options.signal,
       });

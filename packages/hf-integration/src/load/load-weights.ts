@@ -28,6 +28,8 @@ export interface LoadWeightsOptions {
   readonly dtype: DType;
   /** What to make of a weight; those that are not in it stay as they are. */
   readonly plans: ReadonlyMap<string, TensorPlan>;
+  /** Leaves float parameters unpacked and lets them require gradients. */
+  readonly trainable?: boolean | undefined;
   readonly onProgress?: OnProgress | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -80,8 +82,14 @@ async function loadOne(
   options: LoadWeightsOptions,
   pending: PendingReads,
 ): Promise<Tensor> {
-  const { device, dtype, signal, plans } = options;
+  const { device, dtype, signal, plans, trainable = false } = options;
   const raw = await readStored(rt, file, stored, { device, signal, pending });
+  if (trainable && !isWrapped(raw) && !plans.has(spec.name)) {
+    const value = keep(cast(raw, dtype));
+    if (value !== raw) raw.dispose();
+    value.requiresGrad = true;
+    return value;
+  }
   return asLoaded(rt, spec, raw, dtype, plans.get(spec.name));
 }
 

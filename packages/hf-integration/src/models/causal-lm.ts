@@ -1,6 +1,6 @@
 // CausalLM: what every decoder of a family offers. A family gives hidden states and logits; generating, evaluating and
 // saving follow from them.
-import { arange, type Tensor } from '@ao/core';
+import type { Tensor } from '@ao/core';
 import type { ModelStructure } from '@ao/quantization';
 import type { GenerationConfig } from '../config/generation-config.ts';
 import { type GenerateInput, generate, generateAll } from '../generate/generate.ts';
@@ -12,9 +12,12 @@ import { PretrainedModel } from './pretrained-model.ts';
 /** Text, or token ids. */
 export type Prompt = string | readonly number[];
 
-/** Where new tokens stand: filled positions before them (in the cache) and their own positions (int32 [T] or [B, T]). */
+/**
+ * Where new tokens stand: filled positions before them (in the cache) and their own positions (int32 [T] or [B, T]). Without a
+ * cache they are whole texts, and nothing is written: so gradients flow through.
+ */
 export interface Step {
-  readonly cache: KVCache;
+  readonly cache?: KVCache;
   readonly positions: Tensor;
 }
 
@@ -31,20 +34,17 @@ export abstract class CausalLM extends PretrainedModel {
   /** For `batch` sequences of at most `length` positions; what they are kept in is what computing gives unless named. */
   abstract createCache(length: number, batch?: number, format?: KVCacheFormat): StaticCache;
 
-  /** Token ids int32 [B, T] -> normalised hidden states [B, T, H]; writes the cache, leaves `cache.pos` as it is. */
-  abstract hidden(ids: Tensor, step: Step): Tensor;
+  /** Token ids int32 [B, T] -> normalised hidden states [B, T, H]; writes the step's cache, leaves `cache.pos` as it is. */
+  abstract hidden(ids: Tensor, step?: Step): Tensor;
+
+  /** Makes what reading whole texts of at most `length` tokens needs, so that a capture may call the model. */
+  abstract prepareFor(length: number): void;
 
   /** Hidden states [..., H] -> logits [..., V]. */
   abstract head(hidden: Tensor): Tensor;
 
-  /** Token ids int32 [B, T] -> logits [B, T, V]; without a step the ids are whole texts, read afresh. */
-  forward = (ids: Tensor, step?: Step): Tensor => {
-    if (step !== undefined) return this.head(this.hidden(ids, step));
-    const [batch, length] = ids.shape as [number, number];
-    using cache = this.createCache(length, batch);
-    const positions = arange(this.rt, 0, length, 1, { device: this.device });
-    return this.head(this.hidden(ids, { cache, positions }));
-  };
+  /** Token ids int32 [B, T] -> logits [B, T, V]; without a step the ids are whole texts. */
+  forward = (ids: Tensor, step?: Step): Tensor => this.head(this.hidden(ids, step));
 
   /**
    * Continues a prompt of text or ids; iterate the result for pieces, or await it for the whole. Several prompts, of any

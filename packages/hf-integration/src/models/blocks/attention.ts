@@ -1,4 +1,4 @@
-// Attention with rotary positions and grouped queries over a cache: o(attention(rope(q), rope(k), v)), q and k normed before
+// Attention with rotary positions and grouped queries over a cache, or over themselves: o(attention(rope(q), rope(k), v)), q and k normed before
 // where the spec says so.
 //   x [B, T, H]; q [B, T, Hq, D]; k, v [B, T, Hkv, D]; cache [B, Hkv, P, D]
 import {
@@ -14,8 +14,10 @@ import {
   rope,
   slice,
   type Tensor,
+  transpose,
 } from '@ao/core';
 import type { Step } from '../causal-lm.ts';
+import type { KVCache } from '../kv-cache.ts';
 import type { Tables } from '../rope-table.ts';
 import type { NormSpec, Weights } from './weights.ts';
 
@@ -88,17 +90,26 @@ export class Attention extends Module {
     const [b, t] = x.shape as [number, number, number];
     const rotated = (y: Tensor): Tensor => (table === null ? y : rope(y, ...tables[table]!, positions));
     const [q, k, v] = this.#project(x);
-    const keys = cache.keys[this.#layer]!;
-    const values = cache.values[this.#layer]!;
-    const { keyRows, valueRows } = cache;
-    kvAppend_(keys, rotated(this.#split(k, kvHeads, this.k_norm)), cache.pos, keyRows);
-    kvAppend_(values, reshape(v, [b, t, kvHeads, headDim]), cache.pos, valueRows);
+    const key = rotated(this.#split(k, kvHeads, this.k_norm));
+    const value = reshape(v, [b, t, kvHeads, headDim]);
     const query = rotated(this.#split(q, heads, this.q_norm));
-    const options = { ...this.#options, keyRows, valueRows };
-    const mixed = reshape(attention(query, keys, values, cache.pos, undefined, options), [b, t, heads * headDim]);
+    const seen = cache === undefined ? this.#alone(query, key, value) : this.#cached(query, key, value, cache);
+    const mixed = reshape(seen, [b, t, heads * headDim]);
     const { weight, bias } = this.o_proj;
     return residual === undefined ? this.o_proj.call(mixed) : linearAdd(mixed, weight, bias, residual);
   };
+
+  #alone(q: Tensor, k: Tensor, v: Tensor): Tensor {
+    return attention(q, transpose(k, 1, 2), transpose(v, 1, 2), undefined, undefined, this.#options);
+  }
+
+  #cached(q: Tensor, k: Tensor, v: Tensor, cache: KVCache): Tensor {
+    const [keys, values] = [cache.keys[this.#layer]!, cache.values[this.#layer]!];
+    const { pos, keyRows, valueRows } = cache;
+    kvAppend_(keys, k, pos, keyRows);
+    kvAppend_(values, v, pos, valueRows);
+    return attention(q, keys, values, pos, undefined, { ...this.#options, keyRows, valueRows });
+  }
 
   #project(x: Tensor): Three {
     if (this.qkv_proj) {

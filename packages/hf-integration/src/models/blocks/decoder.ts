@@ -2,6 +2,7 @@
 //   h = embedScale embed(ids); h = layer(h), ...; logits = cap(head(norm(h))), cap(x) = softcap tanh(x / softcap)
 //   ids [B, T]; h [B, T, H]; logits [B, T, V]
 import {
+  arange,
   clone,
   div,
   type Embedding,
@@ -10,6 +11,7 @@ import {
   Module,
   mul,
   type RMSNorm,
+  slice,
   type Tensor,
   tanh,
   unpackedOf,
@@ -70,6 +72,8 @@ export class DecoderForCausalLM extends CausalLM {
   lm_head: Linear;
   readonly #spec: DecoderSpec;
   readonly #ropes: readonly RopeTable[];
+  /** 0, 1, 2, ...: of as many tokens as a text had. */
+  #positions: Tensor | undefined;
 
   constructor(spec: DecoderSpec, weights: Weights) {
     super();
@@ -119,8 +123,19 @@ export class DecoderForCausalLM extends CausalLM {
     return this.#ropes.map((r) => r.tables(this.rt, length, this.device));
   }
 
-  hidden(ids: Tensor, step: Step): Tensor {
-    return this.model.call(ids, step, this.#tables(step.cache.length));
+  prepareFor(length: number): void {
+    this.#tables(length);
+    if (this.#positions !== undefined && this.#positions.numel >= length) return;
+    this.#positions?.dispose();
+    this.#positions = keep(arange(this.rt, 0, length, 1, { device: this.device }));
+    this.#positions.guard();
+  }
+
+  hidden(ids: Tensor, step?: Step): Tensor {
+    const length = step?.cache?.length ?? ids.shape[1]!;
+    if (step !== undefined) return this.model.call(ids, step, this.#tables(length));
+    this.prepareFor(length);
+    return this.model.call(ids, { positions: slice(this.#positions!, 0, 0, length) }, this.#tables(length));
   }
 
   head(hidden: Tensor): Tensor {
@@ -150,6 +165,7 @@ export class DecoderForCausalLM extends CausalLM {
 
   override dispose(): void {
     for (const r of this.#ropes) r.dispose();
+    this.#positions?.dispose();
     super.dispose();
   }
 }
