@@ -1,6 +1,7 @@
 // A model's trainable parameters: which they are, their gradients' norm, and forgetting gradients.
 import { float32 } from '../dtypes/index.ts';
 import { AoError } from '../errors.ts';
+import { isWrapped } from '../kind.ts';
 import type { Module } from '../nn/module.ts';
 import { add, div, minimum, mul } from '../ops/binary.ts';
 import { cast, copy_ } from '../ops/copy.ts';
@@ -25,9 +26,19 @@ export function requiresGrad_(
   return names;
 }
 
-/** Parameters that require a gradient, with their names; a shared one once. */
-export const trainableParameters = (model: Module): [string, Tensor][] =>
-  [...model.namedParameters()].filter(([, t]) => t.requiresGrad);
+function* leavesOf(name: string, t: Tensor): Generator<[string, Tensor]> {
+  if (t.requiresGrad) yield [name, t];
+  else if (isWrapped(t)) for (const [part, inner] of Object.entries(t.held)) yield* leavesOf(`${name}.${part}`, inner);
+}
+
+/** Parameters that require a gradient, and parts of kinds that do (`q_proj.weight.lora_A`), by name; a shared one once. */
+export function trainableParameters(model: Module): [string, Tensor][] {
+  const found = new Map<Tensor, string>();
+  for (const [name, t] of model.namedParameters()) {
+    for (const [leaf, inner] of leavesOf(name, t)) if (!found.has(inner)) found.set(inner, leaf);
+  }
+  return [...found].map(([t, name]) => [name, t]);
+}
 
 /** Disposes gradients; those of the next backward are new. */
 export function zeroGrad(parameters: Iterable<Tensor>): void {

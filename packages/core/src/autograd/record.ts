@@ -3,6 +3,7 @@
 import { findOverride } from '../dispatch.ts';
 import { AoError } from '../errors.ts';
 import { shared } from '../identity.ts';
+import { isWrapped } from '../kind.ts';
 import type { AnyOp, Args } from '../op.ts';
 import type { RuntimeImpl } from '../runtime.ts';
 import type { Tape } from '../tape.ts';
@@ -43,11 +44,19 @@ function withoutRule(rt: RuntimeImpl, op: AnyOp, args: Args): unknown {
 
 const requires = (a: unknown): boolean => (Array.isArray(a) ? a.some(requires) : isTensor(a) && a.requiresGrad);
 
+/** A kind that is made of what is trained: then what its rule calls is recorded, in place of the op's derivative. */
+const hasTrainedParts = (a: unknown): boolean => {
+  if (Array.isArray(a)) return a.some(hasTrainedParts);
+  return (
+    isTensor(a) && isWrapped(a) && Object.values(a.held).some((part) => part.requiresGrad || hasTrainedParts(part))
+  );
+};
+
 /** Under autocast calls come here without a gradient too. */
 function record(rt: RuntimeImpl, op: AnyOp, given: Args): unknown {
   const args = autocastArgs(op, given);
   const s = shared();
-  if (s.noGrad > 0 || !args.some(requires)) {
+  if (s.noGrad > 0 || !args.some((a) => requires(a) || hasTrainedParts(a))) {
     return withAutocast(null, () => rt.dispatch(op, args));
   }
   if (op.spec.mutates !== undefined) {
@@ -58,7 +67,7 @@ function record(rt: RuntimeImpl, op: AnyOp, given: Args): unknown {
     });
   }
   const rule = rt.registry.op(op).vjp as AnyVjp | undefined;
-  if (rule === undefined) return withoutRule(rt, op, args);
+  if (rule === undefined || args.some(hasTrainedParts)) return withoutRule(rt, op, args);
   const out = noGrad(() => withAutocast(null, () => rt.dispatch(op, args))) as Tensor | Tensor[];
   const outs = Array.isArray(out) ? out : [out];
   const edges = args.map(edgesOf);
