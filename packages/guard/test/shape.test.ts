@@ -68,6 +68,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   core: [],
   quantization: ['core'],
   'kernels-cpu': ['core'],
+  qat: ['core', 'quantization'],
   'hf-integration': ['core', 'quantization'],
 };
 
