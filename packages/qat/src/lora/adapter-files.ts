@@ -38,8 +38,11 @@ const PREFIX = 'base_model.model.';
 const MODEL = 'adapter_model.safetensors';
 const FIX = 'use the adapter that was made for this model, and its config';
 
+/** Where the tensors of a module stand; a model may be one module itself. */
+const under = (module: string): string => (module === '' ? PREFIX : `${PREFIX}${module}.`);
+
 function partsOf(module: string, t: LoraTensor): [string, Tensor][] {
-  const at = `${PREFIX}${module}.`;
+  const at = under(module);
   const parts: [string, Tensor][] = [
     [`${at}lora_A.weight`, t.lora_A],
     [`${at}lora_B.weight`, t.lora_B],
@@ -139,17 +142,17 @@ export async function loadAdapter(
   const wanted = new Map<string, readonly number[]>();
   for (const { name, module, r } of targets) {
     const [n, k] = module.weight.shape as [number, number];
-    wanted.set(`${PREFIX}${name}.lora_A.weight`, [r, k]).set(`${PREFIX}${name}.lora_B.weight`, [n, r]);
-    if (config.useDora) wanted.set(`${PREFIX}${name}.lora_magnitude_vector`, [n]);
+    wanted.set(`${under(name)}lora_A.weight`, [r, k]).set(`${under(name)}lora_B.weight`, [n, r]);
+    if (config.useDora) wanted.set(`${under(name)}lora_magnitude_vector`, [n]);
   }
   for (const [name, t] of savedModules(model, config)) wanted.set(`${PREFIX}${name}`, t.shape);
   check(file, wanted);
   const stored = await readAll(file, targets[0]!.module.weight);
   const take = (name: string): Tensor => keep(clone(cast(stored.get(name)!, float32)));
   const adapter = attach(model, config, targets, ({ name }) => ({
-    a: take(`${PREFIX}${name}.lora_A.weight`),
-    b: take(`${PREFIX}${name}.lora_B.weight`),
-    magnitude: config.useDora ? take(`${PREFIX}${name}.lora_magnitude_vector`) : undefined,
+    a: take(`${under(name)}lora_A.weight`),
+    b: take(`${under(name)}lora_B.weight`),
+    magnitude: config.useDora ? take(`${under(name)}lora_magnitude_vector`) : undefined,
   }));
   noGrad(() => adapter.saved.forEach((t, name) => void copy_(t, stored.get(`${PREFIX}${name}`)!)));
   for (const t of stored.values()) t.dispose();

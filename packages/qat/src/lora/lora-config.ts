@@ -55,7 +55,7 @@ const matches = (pattern: string, name: string): boolean =>
   name === pattern || name.endsWith(`.${pattern}`) || new RegExp(`^(.*\\.)?(${pattern})$`).test(name);
 
 /** Whether a module is adapted; `head`: the name of the output layer, which 'all-linear' leaves alone. */
-export function isTarget({ targetModules: t }: LoraConfig, name: string, head: string): boolean {
+export function isTarget({ targetModules: t }: LoraConfig, name: string, head: string | undefined): boolean {
   if (t === 'all-linear') return name !== head;
   if (typeof t === 'string') return new RegExp(`^(?:${t})$`).test(name);
   return t.some((suffix) => name === suffix || name.endsWith(`.${suffix}`));

@@ -42,8 +42,8 @@ function linearsOf(model: Module): Map<string, Linear> {
   return found;
 }
 
-/** The name of the output layer: the linear whose rows are the vocabulary, or `lm_head`. */
-const headOf = (names: Iterable<string>): string => [...names].find((name) => /(^|\.)lm_head$/.test(name)) ?? '';
+/** The name of the output layer, where there is one. */
+const headOf = (names: Iterable<string>): string | undefined => [...names].find((name) => /(^|\.)lm_head$/.test(name));
 
 /** A module that a config adapts. */
 export interface Target {
