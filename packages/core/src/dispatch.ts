@@ -106,11 +106,12 @@ function runKernel(
   const backend = rt.backend(device);
   const temporaries: Dense[] = [];
   const ready = e.strided || allContiguous(args) ? args : contiguousArgs(rt, args, temporaries);
-  const mutated = op.spec.mutates;
+  const { mutates } = op.spec;
   let out: Dense | Dense[];
-  if (mutated !== undefined) {
-    out = args[mutated] as Dense;
-    out.storage.version += 1;
+  if (mutates !== undefined) {
+    const written = [mutates].flat().flatMap((i) => (args[i] as Dense | undefined) ?? []);
+    for (const t of written) t.storage.version += 1;
+    out = written[0]!;
   } else {
     out = Array.isArray(metas) ? metas.map((m) => allocate(rt, device, m)) : allocate(rt, device, metas);
   }
@@ -123,7 +124,7 @@ function runKernel(
       backend.execute(() => e.run(to, ...from));
     } else e.run(out, ...ready);
   } catch (error) {
-    if (mutated === undefined) for (const t of Array.isArray(out) ? out : [out]) t.dispose();
+    if (mutates === undefined) for (const t of Array.isArray(out) ? out : [out]) t.dispose();
     throw error;
   } finally {
     rt.currentOp = outer;

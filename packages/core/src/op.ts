@@ -27,8 +27,8 @@ export interface OpSpec<A extends Args, R> {
   readonly reference?: (out: any, ...args: any[]) => void;
   /** Position of the weight argument (a tensor or a list) that may arrive packed. */
   readonly weightArg?: number;
-  /** Position of the argument that is written in place and returned; the op's name ends in `_`. */
-  readonly mutates?: number;
+  /** Positions of the arguments that are written in place, the first of which is returned; the op's name ends in `_`. */
+  readonly mutates?: number | readonly number[];
 }
 
 export interface Op<A extends Args = never, R = unknown> {

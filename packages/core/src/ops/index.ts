@@ -7,6 +7,7 @@ export * from './experts.ts';
 export * from './linear-weight.ts';
 export * from './matmul.ts';
 export * from './norm.ts';
+export * from './optim/index.ts';
 export {
   type LogitOptions,
   type LogitTensors,

@@ -5,6 +5,7 @@ import { elementwise } from './elementwise.ts';
 import { expertKernels } from './experts.ts';
 import { linearKernels } from './linear.ts';
 import { movement } from './movement.ts';
+import { optimKernels } from './optim.ts';
 import { cpuPacker } from './packer.ts';
 import { quantizeKernels } from './quantize.ts';
 import { rowKernels } from './rows.ts';
@@ -17,5 +18,6 @@ export const cpuEntries = (): Entry[] => [
   ...linearKernels(),
   ...expertKernels(),
   ...quantizeKernels(),
+  ...optimKernels(),
   packer('cpu', cpuPacker),
 ];
