@@ -16,7 +16,7 @@ struct CodeTable {
   static constexpr uint32_t kLow = 103u << 7;                  // magnitudes below 2^-24 share the first bucket
   static constexpr uint32_t kBuckets = (127u << 7) - kLow + 1; // of a sign; the last one begins at 1
   float value[256];
-  float threshold[257]; // ends in infinity
+  float threshold[257]; // those of no code are NaN, which nothing reaches
   uint8_t base[2 * kBuckets];
   int32_t nan_bucket; // comparisons there give 0
   bool deep;          // a bucket holds several thresholds
@@ -43,7 +43,7 @@ struct CodeTable {
       while (!above(low, high, t)) t = nextafterf(t, INFINITY);
       threshold[i] = t;
     }
-    for (int i = n - 1; i < 257; i++) threshold[i] = INFINITY;
+    for (int i = n - 1; i < 257; i++) threshold[i] = NAN; // never reached
     uint8_t held[2 * kBuckets] = {0};
     for (int i = 0; i < n - 1; i++) held[bucket(threshold[i])]++;
     int below = 0;
