@@ -14,6 +14,7 @@ import {
   tensor,
   to,
 } from '@ao/core';
+import { noGrad, zeroGrad } from '@ao/core/autograd';
 import { asForm } from './state/convert.ts';
 
 /** The rate at which a group is made; then `lr` is a float32 tensor of one element, so that a captured step replays with a new one. */
@@ -105,19 +106,16 @@ export abstract class Optimizer<O extends object> {
 
   /** Steps every parameter that has a gradient; returns at once, the device works in order. */
   step(): void {
-    for (const group of this.paramGroups) {
-      for (const p of group.params) if (p.grad !== null) this.update(p, p.grad, this.stateOf(p, group), group);
-    }
+    noGrad(() => {
+      for (const group of this.paramGroups) {
+        for (const p of group.params) if (p.grad !== null) this.update(p, p.grad, this.stateOf(p, group), group);
+      }
+    });
   }
 
-  /** Drops all gradients. */
+  /** Disposes all gradients. */
   zeroGrad(): void {
-    for (const { params } of this.paramGroups) {
-      for (const p of params) {
-        p.grad?.dispose();
-        p.grad = null;
-      }
-    }
+    for (const { params } of this.paramGroups) zeroGrad(params);
   }
 
   /** Bytes that the state holds; what states share is counted once. */

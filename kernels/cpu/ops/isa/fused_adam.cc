@@ -11,6 +11,21 @@ static inline vf lerp_(vf self, vf end, float w) {
   return w < 0.5f ? self + set1(w) * (end - self) : end - (end - self) * set1(1.0f - w);
 }
 
+// The largest magnitude, NaN where there is one: the bits of magnitudes are in the order of their values, NaN above all.
+struct Most {
+  vi bits = set1i(0);
+  void take(vf v, int count) {
+    const vi magnitude = (vi)abs_(v) & (count == AO_W ? set1i(-1) : first_n(count));
+    bits = magnitude > bits ? magnitude : bits;
+  }
+  float value() const {
+    int32_t t[AO_W], most = 0;
+    *(vi_any*)t = bits;
+    for (int i = 0; i < AO_W; i++) most = t[i] > most ? t[i] : most;
+    return ao_float((uint32_t)most);
+  }
+};
+
 // e4m3fn codes in the low bytes.
 static inline vf from_float8(vi c) {
   const vi magnitude = c & 0x7f;
@@ -132,14 +147,13 @@ static inline void block_as(const AdamStep& s, int64_t at, int64_t n, int64_t bl
   const bool amsgrad = s.max_exp_avg_sq.codes != nullptr;
   if (amsgrad) decode<form>(s.max_exp_avg_sq, s.state_dtype, at, n, block, x);
   const vf decay = set1(s.decay), step_size = set1(s.step_size), root = set1(s.root), eps = set1(s.eps);
-  Largest most_m, most_v, most_x;
+  Most most_m, most_v, most_x;
   steps(n, [&](int64_t i, int count) {
     vf p = load_as(d, s.param, at + i, count), g = load_as(d, s.grad, at + i, count);
     if (s.decoupled)
       p = p - decay * p;
     else
       g = g + decay * p;
-    const vi inside = count == AO_W ? set1i(-1) : first_n(count);
     const vf fresh_m = lerp_(load(m + i), g, s.weight1), fresh_v = lerp_(load(v + i), g * g, s.weight2);
     store(m + i, fresh_m);
     store(v + i, fresh_v);
@@ -147,11 +161,11 @@ static inline void block_as(const AdamStep& s, int64_t at, int64_t n, int64_t bl
     if (amsgrad) {
       second = max_nan(load(x + i), fresh_v);
       store(x + i, second);
-      most_x.take(inside ? abs_(second) : set1(0.0f));
+      if (form != MOMENT_FLOATS) most_x.take(second, count);
     }
     if (form != MOMENT_FLOATS) {
-      most_m.take(inside ? abs_(fresh_m) : set1(0.0f));
-      most_v.take(inside ? abs_(fresh_v) : set1(0.0f));
+      most_m.take(fresh_m, count);
+      most_v.take(fresh_v, count);
     }
     p = p - step_size * fresh_m / (sqrt_(second) / root + eps);
     if (d == AO_BF16 && s.rng) {
@@ -163,8 +177,8 @@ static inline void block_as(const AdamStep& s, int64_t at, int64_t n, int64_t bl
     }
   });
   int32_t* keys = (int32_t*)(work + 3 * room);
-  encode<form>(s.exp_avg, s.state_dtype, at, n, block, form == MOMENT_FLOATS ? 0 : most_m.value(), m, keys);
-  encode<form>(s.exp_avg_sq, s.state_dtype, at, n, block, form == MOMENT_FLOATS ? 0 : most_v.value(), v, keys);
+  encode<form>(s.exp_avg, s.state_dtype, at, n, block, most_m.value(), m, keys);
+  encode<form>(s.exp_avg_sq, s.state_dtype, at, n, block, most_v.value(), v, keys);
   if (amsgrad) encode<form>(s.max_exp_avg_sq, s.state_dtype, at, n, block, most_x.value(), x, keys);
 }
 
