@@ -1,8 +1,10 @@
 // @ao/optim: optimizers with torchao's and torch's names and numbers, their state in 8 bits, 4 bits, fp8 or floats.
 export * from './adam.ts';
+export * from './cpu-offload.ts';
 export * from './extension.ts';
 export * from './lr-scheduler.ts';
 export * from './optimizer.ts';
+export { loadOptimizer, saveOptimizer } from './serialize.ts';
 export * from './sgd.ts';
 export { qmapOf } from './state/qmap.ts';
 export {

@@ -1,5 +1,5 @@
 // torch.optim.SGD with momentum, dampening, Nesterov's form and weight decay; one fused op a parameter (core's fusedSgd_).
-import { AoError, fusedSgd_, type Tensor, zeros } from '@ao/core';
+import { AoError, fusedSgd_, ones, type Tensor, zeros } from '@ao/core';
 import { type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer.ts';
 import { counter } from './state/zeros.ts';
 
@@ -43,5 +43,15 @@ export class SGD extends Optimizer<SGDGroup> {
       weightDecay,
       nesterov,
     });
+  }
+
+  /** torch counts no steps of SGD: a momentum buffer without `step` has seen one. */
+  override async loadStateDict(dict: ReadonlyMap<string, Tensor>): Promise<void> {
+    const counted = new Map(dict);
+    for (const [name, buffer] of dict) {
+      const step = name.replace(/momentum_buffer$/, 'step');
+      if (!counted.has(step)) counted.set(step, ones(buffer.rt, [], { device: buffer.device }));
+    }
+    await super.loadStateDict(counted);
   }
 }

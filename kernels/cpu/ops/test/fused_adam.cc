@@ -153,7 +153,8 @@ TEST(a_step_equals_its_definition_on_any_threads) {
     std::vector<float> p(c.n), g(c.n), moments[3];
     std::vector<uint8_t> codes[3];
     std::vector<float> scale[3];
-    for (int64_t i = 0; i < c.n; i++) p[i] = random.normal(), g[i] = (float)(random.normal() * exp(3 * random.normal()));
+    for (int64_t i = 0; i < c.n; i++)
+      p[i] = random.normal(), g[i] = (float)(random.normal() * exp(3 * random.normal()));
     for (int k = 0; k < 3; k++) {
       codes[k].assign(state_bytes, 0), scale[k].assign(scales, 0);
       std::vector<float> start(c.n);
@@ -214,7 +215,8 @@ TEST(a_step_equals_its_definition_on_any_threads) {
         m[i] = lerp_of(stored(c, sm, codes[0], scale[0], i), d, (float)(1 - beta1));
         v[i] = lerp_of(stored(c, um, codes[1], scale[1], i), square, (float)(1 - beta2));
         x[i] = c.amsgrad ? std::max(stored(c, um, codes[2], scale[2], i), v[i]) : v[i];
-        volatile float up = size_of * m[i], rooted = sqrtf(x[i]) / root, denom = rooted + (float)eps, ratio = up / denom;
+        volatile float up = size_of * m[i], rooted = sqrtf(x[i]) / root, denom = rooted + (float)eps,
+                       ratio = up / denom;
         q = q - ratio;
         float expected = q;
         uint16_t h = c.dtype == AO_BF16 ? ao_to_bf16(q) : ao_to_f16(q);
@@ -229,7 +231,8 @@ TEST(a_step_equals_its_definition_on_any_threads) {
         std::vector<uint8_t> bytes(state_bytes);
         std::vector<float> factors(scales);
         store_as_case(c, k == 0 ? sm : um, k == 0 ? m : k == 1 ? v : x, bytes, factors);
-        CHECK_MSG(memcmp(bytes.data(), state[k].data(), bytes.size()) == 0, "moment %d, form %d: other codes", k, c.form);
+        CHECK_MSG(memcmp(bytes.data(), state[k].data(), bytes.size()) == 0, "moment %d, form %d: other codes", k,
+                  c.form);
         for (int64_t b = 0; b < scales && c.form; b++) CHECK_EQ(factor[k][b], factors[b]);
       }
     }
@@ -245,7 +248,8 @@ TEST(a_gradient_of_nan_gives_codes_of_0_and_scales_of_nan) {
   g[3] = NAN;
   ao_fused_adam_args a{};
   a.param = p.data(), a.grad = g.data(), a.exp_avg = m.data(), a.exp_avg_sq = v.data(), a.exp_avg_scale = ms.data();
-  a.exp_avg_sq_scale = vs.data(), a.signed_map = sm.data(), a.unsigned_map = um.data(), a.step = step.data(), a.lr = &lr;
+  a.exp_avg_sq_scale = vs.data(), a.signed_map = sm.data(), a.unsigned_map = um.data(), a.step = step.data(),
+  a.lr = &lr;
   a.n = 64, a.dtype = AO_F32, a.state_dtype = AO_U8, a.map_size = 256, a.block_size = 32, a.beta1 = 0.9, a.beta2 = 0.99;
   CHECK_EQ(ao_cpu_fused_adam(&a, ctx), 0);
   for (int i = 0; i < 32; i++) CHECK(m[i] == 0 && v[i] == 0 && isnan(p[i]) == (i == 3));
