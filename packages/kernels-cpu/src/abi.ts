@@ -4,7 +4,7 @@
 import { AoError } from '@ao/core';
 
 /** FNV-1a of the rows; the addon must have been built from the same. */
-export const ABI_HASH = '741b13be505126db';
+export const ABI_HASH = 'fe44cbaef72e74a6';
 
 /** Where commands go: `reserve` makes room and returns an index into `records`, `commit` hands the command over. */
 export interface CommandStream {
@@ -197,9 +197,92 @@ export class Calls {
     r[at + 35] = k_bits; r[at + 36] = k_asymmetric; r[at + 37] = v_bits; r[at + 38] = v_asymmetric; s.commit(39);
   }
 
+  /** OUT(dx) OUT(dw) IN(g) IN(x) IN(weight) I(rows) I(n) I(dtype) F(eps) F(offset) */
+  rms_norm_backward(dx: number, dw: number, g: number, x: number, weight: number, rows: number, n: number, dtype: number, eps: number, offset: number): void {
+    const s = this.#stream, at = s.reserve(11), r = s.records; r[at] = 20; r[at + 1] = dx; r[at + 2] = dw;
+    r[at + 3] = g; r[at + 4] = x; r[at + 5] = weight; r[at + 6] = rows; r[at + 7] = n; r[at + 8] = dtype;
+    r[at + 9] = eps; r[at + 10] = offset; s.commit(11);
+  }
+
+  /** OUT(dx) OUT(dw) OUT(db) IN(g) IN(x) IN(weight) I(rows) I(n) I(dtype) F(eps) */
+  layer_norm_backward(dx: number, dw: number, db: number, g: number, x: number, weight: number, rows: number, n: number, dtype: number, eps: number): void {
+    const s = this.#stream, at = s.reserve(11), r = s.records; r[at] = 21; r[at + 1] = dx; r[at + 2] = dw;
+    r[at + 3] = db; r[at + 4] = g; r[at + 5] = x; r[at + 6] = weight; r[at + 7] = rows; r[at + 8] = n;
+    r[at + 9] = dtype; r[at + 10] = eps; s.commit(11);
+  }
+
+  /** OUT(dx) IN(g) IN(x) I(n) I(dtype) I(op) */
+  activation_backward(dx: number, g: number, x: number, n: number, dtype: number, op: number): void {
+    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 22; r[at + 1] = dx; r[at + 2] = g; r[at + 3] = x;
+    r[at + 4] = n; r[at + 5] = dtype; r[at + 6] = op; s.commit(7);
+  }
+
+  /** OUT(dgate) OUT(dup) IN(g) IN(gate) IN(up) I(n) I(dtype) */
+  silu_mul_backward(dgate: number, dup: number, g: number, gate: number, up: number, n: number, dtype: number): void {
+    const s = this.#stream, at = s.reserve(8), r = s.records; r[at] = 23; r[at + 1] = dgate; r[at + 2] = dup;
+    r[at + 3] = g; r[at + 4] = gate; r[at + 5] = up; r[at + 6] = n; r[at + 7] = dtype; s.commit(8);
+  }
+
+  /** OUT(dx) IN(g) IN(y) I(rows) I(n) I(dtype) I(log) */
+  softmax_backward(dx: number, g: number, y: number, rows: number, n: number, dtype: number, log: number): void {
+    const s = this.#stream, at = s.reserve(8), r = s.records; r[at] = 24; r[at + 1] = dx; r[at + 2] = g; r[at + 3] = y;
+    r[at + 4] = rows; r[at + 5] = n; r[at + 6] = dtype; r[at + 7] = log; s.commit(8);
+  }
+
+  /** OUT(dx) IN(g) IN(logits) IN(targets) I(rows) I(vocab) I(dtype) I(ignore_index) */
+  cross_entropy_backward(dx: number, g: number, logits: number, targets: number, rows: number, vocab: number, dtype: number, ignore_index: number): void {
+    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 25; r[at + 1] = dx; r[at + 2] = g;
+    r[at + 3] = logits; r[at + 4] = targets; r[at + 5] = rows; r[at + 6] = vocab; r[at + 7] = dtype;
+    r[at + 8] = ignore_index; s.commit(9);
+  }
+
+  /** OUT(dw) IN(g) IN(ids) I(n) I(vocab) I(dim) I(dtype) */
+  embedding_backward(dw: number, g: number, ids: number, n: number, vocab: number, dim: number, dtype: number): void {
+    const s = this.#stream, at = s.reserve(8), r = s.records; r[at] = 26; r[at + 1] = dw; r[at + 2] = g;
+    r[at + 3] = ids; r[at + 4] = n; r[at + 5] = vocab; r[at + 6] = dim; r[at + 7] = dtype; s.commit(8);
+  }
+
+  /** OUT(dx) IN(g) IN(index) I(ndim) V(shape, 6) V(x_shape, 6) I(dim) I(dtype) */
+  gather_backward(dx: number, g: number, index: number, ndim: number, shape: ArrayLike<number>, x_shape: ArrayLike<number>, dim: number, dtype: number): void {
+    if (shape.length > 6) tooLong('gather_backward', 'shape', shape.length, 6);
+    if (x_shape.length > 6) tooLong('gather_backward', 'x_shape', x_shape.length, 6);
+    const s = this.#stream, at = s.reserve(19), r = s.records; r[at] = 27; r[at + 1] = dx; r[at + 2] = g;
+    r[at + 3] = index; r[at + 4] = ndim; for (let i = 0; i < 6; i++) r[at + 5 + i] = shape[i] ?? 0;
+    for (let i = 0; i < 6; i++) r[at + 11 + i] = x_shape[i] ?? 0; r[at + 17] = dim; r[at + 18] = dtype; s.commit(19);
+  }
+
+  /** OUT(dq) OUT(dk) OUT(dv) IN(g) IN(q) IN(k) IN(v) IN(out) IN(mask) IN(pos) I(pos_count) I(batch) I(tokens) I(q_heads) I(kv_heads) I(dim) I(v_dim) I(keys) I(past) I(causal) I(window) F(scale) F(softcap) V(q_strides, 3) V(k_strides, 3) V(v_strides, 3) V(mask_strides, 4) I(dtype) */
+  sdpa_backward(dq: number, dk: number, dv: number, g: number, q: number, k: number, v: number, out: number, mask: number, pos: number, pos_count: number, batch: number, tokens: number, q_heads: number, kv_heads: number, dim: number, v_dim: number, keys: number, past: number, causal: number, window: number, scale: number, softcap: number, q_strides: ArrayLike<number>, k_strides: ArrayLike<number>, v_strides: ArrayLike<number>, mask_strides: ArrayLike<number>, dtype: number): void {
+    if (q_strides.length > 3) tooLong('sdpa_backward', 'q_strides', q_strides.length, 3);
+    if (k_strides.length > 3) tooLong('sdpa_backward', 'k_strides', k_strides.length, 3);
+    if (v_strides.length > 3) tooLong('sdpa_backward', 'v_strides', v_strides.length, 3);
+    if (mask_strides.length > 4) tooLong('sdpa_backward', 'mask_strides', mask_strides.length, 4);
+    const s = this.#stream, at = s.reserve(38), r = s.records; r[at] = 28; r[at + 1] = dq; r[at + 2] = dk;
+    r[at + 3] = dv; r[at + 4] = g; r[at + 5] = q; r[at + 6] = k; r[at + 7] = v; r[at + 8] = out; r[at + 9] = mask;
+    r[at + 10] = pos; r[at + 11] = pos_count; r[at + 12] = batch; r[at + 13] = tokens; r[at + 14] = q_heads;
+    r[at + 15] = kv_heads; r[at + 16] = dim; r[at + 17] = v_dim; r[at + 18] = keys; r[at + 19] = past;
+    r[at + 20] = causal; r[at + 21] = window; r[at + 22] = scale; r[at + 23] = softcap;
+    for (let i = 0; i < 3; i++) r[at + 24 + i] = q_strides[i] ?? 0;
+    for (let i = 0; i < 3; i++) r[at + 27 + i] = k_strides[i] ?? 0;
+    for (let i = 0; i < 3; i++) r[at + 30 + i] = v_strides[i] ?? 0;
+    for (let i = 0; i < 4; i++) r[at + 33 + i] = mask_strides[i] ?? 0; r[at + 37] = dtype; s.commit(38);
+  }
+
+  /** OUT(out) INOUT(total) IN(x) I(n) I(dtype) I(first) */
+  sum_of_squares(out: number, total: number, x: number, n: number, dtype: number, first: number): void {
+    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 29; r[at + 1] = out; r[at + 2] = total;
+    r[at + 3] = x; r[at + 4] = n; r[at + 5] = dtype; r[at + 6] = first; s.commit(7);
+  }
+
+  /** INOUT(x) IN(factor) I(n) I(dtype) F(value) I(clip) */
+  scale(x: number, factor: number, n: number, dtype: number, value: number, clip: number): void {
+    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 30; r[at + 1] = x; r[at + 2] = factor;
+    r[at + 3] = n; r[at + 4] = dtype; r[at + 5] = value; r[at + 6] = clip; s.commit(7);
+  }
+
   /** OUT(scale) OUT(zero_point) IN(x) I(blocks) I(n) I(dtype) I(scale_dtype) I(zero_dtype) I(mapping) I(preserve_zero) F(qmin) F(qmax) F(eps) */
   choose_qparams_affine(scale: number, zero_point: number, x: number, blocks: number, n: number, dtype: number, scale_dtype: number, zero_dtype: number, mapping: number, preserve_zero: number, qmin: number, qmax: number, eps: number): void {
-    const s = this.#stream, at = s.reserve(14), r = s.records; r[at] = 20; r[at + 1] = scale; r[at + 2] = zero_point;
+    const s = this.#stream, at = s.reserve(14), r = s.records; r[at] = 31; r[at + 1] = scale; r[at + 2] = zero_point;
     r[at + 3] = x; r[at + 4] = blocks; r[at + 5] = n; r[at + 6] = dtype; r[at + 7] = scale_dtype;
     r[at + 8] = zero_dtype; r[at + 9] = mapping; r[at + 10] = preserve_zero; r[at + 11] = qmin; r[at + 12] = qmax;
     r[at + 13] = eps; s.commit(14);
@@ -207,7 +290,7 @@ export class Calls {
 
   /** OUT(q) IN(x) IN(scale) IN(zero_point) I(blocks) I(n) I(dtype) I(scale_dtype) I(zero_dtype) I(q_dtype) I(zero_domain) F(qmin) F(qmax) */
   quantize_affine(q: number, x: number, scale: number, zero_point: number, blocks: number, n: number, dtype: number, scale_dtype: number, zero_dtype: number, q_dtype: number, zero_domain: number, qmin: number, qmax: number): void {
-    const s = this.#stream, at = s.reserve(14), r = s.records; r[at] = 21; r[at + 1] = q; r[at + 2] = x;
+    const s = this.#stream, at = s.reserve(14), r = s.records; r[at] = 32; r[at + 1] = q; r[at + 2] = x;
     r[at + 3] = scale; r[at + 4] = zero_point; r[at + 5] = blocks; r[at + 6] = n; r[at + 7] = dtype;
     r[at + 8] = scale_dtype; r[at + 9] = zero_dtype; r[at + 10] = q_dtype; r[at + 11] = zero_domain; r[at + 12] = qmin;
     r[at + 13] = qmax; s.commit(14);
@@ -215,7 +298,7 @@ export class Calls {
 
   /** OUT(out) IN(q) IN(scale) IN(zero_point) I(blocks) I(n) I(dtype) I(scale_dtype) I(zero_dtype) I(q_dtype) I(zero_domain) F(qmin) F(qmax) */
   dequantize_affine(out: number, q: number, scale: number, zero_point: number, blocks: number, n: number, dtype: number, scale_dtype: number, zero_dtype: number, q_dtype: number, zero_domain: number, qmin: number, qmax: number): void {
-    const s = this.#stream, at = s.reserve(14), r = s.records; r[at] = 22; r[at + 1] = out; r[at + 2] = q;
+    const s = this.#stream, at = s.reserve(14), r = s.records; r[at] = 33; r[at + 1] = out; r[at + 2] = q;
     r[at + 3] = scale; r[at + 4] = zero_point; r[at + 5] = blocks; r[at + 6] = n; r[at + 7] = dtype;
     r[at + 8] = scale_dtype; r[at + 9] = zero_dtype; r[at + 10] = q_dtype; r[at + 11] = zero_domain; r[at + 12] = qmin;
     r[at + 13] = qmax; s.commit(14);
@@ -223,51 +306,51 @@ export class Calls {
 
   /** OUT(qdata) OUT(scale) OUT(zero_point) IN(x) I(rows) I(cols) I(group_size) I(dtype) I(scale_dtype) */
   quantize_int4(qdata: number, scale: number, zero_point: number, x: number, rows: number, cols: number, group_size: number, dtype: number, scale_dtype: number): void {
-    const s = this.#stream, at = s.reserve(10), r = s.records; r[at] = 23; r[at + 1] = qdata; r[at + 2] = scale;
+    const s = this.#stream, at = s.reserve(10), r = s.records; r[at] = 34; r[at + 1] = qdata; r[at + 2] = scale;
     r[at + 3] = zero_point; r[at + 4] = x; r[at + 5] = rows; r[at + 6] = cols; r[at + 7] = group_size;
     r[at + 8] = dtype; r[at + 9] = scale_dtype; s.commit(10);
   }
 
   /** OUT(out) IN(x) I(n) */
   pack_int4(out: number, x: number, n: number): void {
-    const s = this.#stream, at = s.reserve(4), r = s.records; r[at] = 24; r[at + 1] = out; r[at + 2] = x; r[at + 3] = n;
+    const s = this.#stream, at = s.reserve(4), r = s.records; r[at] = 35; r[at + 1] = out; r[at + 2] = x; r[at + 3] = n;
     s.commit(4);
   }
 
   /** OUT(out) IN(x) I(n) I(is_signed) */
   unpack_int4(out: number, x: number, n: number, is_signed: number): void {
-    const s = this.#stream, at = s.reserve(5), r = s.records; r[at] = 25; r[at + 1] = out; r[at + 2] = x; r[at + 3] = n;
+    const s = this.#stream, at = s.reserve(5), r = s.records; r[at] = 36; r[at + 1] = out; r[at + 2] = x; r[at + 3] = n;
     r[at + 4] = is_signed; s.commit(5);
   }
 
   /** OUT(out) IN(x) I(rows) I(cols) I(bits) */
   pack_bits(out: number, x: number, rows: number, cols: number, bits: number): void {
-    const s = this.#stream, at = s.reserve(6), r = s.records; r[at] = 26; r[at + 1] = out; r[at + 2] = x;
+    const s = this.#stream, at = s.reserve(6), r = s.records; r[at] = 37; r[at + 1] = out; r[at + 2] = x;
     r[at + 3] = rows; r[at + 4] = cols; r[at + 5] = bits; s.commit(6);
   }
 
   /** OUT(out) IN(x) I(rows) I(cols) I(bits) I(is_signed) */
   unpack_bits(out: number, x: number, rows: number, cols: number, bits: number, is_signed: number): void {
-    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 27; r[at + 1] = out; r[at + 2] = x;
+    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 38; r[at + 1] = out; r[at + 2] = x;
     r[at + 3] = rows; r[at + 4] = cols; r[at + 5] = bits; r[at + 6] = is_signed; s.commit(7);
   }
 
   /** OUT(out) INOUT(state) I(n) I(dtype) F(low) F(high) */
   random_uniform(out: number, state: number, n: number, dtype: number, low: number, high: number): void {
-    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 28; r[at + 1] = out; r[at + 2] = state;
+    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 39; r[at + 1] = out; r[at + 2] = state;
     r[at + 3] = n; r[at + 4] = dtype; r[at + 5] = low; r[at + 6] = high; s.commit(7);
   }
 
   /** OUT(token) INOUT(state) IN(logits) I(rows) I(vocab) I(dtype) F(temperature) I(top_k) F(top_p) F(min_p) */
   sample(token: number, state: number, logits: number, rows: number, vocab: number, dtype: number, temperature: number, top_k: number, top_p: number, min_p: number): void {
-    const s = this.#stream, at = s.reserve(11), r = s.records; r[at] = 29; r[at + 1] = token; r[at + 2] = state;
+    const s = this.#stream, at = s.reserve(11), r = s.records; r[at] = 40; r[at + 1] = token; r[at + 2] = state;
     r[at + 3] = logits; r[at + 4] = rows; r[at + 5] = vocab; r[at + 6] = dtype; r[at + 7] = temperature;
     r[at + 8] = top_k; r[at + 9] = top_p; r[at + 10] = min_p; s.commit(11);
   }
 
   /** INOUT(logits) INOUT(history) INOUT(lengths) IN(token) IN(bias) IN(ends) IN(mask) I(rows) I(vocab) I(capacity) I(end_count) I(min_new_tokens) I(ngram) F(repetition) F(frequency) F(presence) */
   process_logits(logits: number, history: number, lengths: number, token: number, bias: number, ends: number, mask: number, rows: number, vocab: number, capacity: number, end_count: number, min_new_tokens: number, ngram: number, repetition: number, frequency: number, presence: number): void {
-    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 30; r[at + 1] = logits; r[at + 2] = history;
+    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 41; r[at + 1] = logits; r[at + 2] = history;
     r[at + 3] = lengths; r[at + 4] = token; r[at + 5] = bias; r[at + 6] = ends; r[at + 7] = mask; r[at + 8] = rows;
     r[at + 9] = vocab; r[at + 10] = capacity; r[at + 11] = end_count; r[at + 12] = min_new_tokens; r[at + 13] = ngram;
     r[at + 14] = repetition; r[at + 15] = frequency; r[at + 16] = presence; s.commit(17);
@@ -275,7 +358,7 @@ export class Calls {
 
   /** INOUT(param) IN(grad) INOUT(exp_avg) INOUT(exp_avg_sq) INOUT(max_exp_avg_sq) INOUT(exp_avg_scale) INOUT(exp_avg_sq_scale) INOUT(max_exp_avg_sq_scale) IN(signed_map) IN(unsigned_map) INOUT(step) IN(lr) INOUT(rng) I(n) I(dtype) I(state_dtype) I(map_size) I(block_size) I(decoupled) F(beta1) F(beta2) F(eps) F(weight_decay) */
   fused_adam(param: number, grad: number, exp_avg: number, exp_avg_sq: number, max_exp_avg_sq: number, exp_avg_scale: number, exp_avg_sq_scale: number, max_exp_avg_sq_scale: number, signed_map: number, unsigned_map: number, step: number, lr: number, rng: number, n: number, dtype: number, state_dtype: number, map_size: number, block_size: number, decoupled: number, beta1: number, beta2: number, eps: number, weight_decay: number): void {
-    const s = this.#stream, at = s.reserve(24), r = s.records; r[at] = 31; r[at + 1] = param; r[at + 2] = grad;
+    const s = this.#stream, at = s.reserve(24), r = s.records; r[at] = 42; r[at + 1] = param; r[at + 2] = grad;
     r[at + 3] = exp_avg; r[at + 4] = exp_avg_sq; r[at + 5] = max_exp_avg_sq; r[at + 6] = exp_avg_scale;
     r[at + 7] = exp_avg_sq_scale; r[at + 8] = max_exp_avg_sq_scale; r[at + 9] = signed_map; r[at + 10] = unsigned_map;
     r[at + 11] = step; r[at + 12] = lr; r[at + 13] = rng; r[at + 14] = n; r[at + 15] = dtype; r[at + 16] = state_dtype;
@@ -285,14 +368,14 @@ export class Calls {
 
   /** INOUT(param) IN(grad) INOUT(momentum_buffer) INOUT(step) IN(lr) I(n) I(dtype) I(nesterov) F(momentum) F(dampening) F(weight_decay) */
   fused_sgd(param: number, grad: number, momentum_buffer: number, step: number, lr: number, n: number, dtype: number, nesterov: number, momentum: number, dampening: number, weight_decay: number): void {
-    const s = this.#stream, at = s.reserve(12), r = s.records; r[at] = 32; r[at + 1] = param; r[at + 2] = grad;
+    const s = this.#stream, at = s.reserve(12), r = s.records; r[at] = 43; r[at + 1] = param; r[at + 2] = grad;
     r[at + 3] = momentum_buffer; r[at + 4] = step; r[at + 5] = lr; r[at + 6] = n; r[at + 7] = dtype;
     r[at + 8] = nesterov; r[at + 9] = momentum; r[at + 10] = dampening; r[at + 11] = weight_decay; s.commit(12);
   }
 
   /** OUT(packed) IN(codes) IN(scale) IN(zero) I(code) I(n) I(k) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(activation) I(row) I(rows) I(bits) IN(table) */
   pack_weight(packed: number, codes: number, scale: number, zero: number, code: number, n: number, k: number, group_size: number, zero_domain: number, scale_dtype: number, zero_dtype: number, activation: number, row: number, rows: number, bits: number, table: number): void {
-    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 33; r[at + 1] = packed; r[at + 2] = codes;
+    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 44; r[at + 1] = packed; r[at + 2] = codes;
     r[at + 3] = scale; r[at + 4] = zero; r[at + 5] = code; r[at + 6] = n; r[at + 7] = k; r[at + 8] = group_size;
     r[at + 9] = zero_domain; r[at + 10] = scale_dtype; r[at + 11] = zero_dtype; r[at + 12] = activation;
     r[at + 13] = row; r[at + 14] = rows; r[at + 15] = bits; r[at + 16] = table; s.commit(17);
@@ -300,13 +383,13 @@ export class Calls {
 
   /** OUT(codes) OUT(scale) OUT(zero) IN(packed) I(n) I(k) I(row) I(rows) */
   unpack_weight(codes: number, scale: number, zero: number, packed: number, n: number, k: number, row: number, rows: number): void {
-    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 34; r[at + 1] = codes; r[at + 2] = scale;
+    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 45; r[at + 1] = codes; r[at + 2] = scale;
     r[at + 3] = zero; r[at + 4] = packed; r[at + 5] = n; r[at + 6] = k; r[at + 7] = row; r[at + 8] = rows; s.commit(9);
   }
 
   /** IN(x) I(m) I(k) I(x_stride) I(x_dtype) I(out_dtype) I(bias_dtype) F(act_eps) IN(residual) I(residual_stride) I(count) IN(weight0) IN(bias0) OUT(out0) I(n0) I(stride0) IN(weight1) IN(bias1) OUT(out1) I(n1) I(stride1) IN(weight2) IN(bias2) OUT(out2) I(n2) I(stride2) IN(weight3) IN(bias3) OUT(out3) I(n3) I(stride3) IN(act_scale) IN(act_zero) I(act_flags) */
   linear_packed(x: number, m: number, k: number, x_stride: number, x_dtype: number, out_dtype: number, bias_dtype: number, act_eps: number, residual: number, residual_stride: number, count: number, weight0: number, bias0: number, out0: number, n0: number, stride0: number, weight1: number, bias1: number, out1: number, n1: number, stride1: number, weight2: number, bias2: number, out2: number, n2: number, stride2: number, weight3: number, bias3: number, out3: number, n3: number, stride3: number, act_scale: number, act_zero: number, act_flags: number): void {
-    const s = this.#stream, at = s.reserve(35), r = s.records; r[at] = 35; r[at + 1] = x; r[at + 2] = m; r[at + 3] = k;
+    const s = this.#stream, at = s.reserve(35), r = s.records; r[at] = 46; r[at + 1] = x; r[at + 2] = m; r[at + 3] = k;
     r[at + 4] = x_stride; r[at + 5] = x_dtype; r[at + 6] = out_dtype; r[at + 7] = bias_dtype; r[at + 8] = act_eps;
     r[at + 9] = residual; r[at + 10] = residual_stride; r[at + 11] = count; r[at + 12] = weight0; r[at + 13] = bias0;
     r[at + 14] = out0; r[at + 15] = n0; r[at + 16] = stride0; r[at + 17] = weight1; r[at + 18] = bias1;
@@ -318,7 +401,7 @@ export class Calls {
 
   /** OUT(out) IN(x) IN(index) I(rows) I(per_x) I(experts) I(n) I(k) I(x_dtype) I(out_dtype) I(first) I(count) F(act_eps) IN(weight0) IN(weight1) IN(weight2) IN(weight3) IN(weight4) IN(weight5) IN(weight6) IN(weight7) IN(weight8) IN(weight9) IN(weight10) IN(weight11) IN(weight12) IN(weight13) IN(weight14) IN(weight15) */
   linear_experts(out: number, x: number, index: number, rows: number, per_x: number, experts: number, n: number, k: number, x_dtype: number, out_dtype: number, first: number, count: number, act_eps: number, weight0: number, weight1: number, weight2: number, weight3: number, weight4: number, weight5: number, weight6: number, weight7: number, weight8: number, weight9: number, weight10: number, weight11: number, weight12: number, weight13: number, weight14: number, weight15: number): void {
-    const s = this.#stream, at = s.reserve(30), r = s.records; r[at] = 36; r[at + 1] = out; r[at + 2] = x;
+    const s = this.#stream, at = s.reserve(30), r = s.records; r[at] = 47; r[at + 1] = out; r[at + 2] = x;
     r[at + 3] = index; r[at + 4] = rows; r[at + 5] = per_x; r[at + 6] = experts; r[at + 7] = n; r[at + 8] = k;
     r[at + 9] = x_dtype; r[at + 10] = out_dtype; r[at + 11] = first; r[at + 12] = count; r[at + 13] = act_eps;
     r[at + 14] = weight0; r[at + 15] = weight1; r[at + 16] = weight2; r[at + 17] = weight3; r[at + 18] = weight4;
@@ -329,7 +412,7 @@ export class Calls {
 
   /** OUT(out) IN(packed) IN(index) I(count) I(n) I(k) I(out_stride) I(out_dtype) */
   gather_packed(out: number, packed: number, index: number, count: number, n: number, k: number, out_stride: number, out_dtype: number): void {
-    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 37; r[at + 1] = out; r[at + 2] = packed;
+    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 48; r[at + 1] = out; r[at + 2] = packed;
     r[at + 3] = index; r[at + 4] = count; r[at + 5] = n; r[at + 6] = k; r[at + 7] = out_stride; r[at + 8] = out_dtype;
     s.commit(9);
   }
@@ -340,7 +423,7 @@ export class Calls {
     if (a_batch.length > 4) tooLong('matmul', 'a_batch', a_batch.length, 4);
     if (b_batch.length > 4) tooLong('matmul', 'b_batch', b_batch.length, 4);
     if (out_batch.length > 4) tooLong('matmul', 'out_batch', out_batch.length, 4);
-    const s = this.#stream, at = s.reserve(31), r = s.records; r[at] = 38; r[at + 1] = out; r[at + 2] = a;
+    const s = this.#stream, at = s.reserve(31), r = s.records; r[at] = 49; r[at + 1] = out; r[at + 2] = a;
     r[at + 3] = b; r[at + 4] = m; r[at + 5] = n; r[at + 6] = k; r[at + 7] = dtype; r[at + 8] = out_dtype;
     r[at + 9] = a_row; r[at + 10] = a_col; r[at + 11] = b_row; r[at + 12] = b_col; r[at + 13] = out_row;
     r[at + 14] = batch_ndim; for (let i = 0; i < 4; i++) r[at + 15 + i] = batch[i] ?? 0;
@@ -351,7 +434,7 @@ export class Calls {
 
   /** OUT(out) IN(x) IN(codes) IN(scale) IN(zero) IN(bias) IN(residual) I(m) I(n) I(k) I(x_stride) I(out_stride) I(residual_stride) I(x_dtype) I(out_dtype) I(bias_dtype) I(code) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(activation) F(act_eps) I(bits) IN(table) */
   linear(out: number, x: number, codes: number, scale: number, zero: number, bias: number, residual: number, m: number, n: number, k: number, x_stride: number, out_stride: number, residual_stride: number, x_dtype: number, out_dtype: number, bias_dtype: number, code: number, group_size: number, zero_domain: number, scale_dtype: number, zero_dtype: number, activation: number, act_eps: number, bits: number, table: number): void {
-    const s = this.#stream, at = s.reserve(26), r = s.records; r[at] = 39; r[at + 1] = out; r[at + 2] = x;
+    const s = this.#stream, at = s.reserve(26), r = s.records; r[at] = 50; r[at + 1] = out; r[at + 2] = x;
     r[at + 3] = codes; r[at + 4] = scale; r[at + 5] = zero; r[at + 6] = bias; r[at + 7] = residual; r[at + 8] = m;
     r[at + 9] = n; r[at + 10] = k; r[at + 11] = x_stride; r[at + 12] = out_stride; r[at + 13] = residual_stride;
     r[at + 14] = x_dtype; r[at + 15] = out_dtype; r[at + 16] = bias_dtype; r[at + 17] = code; r[at + 18] = group_size;
