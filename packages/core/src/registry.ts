@@ -53,7 +53,8 @@ export class Registry {
   readonly kinds = new Map<string, Kind>();
   readonly packers = new Map<string, PackerEntry['packer']>();
   tape: Tape = noTape;
-  readonly #ops = new Map<AnyOp, OpTable>();
+  /** By id, so that an entry need not import the op. */
+  readonly #ops = new Map<string, OpTable>();
   readonly #answers = new Map<string, Map<string, AnswerEntry['run']>>();
   readonly #entries: Entry[];
 
@@ -76,7 +77,7 @@ export class Registry {
   }
 
   op(op: AnyOp): OpTable {
-    return this.#ops.get(op) ?? EMPTY;
+    return this.#ops.get(op.id) ?? EMPTY;
   }
 
   answer(trait: string, config: string): AnswerEntry['run'] | undefined {
@@ -110,15 +111,15 @@ export class Registry {
       this.#answers.set(e.trait, answers.set(e.config, e.run));
     } else {
       const old = this.op(e.op);
-      if (e.type === 'vjp') this.#ops.set(e.op, { ...old, vjp: e.run });
+      if (e.type === 'vjp') this.#ops.set(e.op.id, { ...old, vjp: e.run });
       else if (e.type === 'override') {
         this.kinds.set(e.kind.name, e.kind);
-        this.#ops.set(e.op, { ...old, overrides: [...old.overrides, e] });
+        this.#ops.set(e.op.id, { ...old, overrides: [...old.overrides, e] });
       } else {
         const field = e.packed ? 'packed' : 'kernels';
         const list = [...(old[field].get(e.device) ?? []), e];
         list.sort((a, b) => b.priority - a.priority || (a.name < b.name ? -1 : 1));
-        this.#ops.set(e.op, { ...old, [field]: new Map(old[field]).set(e.device, list) });
+        this.#ops.set(e.op.id, { ...old, [field]: new Map(old[field]).set(e.device, list) });
       }
     }
   }

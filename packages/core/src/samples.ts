@@ -1,4 +1,6 @@
 // The samples of core's ops, for conformance suites: `import { opSamples } from '@ao/core/samples'`.
+import { gradSamples } from './autograd/ops/grad.samples.ts';
+import { inPlaceSamples } from './autograd/ops/in-place.samples.ts';
 import { binarySamples } from './ops/binary.samples.ts';
 import { decoderSamples } from './ops/decoder.samples.ts';
 import { movementSamples } from './ops/movement.samples.ts';
@@ -19,4 +21,6 @@ export const opSamples = (): OpSamples[] => [
   ...logitSamples(),
   ...movementSamples(),
   ...quantSamples(),
+  ...gradSamples(),
+  ...inPlaceSamples(),
 ];

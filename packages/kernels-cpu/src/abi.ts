@@ -4,7 +4,7 @@
 import { AoError } from '@ao/core';
 
 /** FNV-1a of the rows; the addon must have been built from the same. */
-export const ABI_HASH = 'fe44cbaef72e74a6';
+export const ABI_HASH = '531284f21bbb6a60';
 
 /** Where commands go: `reserve` makes room and returns an index into `records`, `commit` hands the command over. */
 export interface CommandStream {
@@ -341,16 +341,35 @@ export class Calls {
     r[at + 3] = n; r[at + 4] = dtype; r[at + 5] = low; r[at + 6] = high; s.commit(7);
   }
 
+  /** OUT(out) INOUT(state) I(n) I(dtype) F(mean) F(std) F(low) F(high) F(least) F(most) */
+  random_normal(out: number, state: number, n: number, dtype: number, mean: number, std: number, low: number, high: number, least: number, most: number): void {
+    const s = this.#stream, at = s.reserve(11), r = s.records; r[at] = 40; r[at + 1] = out; r[at + 2] = state;
+    r[at + 3] = n; r[at + 4] = dtype; r[at + 5] = mean; r[at + 6] = std; r[at + 7] = low; r[at + 8] = high;
+    r[at + 9] = least; r[at + 10] = most; s.commit(11);
+  }
+
+  /** OUT(out) OUT(saved) INOUT(state) IN(x) I(n) I(dtype) F(p) */
+  dropout(out: number, saved: number, state: number, x: number, n: number, dtype: number, p: number): void {
+    const s = this.#stream, at = s.reserve(8), r = s.records; r[at] = 41; r[at + 1] = out; r[at + 2] = saved;
+    r[at + 3] = state; r[at + 4] = x; r[at + 5] = n; r[at + 6] = dtype; r[at + 7] = p; s.commit(8);
+  }
+
+  /** OUT(dx) IN(g) IN(saved) I(n) I(dtype) F(p) */
+  dropout_backward(dx: number, g: number, saved: number, n: number, dtype: number, p: number): void {
+    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 42; r[at + 1] = dx; r[at + 2] = g;
+    r[at + 3] = saved; r[at + 4] = n; r[at + 5] = dtype; r[at + 6] = p; s.commit(7);
+  }
+
   /** OUT(token) INOUT(state) IN(logits) I(rows) I(vocab) I(dtype) F(temperature) I(top_k) F(top_p) F(min_p) */
   sample(token: number, state: number, logits: number, rows: number, vocab: number, dtype: number, temperature: number, top_k: number, top_p: number, min_p: number): void {
-    const s = this.#stream, at = s.reserve(11), r = s.records; r[at] = 40; r[at + 1] = token; r[at + 2] = state;
+    const s = this.#stream, at = s.reserve(11), r = s.records; r[at] = 43; r[at + 1] = token; r[at + 2] = state;
     r[at + 3] = logits; r[at + 4] = rows; r[at + 5] = vocab; r[at + 6] = dtype; r[at + 7] = temperature;
     r[at + 8] = top_k; r[at + 9] = top_p; r[at + 10] = min_p; s.commit(11);
   }
 
   /** INOUT(logits) INOUT(history) INOUT(lengths) IN(token) IN(bias) IN(ends) IN(mask) I(rows) I(vocab) I(capacity) I(end_count) I(min_new_tokens) I(ngram) F(repetition) F(frequency) F(presence) */
   process_logits(logits: number, history: number, lengths: number, token: number, bias: number, ends: number, mask: number, rows: number, vocab: number, capacity: number, end_count: number, min_new_tokens: number, ngram: number, repetition: number, frequency: number, presence: number): void {
-    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 41; r[at + 1] = logits; r[at + 2] = history;
+    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 44; r[at + 1] = logits; r[at + 2] = history;
     r[at + 3] = lengths; r[at + 4] = token; r[at + 5] = bias; r[at + 6] = ends; r[at + 7] = mask; r[at + 8] = rows;
     r[at + 9] = vocab; r[at + 10] = capacity; r[at + 11] = end_count; r[at + 12] = min_new_tokens; r[at + 13] = ngram;
     r[at + 14] = repetition; r[at + 15] = frequency; r[at + 16] = presence; s.commit(17);
@@ -358,7 +377,7 @@ export class Calls {
 
   /** INOUT(param) IN(grad) INOUT(exp_avg) INOUT(exp_avg_sq) INOUT(max_exp_avg_sq) INOUT(exp_avg_scale) INOUT(exp_avg_sq_scale) INOUT(max_exp_avg_sq_scale) IN(signed_map) IN(unsigned_map) INOUT(step) IN(lr) INOUT(rng) I(n) I(dtype) I(state_dtype) I(map_size) I(block_size) I(decoupled) F(beta1) F(beta2) F(eps) F(weight_decay) */
   fused_adam(param: number, grad: number, exp_avg: number, exp_avg_sq: number, max_exp_avg_sq: number, exp_avg_scale: number, exp_avg_sq_scale: number, max_exp_avg_sq_scale: number, signed_map: number, unsigned_map: number, step: number, lr: number, rng: number, n: number, dtype: number, state_dtype: number, map_size: number, block_size: number, decoupled: number, beta1: number, beta2: number, eps: number, weight_decay: number): void {
-    const s = this.#stream, at = s.reserve(24), r = s.records; r[at] = 42; r[at + 1] = param; r[at + 2] = grad;
+    const s = this.#stream, at = s.reserve(24), r = s.records; r[at] = 45; r[at + 1] = param; r[at + 2] = grad;
     r[at + 3] = exp_avg; r[at + 4] = exp_avg_sq; r[at + 5] = max_exp_avg_sq; r[at + 6] = exp_avg_scale;
     r[at + 7] = exp_avg_sq_scale; r[at + 8] = max_exp_avg_sq_scale; r[at + 9] = signed_map; r[at + 10] = unsigned_map;
     r[at + 11] = step; r[at + 12] = lr; r[at + 13] = rng; r[at + 14] = n; r[at + 15] = dtype; r[at + 16] = state_dtype;
@@ -368,14 +387,14 @@ export class Calls {
 
   /** INOUT(param) IN(grad) INOUT(momentum_buffer) INOUT(step) IN(lr) I(n) I(dtype) I(nesterov) F(momentum) F(dampening) F(weight_decay) */
   fused_sgd(param: number, grad: number, momentum_buffer: number, step: number, lr: number, n: number, dtype: number, nesterov: number, momentum: number, dampening: number, weight_decay: number): void {
-    const s = this.#stream, at = s.reserve(12), r = s.records; r[at] = 43; r[at + 1] = param; r[at + 2] = grad;
+    const s = this.#stream, at = s.reserve(12), r = s.records; r[at] = 46; r[at + 1] = param; r[at + 2] = grad;
     r[at + 3] = momentum_buffer; r[at + 4] = step; r[at + 5] = lr; r[at + 6] = n; r[at + 7] = dtype;
     r[at + 8] = nesterov; r[at + 9] = momentum; r[at + 10] = dampening; r[at + 11] = weight_decay; s.commit(12);
   }
 
   /** OUT(packed) IN(codes) IN(scale) IN(zero) I(code) I(n) I(k) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(activation) I(row) I(rows) I(bits) IN(table) */
   pack_weight(packed: number, codes: number, scale: number, zero: number, code: number, n: number, k: number, group_size: number, zero_domain: number, scale_dtype: number, zero_dtype: number, activation: number, row: number, rows: number, bits: number, table: number): void {
-    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 44; r[at + 1] = packed; r[at + 2] = codes;
+    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 47; r[at + 1] = packed; r[at + 2] = codes;
     r[at + 3] = scale; r[at + 4] = zero; r[at + 5] = code; r[at + 6] = n; r[at + 7] = k; r[at + 8] = group_size;
     r[at + 9] = zero_domain; r[at + 10] = scale_dtype; r[at + 11] = zero_dtype; r[at + 12] = activation;
     r[at + 13] = row; r[at + 14] = rows; r[at + 15] = bits; r[at + 16] = table; s.commit(17);
@@ -383,13 +402,13 @@ export class Calls {
 
   /** OUT(codes) OUT(scale) OUT(zero) IN(packed) I(n) I(k) I(row) I(rows) */
   unpack_weight(codes: number, scale: number, zero: number, packed: number, n: number, k: number, row: number, rows: number): void {
-    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 45; r[at + 1] = codes; r[at + 2] = scale;
+    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 48; r[at + 1] = codes; r[at + 2] = scale;
     r[at + 3] = zero; r[at + 4] = packed; r[at + 5] = n; r[at + 6] = k; r[at + 7] = row; r[at + 8] = rows; s.commit(9);
   }
 
   /** IN(x) I(m) I(k) I(x_stride) I(x_dtype) I(out_dtype) I(bias_dtype) F(act_eps) IN(residual) I(residual_stride) I(count) IN(weight0) IN(bias0) OUT(out0) I(n0) I(stride0) IN(weight1) IN(bias1) OUT(out1) I(n1) I(stride1) IN(weight2) IN(bias2) OUT(out2) I(n2) I(stride2) IN(weight3) IN(bias3) OUT(out3) I(n3) I(stride3) IN(act_scale) IN(act_zero) I(act_flags) */
   linear_packed(x: number, m: number, k: number, x_stride: number, x_dtype: number, out_dtype: number, bias_dtype: number, act_eps: number, residual: number, residual_stride: number, count: number, weight0: number, bias0: number, out0: number, n0: number, stride0: number, weight1: number, bias1: number, out1: number, n1: number, stride1: number, weight2: number, bias2: number, out2: number, n2: number, stride2: number, weight3: number, bias3: number, out3: number, n3: number, stride3: number, act_scale: number, act_zero: number, act_flags: number): void {
-    const s = this.#stream, at = s.reserve(35), r = s.records; r[at] = 46; r[at + 1] = x; r[at + 2] = m; r[at + 3] = k;
+    const s = this.#stream, at = s.reserve(35), r = s.records; r[at] = 49; r[at + 1] = x; r[at + 2] = m; r[at + 3] = k;
     r[at + 4] = x_stride; r[at + 5] = x_dtype; r[at + 6] = out_dtype; r[at + 7] = bias_dtype; r[at + 8] = act_eps;
     r[at + 9] = residual; r[at + 10] = residual_stride; r[at + 11] = count; r[at + 12] = weight0; r[at + 13] = bias0;
     r[at + 14] = out0; r[at + 15] = n0; r[at + 16] = stride0; r[at + 17] = weight1; r[at + 18] = bias1;
@@ -401,7 +420,7 @@ export class Calls {
 
   /** OUT(out) IN(x) IN(index) I(rows) I(per_x) I(experts) I(n) I(k) I(x_dtype) I(out_dtype) I(first) I(count) F(act_eps) IN(weight0) IN(weight1) IN(weight2) IN(weight3) IN(weight4) IN(weight5) IN(weight6) IN(weight7) IN(weight8) IN(weight9) IN(weight10) IN(weight11) IN(weight12) IN(weight13) IN(weight14) IN(weight15) */
   linear_experts(out: number, x: number, index: number, rows: number, per_x: number, experts: number, n: number, k: number, x_dtype: number, out_dtype: number, first: number, count: number, act_eps: number, weight0: number, weight1: number, weight2: number, weight3: number, weight4: number, weight5: number, weight6: number, weight7: number, weight8: number, weight9: number, weight10: number, weight11: number, weight12: number, weight13: number, weight14: number, weight15: number): void {
-    const s = this.#stream, at = s.reserve(30), r = s.records; r[at] = 47; r[at + 1] = out; r[at + 2] = x;
+    const s = this.#stream, at = s.reserve(30), r = s.records; r[at] = 50; r[at + 1] = out; r[at + 2] = x;
     r[at + 3] = index; r[at + 4] = rows; r[at + 5] = per_x; r[at + 6] = experts; r[at + 7] = n; r[at + 8] = k;
     r[at + 9] = x_dtype; r[at + 10] = out_dtype; r[at + 11] = first; r[at + 12] = count; r[at + 13] = act_eps;
     r[at + 14] = weight0; r[at + 15] = weight1; r[at + 16] = weight2; r[at + 17] = weight3; r[at + 18] = weight4;
@@ -412,7 +431,7 @@ export class Calls {
 
   /** OUT(out) IN(packed) IN(index) I(count) I(n) I(k) I(out_stride) I(out_dtype) */
   gather_packed(out: number, packed: number, index: number, count: number, n: number, k: number, out_stride: number, out_dtype: number): void {
-    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 48; r[at + 1] = out; r[at + 2] = packed;
+    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 51; r[at + 1] = out; r[at + 2] = packed;
     r[at + 3] = index; r[at + 4] = count; r[at + 5] = n; r[at + 6] = k; r[at + 7] = out_stride; r[at + 8] = out_dtype;
     s.commit(9);
   }
@@ -423,7 +442,7 @@ export class Calls {
     if (a_batch.length > 4) tooLong('matmul', 'a_batch', a_batch.length, 4);
     if (b_batch.length > 4) tooLong('matmul', 'b_batch', b_batch.length, 4);
     if (out_batch.length > 4) tooLong('matmul', 'out_batch', out_batch.length, 4);
-    const s = this.#stream, at = s.reserve(31), r = s.records; r[at] = 49; r[at + 1] = out; r[at + 2] = a;
+    const s = this.#stream, at = s.reserve(31), r = s.records; r[at] = 52; r[at + 1] = out; r[at + 2] = a;
     r[at + 3] = b; r[at + 4] = m; r[at + 5] = n; r[at + 6] = k; r[at + 7] = dtype; r[at + 8] = out_dtype;
     r[at + 9] = a_row; r[at + 10] = a_col; r[at + 11] = b_row; r[at + 12] = b_col; r[at + 13] = out_row;
     r[at + 14] = batch_ndim; for (let i = 0; i < 4; i++) r[at + 15 + i] = batch[i] ?? 0;
@@ -434,7 +453,7 @@ export class Calls {
 
   /** OUT(out) IN(x) IN(codes) IN(scale) IN(zero) IN(bias) IN(residual) I(m) I(n) I(k) I(x_stride) I(out_stride) I(residual_stride) I(x_dtype) I(out_dtype) I(bias_dtype) I(code) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(activation) F(act_eps) I(bits) IN(table) */
   linear(out: number, x: number, codes: number, scale: number, zero: number, bias: number, residual: number, m: number, n: number, k: number, x_stride: number, out_stride: number, residual_stride: number, x_dtype: number, out_dtype: number, bias_dtype: number, code: number, group_size: number, zero_domain: number, scale_dtype: number, zero_dtype: number, activation: number, act_eps: number, bits: number, table: number): void {
-    const s = this.#stream, at = s.reserve(26), r = s.records; r[at] = 50; r[at + 1] = out; r[at + 2] = x;
+    const s = this.#stream, at = s.reserve(26), r = s.records; r[at] = 53; r[at + 1] = out; r[at + 2] = x;
     r[at + 3] = codes; r[at + 4] = scale; r[at + 5] = zero; r[at + 6] = bias; r[at + 7] = residual; r[at + 8] = m;
     r[at + 9] = n; r[at + 10] = k; r[at + 11] = x_stride; r[at + 12] = out_stride; r[at + 13] = residual_stride;
     r[at + 14] = x_dtype; r[at + 15] = out_dtype; r[at + 16] = bias_dtype; r[at + 17] = code; r[at + 18] = group_size;

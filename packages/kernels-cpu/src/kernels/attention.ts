@@ -4,7 +4,7 @@ import { type CodeRows, type Dense, type KernelEntry, kernel } from '@ao/core';
 import { address, addressOr, broadcastStrides, calls } from './support.ts';
 
 /** t itself where its last dimension is contiguous, else a copy. */
-function innermost(t: Dense): Dense {
+export function innermost(t: Dense): Dense {
   return t.strides[3] === 1 ? t : (ao.contiguous(t) as Dense);
 }
 

@@ -9,6 +9,7 @@ import { optimKernels } from './optim.ts';
 import { cpuPacker } from './packer.ts';
 import { quantizeKernels } from './quantize.ts';
 import { rowKernels } from './rows.ts';
+import { trainingKernels } from './training.ts';
 
 export const cpuEntries = (): Entry[] => [
   ...elementwise(),
@@ -19,5 +20,6 @@ export const cpuEntries = (): Entry[] => [
   ...expertKernels(),
   ...quantizeKernels(),
   ...optimKernels(),
+  ...trainingKernels(),
   packer('cpu', cpuPacker),
 ];
