@@ -4,13 +4,13 @@ import { ones, zeros } from '../create.ts';
 import { AoError } from '../errors.ts';
 import { add } from '../ops/binary.ts';
 import { contiguousOp } from '../ops/contiguous.ts';
-import { copy_ } from '../ops/copy.ts';
 import { keep, scope } from '../scope.ts';
 import type { Dense, Tensor } from '../tensor.ts';
 import { checkAnomaly } from './anomaly.ts';
 import { noGrad } from './grad-mode.ts';
 import { afterAccumulate, hookedGrad } from './hooks.ts';
 import { type Edge, edgeOf, type Node } from './node.ts';
+import { add_ } from './ops/accumulate.ts';
 
 export interface BackwardOptions {
   /** Gradient of the root; 1 where it has one element. */
@@ -65,7 +65,7 @@ function order(roots: readonly Edge[]): { nodes: Node[]; leaves: Map<Tensor, num
 function accumulate(leaf: Tensor, g: Tensor, pending: Pending): void {
   if (leaf.grad !== null) {
     const total = leaf.grad;
-    scope(() => copy_(total, add(total, g)));
+    add_(total, g);
     pending.release(g);
   } else if (pending.take(g)) leaf.grad = keep(g);
   else {

@@ -1,15 +1,12 @@
 // A model's trainable parameters: which they are, their gradients' norm, and forgetting gradients.
-import { float32 } from '../dtypes/index.ts';
 import { AoError } from '../errors.ts';
 import { isWrapped } from '../kind.ts';
 import type { Module } from '../nn/module.ts';
-import { add, div, minimum, mul } from '../ops/binary.ts';
-import { cast, copy_ } from '../ops/copy.ts';
-import { sum } from '../ops/reduce.ts';
 import { sqrt } from '../ops/unary.ts';
 import { scope } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';
 import { noGrad } from './grad-mode.ts';
+import { clipByNorm_, sumOfSquares } from './ops/accumulate.ts';
 
 /** Makes parameters trainable (those that `filter` takes, by name), the float ones of a model; returns their names. */
 export function requiresGrad_(
@@ -62,13 +59,8 @@ export function clipGradNorm_(parameters: Iterable<Tensor>, maxNorm: number): Te
   }
   return noGrad(() =>
     scope(() => {
-      const squares = grads.map((g) => {
-        const x = cast(g, float32);
-        return sum(mul(x, x));
-      });
-      const norm = sqrt(squares.reduce((a, b) => add(a, b)));
-      const factor = minimum(div(maxNorm, add(norm, 1e-6)), 1);
-      for (const g of grads) copy_(g, mul(cast(g, float32), factor));
+      const norm = sqrt(sumOfSquares(grads));
+      for (const g of grads) clipByNorm_(g, norm, maxNorm);
       return norm;
     }),
   );

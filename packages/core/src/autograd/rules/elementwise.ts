@@ -5,6 +5,7 @@ import * as ao from '../../ops/binary.ts';
 import { cast } from '../../ops/copy.ts';
 import * as u from '../../ops/unary.ts';
 import { isTensor, type Tensor } from '../../tensor.ts';
+import { geluBackward, geluTanhBackward, siluBackward } from '../ops/activation-grad.ts';
 import { unbroadcast } from '../unbroadcast.ts';
 import { vjp } from '../vjp.ts';
 
@@ -28,16 +29,6 @@ const ofOutput = (op: Unary, f: (g: Tensor, y: Tensor) => Tensor): VjpEntry =>
 /** Steps: no gradient anywhere. */
 const flat = (op: Unary): VjpEntry => vjp(op, () => (g) => [mul(g, 0)]);
 
-const INV_SQRT_2PI = 1 / Math.sqrt(2 * Math.PI);
-const K = Math.sqrt(2 / Math.PI);
-
-function geluTanhSlope(x: Tensor): Tensor {
-  const x2 = mul(x, x);
-  const t = u.tanh(mul(K, mul(x, add(1, mul(0.044715, x2)))));
-  const inner = mul(K, add(1, mul(3 * 0.044715, x2)));
-  return add(mul(0.5, add(1, t)), mul(mul(0.5, x), mul(sub(1, mul(t, t)), inner)));
-}
-
 const unary = (): VjpEntry[] => [
   vjp(u.neg, () => (g) => [u.neg(g)]),
   ofInput(u.abs, (g, x) => mul(g, u.sign(x))),
@@ -53,15 +44,9 @@ const unary = (): VjpEntry[] => [
   ofOutput(u.tanh, (g, y) => mul(g, sub(1, mul(y, y)))),
   ofInput(u.erf, (g, x) => mul(g, mul(2 / Math.sqrt(Math.PI), u.exp(u.neg(mul(x, x)))))),
   ofOutput(u.sigmoid, (g, y) => mul(g, mul(y, sub(1, y)))),
-  ofInput(u.silu, (g, x) => {
-    const s = u.sigmoid(x);
-    return mul(g, mul(s, add(1, mul(x, sub(1, s)))));
-  }),
-  ofInput(u.gelu, (g, x) => {
-    const cdf = mul(0.5, add(1, u.erf(mul(x, Math.SQRT1_2))));
-    return mul(g, add(cdf, mul(x, mul(INV_SQRT_2PI, u.exp(mul(-0.5, mul(x, x)))))));
-  }),
-  ofInput(u.geluTanh, (g, x) => mul(g, geluTanhSlope(x))),
+  ofInput(u.silu, siluBackward),
+  ofInput(u.gelu, geluBackward),
+  ofInput(u.geluTanh, geluTanhBackward),
   vjp(u.clamp, ({ save }, _, x, low, high) => {
     const saved = save(x);
     return (g) => [where(ao.ge(saved(), low), where(ao.le(saved(), high), g, 0), 0), null, null];

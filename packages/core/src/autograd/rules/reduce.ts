@@ -1,12 +1,12 @@
 // Derivatives of reductions: a sum's gradient goes to every element, an extreme's to the elements that are it.
 import type { VjpEntry } from '../../extension.ts';
-import { div, eq, mul, sub } from '../../ops/binary.ts';
+import { div, eq, mul } from '../../ops/binary.ts';
 import { cast } from '../../ops/copy.ts';
 import { amax, amin, mean, sum } from '../../ops/reduce.ts';
 import { logSoftmax, softmax } from '../../ops/softmax.ts';
-import { exp } from '../../ops/unary.ts';
 import { expand, reshape } from '../../ops/views.ts';
 import type { Tensor } from '../../tensor.ts';
+import { logSoftmaxBackward, softmaxBackward } from '../ops/softmax-grad.ts';
 import { vjp } from '../vjp.ts';
 
 /** g of a reduction along dim, spread over x's shape again. */
@@ -33,13 +33,10 @@ export const reduceRules = (): VjpEntry[] => [
   extreme(amin),
   vjp(softmax, ({ save }, y) => {
     const saved = save(y);
-    return (g) => {
-      const p = mul(g, saved());
-      return [sub(p, mul(saved(), sum(p, -1, true)))];
-    };
+    return (g) => [softmaxBackward(g, saved())];
   }),
   vjp(logSoftmax, ({ save }, y) => {
     const saved = save(y);
-    return (g) => [sub(g, mul(exp(saved()), sum(g, -1, true)))];
+    return (g) => [logSoftmaxBackward(g, saved())];
   }),
 ];
