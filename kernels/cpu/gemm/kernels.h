@@ -65,6 +65,17 @@ AO_ISA_DECLARE(int64_t, tile_height, ()) // of x in the GEMM skeleton
 AO_ISA_DECLARE(void, interleave_rows,
                (const uint32_t* const* from, int64_t rows, int64_t count, int64_t height, uint32_t* out))
 
+// Rows k of [count][n] values, `stride` apart, as groups of `width` neighbours: out[group][unit][width], groups `apart` units from each
+// other, zeros beyond n. A unit is a value as float32 or, in pairs, the bfloat16 of rows 2 u and 2 u + 1.
+AO_ISA_DECLARE(void, spread_rows,
+               (int32_t dtype, bool pairs, const void* from, int64_t stride, int64_t count, int64_t n, int64_t width,
+                uint32_t* out, int64_t apart))
+// Rows [row, row + count) and columns [column, column + n) of a packed weight as spread_rows has them for width 16; row and column are
+// multiples of 16, room takes 16 float32 for each column.
+AO_ISA_DECLARE(void, decode_turned,
+               (const Packed* w, bool pairs, int64_t row, int64_t count, int64_t column, int64_t n, float* room,
+                uint32_t* out, int64_t apart))
+
 // Exact mode. float_rows: up to kFewRows rows and neighbouring panels, decoding in registers; pairs says that x is bfloat16 pairs, which takes a bfloat16
 // weight. decode_panel: columns [k0, k1) as [k1 - k0][16] float32, k0 a multiple of 8. float_tile: acc [panel][row][16] = (first ? 0 :
 // acc) + panel . x, for up to two panels, the tiles of `rows` rows from `row` on and units [u0, u0 + count); in pairs a panel is the
