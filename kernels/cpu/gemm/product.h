@@ -25,9 +25,6 @@ struct Term {
 
 constexpr int kMostTerms = 4;
 
-// Whether all terms multiply bfloat16 by bfloat16 on an ISA that does so in pairs.
-bool terms_in_pairs(ao_ctx* ctx, const Term* terms, int count);
-
 // out [m, store.n] of the sum of `count` terms. 0 = done, 1 = error recorded.
 int run_product(ao_ctx* ctx, const Term* terms, int count, int64_t m, const Store& store);
 

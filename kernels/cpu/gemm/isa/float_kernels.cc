@@ -32,13 +32,15 @@ struct Sums {
     v_store(p + (rows - 1) * kPanelRows, first);
     if (panels == 2) v_store(p + (rows - 1) * kPanelRows + stride, second);
   }
-  AO_INLINE void add(VF a, VF b, const uint32_t* x) {
+  template <class X>
+  AO_INLINE void add(VF a, VF b, const X& x) {
     rest.add(a, b, x);
     const VF value = v_set1(float_of(x[rows - 1]));
     first = v_fma(a, value, first);
     if (panels == 2) second = v_fma(b, value, second);
   }
-  AO_INLINE void add_pairs(VI a, VI b, const uint32_t* x) {
+  template <class X>
+  AO_INLINE void add_pairs(VI a, VI b, const X& x) {
     rest.add_pairs(a, b, x);
     first = v_dot_pairs(first, a, x[rows - 1]);
     if (panels == 2) second = v_dot_pairs(second, b, x[rows - 1]);
@@ -49,8 +51,10 @@ struct Sums<0, panels> {
   AO_INLINE void clear() {}
   AO_INLINE void load(const float*, int64_t) {}
   AO_INLINE void save(float*, int64_t) const {}
-  AO_INLINE void add(VF, VF, const uint32_t*) {}
-  AO_INLINE void add_pairs(VI, VI, const uint32_t*) {}
+  template <class X>
+  AO_INLINE void add(VF, VF, const X&) {}
+  template <class X>
+  AO_INLINE void add_pairs(VI, VI, const X&) {}
 };
 
 // What a decoder hands its columns to.
@@ -139,9 +143,26 @@ void decoded_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store&
   finish_rows<rows>(sums, panel, store);
 }
 
-template <int rows, int panels, bool pairs>
-void tile_kernel(const uint8_t* a, const uint8_t* b, int64_t count, const uint32_t* x, float* out, int64_t stride,
-                 bool first) {
+// A unit of each row of a tile: side by side, or of rows that lie `stride` apart, where every third has a register.
+struct Beside {
+  const uint32_t* x;
+  Beside(const uint32_t* units, int64_t) : x(units) {}
+  AO_INLINE uint32_t operator[](int r) const { return x[r]; }
+  AO_INLINE void next() { x += kTileHeight; }
+};
+struct Apart {
+  const uint32_t *x0, *x3, *x6, *x9;
+  int64_t stride;
+  Apart(const uint32_t* units, int64_t s) : x0(units), x3(units + 3 * s), x6(units + 6 * s), x9(units + 9 * s), stride(s) {}
+  AO_INLINE uint32_t operator[](int r) const {
+    const uint32_t* at = r < 3 ? x0 : r < 6 ? x3 : r < 9 ? x6 : x9;
+    return at[r % 3 * stride];
+  }
+  AO_INLINE void next() { x0++, x3++, x6++, x9++; }
+};
+
+template <int rows, int panels, bool pairs, class X>
+void tile_kernel(const uint8_t* a, const uint8_t* b, int64_t count, X x, float* out, int64_t stride, bool first) {
   Sums<rows, panels> sums;
   if (first)
     sums.clear();
@@ -149,7 +170,7 @@ void tile_kernel(const uint8_t* a, const uint8_t* b, int64_t count, const uint32
     sums.load(out, stride);
   const int64_t between = b - a;
 #pragma GCC unroll 4
-  for (int64_t u = 0; u < count; u++, a += 64, x += kTileHeight) {
+  for (int64_t u = 0; u < count; u++, a += 64, x.next()) {
     const uint8_t* beside = panels == 2 ? a + between : a;
     if (pairs)
       sums.add_pairs(vi_load(a), vi_load(beside), x);
@@ -159,8 +180,8 @@ void tile_kernel(const uint8_t* a, const uint8_t* b, int64_t count, const uint32
   sums.save(out, stride);
 }
 
-template <int rows, bool pairs>
-void run_tile(const void* const* panel, int64_t panels, int64_t count, const uint32_t* x, float* acc, int64_t stride,
+template <int rows, bool pairs, class X>
+void run_tile(const void* const* panel, int64_t panels, int64_t count, const X& x, float* acc, int64_t stride,
               bool first) {
   const auto at = [&](int64_t p) { return (const uint8_t*)panel[p]; };
   if (kFloatPanels == 2 && panels == 2)
@@ -190,7 +211,21 @@ void load_row(int32_t dtype, const void* x, int64_t n, float* out) {
   memcpy(out + i, block, (n - i) * 4);
 }
 
+// Whole panels without bias and residual.
+template <int32_t dtype>
+void store_plain(const float* acc, int64_t rows, char* out, int64_t stride) {
+  for (int64_t r = 0; r < rows; r++) v_store_as(dtype, out + r * stride, v_load(acc + r * kPanelRows));
+}
+
 void store_rows(const float* acc, int64_t row, int64_t rows, int64_t panel, const Store& store) {
+  if (!store.bias && !store.residual && (panel + 1) * kPanelRows <= store.n) {
+    const int64_t size = store.out_dtype == AO_F32 ? 4 : 2;
+    char* out = (char*)store.out + (row * store.out_stride + panel * kPanelRows) * size;
+    const auto run = store.out_dtype == AO_F32    ? store_plain<AO_F32>
+                     : store.out_dtype == AO_BF16 ? store_plain<AO_BF16>
+                                                  : store_plain<AO_F16>;
+    return run(acc, rows, out, store.out_stride * size);
+  }
   for (int64_t r = 0; r < rows; r++) store_row(acc + r * kPanelRows, row + r, panel, store);
 }
 
@@ -223,12 +258,16 @@ void float_tile(const void* const* panel, int64_t panels, bool pairs, int64_t u0
                 int64_t row, int64_t rows, float* acc, int64_t stride, bool first) {
   constexpr int kHalf = (kTileHeight + 1) / 2; // where the last tile is no more than half full
   for (int64_t r = 0; r < rows; r += kTileHeight) {
-    const uint32_t* units = x.at(row + r) + u0 * kTileHeight;
+    if (x.height == 1) {
+      const auto run = kPairs && pairs ? run_tile<kTileHeight, kPairs, Apart> : run_tile<kTileHeight, false, Apart>;
+      run(panel, panels, count, {x.at(row + r) + u0, x.count}, acc + r * kPanelRows, stride, first);
+      continue;
+    }
     const bool half = rows - r <= kHalf;
-    const auto run = half              ? kPairs && pairs ? run_tile<kHalf, kPairs> : run_tile<kHalf, false>
-                     : kPairs && pairs ? run_tile<kTileHeight, kPairs>
-                                       : run_tile<kTileHeight, false>;
-    run(panel, panels, count, units, acc + r * kPanelRows, stride, first);
+    const auto run = half              ? kPairs && pairs ? run_tile<kHalf, kPairs, Beside> : run_tile<kHalf, false, Beside>
+                     : kPairs && pairs ? run_tile<kTileHeight, kPairs, Beside>
+                                       : run_tile<kTileHeight, false, Beside>;
+    run(panel, panels, count, {x.at(row + r) + u0 * kTileHeight, 0}, acc + r * kPanelRows, stride, first);
   }
 }
 
