@@ -33,9 +33,7 @@ extern "C" int ao_cpu_linear(const ao_linear_args* a, ao_ctx* ctx) {
     const Target target = {(const Packed*)packed, store};
     return run_linear(ctx, &target, 1, a->x, (int32_t)a->x_dtype, a->x_stride, a->m, {.eps = (float)a->act_eps});
   }
-  const Term term = {{a->x, (int32_t)a->x_dtype, a->x_stride, false},
-                     {a->codes, (int32_t)a->code, a->k, false},
-                     nullptr,
-                     a->k};
+  const Term term = {
+      {a->x, (int32_t)a->x_dtype, a->x_stride, false}, {a->codes, (int32_t)a->code, a->k, false}, nullptr, a->k};
   return run_product(ctx, &term, 1, a->m, store);
 }

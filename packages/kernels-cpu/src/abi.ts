@@ -4,7 +4,7 @@
 import { AoError } from '@ao/core';
 
 /** FNV-1a of the rows; the addon must have been built from the same. */
-export const ABI_HASH = '531284f21bbb6a60';
+export const ABI_HASH = 'e1a274c8293fb568';
 
 /** Where commands go: `reserve` makes room and returns an index into `records`, `commit` hands the command over. */
 export interface CommandStream {
@@ -459,5 +459,29 @@ export class Calls {
     r[at + 14] = x_dtype; r[at + 15] = out_dtype; r[at + 16] = bias_dtype; r[at + 17] = code; r[at + 18] = group_size;
     r[at + 19] = zero_domain; r[at + 20] = scale_dtype; r[at + 21] = zero_dtype; r[at + 22] = activation;
     r[at + 23] = act_eps; r[at + 24] = bits; r[at + 25] = table; s.commit(26);
+  }
+
+  /** OUT(out) I(m) I(k) I(g_dtype) I(out_dtype) I(count) IN(g0) IN(weight0) I(n0) I(code0) IN(g1) IN(weight1) I(n1) I(code1) IN(g2) IN(weight2) I(n2) I(code2) IN(g3) IN(weight3) I(n3) I(code3) */
+  linear_grad_input(out: number, m: number, k: number, g_dtype: number, out_dtype: number, count: number, g0: number, weight0: number, n0: number, code0: number, g1: number, weight1: number, n1: number, code1: number, g2: number, weight2: number, n2: number, code2: number, g3: number, weight3: number, n3: number, code3: number): void {
+    const s = this.#stream, at = s.reserve(23), r = s.records; r[at] = 54; r[at + 1] = out; r[at + 2] = m;
+    r[at + 3] = k; r[at + 4] = g_dtype; r[at + 5] = out_dtype; r[at + 6] = count; r[at + 7] = g0; r[at + 8] = weight0;
+    r[at + 9] = n0; r[at + 10] = code0; r[at + 11] = g1; r[at + 12] = weight1; r[at + 13] = n1; r[at + 14] = code1;
+    r[at + 15] = g2; r[at + 16] = weight2; r[at + 17] = n2; r[at + 18] = code2; r[at + 19] = g3; r[at + 20] = weight3;
+    r[at + 21] = n3; r[at + 22] = code3; s.commit(23);
+  }
+
+  /** OUT(out) IN(g) IN(codes) IN(scale) IN(zero) I(m) I(n) I(k) I(g_dtype) I(out_dtype) I(code) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(bits) IN(table) */
+  linear_grad_input_coded(out: number, g: number, codes: number, scale: number, zero: number, m: number, n: number, k: number, g_dtype: number, out_dtype: number, code: number, group_size: number, zero_domain: number, scale_dtype: number, zero_dtype: number, bits: number, table: number): void {
+    const s = this.#stream, at = s.reserve(18), r = s.records; r[at] = 55; r[at + 1] = out; r[at + 2] = g;
+    r[at + 3] = codes; r[at + 4] = scale; r[at + 5] = zero; r[at + 6] = m; r[at + 7] = n; r[at + 8] = k;
+    r[at + 9] = g_dtype; r[at + 10] = out_dtype; r[at + 11] = code; r[at + 12] = group_size; r[at + 13] = zero_domain;
+    r[at + 14] = scale_dtype; r[at + 15] = zero_dtype; r[at + 16] = bits; r[at + 17] = table; s.commit(18);
+  }
+
+  /** OUT(out) IN(g) IN(x) I(m) I(n) I(k) I(g_dtype) I(x_dtype) I(out_dtype) */
+  linear_grad_weight(out: number, g: number, x: number, m: number, n: number, k: number, g_dtype: number, x_dtype: number, out_dtype: number): void {
+    const s = this.#stream, at = s.reserve(10), r = s.records; r[at] = 56; r[at + 1] = out; r[at + 2] = g;
+    r[at + 3] = x; r[at + 4] = m; r[at + 5] = n; r[at + 6] = k; r[at + 7] = g_dtype; r[at + 8] = x_dtype;
+    r[at + 9] = out_dtype; s.commit(10);
   }
 }

@@ -38,8 +38,22 @@ struct Layer {
     fill(x, m * k, dtype), fill(w, n * k, dtype), fill(g, m * n, dtype);
     Buffer<uint8_t> codes(n * k / 2, 0x37), scale(n * k / 32 * 2);
     fill(scale, n * k / 32, AO_BF16);
-    const ao_pack_weight_args p = {packed.data(), codes.data(), scale.data(), nullptr, AO_INT4, n, k, 32,
-                                   AO_ZERO_NONE,  AO_BF16,      0,            AO_ACT_EXACT, 0,  n, 0, nullptr};
+    const ao_pack_weight_args p = {packed.data(),
+                                   codes.data(),
+                                   scale.data(),
+                                   nullptr,
+                                   AO_INT4,
+                                   n,
+                                   k,
+                                   32,
+                                   AO_ZERO_NONE,
+                                   AO_BF16,
+                                   0,
+                                   AO_ACT_EXACT,
+                                   0,
+                                   n,
+                                   0,
+                                   nullptr};
     if (ao_cpu_pack_weight(&p, ctx)) fprintf(stderr, "%s\n", ao_ctx_error(ctx)), exit(1);
   }
   int run(ao_ctx* ctx, const std::string& what) {
@@ -83,7 +97,8 @@ int main(int argc, char** argv) {
          ao_ctx_threads(ctx), peaks.fma * 1e-9, peaks.pairs * 1e-9);
   for (int64_t dtype : {AO_F32, AO_BF16})
     for (const Shape& s : kShapes) {
-      const std::string name = std::string(ao_dtype_name(dtype)) + " [" + std::to_string(s.n) + ", " + std::to_string(s.k) + "]";
+      const std::string name =
+          std::string(ao_dtype_name(dtype)) + " [" + std::to_string(s.n) + ", " + std::to_string(s.k) + "]";
       if (name.find(only) == std::string::npos) continue;
       Layer layer(ctx, m, s, dtype);
       for (const char* what : {"linear", "grad of x", "grad of w", "grad of x, int4 g32"}) {

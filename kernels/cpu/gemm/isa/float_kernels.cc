@@ -153,7 +153,8 @@ struct Beside {
 struct Apart {
   const uint32_t *x0, *x3, *x6, *x9;
   int64_t stride;
-  Apart(const uint32_t* units, int64_t s) : x0(units), x3(units + 3 * s), x6(units + 6 * s), x9(units + 9 * s), stride(s) {}
+  Apart(const uint32_t* units, int64_t s)
+      : x0(units), x3(units + 3 * s), x6(units + 6 * s), x9(units + 9 * s), stride(s) {}
   AO_INLINE uint32_t operator[](int r) const {
     const uint32_t* at = r < 3 ? x0 : r < 6 ? x3 : r < 9 ? x6 : x9;
     return at[r % 3 * stride];
@@ -264,7 +265,7 @@ void float_tile(const void* const* panel, int64_t panels, bool pairs, int64_t u0
       continue;
     }
     const bool half = rows - r <= kHalf;
-    const auto run = half              ? kPairs && pairs ? run_tile<kHalf, kPairs, Beside> : run_tile<kHalf, false, Beside>
+    const auto run = half ? kPairs && pairs ? run_tile<kHalf, kPairs, Beside> : run_tile<kHalf, false, Beside>
                      : kPairs && pairs ? run_tile<kTileHeight, kPairs, Beside>
                                        : run_tile<kTileHeight, false, Beside>;
     run(panel, panels, count, {x.at(row + r) + u0 * kTileHeight, 0}, acc + r * kPanelRows, stride, first);

@@ -134,7 +134,8 @@ TEST(packed_weights_match_double_sums_of_their_values) {
       CHECK_MSG(ao_cpu_linear_grad_input_coded(&a, ctx) == 0, "%s", ao_ctx_error(ctx));
       ao_ctx_reset(ctx);
     }
-    for (int64_t r = 0; r < m; r++) CHECK_MSG(coded.same_row(r, out, r), "%s row %lld", describe(spec, m).c_str(), (long long)r);
+    for (int64_t r = 0; r < m; r++)
+      CHECK_MSG(coded.same_row(r, out, r), "%s row %lld", describe(spec, m).c_str(), (long long)r);
   }
 }
 
@@ -194,7 +195,8 @@ TEST(threads_do_not_matter) {
           first[i] = std::move(out[i]);
         else
           for (int64_t r = 0; r < first[i]->rows; r++)
-            CHECK_MSG(out[i]->same_row(r, *first[i], r), "%s, product %d, %d threads", ao_dtype_name(dtype), i, threads);
+            CHECK_MSG(out[i]->same_row(r, *first[i], r), "%s, product %d, %d threads", ao_dtype_name(dtype), i,
+                      threads);
       }
     }
   }
