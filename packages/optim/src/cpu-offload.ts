@@ -15,7 +15,7 @@ export interface CPUOffloadOptions {
   readonly host?: string;
 }
 
-type OptimizerClass<G extends object, O> = new (params: Iterable<GroupInput<G>>, options: O) => Optimizer<G>;
+type OptimizerClass<G extends object, O> = new (params: Iterable<GroupInput<G>>, options?: O) => Optimizer<G>;
 
 interface OffloadGroup {
   readonly params: Tensor[];

@@ -47,7 +47,7 @@ describe.runIf(devices.length > 1)('offloading', () => {
       const plain = new Class(own, { lr: 0.01, weightDecay: 0.1 });
       const params = model(from);
       const make = (p: Tensor[]) =>
-        new CPUOffloadOptimizer(p, Class as typeof AdamW, { offloadGradients, host, lr: 0.01, weightDecay: 0.1 });
+        new CPUOffloadOptimizer(p, Class, { offloadGradients, host, lr: 0.01, weightDecay: 0.1 });
       let offloaded = make(params);
       const schedules = [plain, offloaded].map((o) =>
         getScheduler('linear', o, { numWarmupSteps: 2, numTrainingSteps: 8 }),
