@@ -1,4 +1,5 @@
 // @ao/core: tensors, dtypes, ops, dispatch, capture, nn and the reference backend.
+export { noGrad } from './autograd/grad-mode.ts';
 export * from './backend.ts';
 export { Plan } from './capture.ts';
 export * from './create.ts';

@@ -92,3 +92,10 @@ it('keeps a quantized base frozen and lets gradients through it', async () => {
   expect(Math.hypot(...(first.grad!.dataSync() as Float32Array))).toBeGreaterThan(0);
   zeroGrad(model.parameters());
 });
+
+it('generates and evaluates without recording', async () => {
+  using model = await load('cpu');
+  const { tokenIds } = await model.generate([1, 5, 9], { maxNewTokens: 4, minNewTokens: 4 });
+  expect(tokenIds.length).toBe(4);
+  expect(trainableParameters(model).every(([, p]) => p.grad === null)).toBe(true);
+});

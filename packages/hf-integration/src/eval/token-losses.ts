@@ -1,5 +1,5 @@
 // tokenLosses: -log p of each target, in nats, where a model reads `inputs` behind the first `start` positions of a cache.
-import { arange, crossEntropy, int32, reshape, scope, slice, type Tensor, tensor } from '@ao/core';
+import { arange, crossEntropy, int32, noGrad, reshape, scope, slice, type Tensor, tensor } from '@ao/core';
 import type { CausalLM } from '../models/causal-lm.ts';
 import type { StaticCache } from '../models/kv-cache.ts';
 
@@ -27,7 +27,7 @@ export async function tokenLosses(
       const to = Math.min(at + ROWS, inputs.length);
       rows.push(
         scope(() => {
-          const logits = reshape(model.head(slice(hidden, 1, at, to)), [to - at, model.vocabSize]);
+          const logits = noGrad(() => reshape(model.head(slice(hidden, 1, at, to)), [to - at, model.vocabSize]));
           return crossEntropy(logits, ints(targets.slice(at - first, to - first), [to - at]), { reduction: 'none' });
         }),
       );

@@ -10,6 +10,7 @@ import {
   empty,
   int32,
   keep,
+  noGrad,
   type Plan,
   reshape,
   type SampleOptions,
@@ -208,7 +209,7 @@ export class Decoder {
 
   /** h [N, 1, H], or [1, N, H] of one sequence -> the next token of all, or the first of sequence b alone. */
   #choose(token: Tensor, h: Tensor, state: Tensor, b?: number): void {
-    const logits = reshape(this.#model.head(h), [token.numel, this.#model.vocabSize]);
+    const logits = noGrad(() => reshape(this.#model.head(h), [token.numel, this.#model.vocabSize]));
     const logp = this.#logprobs?.of(logits);
     const last = b === undefined ? token : undefined;
     sample_(token, this.#logits?.apply(logits, last, b) ?? logits, state, this.#options);

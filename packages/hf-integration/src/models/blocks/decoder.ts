@@ -10,6 +10,7 @@ import {
   Linear,
   Module,
   mul,
+  noGrad,
   type RMSNorm,
   slice,
   type Tensor,
@@ -133,6 +134,8 @@ export class DecoderForCausalLM extends CausalLM {
 
   hidden(ids: Tensor, step?: Step): Tensor {
     const length = step?.cache?.length ?? ids.shape[1]!;
+    // a cache is written in place
+    if (step?.cache !== undefined) return noGrad(() => this.model.call(ids, step, this.#tables(length)));
     if (step !== undefined) return this.model.call(ids, step, this.#tables(length));
     this.prepareFor(length);
     return this.model.call(ids, { positions: slice(this.#positions!, 0, 0, length) }, this.#tables(length));
