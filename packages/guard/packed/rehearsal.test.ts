@@ -14,6 +14,7 @@ const stable = /^\d+\.\d+\.\d+$/;
 const ceilings: Readonly<Record<string, number>> = {
   '@ao/core': 1e6,
   '@ao/quantization': 1.2e6,
+  '@ao/optim': 0.3e6,
   '@ao/hf-integration': 1.5e6,
   '@ao/kernels-cpu': 0.5e6,
   '@ao/kernels-cpu-linux-x64': 15e6,

@@ -67,6 +67,7 @@ describe.each(packagesIn('packages'))('$manifest.name', ({ folder, short, manife
 const allowed: Readonly<Record<string, readonly string[]>> = {
   core: [],
   quantization: ['core'],
+  optim: ['core'],
   'kernels-cpu': ['core'],
   qat: ['core', 'quantization'],
   'hf-integration': ['core', 'quantization'],

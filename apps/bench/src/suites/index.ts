@@ -8,6 +8,7 @@ import { suite as kernels } from './kernels.ts';
 import { suite as kvCache } from './kv-cache.ts';
 import { suite as llm } from './llm.ts';
 import { suite as longContext } from './long-context.ts';
+import { suite as optim } from './optim.ts';
 import { suite as ort } from './ort.ts';
 import { suite as overhead } from './overhead.ts';
 import { suite as quantize } from './quantize.ts';
@@ -30,6 +31,7 @@ export const SUITES: readonly Suite[] = [
   speculative,
   overhead,
   quantize,
+  optim,
   startup,
   eventLoop,
 ];

@@ -1,0 +1,56 @@
+# torchao.optim and torch.optim in eager mode on one large parameter. Speaks the lines of contender.ts: setup { threads }, then jobs
+# { optimizer, parameters, steps }.
+import json
+import os
+import sys
+import time
+
+os.environ["TORCHDYNAMO_DISABLE"] = "1"  # torchao's step calls torch.compile by itself
+
+
+def say(**answer):
+    print(json.dumps(answer), flush=True)
+
+
+def start(setup):
+    import torch
+    import torchao
+    import torchao.optim
+
+    torch.set_num_threads(setup["threads"])
+    made = {}
+
+    def optimizer_of(name, n):
+        if (name, n) not in made:
+            made.clear()
+            i = torch.arange(n, dtype=torch.float64)
+            p, g = (torch.sin(i * i * 0.37 + seed).mul_(torch.cos(i * 0.01) ** 4).float() for seed in (1, 2))
+            p = torch.nn.Parameter(p)
+            p.grad = g
+            lowbit = getattr(torchao.optim, name, None)
+            made[name, n] = lowbit([p]) if lowbit else getattr(torch.optim, name)([p], fused=True)
+        return made[name, n]
+
+    def run(job):
+        optimizer = optimizer_of(job["optimizer"], job["parameters"])
+        begin = time.perf_counter()
+        for _ in range(job["steps"]):
+            optimizer.step()
+        return {"seconds": (time.perf_counter() - begin) / job["steps"]}
+
+    return run, {"engine": f"torchao {torchao.__version__}, torch {torch.__version__}", "threads": torch.get_num_threads()}
+
+
+# libraries print to stdout too; the answers keep the real one
+sys.stdout = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+run = None
+for line in sys.stdin:
+    try:
+        if run is None:
+            run, info = start(json.loads(line))
+            say(ready=info)
+        else:
+            say(done=run(json.loads(line)))
+    except Exception as error:  # told, and the process lives on
+        say(error=f"{type(error).__name__}: {error}")
