@@ -2,7 +2,8 @@
 // last value <= x (q_0 where there is none), the code is i + 1 where x - q_i >= (q_{i+1} - q_i) / 2 in float32, else i; NaN
 // has code 0. Each step of that is monotone in x, so the code is the number of thresholds t_i <= x, t_i being the least
 // float that has a code above i. A bucket holds the floats of equal sign, exponent and upper 7 bits of mantissa, and `base`
-// counts the thresholds below it: the code is one look-up and one comparison where no bucket holds two thresholds.
+// counts the thresholds below it: the code is one look-up and one comparison where no bucket holds two thresholds. `heap` is the
+// same thresholds as a search tree: the root at 1, the children of h at 2h and 2h + 1.
 #pragma once
 #include <math.h>
 #include <stdint.h>
@@ -15,11 +16,12 @@ namespace ao {
 struct CodeTable {
   static constexpr uint32_t kLow = 103u << 7;                  // magnitudes below 2^-24 share the first bucket
   static constexpr uint32_t kBuckets = (127u << 7) - kLow + 1; // of a sign; the last one begins at 1
+  static constexpr int32_t kNan = 2 * kBuckets - 1;            // whose base is 0
   float value[256];
+  float heap[256];
   float threshold[257]; // those of no code are NaN, which nothing reaches
   uint8_t base[2 * kBuckets];
-  int32_t nan_bucket; // comparisons there give 0
-  bool deep;          // a bucket holds several thresholds
+  bool deep; // a bucket holds several thresholds
   int size = 0;
 
   static uint32_t bucket(float x) {
@@ -30,6 +32,12 @@ struct CodeTable {
 
   // Whether this is the table of that map.
   bool holds(const float* map, int n) const { return size == n && memcmp(value, map, sizeof(float) * n) == 0; }
+
+  static bool ascending(const float* map, int n) {
+    for (int i = 0; i < n; i++)
+      if (!(fabsf(map[i]) <= 1e30f) || (i > 0 && map[i] < map[i - 1])) return false;
+    return true;
+  }
 
   static bool above(float low, float high, float x) { return x >= high || x - low >= (high - low) * 0.5f; }
 
@@ -55,7 +63,9 @@ struct CodeTable {
     };
     for (uint32_t b = kBuckets; b-- > 0;) pass(kBuckets + b);
     for (uint32_t b = 0; b < kBuckets; b++) pass(b);
-    nan_bucket = 2 * kBuckets - 1;
+    heap[0] = 0;
+    for (int first = 1; first < n; first *= 2)
+      for (int h = first; h < 2 * first; h++) heap[h] = threshold[(2 * (h - first) + 1) * (n / 2 / first) - 1];
     size = n;
   }
 };

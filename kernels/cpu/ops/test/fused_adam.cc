@@ -47,13 +47,38 @@ static int table_code(const ao::CodeTable& t, float x) {
   return c;
 }
 
+// The same by the vectors of this instruction set: with beta1 = 0 the first moment is the gradient, and a 1 makes its scale 1.
+static void same_codes_by_a_step(const std::vector<float>& q, std::vector<float> x) {
+  Context ctx(2);
+  const int64_t block = 64, n = ((int64_t)x.size() + block - 2) / (block - 1) * block;
+  Buffer<float> p(n, 0.0f), g(n, 1.0f), step(1, 0.0f), ms(n / block, 0.0f), vs(n / block, 0.0f);
+  const int64_t each = q.size() == 16 ? 2 : 1;
+  Buffer<uint8_t> m(n / each), v(n / each);
+  for (size_t i = 0; i < x.size(); i++) g[i / (block - 1) * block + 1 + i % (block - 1)] = x[i];
+  const float lr = 0;
+  ao_fused_adam_args a{};
+  a.param = p.data(), a.grad = g.data(), a.exp_avg = m.data(), a.exp_avg_sq = v.data(), a.exp_avg_scale = ms.data();
+  a.exp_avg_sq_scale = vs.data(), a.signed_map = a.unsigned_map = q.data(), a.step = step.data(), a.lr = &lr, a.n = n;
+  a.dtype = AO_F32, a.state_dtype = AO_U8, a.map_size = (int64_t)q.size(), a.block_size = block;
+  CHECK_EQ(ao_cpu_fused_adam(&a, ctx), 0);
+  for (int64_t i = 0; i < n; i++) {
+    const int code = each == 1 ? m[i] : m[i / 2] >> (i % 2 ? 0 : 4) & 15;
+    CHECK_MSG(code == search(q, g[i]), "%.9g has code %d, not %d", g[i], code, search(q, g[i]));
+  }
+  for (int64_t b = 0; b < n / block; b++) CHECK_EQ(ms[b], 1.0f);
+}
+
 // Both are steps that only rise with x (each operation of the search is monotone), so that they are equal everywhere when they
 // are equal on both sides of each rise of either one. AO_EXHAUSTIVE=1 compares all 2^32 floats.
 TEST(codes_equal_the_search_for_every_float) {
   for (const std::vector<float>& q : maps()) {
     ao::CodeTable t;
     t.build(q.data(), (int)q.size());
-    const auto check = [&](float x) { CHECK_EQ(table_code(t, x), search(q, x)); };
+    std::vector<float> checked;
+    const auto check = [&](float x) {
+      CHECK_EQ(table_code(t, x), search(q, x));
+      if (fabsf(x) <= 1) checked.push_back(x);
+    };
     for (size_t i = 0; i + 1 < q.size(); i++) {
       CHECK(i == 0 || t.threshold[i] >= t.threshold[i - 1]);
       float up = t.threshold[i], down = nextafterf(up, -INFINITY);
@@ -73,6 +98,7 @@ TEST(codes_equal_the_search_for_every_float) {
     for (uint32_t key = 0; key < 0x10000; key++) { // both ends of each bucket, and a place within
       check(ao_float(key << 16)), check(ao_float(key << 16 | 0xffff)), check(ao_float(key << 16 | 0x3a7c));
     }
+    same_codes_by_a_step(q, checked);
     if (getenv("AO_EXHAUSTIVE"))
       for (uint64_t u = 0; u < 1ull << 32; u++)
         if (table_code(t, ao_float((uint32_t)u)) != search(q, ao_float((uint32_t)u))) check(ao_float((uint32_t)u));
@@ -255,9 +281,12 @@ TEST(a_gradient_of_nan_gives_codes_of_0_and_scales_of_nan) {
   for (int i = 0; i < 32; i++) CHECK(m[i] == 0 && v[i] == 0 && isnan(p[i]) == (i == 3));
   for (int i = 32; i < 64; i++) CHECK(m[i] != 0 && v[i] != 0 && !isnan(p[i]));
   CHECK(isnan(ms[0]) && isnan(vs[0]) && !isnan(ms[1]) && !isnan(vs[1]));
+  const std::vector<float> bad(256, NAN);
   a.map_size = 17;
   CHECK_EQ(ao_cpu_fused_adam(&a, ctx), 1);
-  a.map_size = 256, a.block_size = 30;
+  a.map_size = 256, a.signed_map = bad.data();
+  CHECK_EQ(ao_cpu_fused_adam(&a, ctx), 1);
+  a.signed_map = sm.data(), a.block_size = 30;
   CHECK_EQ(ao_cpu_fused_adam(&a, ctx), 1);
 }
 

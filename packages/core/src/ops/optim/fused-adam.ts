@@ -44,7 +44,7 @@ const NAMES = ['expAvg', 'expAvgSq', 'maxExpAvgSq'] as const;
 /** How the codes of a moment are stored: elements a byte or float holds, and the dtype of what holds them. */
 function checkMoment(op: string, name: string, param: Tensor, codes: Tensor, scale: Maybe, qmap: Maybe): void {
   if (scale === undefined) {
-    requireFloat(op, name, codes);
+    requireDtype(op, name, codes, [param.dtype]);
     requireShape(op, name, codes, param.shape);
     return;
   }
