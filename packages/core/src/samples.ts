@@ -1,6 +1,7 @@
 // The samples of core's ops, for conformance suites: `import { opSamples } from '@ao/core/samples'`.
 import { gradSamples } from './autograd/ops/grad.samples.ts';
 import { inPlaceSamples } from './autograd/ops/in-place.samples.ts';
+import { linearGradSamples } from './autograd/ops/linear-grad.samples.ts';
 import { binarySamples } from './ops/binary.samples.ts';
 import { decoderSamples } from './ops/decoder.samples.ts';
 import { movementSamples } from './ops/movement.samples.ts';
@@ -23,4 +24,5 @@ export const opSamples = (): OpSamples[] => [
   ...quantSamples(),
   ...gradSamples(),
   ...inPlaceSamples(),
+  ...linearGradSamples(),
 ];

@@ -4,6 +4,7 @@ import { decoderKernels } from './attention.ts';
 import { elementwise } from './elementwise.ts';
 import { expertKernels } from './experts.ts';
 import { linearKernels } from './linear.ts';
+import { linearGradKernels } from './linear-grad.ts';
 import { movement } from './movement.ts';
 import { optimKernels } from './optim.ts';
 import { cpuPacker } from './packer.ts';
@@ -18,6 +19,7 @@ export const cpuEntries = (): Entry[] => [
   ...decoderKernels(),
   ...linearKernels(),
   ...expertKernels(),
+  ...linearGradKernels(),
   ...quantizeKernels(),
   ...optimKernels(),
   ...trainingKernels(),

@@ -1,4 +1,5 @@
-// Weights in every format on the cpu, packed and plain, against the reference backend: linear, embedding, unpacking bit for bit.
+// Weights in every format on the cpu, packed and plain, against the reference backend: linear, its gradient of x, embedding,
+// unpacking bit for bit.
 import {
   bfloat16,
   cast,
@@ -18,6 +19,7 @@ import {
   type WeightFormat,
   type WeightParts,
 } from '@ao/core';
+import { linearGradInput, linearGradInputWeight } from '@ao/core/autograd';
 import { afterAll, describe, expect, it } from 'vitest';
 import { cpu } from '../index.ts';
 
@@ -113,6 +115,17 @@ describe.each(FORMATS)('%s', (_, f) => {
     const weight = tensor(rt, new Float32Array(N * f.K), { shape: [N, f.K] });
     weight.packed = packed;
     expect(await linear(on(rt)[0], weight).data()).toEqual(got);
+    const gs = noise(m * N, 7);
+    const g = (runtime: typeof rt) => tensor(runtime, gs, { shape: [m, N] });
+    const gradient = await linearGradInput(g(rt), weight).data();
+    const gradientOf = (p: WeightParts, runtime: typeof rt) =>
+      linearGradInputWeight(g(runtime), p.codes, p.scale, p.zero, f).data();
+    expect(await gradientOf(parts, rt)).toEqual(gradient);
+    const rightGradient = await gradientOf(partsOf(f, reference), reference);
+    const mostGradient = Math.max(...Array.from(rightGradient, Math.abs));
+    for (let i = 0; i < gradient.length; i++) {
+      expect(Math.abs(gradient[i]! - rightGradient[i]!)).toBeLessThan(1e-5 * mostGradient);
+    }
     const back = packed.unpack();
     expect(await back.codes.bits()).toEqual(await parts.codes.bits());
     expect(await back.scale?.bits()).toEqual(await parts.scale?.bits());

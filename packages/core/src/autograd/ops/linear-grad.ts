@@ -1,28 +1,73 @@
 // Gradients of linear y = x W^T: by its input g W, by its weight g^T x. They are ops, so that kinds and packed weights have
 // forms of their own.
+import { arange } from '../../create.ts';
+import { float32 } from '../../dtypes/index.ts';
 import { AoError } from '../../errors.ts';
-import { defineOp } from '../../op.ts';
+import { isWrapped } from '../../kind.ts';
+import { defineOp, type Meta } from '../../op.ts';
+import { add } from '../../ops/binary.ts';
 import { requireFloat, shapeError } from '../../ops/checks.ts';
+import { cast, cat } from '../../ops/copy.ts';
+import { embeddingWeight } from '../../ops/linear-weight.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { permute, reshape } from '../../ops/views.ts';
+import type { WeightFormat } from '../../packed.ts';
 import type { Tensor } from '../../tensor.ts';
+
+function inputMeta(op: string, g: Tensor, w: readonly number[]): Meta {
+  requireFloat(op, 'g', g);
+  if (w.length !== 2 || g.shape[g.ndim - 1] !== w[0]) {
+    throw shapeError(op, `g [${g.shape}] does not fit the weight [${w}]`, 'give [..., N] and [N, K]');
+  }
+  return { shape: [...g.shape.slice(0, -1), w[1]!], dtype: g.dtype };
+}
+
+/** g [..., N] with a weight [N, K] in parts -> [..., K] in g's dtype; the weight's values take part as float32. */
+export const linearGradInputWeight = /*@__PURE__*/ defineOp<
+  [g: Tensor, codes: Tensor, scale: Tensor | undefined, zero: Tensor | undefined, format: WeightFormat]
+>('linear_grad_input_weight', {
+  meta: (g, _codes, _scale, _zero, f) => inputMeta('linear_grad_input_weight', g, [f.N, f.K]),
+  decompose(g, codes, scale, zero, f) {
+    const rows = arange(g.rt, 0, f.N, 1, { device: g.device });
+    return cast(matmul(cast(g, float32), embeddingWeight(codes, scale, zero, rows, f, float32)), g.dtype);
+  },
+});
 
 /** g [..., N], w [N, K] (a weight as linear takes it: float, a kind, or packed) -> [..., K] in g's dtype. */
 export const linearGradInput = /*@__PURE__*/ defineOp<[g: Tensor, w: Tensor]>('linear_grad_input', {
   weightArg: 1,
-  meta(g, w) {
-    requireFloat('linear_grad_input', 'g', g);
-    if (w.ndim !== 2 || g.shape[g.ndim - 1] !== w.shape[0]) {
-      throw shapeError(
-        'linear_grad_input',
-        `g [${g.shape}] does not fit the weight [${w.shape}]`,
-        'give [..., N] and [N, K]',
-      );
-    }
-    return { shape: [...g.shape.slice(0, -1), w.shape[1]!], dtype: g.dtype };
+  meta: (g, w) => inputMeta('linear_grad_input', g, w.shape),
+  decompose(g, w) {
+    const parts = isWrapped(w) ? w.kind.spec.weight?.(w as never) : undefined;
+    if (parts == null) return matmul(g, g.rt.dequantize(w));
+    return linearGradInputWeight(g, parts.codes, parts.scale, parts.zero, parts.format);
   },
-  decompose: (g, w) => matmul(g, g.rt.dequantize(w)),
 });
+
+/** The gradient of an x that several linears read: the sum of linearGradInput(gs[i], ws[i]), in one chain where ws are floats or packed. */
+export const linearsGradInput = /*@__PURE__*/ defineOp<[gs: readonly Tensor[], ws: readonly Tensor[]]>(
+  'linears_grad_input',
+  {
+    weightArg: 1,
+    meta(gs, ws) {
+      const metas = gs.map((g, i) => inputMeta('linears_grad_input', g, ws[i]?.shape ?? []));
+      const [first] = metas;
+      if (first === undefined || metas.some((m) => m.shape.join() !== first.shape.join() || m.dtype !== first.dtype)) {
+        throw shapeError(
+          'linears_grad_input',
+          `the gradients [${gs.map((g) => `[${g.shape}] ${g.dtype.name}`)}] are not those of one x`,
+          'give gradients of equal rows and dtype, and weights of equal in_features',
+        );
+      }
+      return first;
+    },
+    decompose(gs, ws) {
+      const floats = ws.every((w) => !isWrapped(w) && w.packed === null && w.dtype === gs[0]!.dtype);
+      if (floats) return linearGradInput(cat(gs, -1), cat(ws, 0));
+      return gs.map((g, i) => linearGradInput(g, ws[i]!)).reduce((a, b) => add(a, b));
+    },
+  },
+);
 
 /** g [..., N], x [..., K] -> [N, K] in x's dtype, float32 sums over rows in ascending order. */
 export const linearGradWeight = /*@__PURE__*/ defineOp<[g: Tensor, x: Tensor]>('linear_grad_weight', {

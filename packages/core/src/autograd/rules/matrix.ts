@@ -1,11 +1,10 @@
 // Derivatives of matrix products; the weight's kind or packing decides how the input's gradient reads it.
 import type { VjpEntry } from '../../extension.ts';
-import { add } from '../../ops/binary.ts';
 import { linear, linearAdd, linears, matmul } from '../../ops/matmul.ts';
 import { sum } from '../../ops/reduce.ts';
 import { reshape, transpose } from '../../ops/views.ts';
 import type { Tensor } from '../../tensor.ts';
-import { linearGradInput, linearGradWeight } from '../ops/linear-grad.ts';
+import { linearGradInput, linearGradWeight, linearsGradInput } from '../ops/linear-grad.ts';
 import { unbroadcast } from '../unbroadcast.ts';
 import { vjp } from '../vjp.ts';
 
@@ -32,7 +31,12 @@ export const matrixRules = (): VjpEntry[] => [
     const input = needs(1) ? save(x) : () => x;
     const weights = ws.map((w) => (needs(0) ? save(w) : () => w));
     return (gs) => [
-      needs(0) ? gs.map((g, i) => linearGradInput(g, weights[i]!())).reduce((a, b) => add(a, b)) : null,
+      needs(0)
+        ? linearsGradInput(
+            gs,
+            weights.map((w) => w()),
+          )
+        : null,
       gs.map((g, i) => (needs(1, i) ? linearGradWeight(g, input()) : null)),
       bs.map((b, i) => (b !== undefined && needs(2, i) ? biasGrad(gs[i]!) : null)),
     ];
