@@ -51,17 +51,6 @@ export function hash(rows) {
   return h.toString(16).padStart(16, '0');
 }
 
-/** Statements joined into lines of at most 116 characters after the indent. */
-function pack(statements) {
-  const lines = [];
-  for (const statement of statements) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + statement.length < 116) lines[lines.length - 1] = `${last} ${statement}`;
-    else lines.push(statement);
-  }
-  return lines.map((line) => `    ${line}`).join('\n');
-}
-
 function method(row, index) {
   const length = 1 + row.fields.reduce((sum, f) => sum + f.count, 0);
   const params = row.fields.map((f) => `${f.name}: ${f.kind === 'V' ? 'ArrayLike<number>' : 'number'}`);
@@ -78,7 +67,7 @@ function method(row, index) {
     at += f.count;
   }
   const body = [`const s = this.#stream, at = s.reserve(${length}), r = s.records;`, ...stores, `s.commit(${length});`];
-  return `  /** ${row.text} */\n  ${row.name}(${params.join(', ')}): void {\n${pack([...checks, ...body])}\n  }`;
+  return `  /** ${row.text} */\n  ${row.name}(${params.join(', ')}): void {\n    ${[...checks, ...body].join(' ')}\n  }`;
 }
 
 export function generate(source) {

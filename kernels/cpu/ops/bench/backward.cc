@@ -1,5 +1,7 @@
 // The gradient kernels at the shapes of training a small decoder: microseconds each, and GB/s of what is read and written or GFLOP/s.
 //   bench_ops_backward [--threads N] [--only TEXT] [--rounds N] [--json]      --json: one line per case; AO_ISA chooses what runs
+#include <sys/mman.h>
+
 #include "testing/check.h"
 
 using namespace ao_test;
@@ -10,14 +12,19 @@ bool json = false;
 int rounds = 20;
 std::string only;
 
-struct Values {
-  Buffer<unsigned char> bytes;
-  Values(int64_t dtype, int64_t n, double scale = 1) : bytes(n * ao_dtype_size(dtype)) {
+struct Values { // on huge pages, as the backend's buffers of this size are
+  char* data;
+  Values(int64_t dtype, int64_t n, double scale = 1) {
+    const size_t bytes = (size_t)(n * ao_dtype_size(dtype) + (1 << 21)) >> 21 << 21;
+    data = (char*)aligned_alloc(1 << 21, bytes);
+    madvise(data, bytes, MADV_HUGEPAGE);
     Random random(7);
     for (int64_t i = 0; i < n; i++)
-      encode(dtype, bytes.data(), i, (random.uniform() + random.uniform() + random.uniform() - 1.5) * 2 * scale);
+      encode(dtype, data, i, (random.uniform() + random.uniform() + random.uniform() - 1.5) * 2 * scale);
   }
-  operator void*() { return bytes.data(); }
+  Values(const Values&) = delete;
+  ~Values() { free(data); }
+  operator void*() { return data; }
 };
 
 template <class Args>

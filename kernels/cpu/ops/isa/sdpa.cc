@@ -81,19 +81,6 @@ static inline vf mask_values(const float* mask, int64_t stride, int64_t first, i
   return load(t);
 }
 
-// e^x for x <= 0, NaN where x is NaN; within 1.5 ulp, as exp_.
-static inline vf exp_down(vf x) {
-  vi n;
-  vf r;
-  const vf e = reduce_exp(max_(set1(-104.0f), x), &n, &r) + set1(1.0f);
-#if AO_ISA_LEVEL == 2
-  return (vf)_mm512_scalef_ps((__m512)e, (__m512)to_float(n));
-#else
-  const vi half = n >> 1;
-  return e * power_of_two(half) * power_of_two(n - half);
-#endif
-}
-
 #if AO_ISA_LEVEL == 2
 static inline float largest_lane(vf v) { return _mm512_reduce_max_ps((__m512)v); }
 static inline float sum_of_lanes(vf v) { return _mm512_reduce_add_ps((__m512)v); }

@@ -81,7 +81,7 @@ void softmax_panels(const SdpaGradRows& r, int row, int64_t first, int64_t last)
   const vf shift = set1(top == -INFINITY ? 0.0f : top);
   vf total = set1(0.0f);
   each([&](int64_t at, int64_t) {
-    const vf e = exp_(load(r.p + at) - shift);
+    const vf e = exp_down(load(r.p + at) - shift);
     store(r.p + at, e);
     total += e;
   });

@@ -44,7 +44,7 @@ void cross_entropy_backward_row(int64_t dtype, void* dx, float g, const void* x,
     for (int64_t at = 0; at < n; at += kBlock) {
       vf part = set1(0.0f);
       steps(n - at < kBlock ? n - at : kBlock, [&](int64_t i, int count) {
-        const vf e = exp_(load_as(d, x, at + i, count) - top);
+        const vf e = exp_down(load_as(d, x, at + i, count) - top);
         part += count == AO_W ? e : first_n(count) ? e : set1(0.0f);
         store_as(AO_F32, row, at + i, e, count);
       });

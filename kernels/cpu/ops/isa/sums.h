@@ -2,6 +2,15 @@
 #pragma once
 #include "base/simd_map.h"
 
+// As sum_lanes.
+static inline float fold_lanes(vf v) {
+#if AO_ISA_LEVEL == 2
+  return _mm512_reduce_add_ps((__m512)v);
+#else
+  return sum_lanes(v);
+#endif
+}
+
 // totals[s] = sum over i < n of what value(i, count, v) writes to v[s]; lanes from `count` on do not count.
 template <int sums, class Fn>
 static inline void sum_rows(int64_t n, const Fn& value, float (&totals)[sums]) {
@@ -21,5 +30,5 @@ static inline void sum_rows(int64_t n, const Fn& value, float (&totals)[sums]) {
     value(i, count, v);
     for (int s = 0; s < sums; s++) a[k][s] += count == AO_W ? v[s] : first_n(count) ? v[s] : set1(0.0f);
   }
-  for (int s = 0; s < sums; s++) totals[s] = sum_lanes((a[0][s] + a[1][s]) + (a[2][s] + a[3][s]));
+  for (int s = 0; s < sums; s++) totals[s] = fold_lanes((a[0][s] + a[1][s]) + (a[2][s] + a[3][s]));
 }
