@@ -2,11 +2,15 @@
 import {
   AoError,
   clone,
+  contiguous,
   type Kind,
   type OverrideEntry,
   override,
+  permute,
   reshape,
+  scope,
   slice,
+  squeeze,
   type Tensor,
   type Wrapped,
 } from '@ao/core';
@@ -72,6 +76,59 @@ export function cut(part: Tensor, dim: number, { start, end }: Span, block: numb
   return part.shape[dim] === 1 && block > 1
     ? clone(part)
     : slice(part, dim, Math.floor(start / block), Math.ceil(end / block));
+}
+
+interface Blocks {
+  readonly blockSize: readonly number[];
+}
+
+/** A part of rows [N, C] as [E, N / E, C], or back; one value for all of them stays one. */
+function stackPart(part: Tensor, rows: number, lead: readonly number[]): Tensor {
+  const columns = part.shape[part.ndim - 1] as number;
+  const shared = part.numel === columns && rows !== 1;
+  return reshape(part, [...(shared ? lead.map(() => 1) : lead), columns]);
+}
+
+/** [C, N] -> [N, C] and [E, C, N] -> [E, N, C]. */
+const turned = (part: Tensor): Tensor => permute(part, part.ndim === 2 ? [1, 0] : [0, 2, 1]);
+
+/**
+ * t [E N, K] as the stack [E, N, K] of E matrices, or back. `parts` lie by rows; `columns` are those that lie by columns
+ * of a matrix [C, N], as Int4Tensor's scales do.
+ */
+function restacked(t: Wrapped, shape: readonly number[], parts: readonly string[], columns: readonly string[]): Tensor {
+  const { blockSize } = t.attrs as Blocks;
+  const lead = shape.slice(0, -1);
+  const rows = t.numel / (t.shape[t.ndim - 1] as number);
+  const whole = t.shape.every((size, i) => size === blockSize[i]) && rows !== 1;
+  const byRows = blockSize.slice(0, -1).every((size) => size === 1);
+  const fits = shape[shape.length - 1] === t.shape[t.ndim - 1] && lead.reduce((n, d) => n * d, 1) === rows;
+  if (!fits || (!whole && !byRows)) {
+    throw new AoError('ERR_AO_SHAPE', `[${t.shape}] in blocks of [${blockSize}] cannot be [${shape}]`, {
+      op: 'reshape',
+      fix: 'keep the columns, and blocks of rows; or dequantize it first',
+    });
+  }
+  const changed = mapParts(t, (part, name) => {
+    if (parts.includes(name)) return stackPart(part, rows, lead);
+    return columns.includes(name) ? contiguous(turned(stackPart(contiguous(turned(part)), rows, lead))) : alias(part);
+  });
+  const block = whole ? shape : [...lead.map(() => 1), blockSize[blockSize.length - 1] as number];
+  return rebuild(t, changed, { ...(t.attrs as Blocks), blockSize: block }, shape);
+}
+
+/** reshape and squeeze between matrices and stacks of them [E, N, K], by which a weight of experts is quantized and taken apart. */
+export function stackOverrides(kind: Kind, parts: readonly string[], columns: readonly string[] = []): OverrideEntry[] {
+  const run = (t: unknown, shape: readonly number[]): Tensor => {
+    const w = t as Wrapped;
+    const known = shape.reduce((n, d) => (d === -1 ? n : n * d), 1);
+    const full = shape.map((d) => (d === -1 ? w.numel / known : d));
+    return scope(() => restacked(w, full, parts, columns));
+  };
+  return [
+    override(reshape, 0, kind, (t, shape) => run(t, shape)),
+    override(squeeze, 0, kind, (t, dim) => run(t, (t as Tensor).shape.toSpliced(dim, 1))),
+  ];
 }
 
 /** clone by parts, and slice as the kind says. */

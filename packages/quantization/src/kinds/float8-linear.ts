@@ -14,7 +14,7 @@ import {
   type Tensor,
   viewDtype,
 } from '@ao/core';
-import { alias, copyOverrides, cut, mapParts, rebuild } from './blocks.ts';
+import { alias, copyOverrides, cut, mapParts, rebuild, stackOverrides } from './blocks.ts';
 import { roundToFloat8 } from './float8-activation.ts';
 import { type Float8Tensor, float8Codes, float8Kind } from './float8-tensor.ts';
 import { cropped, padded } from './short-blocks.ts';
@@ -40,6 +40,7 @@ const makeEntries = (): readonly Entry[] => [
     decode: (codes, t) => cast(viewDtype(codes, dtypeByName(t.attrs.float8Dtype)), float32),
     linear: float8Linear,
   }),
+  ...stackOverrides(float8Kind, ['qdata', 'scale']),
   ...copyOverrides(float8Kind, (t, spanFor) => {
     const w = t as Float8Tensor;
     const { blockSize } = w.attrs;

@@ -1,5 +1,5 @@
 // Int4Tensor: int4 codes two to a byte [N, K / 2] (low nibble = even column), scale and zero_point [K / g, N] in the weight's
-// dtype; w = q * scale + zero_point with q in -8..7, in float32 and rounded once.
+// dtype; w = q * scale + zero_point with q in -8..7, in float32 and rounded once. Of stacks [E, N, K] all have E in front.
 import {
   cast,
   contiguous,
@@ -26,7 +26,7 @@ import {
 import type { Float8Dtype } from '../config/float-fields.ts';
 import type { Activation } from '../config/names.ts';
 import { formatError } from './attributes.ts';
-import { alias, copyOverrides, cut, mapParts, rebuild } from './blocks.ts';
+import { alias, copyOverrides, cut, mapParts, rebuild, stackOverrides } from './blocks.ts';
 import { float8Rows, roundToFloat8 } from './float8-activation.ts';
 import { plainForm, tiledForm } from './int4-files.ts';
 import { cropped, padded } from './short-blocks.ts';
@@ -43,7 +43,7 @@ export interface Int4Attrs {
 export type Int4Part = 'qdata' | 'scale' | 'zero_point';
 export type Int4Tensor = WrappedOf<Int4Part, 'act_pre_scale', Int4Attrs>;
 
-const flip = (t: Tensor): Dense => contiguous(transpose(t, 0, 1)) as Dense;
+const flip = (t: Tensor): Dense => contiguous(transpose(t, -2, -1)) as Dense;
 
 function weight(t: Int4Tensor): WeightParts | null {
   if (t.ndim !== 2 || t.act_pre_scale !== undefined || t.attrs.activationDtype !== 'bfloat16') return null;
@@ -103,12 +103,15 @@ const makeEntries = (): readonly Entry[] => [
   kindEntry(int4Kind),
   override(linear, 1, int4Kind, (x, w, b) => scope(() => int4Linear(x, w as Int4Tensor, b))),
   override(embedding, 0, int4Kind, (w, indices) => scope(() => int4Embedding(w as Int4Tensor, indices))),
+  ...stackOverrides(int4Kind, ['qdata'], ['scale', 'zero_point']),
   ...copyOverrides(int4Kind, (t, spanFor) => {
     const w = t as Int4Tensor;
-    const group = w.attrs.blockSize[1] as number;
-    const span = spanFor((dim) => (dim === 1 ? group : 1));
-    const columns = span.dim === 1;
-    const part = (p: Tensor): Tensor => cut(p, 1 - span.dim, span, columns ? group : 1);
+    const last = w.ndim - 1;
+    const group = w.attrs.blockSize[last] as number;
+    const span = spanFor((dim) => (dim === last ? group : 1));
+    const columns = span.dim === last;
+    const dim = span.dim < last - 1 ? span.dim : 2 * last - 1 - span.dim;
+    const part = (p: Tensor): Tensor => cut(p, dim, span, columns ? group : 1);
     const parts = {
       ...mapParts(w, alias),
       qdata: cut(w.qdata, span.dim, span, columns ? 2 : 1),

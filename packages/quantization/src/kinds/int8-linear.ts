@@ -24,7 +24,7 @@ import {
 } from '@ao/core';
 import { blockSizeOf } from '../config/granularity.ts';
 import type { QuantizeTensorToInt8Kwargs } from './attributes.ts';
-import { alias, copyOverrides, cut, mapParts, rebuild } from './blocks.ts';
+import { alias, copyOverrides, cut, mapParts, rebuild, stackOverrides } from './blocks.ts';
 import { type Int8Tensor, int8Kind, int8Weight } from './int8-tensor.ts';
 
 export interface Int8Activation {
@@ -91,6 +91,7 @@ const makeEntries = (): readonly Entry[] => [
   kindEntry(int8Kind),
   override(linear, 1, int8Kind, (x, w, b) => scope(() => int8Linear(x, w as Int8Tensor, b))),
   override(embedding, 0, int8Kind, (w, indices) => scope(() => int8Embedding(w as Int8Tensor, indices))),
+  ...stackOverrides(int8Kind, ['qdata', 'scale', 'zero_point']),
   ...copyOverrides(int8Kind, (t, spanFor) => {
     const w = t as Int8Tensor;
     const { blockSize } = w.attrs;

@@ -27,7 +27,7 @@ import {
 } from '@ao/core';
 import type { Activation, IntxDType } from '../config/names.ts';
 import { formatError } from './attributes.ts';
-import { copyOverrides, cut, rebuild } from './blocks.ts';
+import { copyOverrides, cut, rebuild, stackOverrides } from './blocks.ts';
 import { packedForm, unpackedForm } from './intx-files.ts';
 import { cropped, padded } from './short-blocks.ts';
 
@@ -124,6 +124,7 @@ const makeEntries = (): readonly Entry[] => [
   kindEntry(intxKind),
   override(linear, 1, intxKind, (x, w, b) => scope(() => intxLinear(x, w as IntxUnpackedToInt8Tensor, b))),
   override(embedding, 0, intxKind, (w, indices) => scope(() => intxEmbedding(w as IntxUnpackedToInt8Tensor, indices))),
+  ...stackOverrides(intxKind, ['qdata', 'scale', 'zero_point']),
   ...copyOverrides(intxKind, (t, spanFor) => {
     const w = t as IntxUnpackedToInt8Tensor;
     const { blockSize } = w.attrs;

@@ -23,6 +23,7 @@ import {
   float8DynamicActivationInt4WeightSpec,
 } from '../config/float8-dynamic-activation-int4-weight.ts';
 import { type Int4Tensor, int4Kind, int4KindEntries } from '../kinds/int4-tensor.ts';
+import { ofStacks } from '../quantize/of-stacks.ts';
 import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
 import { emulated } from './emulated.ts';
 
@@ -59,7 +60,7 @@ function dynamic(config: Float8DynamicActivationInt4WeightConfig, info: WeightIn
 
 const makeEntries = (): readonly Entry[] => [
   ...int4KindEntries(),
-  ...schemeEntries(float8DynamicActivationInt4WeightSpec, dynamic),
+  ...schemeEntries(float8DynamicActivationInt4WeightSpec, ofStacks(dynamic)),
 ];
 
 const entries = /*@__PURE__*/ makeEntries();

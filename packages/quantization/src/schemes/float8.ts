@@ -26,6 +26,7 @@ import type { QuantizeTensorToFloat8Kwargs } from '../kinds/float8-attributes.ts
 import { float8KindEntries } from '../kinds/float8-linear.ts';
 import { type Float8Attrs, type Float8Tensor, float8Kind } from '../kinds/float8-tensor.ts';
 import { cropped, gridOf, padded } from '../kinds/short-blocks.ts';
+import { ofStacks } from '../quantize/of-stacks.ts';
 import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
 import { emulated } from './emulated.ts';
 
@@ -66,6 +67,14 @@ function problemOf(info: WeightInfo, granularity: Granularity): TensorProblem | 
   }
   return checkMatrix(info, null, [], '');
 }
+
+const noRectangles = (granularity: Granularity): TensorProblem | undefined =>
+  granularity.type === 'PerBlock'
+    ? {
+        problem: 'rectangles are blocks of one matrix, not of a stack of experts',
+        fix: 'use perRow() or perGroup(128)',
+      }
+    : undefined;
 
 function weightOnly(config: Float8WeightOnlyConfig, info: WeightInfo): TensorPlan | TensorProblem {
   const { weightDtype: float8Dtype, granularity } = config;
@@ -151,9 +160,15 @@ function fixed(config: Float8StaticActivationFloat8WeightConfig, info: WeightInf
 
 const makeEntries = (): readonly Entry[] => [
   ...float8KindEntries(),
-  ...schemeEntries(float8WeightOnlySpec, weightOnly),
-  ...schemeEntries(float8DynamicActivationFloat8WeightSpec, dynamic),
-  ...schemeEntries(float8StaticActivationFloat8WeightSpec, fixed),
+  ...schemeEntries(
+    float8WeightOnlySpec,
+    ofStacks(weightOnly, (c) => noRectangles(c.granularity)),
+  ),
+  ...schemeEntries(
+    float8DynamicActivationFloat8WeightSpec,
+    ofStacks(dynamic, (c) => noRectangles(c.granularity[1])),
+  ),
+  ...schemeEntries(float8StaticActivationFloat8WeightSpec, ofStacks(fixed)),
 ];
 
 const entries = /*@__PURE__*/ makeEntries();

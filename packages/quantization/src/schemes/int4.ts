@@ -26,6 +26,7 @@ import {
 import { type Activation, member } from '../config/names.ts';
 import { type Int4Tensor, int4Kind, int4KindEntries } from '../kinds/int4-tensor.ts';
 import { byGroups } from '../kinds/short-blocks.ts';
+import { ofStacks } from '../quantize/of-stacks.ts';
 import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
 
 export type Int4Algorithm = 'row' | 'tinygemm' | 'hqq';
@@ -130,6 +131,11 @@ function int4Plan(config: Int4WeightOnlyConfig, info: WeightInfo): TensorPlan | 
   return planOf(info, int4WeightOnlySpec.scheme(config), groupSize, algorithm, activation, tilePacked);
 }
 
+const noTiles = ({ int4PackingFormat }: Int4WeightOnlyConfig): TensorProblem | undefined =>
+  member(int4PackingFormat) === 'TILE_PACKED_TO_4D'
+    ? { problem: 'tiles hold one matrix, not a stack of experts', fix: 'leave int4PackingFormat out' }
+    : undefined;
+
 function prototypePlan(config: PrototypeInt4WeightOnlyConfig, info: WeightInfo): TensorPlan | TensorProblem {
   const algorithm = member(config.int4ChooseQparamsAlgorithm) === 'HQQ' ? 'hqq' : 'tinygemm';
   return planOf(info, prototypeInt4WeightOnlySpec.scheme(config), config.groupSize, algorithm, config.activation);
@@ -137,8 +143,8 @@ function prototypePlan(config: PrototypeInt4WeightOnlyConfig, info: WeightInfo):
 
 const makeEntries = (): readonly Entry[] => [
   ...int4KindEntries(),
-  ...schemeEntries(int4WeightOnlySpec, int4Plan),
-  ...schemeEntries(prototypeInt4WeightOnlySpec, prototypePlan),
+  ...schemeEntries(int4WeightOnlySpec, ofStacks(int4Plan, noTiles)),
+  ...schemeEntries(prototypeInt4WeightOnlySpec, ofStacks(prototypePlan)),
 ];
 
 const entries = /*@__PURE__*/ makeEntries();

@@ -5,6 +5,7 @@ import {
   int8DynamicActivationIntxWeightSpec,
 } from '../config/int8-dynamic-activation-intx-weight.ts';
 import { intxKindEntries } from '../kinds/intx-tensor.ts';
+import { ofStacks } from '../quantize/of-stacks.ts';
 import { schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
 import { intxPlan } from './intx.ts';
 
@@ -25,7 +26,7 @@ const dynamic = (config: Int8DynamicActivationIntxWeightConfig, info: WeightInfo
 
 const makeEntries = (): readonly Entry[] => [
   ...intxKindEntries(),
-  ...schemeEntries(int8DynamicActivationIntxWeightSpec, dynamic),
+  ...schemeEntries(int8DynamicActivationIntxWeightSpec, ofStacks(dynamic)),
 ];
 
 const entries = /*@__PURE__*/ makeEntries();

@@ -10,6 +10,7 @@ import {
   int8StaticActivationInt8WeightSpec,
 } from '../config/int8-static-activation-int8-weight.ts';
 import { int8KindEntries } from '../kinds/int8-linear.ts';
+import { ofStacks } from '../quantize/of-stacks.ts';
 import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
 import { int8Bytes, int8FromHp } from './int8.ts';
 
@@ -61,11 +62,11 @@ function fixed(config: Int8StaticActivationInt8WeightConfig, info: WeightInfo): 
 
 const makeDynamic = (): readonly Entry[] => [
   ...int8KindEntries(),
-  ...schemeEntries(int8DynamicActivationInt8WeightSpec, dynamic),
+  ...schemeEntries(int8DynamicActivationInt8WeightSpec, ofStacks(dynamic)),
 ];
 const makeStatic = (): readonly Entry[] => [
   ...int8KindEntries(),
-  ...schemeEntries(int8StaticActivationInt8WeightSpec, fixed),
+  ...schemeEntries(int8StaticActivationInt8WeightSpec, ofStacks(fixed)),
 ];
 
 const dynamicEntries = /*@__PURE__*/ makeDynamic();

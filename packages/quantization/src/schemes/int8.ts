@@ -16,6 +16,7 @@ import type { QuantizeTensorToInt8Kwargs } from '../kinds/attributes.ts';
 import { int8KindEntries } from '../kinds/int8-linear.ts';
 import { type Int8Tensor, int8Kind } from '../kinds/int8-tensor.ts';
 import { byGroups, gridOf } from '../kinds/short-blocks.ts';
+import { ofStacks } from '../quantize/of-stacks.ts';
 import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
 
 export interface Int8FromHpOptions {
@@ -71,7 +72,10 @@ function weightOnly(config: Int8WeightOnlyConfig, info: WeightInfo): TensorPlan 
   };
 }
 
-const makeEntries = (): readonly Entry[] => [...int8KindEntries(), ...schemeEntries(int8WeightOnlySpec, weightOnly)];
+const makeEntries = (): readonly Entry[] => [
+  ...int8KindEntries(),
+  ...schemeEntries(int8WeightOnlySpec, ofStacks(weightOnly)),
+];
 
 const entries = /*@__PURE__*/ makeEntries();
 

@@ -19,6 +19,7 @@ import { type IntxWeightOnlyConfig, intxWeightOnlySpec, type ScaleDType } from '
 import { type Activation, type IntxDType, type MappingType, member } from '../config/names.ts';
 import { type IntxUnpackedToInt8Tensor, intxKind, intxKindEntries } from '../kinds/intx-tensor.ts';
 import { byGroups } from '../kinds/short-blocks.ts';
+import { ofStacks } from '../quantize/of-stacks.ts';
 import { checkMatrix, schemeEntries, type TensorPlan, type TensorProblem, type WeightInfo } from '../quantize/trait.ts';
 
 export interface IntxFromHpOptions {
@@ -123,7 +124,10 @@ const weightOnly = (config: IntxWeightOnlyConfig, info: WeightInfo): TensorPlan 
     info,
   );
 
-const makeEntries = (): readonly Entry[] => [...intxKindEntries(), ...schemeEntries(intxWeightOnlySpec, weightOnly)];
+const makeEntries = (): readonly Entry[] => [
+  ...intxKindEntries(),
+  ...schemeEntries(intxWeightOnlySpec, ofStacks(weightOnly)),
+];
 
 const entries = /*@__PURE__*/ makeEntries();
 
