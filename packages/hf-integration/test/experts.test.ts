@@ -2,8 +2,28 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { arange, int32, scope, tensor, type Wrapped, writeSafetensors } from '@ao/core';
-import { fqnToConfig, int4WeightOnly, int8WeightOnly, quantize_ } from '@ao/quantization';
+import {
+  arange,
+  bfloat16,
+  dequantize,
+  int32,
+  reshape,
+  scope,
+  slice,
+  type Tensor,
+  tensor,
+  type Wrapped,
+  writeSafetensors,
+} from '@ao/core';
+import {
+  fqnToConfig,
+  int4WeightOnly,
+  int8WeightOnly,
+  parseScheme,
+  quantize_,
+  quantizeTensor,
+  writeStateDict,
+} from '@ao/quantization';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AutoConfig } from '../src/auto-config.ts';
 import { autoRuntime } from '../src/auto-runtime.ts';
@@ -13,7 +33,7 @@ import type { CausalLM } from '../src/models/causal-lm.ts';
 import { inspect } from '../src/quantize/inspect.ts';
 import { planQuantization } from '../src/quantize/plan.ts';
 import { quantizeCheckpoint } from '../src/quantize/quantize-checkpoint.ts';
-import { torchAoConfig } from '../src/quantize/torchao-config.ts';
+import { torchAoConfig, torchAoConfigToJson } from '../src/quantize/torchao-config.ts';
 import { type FamilyFixture, familyBytes, familyFixture, type Stack, writeFamily } from './family-fixtures.ts';
 
 const runtime = await autoRuntime();
@@ -134,6 +154,46 @@ test('experts that torchao quantized in 3-D tensors, as transformers saves them'
   expect([...model.namedParameters()].filter(([, t]) => t.kind?.name === 'int8').length).toBe(60);
   model.dispose();
 });
+
+// int4's scales lie by columns, a scale of the whole stack serves every expert, and intx3 is our own form
+test.each(['int4wo-32', 'float8wo-tensor', 'int8wo-16', 'intx3-asym-32'])(
+  '%s: experts that were quantized as a stack',
+  async (scheme) => {
+    const plain = await load(join(root, 'qwen3-moe'), { dtype: 'bfloat16' });
+    const state = new Map(plain.namedParameters());
+    const wanted = new Map<string, Tensor>();
+    for (const [stack, { shape, of }] of Object.entries(stackedQwen())) {
+      const values = await Promise.all(
+        of.map(async (name) => [...(await dequantize(state.get(name)!).data())].map(Number)),
+      );
+      const quantized = quantizeTensor(tensor(runtime, values.flat(), { shape, dtype: bfloat16 }), parseScheme(scheme));
+      const rows = reshape(dequantize(quantized), [-1, shape[2]!]);
+      let at = 0;
+      for (const name of of) {
+        const count = state.get(name)!.shape[0]!;
+        wanted.set(name, slice(rows, 0, at, at + count));
+        at += count;
+        state.delete(name);
+      }
+      state.set(stack, quantized);
+    }
+    const folder = join(root, `qwen3-moe-stacks-${scheme}`);
+    const experts = fqnToConfig([['re:.*experts\\.(gate_up_proj|down_proj)', parseScheme(scheme)]]);
+    const quantization_config = torchAoConfigToJson(torchAoConfig(experts), runtime);
+    await writeFamily(folder, qwen, { config: { ...qwen.config, quantization_config } });
+    await writeStateDict(state, await createFile(join(folder, 'model.safetensors')));
+    const model = await load(folder, { dtype: 'bfloat16' });
+    for (const [name, w] of model.namedParameters()) {
+      const want = wanted.get(name);
+      if (want === undefined) continue;
+      expect(w.kind).not.toBeNull();
+      expect(await dequantize(w).data(), name).toEqual(await want.data());
+    }
+    expect(wanted.size).toBe(60);
+    plain.dispose();
+    model.dispose();
+  },
+);
 
 test('a rule for one expert quantizes that one alone, and the layer computes with both kinds', async () => {
   const { ids } = mixtral.cases[0]!;
