@@ -124,7 +124,7 @@ describe('kinds', () => {
         .dataSync()
         .map((v, i) => Math.abs(v - (linear(scaled, q).dataSync()[i] as number)));
       expect(Math.max(...error)).toBeLessThan(2e-5);
-      expect(kind.spec.weight?.(smooth as never)).toBeNull();
+      expect(kind.spec.weight?.(smooth as never)?.inputScale).toBe(smooth.parts['act_pre_scale']);
     }
   });
 

@@ -1,9 +1,28 @@
 // Models as quantize_ leaves them, on every device: packed where the device packs, captured and replayed, saved.
-import { bytesSink, bytesSource, int32, linear, scope, stateDict, type Tensor, tensor } from '@ao/core';
+import {
+  bytesSink,
+  bytesSource,
+  createRuntime,
+  int32,
+  linear,
+  linearAdd,
+  linearExperts,
+  linears,
+  packWeight,
+  reshape,
+  scope,
+  stateDict,
+  type Tensor,
+  tensor,
+  Wrapped,
+  zeros,
+} from '@ao/core';
+import { cpu } from '@ao/kernels-cpu';
 import { describe, expect, it } from 'vitest';
 import {
   flattenTensorStateDict,
   parseScheme,
+  quantization,
   quantize_,
   quantizeTensor,
   readStateDict,
@@ -77,6 +96,52 @@ describe.each(devices)('on $device', ({ rt, device }) => {
     expect(flattenTensorStateDict(back).metadata).toEqual(flattenTensorStateDict(plain).metadata);
     for (const [name, t] of back)
       expect(Array.from(await t.data()), name).toEqual(Array.from(await plain.get(name)!.data()));
+  });
+
+  it('weights that scale their input run packed, alone, fused and as experts', async () => {
+    for (const scheme of ['int8wo', 'int8dq', 'int4wo-32', 'int4wo-32:int8-group']) {
+      const log: string[] = [];
+      const own = await createRuntime({
+        use: [quantization(), ...(device === 'cpu' ? [cpu()] : [])],
+        device,
+        log: (m) => log.push(m.code),
+      });
+      const scale = (seed: number): Tensor =>
+        tensor(
+          own,
+          wave(64, seed).map((v) => v + 1),
+        );
+      const make = (seed: number): Wrapped => {
+        const q = quantizeTensor(matrix(own, 24, 64, seed), parseScheme(scheme)) as Wrapped;
+        return new Wrapped(own, q.kind, { ...q.parts, act_pre_scale: scale(seed) }, q.attrs, q.shape, q.dtype);
+      };
+      const x = tensor(own, wave(3 * 64, 2), { shape: [3, 64] });
+      const index = tensor(own, [[1], [0], [1]], { dtype: int32 });
+      const [plain, packed] = [
+        [make(1), make(2)],
+        [make(1), make(2)],
+      ];
+      for (const w of packed) expect(packWeight(own, w)).toBe(device === 'cpu');
+      const outputs = ([a, b]: Wrapped[]): Tensor[] => [
+        linear(x, a!),
+        linearAdd(x, a!, undefined, zeros(own, [3, 24])),
+        ...linears(x, [a!, b!]),
+        linearExperts(reshape(x, [3, 1, 64]), [a!, b!], index),
+      ];
+      const want = await Promise.all(outputs(plain).map((t) => t.data()));
+      const got = await Promise.all(outputs(packed).map((t) => t.data()));
+      for (const [i, y] of got.entries()) {
+        const error = Math.hypot(...Array.from(y, (v, j) => Number(v) - Number(want[i]![j])));
+        expect(error / Math.hypot(...Array.from(want[i]!, Number)), `${scheme} ${i}`).toBeLessThan(1e-5);
+      }
+      const unscaled = await linear(x, quantizeTensor(matrix(own, 24, 64, 1), parseScheme(scheme))).data();
+      expect(Math.abs(Number(unscaled[0]) - Number(got[0]![0]))).toBeGreaterThan(1e-3);
+      expect(log).not.toContain('unpacked');
+      const parts = async (t: Wrapped) =>
+        new Map(await Promise.all(Object.entries(t.parts).map(async ([n, p]) => [n, await p.bits()] as const)));
+      expect(await parts(packed[0]!)).toEqual(await parts(plain[0]!));
+      await own.close();
+    }
   });
 
   it('rows, batches and single calls of one weight agree bit for bit', async () => {

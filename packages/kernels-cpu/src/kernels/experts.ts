@@ -1,7 +1,7 @@
 // Experts' linear layers on packed weights: 16 experts a call, each call looks for the rows that chose one of its own.
 import * as ao from '@ao/core';
 import { type KernelEntry, kernel } from '@ao/core';
-import { packedOf } from './linear.ts';
+import { actOf, packedOf } from './linear.ts';
 import { address, calls } from './support.ts';
 
 /** Weights in one call. */
@@ -38,7 +38,8 @@ export const expertKernels = (): KernelEntry[] => [
     {
       packed: true,
       name: 'linear_experts',
-      when: (_x, ws) => ws.every((w) => packedOf(w).format.tokens === undefined),
+      when: (_x, ws) =>
+        ws.every((w) => packedOf(w).format.tokens === undefined && actOf(packedOf(w)).inputScale === undefined),
     },
   ),
 ];

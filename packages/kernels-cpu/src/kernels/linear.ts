@@ -15,8 +15,10 @@ const MODE_EPS = 0;
 /** Up to this many weights in one call. */
 const MAX_WEIGHTS = 4;
 
-function linearPacked(x: Dense, targets: readonly Target[], residual?: Dense): void {
+function linearPacked(input: Dense, targets: readonly Target[], residual?: Dense): void {
   const first = targets[0]!;
+  const { inputScale } = actOf(first.w);
+  const x = inputScale === undefined ? input : scaledBy(input, inputScale);
   const { rows: m, n: k } = rows(x);
   const t = (i: number): [number, number, number, number, number] => {
     const target = targets[i];
@@ -44,9 +46,12 @@ function linearPacked(x: Dense, targets: readonly Target[], residual?: Dense): v
     addressOr(actOf(first.w).actZero),
     tokenFlags(first.w.format),
   );
+  if (x !== input) x.dispose();
 }
 
-const actOf = (w: PackedWeight): CpuPackedWeight => w as CpuPackedWeight;
+const scaledBy = (x: Dense, scale: Dense): Dense => ao.scope(() => ao.cast(ao.mul(x, scale), x.dtype) as Dense);
+
+export const actOf = (w: PackedWeight): CpuPackedWeight => w as CpuPackedWeight;
 
 export function packedOf(w: Tensor): PackedWeight {
   if (w.packed !== null) return w.packed;
@@ -64,6 +69,7 @@ function together(ws: readonly Tensor[]): boolean {
         b.activation === a.activation &&
         tokenFlags(b) === tokenFlags(a) &&
         actOf(packedOf(w)).actScale === actOf(packedOf(ws[0]!)).actScale &&
+        actOf(packedOf(w)).inputScale === actOf(packedOf(ws[0]!)).inputScale &&
         (a.activation === 'exact' || (b.code === a.code && b.bits === a.bits && b.groupSize === a.groupSize))
       );
     })

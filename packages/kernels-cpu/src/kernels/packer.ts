@@ -47,6 +47,7 @@ export class CpuPackedWeight implements PackedWeight {
   readonly data: Dense;
   readonly actScale: Dense | undefined;
   readonly actZero: Dense | undefined;
+  readonly inputScale: Dense | undefined;
   readonly #codes: DType;
   readonly #scale: DType | undefined;
   readonly #zero: DType | undefined;
@@ -57,6 +58,7 @@ export class CpuPackedWeight implements PackedWeight {
     this.data = data;
     this.actScale = parts.actScale;
     this.actZero = parts.actZero;
+    this.inputScale = parts.inputScale;
     this.#codes = parts.codes.dtype;
     this.#scale = parts.scale?.dtype;
     this.#zero = parts.zero?.dtype;
@@ -71,8 +73,8 @@ export class CpuPackedWeight implements PackedWeight {
     const scale = this.#scale && make([N, groups], this.#scale);
     const zero = this.#zero && make([N, groups], this.#zero);
     calls(this.data).unpack_weight(address(codes), addressOr(scale), addressOr(zero), address(this.data), N, K, 0, N);
-    const { actScale, actZero } = this;
-    const known = { ...(actScale && { actScale }), ...(actZero && { actZero }) };
+    const { actScale, actZero, inputScale } = this;
+    const known = { ...(actScale && { actScale }), ...(actZero && { actZero }), ...(inputScale && { inputScale }) };
     return { format: this.format, codes, ...(scale && { scale }), ...(zero && { zero }), ...known };
   }
 

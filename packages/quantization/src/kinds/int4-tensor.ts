@@ -46,11 +46,17 @@ export type Int4Tensor = WrappedOf<Int4Part, 'act_pre_scale', Int4Attrs>;
 const flip = (t: Tensor): Dense => contiguous(transpose(t, -2, -1)) as Dense;
 
 function weight(t: Int4Tensor): WeightParts | null {
-  if (t.ndim !== 2 || t.act_pre_scale !== undefined || t.attrs.activationDtype !== 'bfloat16') return null;
+  if (t.ndim !== 2 || t.attrs.activationDtype !== 'bfloat16') return null;
   const [N, K] = t.shape as [number, number];
   const groupSize = t.attrs.blockSize[1] as number;
   const format = { code: 'int4', N, K, groupSize, zeroDomain: 'float', activation: t.attrs.activation } as const;
-  return { format, codes: t.qdata as Dense, scale: flip(t.scale), zero: flip(t.zero_point) };
+  return {
+    format,
+    codes: t.qdata as Dense,
+    scale: flip(t.scale),
+    zero: flip(t.zero_point),
+    ...(t.act_pre_scale && { inputScale: t.act_pre_scale as Dense }),
+  };
 }
 
 export const int4Kind: KindOf<Int4Part, 'act_pre_scale', Int4Attrs> = /*@__PURE__*/ defineKind('int4', {

@@ -48,7 +48,6 @@ type ActivationForm = Pick<WeightFormat, 'activation' | 'tokens'>;
 /** null where no packed form has this activation scheme. */
 function activationOf(t: Int8Tensor): ActivationForm | null {
   const { actQuantKwargs: kwargs, activation } = t.attrs;
-  if (t.act_pre_scale !== undefined) return null;
   if (kwargs === null) return { activation };
   const oneScale = kwargs.granularity.type === 'PerTensor';
   const known = t.act_quant_scale;
@@ -75,6 +74,7 @@ export function int8Weight(t: Int8Tensor): WeightParts | null {
     scale: scale as Dense,
     ...(t.act_quant_scale && { actScale: t.act_quant_scale as Dense }),
     ...(t.act_quant_zero_point && { actZero: t.act_quant_zero_point as Dense }),
+    ...(t.act_pre_scale && { inputScale: t.act_pre_scale as Dense }),
   };
 }
 
