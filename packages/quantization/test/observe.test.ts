@@ -1,12 +1,27 @@
 // Observers against torchao's (golden/observers.py), and static activations from data: prepare, run, convert.
 import { readFileSync } from 'node:fs';
-import { cast, float32, int32, keep, Linear, linear, Module, type Tensor, tensor } from '@ao/core';
+import {
+  bytesSink,
+  bytesSource,
+  cast,
+  float8_e4m3fn,
+  float32,
+  int32,
+  keep,
+  Linear,
+  linear,
+  Module,
+  type Tensor,
+  tensor,
+} from '@ao/core';
 import { describe, expect, it } from 'vitest';
 import {
   AffineQuantizedMinMaxObserver,
   AffineQuantizedMSEObserver,
   computeError,
   configToJson,
+  type Float8Tensor,
+  float8StaticActivationFloat8Weight,
   HistogramObserver,
   type Int8Tensor,
   int8StaticActivationInt8Weight,
@@ -17,7 +32,9 @@ import {
   perRow,
   perTensor,
   quantize_,
+  readStateDict,
   staticRules,
+  writeStateDict,
 } from '../src/index.ts';
 import { devices } from './devices.ts';
 import { Mlp, matrix, wave } from './model.ts';
@@ -151,6 +168,55 @@ describe.each(devices)('on $device', ({ rt, device }) => {
       expect(await numbers(flow.call(x))).toEqual(await numbers(direct.call(x)));
       const weight = flow.up_proj.weight as Int8Tensor;
       expect(weight.act_quant_zero_point === undefined).toBe(mapping === 'SYMMETRIC');
+    }
+  });
+
+  it('float8: prepare, run, convert, saved and loaded; outputs are rounded where the config says so', async () => {
+    const E4M3_MAX = 448;
+    for (const quantizeAndDequantizeOutput of [false, true]) {
+      const step = (name: 'prepare' | 'convert') =>
+        float8StaticActivationFloat8Weight({ step: name, quantizeAndDequantizeOutput });
+      const [model, data] = [mlp(), batches(3)];
+      const x = data[1] as Tensor;
+      const exact = await model.up_proj.call(x).data();
+      await quantize_(model, step('prepare'));
+      for (const batch of data) await model.call(batch).data();
+      const [inputs, outputs] = [
+        await Promise.all(data.map(numbers)),
+        await Promise.all(data.map((d) => numbers(model.up_proj.call(d)))),
+      ];
+      const report = await quantize_(model, step('convert'));
+      expect(report.rows.map((r) => [r.scheme, r.activation])).toEqual(
+        Array(2).fill(['float8static', 'float8-static']),
+      );
+      const weight = model.up_proj.weight as Float8Tensor;
+      const top = (all: number[][]): number => Math.fround(Math.max(...all.flat().map(Math.abs)) / E4M3_MAX);
+      expect(await numbers(weight.act_quant_scale!)).toEqual([top(inputs)]);
+      const rounded = weight.output_act_quant_scale;
+      expect(rounded === undefined ? undefined : await numbers(rounded)).toEqual(
+        quantizeAndDequantizeOutput ? [top(outputs)] : undefined,
+      );
+      const y = model.up_proj.call(x);
+      const got = await numbers(y);
+      if (rounded !== undefined) {
+        const codes = got.map((v) => Math.fround(v / top(outputs)));
+        for (const code of codes) expect(float8_e4m3fn.decode(float8_e4m3fn.encode(code))).toBeCloseTo(code, 4);
+      }
+      expect(await computeError(tensor(rt, exact as Float32Array, { shape: y.shape, device }), y)).toBeGreaterThan(25);
+      const direct = mlp();
+      await quantize_(
+        direct,
+        float8StaticActivationFloat8Weight({
+          actQuantScale: [[top(inputs)]],
+          ...(quantizeAndDequantizeOutput && { quantizeAndDequantizeOutput, outputActQuantScale: [[top(outputs)]] }),
+        }),
+        { rules: [['down_proj', null]] },
+      );
+      expect(got).toEqual(await numbers(direct.up_proj.call(x)));
+      const sink = bytesSink();
+      await writeStateDict(new Map(model.namedParameters()), sink);
+      const loaded = (await readStateDict(rt, bytesSource(sink.bytes()), { device })).get('up_proj.weight') as Tensor;
+      expect(await numbers(linear(x, loaded, model.up_proj.bias))).toEqual(got);
     }
   });
 

@@ -13,11 +13,16 @@ interface StaticFields {
   readonly actMappingType?: 'SYMMETRIC' | 'ASYMMETRIC';
   readonly granularity?: Granularity | readonly Granularity[] | null;
   readonly reduceRange?: boolean;
+  readonly quantizeAndDequantizeOutput?: boolean;
 }
 export type StaticConfig = AoConfig & StaticFields;
 
 export const isStaticConfig = (config: unknown): config is StaticConfig =>
   typeof config === 'object' && config !== null && 'actQuantScale' in config;
+
+/** True where outputs are rounded too, and their scale is not known. */
+export const wantsOutput = (config: AoConfig): boolean =>
+  (config as unknown as StaticFields).quantizeAndDequantizeOutput === true;
 
 /** Throws ERR_AO_CONFIG for a config without static activations. */
 export function activationOf(config: AoConfig): ObserverOptions {
@@ -40,12 +45,13 @@ export function activationOf(config: AoConfig): ObserverOptions {
 }
 
 /** The config with what was observed. */
-export function withActivation<C extends AoConfig>(config: C, { scale, zeroPoint }: ActivationQparams): C {
+export function withActivation<C extends AoConfig>(config: C, { scale, zeroPoint, outputScale }: ActivationQparams): C {
   const fields = config as unknown as StaticFields;
   return Object.freeze({
     ...config,
     actQuantScale: scale,
     ...(fields.actMappingType === 'ASYMMETRIC' && { actQuantZeroPoint: zeroPoint }),
+    ...(outputScale !== undefined && { outputActQuantScale: outputScale }),
   });
 }
 
@@ -53,4 +59,6 @@ export function withActivation<C extends AoConfig>(config: C, { scale, zeroPoint
 export interface ActivationQparams {
   readonly scale: NumberList;
   readonly zeroPoint: NumberList;
+  /** Of the output, where the config rounds it too. */
+  readonly outputScale?: NumberList;
 }

@@ -4,7 +4,7 @@ import { AoError, type Module, scope, type Tensor } from '@ao/core';
 import type { AoConfig } from '../config/config.ts';
 import type { Rule, Rules } from '../rules/rules.ts';
 import { type ActivationQparams, withActivation } from './activation-of.ts';
-import { type PrepareOptions, prepareObservers, readObservers, removeObservers } from './prepare.ts';
+import { observersIn, type PrepareOptions, prepareObservers, readObservers, removeObservers } from './prepare.ts';
 
 export interface ObserveOptions<T> extends PrepareOptions {
   /** Runs one batch; by default `model.call(batch)`, or `model.call(...batch)` of an array. */
@@ -52,7 +52,7 @@ export async function observe<T>(
     for await (const batch of data) {
       signal?.throwIfAborted();
       scope(() => void forward(batch));
-      for (const { observer } of all) await observer.settle();
+      for (const observer of observersIn(all)) await observer.settle();
       await backend.sync();
       loaded += 1;
       onProgress?.({ phase: 'calibrate', name: 'observe', loaded, total });
@@ -77,8 +77,8 @@ export async function observe<T>(
 
 /** Each observed weight's config with its own scale, as rules: `quantize_(model, staticRules(await observe(...)))`. */
 export function staticRules(observed: ObservedActivations): Rules {
-  return [...observed.values()].flatMap(({ names, config, scale, zeroPoint }) => {
-    const own = withActivation(config, { scale, zeroPoint });
+  return [...observed.values()].flatMap(({ names, config, ...qparams }) => {
+    const own = withActivation(config, qparams);
     return names.map((name): Rule => [name, own]);
   });
 }

@@ -37,6 +37,8 @@ export interface ObservedAttrs {
   transform?(x: Tensor): Tensor;
   /** Called before the product; may throw to end the run. */
   observe(seen: Seen): void;
+  /** Called with the product, bias included; rows of experts that were not chosen are 0. */
+  observeOutput?(y: Tensor): void;
 }
 
 export type ObservedTensor = WrappedOf<'weight', never, ObservedAttrs>;
@@ -50,7 +52,9 @@ export const observedKind: KindOf<'weight', never, ObservedAttrs> = /*@__PURE__*
 function observedLinear(input: Tensor, w: ObservedTensor, b: Tensor | undefined): Tensor {
   const x = w.attrs.transform?.(input) ?? input;
   w.attrs.observe({ x, source: input, expert: 0 });
-  return linear(x, w.weight, b);
+  const y = linear(x, w.weight, b);
+  w.attrs.observeOutput?.(y);
+  return y;
 }
 
 /** Each expert sees the tokens that were routed to it, the rest as zeros. */
@@ -67,7 +71,9 @@ function observedExperts(input: Tensor, ws: readonly Tensor[], index: Tensor): T
     // a token's slots may share one row
     const rows = input.shape[1] === 1 ? amax(met, 1, true) : met;
     w.attrs.observe({ x: mul(x, unsqueeze(rows, 2)), source: input, expert: e, rows: sum(rows) });
-    out = where(unsqueeze(chosen, 2), linear(x, w.weight), out);
+    const y = linear(x, w.weight);
+    w.attrs.observeOutput?.(where(unsqueeze(chosen, 2), y, 0));
+    out = where(unsqueeze(chosen, 2), y, out);
   }
   return out as Tensor;
 }

@@ -6,7 +6,7 @@ import { configError } from '../config/field.ts';
 import type { NumberList } from '../config/int8-static-activation-int8-weight.ts';
 import { type FilterFn, selectWeights } from '../quantize/select.ts';
 import type { Rules } from '../rules/rules.ts';
-import { type ActivationQparams, activationOf, isStaticConfig } from './activation-of.ts';
+import { type ActivationQparams, activationOf, isStaticConfig, wantsOutput } from './activation-of.ts';
 import { type ObservedTensor, observedKind, type Seen } from './observed-tensor.ts';
 import { AffineQuantizedMinMaxObserver, type AffineQuantizedObserver, type ObserverOptions } from './observer.ts';
 import { swapTensors } from './swap-tensors.ts';
@@ -23,6 +23,8 @@ export interface Watched {
   readonly names: readonly string[];
   readonly config: AoConfig;
   readonly observer: AffineQuantizedObserver;
+  /** Of what the weight's linear gives, where its config rounds that too. */
+  readonly outputs: AffineQuantizedObserver | undefined;
   readonly weight: Tensor;
   readonly observed: ObservedTensor;
 }
@@ -45,10 +47,12 @@ export function prepareObservers(model: Module, config: AoConfig | Rules, option
   }
   const made = chosen.map(({ names, config: own, weight }): Watched => {
     const observer = make(activationOf(own as AoConfig));
-    const attrs = { observe: ({ x }: Seen) => observer.forward(x) };
+    const outputs = wantsOutput(own as AoConfig) ? make(activationOf(own as AoConfig)) : undefined;
+    const observeOutput = outputs && { observeOutput: (y: Tensor) => void outputs.forward(y) };
+    const attrs = { observe: ({ x }: Seen) => void observer.forward(x), ...observeOutput };
     const observed = observedKind.make({ weight }, attrs, weight.shape, weight.dtype);
     observed.kept = true;
-    return { names, config: own as AoConfig, observer, weight, observed };
+    return { names, config: own as AoConfig, observer, outputs, weight, observed };
   });
   swapTensors(model, new Map(made.map((w) => [w.weight, w.observed])));
   for (const w of made) watched.set(w.observed, w);
@@ -60,26 +64,30 @@ export function observersOf(model: Module): Watched[] {
   return [...model.packable()].flatMap((t) => watched.get(t) ?? []);
 }
 
+/** Those of inputs and of outputs. */
+export const observersIn = (all: readonly Watched[]): AffineQuantizedObserver[] =>
+  all.flatMap(({ observer, outputs }) => (outputs === undefined ? observer : [observer, outputs]));
+
 /** Takes the observers out again; the weights are those from before. */
 export function removeObservers(model: Module, all: readonly Watched[] = observersOf(model)): void {
   swapTensors(model, new Map(all.map((w) => [w.observed as Tensor, w.weight])));
-  for (const { observer } of all) observer.dispose();
+  for (const observer of observersIn(all)) observer.dispose();
 }
 
 /** What observers saw, by the first name of each weight. Throws ERR_AO_CONFIG naming every module without usable data. */
 export async function readObservers(all: readonly Watched[]): Promise<Map<string, ActivationQparams>> {
   const found = new Map<string, ActivationQparams>();
   const problems: string[] = [];
-  for (const { names, observer } of all) {
-    await observer.settle();
+  for (const { names, observer, outputs } of all) {
     const name = names[0] as string;
     const module = name.replace(/\.?[^.]+$/, '');
-    const qparams = observer.range === undefined ? 'met no data' : await read(observer);
-    if (typeof qparams === 'string') problems.push(`${module}: its input ${qparams}`);
-    else found.set(name, qparams);
+    const [input, output] = [await read(observer), outputs && (await read(outputs))];
+    if (typeof input === 'string') problems.push(`${module}: its input ${input}`);
+    else if (typeof output === 'string') problems.push(`${module}: its output ${output}`);
+    else found.set(name, { ...input, ...(output && { outputScale: output.scale }) });
   }
   if (problems.length === 0) return found;
-  throw new AoError('ERR_AO_CONFIG', `no scale for ${problems.length} inputs:\n  ${problems.join('\n  ')}\n`, {
+  throw new AoError('ERR_AO_CONFIG', `no scale for ${problems.length} activations:\n  ${problems.join('\n  ')}\n`, {
     op: 'observe',
     module: problems[0]?.split(':')[0],
     fix: 'run data that reaches every module, check it for NaN, or leave modules out by rules with null',
@@ -87,7 +95,9 @@ export async function readObservers(all: readonly Watched[]): Promise<Map<string
 }
 
 async function read(observer: AffineQuantizedObserver): Promise<ActivationQparams | string> {
-  const { min, max } = observer.range as { min: Tensor; max: Tensor };
+  await observer.settle();
+  if (observer.range === undefined) return 'met no data';
+  const { min, max } = observer.range;
   const ends = [...((await min.data()) as Float32Array), ...((await max.data()) as Float32Array)];
   if (!ends.every(Number.isFinite)) return 'holds NaN or infinity';
   if (ends.every((v) => v === 0)) return 'was 0 throughout';
