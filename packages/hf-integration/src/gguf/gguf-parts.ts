@@ -1,9 +1,10 @@
 // ggufParts(name, type, shape, dtype): the entries of a safetensors file that a weight of a quantized type of GGUF would be,
-// with the metadata of torchao's class: codes stay codes, scales stay scales, nothing is dequantized.
+// with the metadata of torchao's class, or ours where it has none: codes stay codes, scales stay scales, nothing is dequantized.
 //   offset, up to 4 bits   Int4Tensor                  Q4_1, Q4_K, Q2_K     w = q scale + zero_point, both float32 [K/g, N]
 //   8 bits                 Int8Tensor                  Q8_0, IQ4_NL         w = q scale, [N, K/g]
 //   up to 6 bits           IntxUnpackedToInt8Tensor    Q4_0, Q5_0, Q3_K, Q6_K   w = q scale, zero points of 0
-// Q5_1 and Q5_K have an offset and 5 bits, which no class holds: they are float32 values.
+//   offset and 5 bits      CodedTensor (ours)          Q5_1, Q5_K           w = q scale + zero_point, [N, K/g]
+// A quantized vector is float32 values.
 import { fileNamesOf, pythonJson } from '@ao/quantization';
 import type { BlockForm } from './decode-blocks.ts';
 
@@ -48,8 +49,16 @@ export function ggufParts(name: string, form: BlockForm, shape: readonly number[
     turned,
   });
   const scaleType = form.half ? 'F16' : 'F32';
-  if (shape.length !== 2 || (form.offset && form.bits > 4)) {
+  if (shape.length !== 2) {
     return { metadata: PLAIN_METADATA, parts: [{ key: name, ...part('values', 'F32', shape) }] };
+  }
+  if (form.offset && form.bits > 4) {
+    return make(
+      'CodedTensor',
+      { bits: form.bits, group_size: form.group, table: null, shape: [n, k], dtype: dtypeJson(dtype) },
+      [part('codes', 'I8', [n, k]), part('scale', scaleType, [n, groups]), part('offset', 'F32', [n, groups])],
+      ['qdata', 'scale', 'zero_point'],
+    );
   }
   if (form.offset) {
     return make(
