@@ -94,13 +94,16 @@ export async function flattened<T>(
   use: (tensors: ReadonlyMap<string, Dense>, metadata: string) => T | Promise<T>,
 ): Promise<T> {
   const { tensors, metadata } = flattenTensorStateDict(new Map([[name, t]]));
-  const held = new Set<Tensor>(t.kind === null ? [t] : Object.values((t as Wrapped).held));
+  const held = new Set(heldIn(t));
   try {
     return await use(tensors, metadata[name]!);
   } finally {
     for (const part of tensors.values()) if (!held.has(part)) part.dispose();
   }
 }
+
+/** The plain tensors that t is made of, those of kinds in it too. */
+const heldIn = (t: Tensor): Tensor[] => (t.kind === null ? [t] : Object.values((t as Wrapped).held).flatMap(heldIn));
 
 export function storing(name: string, t: Tensor): Promise<Storing> {
   return flattened(name, t, (tensors, metadata) => ({

@@ -34,7 +34,7 @@ export interface RotateOptions {
   readonly r1?: boolean;
   /** Values of attention heads. Default true. */
   readonly r2?: boolean;
-  /** Inputs of down projections, at each call: costs time, and cannot be saved. Default false. */
+  /** Inputs of down projections, at each call: costs time, and files with it are ours alone. Default false. */
   readonly r4?: boolean;
   /** Default 0. */
   readonly seed?: number;

@@ -1,10 +1,11 @@
 // RotatedTensor: a weight that meets rotated inputs: y = (x R) weight^T, weight of any kind. The rotation runs at each call (R4 of
-// SpinQuant), so it lives in memory only: files have no form for it.
+// SpinQuant). Files hold its seed and the weight; the rotation is made again from these.
 import {
   AoError,
   cast,
   defineKind,
   type Entry,
+  type FileForm,
   float32,
   type KindOf,
   kindEntry,
@@ -18,17 +19,42 @@ import {
   transpose,
   type WrappedOf,
 } from '@ao/core';
-import { type Rotation, rotated } from './rotation.ts';
+import { alias } from '../kinds/blocks.ts';
+import { type Rotation, rotated, sharedRotation } from './rotation.ts';
+
+export interface RotatedAttrs {
+  readonly seed: number;
+}
 
 type Part = 'weight' | 'signs' | 'hadamard';
-export type RotatedTensor = WrappedOf<Part, 'mix', Record<string, never>>;
+export type RotatedTensor = WrappedOf<Part, 'mix', RotatedAttrs>;
 
-export const rotatedKind: KindOf<Part, 'mix', Record<string, never>> = /*@__PURE__*/ defineKind('rotated', {
+const factors = ({ signs, hadamard, mix }: Rotation): Record<'signs' | 'hadamard', Tensor> & { mix?: Tensor } => ({
+  signs: alias(signs),
+  hadamard: alias(hadamard),
+  ...(mix !== undefined && { mix: alias(mix) }),
+});
+
+const file: FileForm<RotatedTensor> = {
+  type: 'RotatedTensor',
+  names: () => ['weight'],
+  encode: ({ attrs }) => ({ seed: attrs.seed }),
+  decode: (json, stored) => {
+    const weight = stored.weight as Tensor;
+    const { shape, dtype, rt, device } = weight;
+    const seed = json.seed as number;
+    const parts = { weight, ...factors(sharedRotation(rt, shape[1] as number, seed, device)) };
+    return { attrs: { seed } satisfies RotatedAttrs, shape, dtype, parts };
+  },
+};
+
+export const rotatedKind: KindOf<Part, 'mix', RotatedAttrs> = /*@__PURE__*/ defineKind('rotated', {
   parts: ['weight', 'signs', 'hadamard'],
   optional: ['mix'],
-  attrs: (value): Record<string, never> => {
-    if (Object.keys(value as object).length === 0) return {};
-    throw new AoError('ERR_AO_FORMAT', 'a rotated tensor has no attributes', { fix: 'give {}' });
+  attrs: (value): RotatedAttrs => {
+    const { seed } = value as RotatedAttrs;
+    if (Number.isInteger(seed)) return Object.freeze({ seed });
+    throw new AoError('ERR_AO_FORMAT', `the seed of a rotated tensor is ${seed}`, { fix: 'save the model again' });
   },
   /** weight R^T, so that it means the weight before rotation. */
   dequantize: (t: RotatedTensor) =>
@@ -40,11 +66,11 @@ export const rotatedKind: KindOf<Part, 'mix', Record<string, never>> = /*@__PURE
       // the Hadamard matrix is its own transpose
       return cast(mul(reshape(matmul(reshape(w, [-1, power]), hadamard), t.shape), signs), t.dtype);
     }),
+  file,
 });
 
-export function rotatedTensor(weight: Tensor, { signs, hadamard, mix }: Rotation): RotatedTensor {
-  const parts = { weight, signs, hadamard, ...(mix !== undefined && { mix }) };
-  return rotatedKind.make(parts, {}, weight.shape, weight.dtype);
+export function rotatedTensor(weight: Tensor, turn: Rotation): RotatedTensor {
+  return rotatedKind.make({ weight, ...factors(turn) }, { seed: turn.seed }, weight.shape, weight.dtype);
 }
 
 export const rotatedEntries = (): readonly Entry[] => [

@@ -1,10 +1,11 @@
 // Rotation: a random orthogonal matrix of any size n = m 2^k that is cheap to apply: R = diag(signs) (O (x) H / sqrt(2^k)), H the
 // Walsh-Hadamard matrix of size 2^k, O a random orthogonal [m, m] (m odd; 1 for powers of two). Every value of x is spread over
 // all n. The same seed gives the same matrix everywhere (Philox).
-import { type Dense, matmul, mul, philox, type Runtime, reshape, scope, type Tensor, tensor } from '@ao/core';
+import { type Dense, keep, matmul, mul, philox, type Runtime, reshape, scope, type Tensor, tensor } from '@ao/core';
 
 /** The three factors, on a device: x R = ((x signs) as [.., m, 2^k]) times `hadamard` [2^k, 2^k], then `mix` [m, m] over m. */
 export interface Rotation {
+  readonly seed: number;
   readonly signs: Dense;
   readonly hadamard: Dense;
   /** Transposed: rows of the result. Absent for powers of two. */
@@ -25,10 +26,26 @@ export function rotation(rt: Runtime, size: number, seed: number, device = rt.de
   });
   const on = (values: Float32Array, shape: readonly number[]): Dense => tensor(rt, values, { shape, device });
   return {
+    seed,
     signs: on(signs, [size]),
     hadamard: on(hadamard, [power, power]),
     ...(m > 1 && { mix: on(orthogonal(m, seed), [m, m]) }),
   };
+}
+
+const known = /*@__PURE__*/ new WeakMap<Runtime, Map<string, WeakRef<Rotation>>>();
+
+/** The same, made once for all weights that use it at a time: a large one takes many megabytes. */
+export function sharedRotation(rt: Runtime, size: number, seed: number, device: string): Rotation {
+  const all = known.get(rt) ?? new Map<string, WeakRef<Rotation>>();
+  known.set(rt, all);
+  const key = `${size} ${seed} ${device}`;
+  const found = all.get(key)?.deref();
+  if (found !== undefined && !found.hadamard.disposed) return found;
+  const made = rotation(rt, size, seed, device);
+  for (const t of [made.signs, made.hadamard, made.mix]) if (t !== undefined) keep(t);
+  all.set(key, new WeakRef(made));
+  return made;
 }
 
 /** x R over the last dimension, in x's dtype float32. */
