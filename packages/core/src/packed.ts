@@ -10,10 +10,13 @@ export type Activation = 'exact' | 'int8-group' | 'int8-token' | 'int8-token-asy
 export interface WeightFormat {
   /**
    * int4: two's complement nibbles in int8 bytes [N, K/2], the low nibble is the even column. table: uint8 [N, K], a code
-   * a byte, whose value `table` says.
+   * a byte, whose value `table` says, or the weight's part of that name.
    */
   readonly code: 'float32' | 'bfloat16' | 'float16' | 'int8' | 'int4' | 'table';
-  /** Of int8: codes lie within -2^(bits-1) .. 2^(bits-1) - 1, so that packing may take that many bits. Default 8. */
+  /**
+   * Of int8: codes lie within -2^(bits-1) .. 2^(bits-1) - 1, so that packing may take that many bits. Default 8. Of a table
+   * that is a part: its 2^bits values.
+   */
   readonly bits?: number;
   /** Of table: the value of each code, 2^b of them for codes of b = 1 to 8 bits; q below is that value. */
   readonly table?: Float32Array;
@@ -46,6 +49,8 @@ export interface WeightParts {
   readonly codes: Dense;
   readonly scale?: Dense;
   readonly zero?: Dense;
+  /** float32 [2^bits]: the values of code table where they are data of the device and `format` has none. */
+  readonly table?: Dense;
   /** float32 and int8, one value each: how x becomes int8 where that is known beforehand. They live as long as the weight. */
   readonly actScale?: Dense;
   readonly actZero?: Dense;

@@ -8,6 +8,7 @@ import type { ChatOptions } from '../src/chat/chat-options.ts';
 import { ChatSession } from '../src/chat/chat-session.ts';
 import { splitTurns } from '../src/chat/turns.ts';
 import { AutoModelForCausalLM } from '../src/from-pretrained.ts';
+import type { KVCacheFormat } from '../src/models/cache-layout.ts';
 import type { CausalLM } from '../src/models/causal-lm.ts';
 import { AutoTokenizer } from '../src/tokenizer/auto-tokenizer.ts';
 import type { ChatMessage } from '../src/tokenizer/chat-template.ts';
@@ -53,10 +54,13 @@ describe('a chat on stories-7m', () => {
   const open = (options: ChatOptions = {}): ChatSession => new ChatSession(model, tokenizer, { ...GREEDY, ...options });
 
   /** The reply to a conversation that is read from its beginning. */
-  const fresh = async (messages: readonly ChatMessage[], maxNewTokens = 16) => {
+  const fresh = async (
+    messages: readonly ChatMessage[],
+    { maxNewTokens = 16, kvCache = 'auto' as KVCacheFormat } = {},
+  ) => {
     const text = await tokenizer.applyChatTemplate(messages, { chatTemplate: TEMPLATE });
     const ids = tokenizer.encode(text, { addSpecialTokens: false });
-    return model.generate(ids, { tokenizer, temperature: 0, maxNewTokens });
+    return model.generate(ids, { tokenizer, temperature: 0, maxNewTokens, kvCache });
   };
 
   test('each turn is what the whole conversation gives, and reads only what is new', async () => {
@@ -192,21 +196,25 @@ describe('a chat on stories-7m', () => {
     );
     expect(strict.messages).toEqual(before);
 
-    using chat = open({ contextLength: 90, contextOverflow: 'shift', system });
+    for (const contextLength of [1, 2.5, 513]) expect(() => open({ contextLength })).toThrow(/2 to the model's 512/);
+    expect(() => open({ contextOverflow: 'drop' as 'shift' })).toThrow(/contextOverflow is "drop"/);
+  });
+
+  test.each(['auto', 'int8', 'int4'] as const)('a full context shifts, keys and values in %s', async (kvCache) => {
+    const long = 'The dog ran to the park and played with the ball. ';
+    using chat = open({ contextLength: 90, contextOverflow: 'shift', system: 'Tell stories.', kvCache });
     let dropped = 0;
-    for (let i = 0; i < 6; i++) {
+    for (let i = 0; i < (kvCache === 'auto' ? 6 : 4); i++) {
       const reply = await chat.send(long);
       expect(reply.promptIds.length + GREEDY.maxNewTokens).toBeLessThanOrEqual(90);
       expect(reply.droppedTurns).toBeGreaterThanOrEqual(dropped);
       dropped = reply.droppedTurns;
       const shown = [chat.messages[0]!, ...chat.messages.slice(1 + 2 * dropped, -1)];
-      expect(reply.ids).toEqual((await fresh(shown)).ids);
+      expect(reply.ids).toEqual((await fresh(shown, { kvCache })).ids);
     }
-    expect(dropped).toBeGreaterThan(2);
-    expect(chat.messages).toHaveLength(13);
+    expect(dropped).toBeGreaterThan(kvCache === 'auto' ? 2 : 1);
+    expect(chat.messages).toHaveLength(kvCache === 'auto' ? 13 : 9);
     await expect(chat.send(long.repeat(9))).rejects.toThrow(/the last turn alone has \d+ tokens, the context 90/);
-    for (const contextLength of [1, 2.5, 513]) expect(() => open({ contextLength })).toThrow(/2 to the model's 512/);
-    expect(() => open({ contextOverflow: 'drop' as 'shift' })).toThrow(/contextOverflow is "drop"/);
   });
 
   test('a restored chat goes on as the saved one, from text or from its keys and values', async () => {

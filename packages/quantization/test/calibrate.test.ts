@@ -30,6 +30,7 @@ import {
   int8WeightOnly,
   intxWeightOnly,
   type ModelStructure,
+  parseScheme,
   perGroup,
   rotate,
   smoothQuant,
@@ -234,6 +235,25 @@ describe('gptq', () => {
     for (const s of await scale!.data()) expect(Number(s)).toBeCloseTo(9 / 127.5, 4);
     expect(Number((await dequantize(layer.weight).data())[400])).toBeCloseTo(9, 1);
   });
+
+  // codes that are looked up: their grids are uneven, and kept
+  it.each(['nf4wo', 'mxfp4wo', 'nvfp4wo', 'fp4_e2m1', 'float8wo-e5m2', 'uintx3wo-32', 'codebook3wo-32'])(
+    '%s beats rounding to nearest on its own grid',
+    async (scheme) => {
+      const table = parseScheme(scheme);
+      const run = async (algorithm: CalibrationAlgorithm) => {
+        const layer = new Linear(matrix(rt, 64, WIDTH, 3));
+        const [want, x] = [await layer.call(data[1]!).data(), data[1]!];
+        await calibrate(layer, data, algorithm);
+        const got = await layer.call(x).data();
+        const error = Float64Array.from(want, (v, i) => (Number(v) - Number(got[i])) ** 2).reduce((a, b) => a + b);
+        return { error, weight: unpackedOf(layer.weight) as Wrapped };
+      };
+      const [nearest, best] = [await run(baseAlgorithm(table)), await run(gptq(table))];
+      expect(best.weight.kind.name).toBe(nearest.weight.kind.name);
+      expect(best.error).toBeLessThan(0.95 * nearest.error);
+    },
+  );
 
   it('columns that the data never touched keep their weights', async () => {
     const layer = wide();

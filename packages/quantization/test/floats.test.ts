@@ -149,7 +149,8 @@ describe.each(devices)('on $device', ({ rt, device }) => {
     }
     if (device !== 'reference') return;
     const x = tensor(rt, wave(3 * 128, 5), { shape: [3, 128] });
-    const y = linearWeight(x, parts.codes, parts.scale, parts.zero, undefined, parts.format);
+    const table = parts.table && { table: (await parts.table.data()) as Float32Array };
+    const y = linearWeight(x, parts.codes, parts.scale, parts.zero, undefined, { ...parts.format, ...table });
     expect(await computeError(linear(x, dequantize(w)), y)).toBeGreaterThan(100);
   });
 
@@ -188,7 +189,7 @@ describe.each(devices)('on $device', ({ rt, device }) => {
     }
   });
 
-  it.each(cases)('%s: a model replays and is written as its plain weights are', async (_name, { config, dynamic }) => {
+  it.each(cases)('%s: a model replays and is written as its plain weights are', async (scheme, { config, dynamic }) => {
     const model = new Model(rt, { layers: 1, hidden: 32, vocabulary: 24 });
     const plain = new Map(
       [...stateDict(model)].map(([name, t]) => [name, t.ndim === 2 ? quantizeTensor(t, config) : t]),
@@ -196,7 +197,7 @@ describe.each(devices)('on $device', ({ rt, device }) => {
     const want = await written(plain);
     await quantize_(model, config);
     const weight = model.layers[0]!.up_proj.weight;
-    const packs = device === 'cpu' && dynamic !== true && weight.kind?.name !== 'codebook';
+    const packs = device === 'cpu' && dynamic !== true && !scheme.startsWith('lut');
     expect(weight.packed !== null).toBe(packs);
     expect(Buffer.compare(await written(stateDict(model)), want)).toBe(0);
     const back = await readStateDict(rt, bytesSource(want), { device });

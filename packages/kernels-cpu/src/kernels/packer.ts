@@ -30,7 +30,7 @@ export const codeOf = (f: WeightFormat): number => CODES[f.code] ?? -1;
 export const zeroDomainOf = (f: WeightFormat): number => ZERO_DOMAINS.indexOf(f.zeroDomain);
 /** Bits of a code; 0 where the code says it. */
 export const bitsOf = (f: WeightFormat): number =>
-  f.table === undefined ? (f.code === 'int8' ? (f.bits ?? 8) : 0) : Math.log2(f.table.length);
+  f.table === undefined ? (f.code === 'int8' || f.code === 'table' ? (f.bits ?? 8) : 0) : Math.log2(f.table.length);
 /** The values of a table's codes on the weight's device. */
 export const tableOf = (f: WeightFormat, codes: Dense): Dense | undefined =>
   f.table && (ao.tensor(codes.rt, f.table, { device: codes.device }) as Dense);
@@ -123,7 +123,7 @@ export const cpuPacker: Packer = {
       0,
       f.N,
       bitsOf(f),
-      addressOr(tableOf(f, codes)),
+      addressOr(parts.table ?? tableOf(f, codes)),
     );
     return new CpuPackedWeight(parts, dtype, data);
   },

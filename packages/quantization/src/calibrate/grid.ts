@@ -44,7 +44,8 @@ export class Grid {
     const parts = partsOf(t, fqn);
     const values = async (part: Dense | undefined): Promise<Float32Array> =>
       Float32Array.from((await part?.data()) ?? []);
-    const { format, scale, zero } = parts;
+    const { scale, zero } = parts;
+    const format = parts.table === undefined ? parts.format : { ...parts.format, table: await values(parts.table) };
     const scales =
       scale === undefined
         ? new Float32Array(format.N * Math.ceil(format.K / format.groupSize)).fill(1)
@@ -94,7 +95,8 @@ export class Grid {
   }
 
   #assembled(t: Wrapped, codes: Int8Array): Wrapped {
-    const { format, scale, zero } = partsOf(t, '');
+    const { scale, zero } = partsOf(t, '');
+    const { format } = this;
     const { rt, device } = t;
     const { N, K } = format;
     const plain = tensor(rt, codes, { shape: [N, K], dtype: format.table === undefined ? int8 : uint8, device });

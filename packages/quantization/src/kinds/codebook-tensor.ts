@@ -1,6 +1,6 @@
 // CodebookTensor: uint8 codes [N, K] into codebooks float32 [G, 2^b] of the whole tensor, of runs of rows or of runs of columns, and
 // optionally float32 scales [N, ceil(K / scaleBlockSize)]; w = codebook[code] * scale. The form in files is ours.
-// Its values are data of the device, so no packed form exists: linear looks them up at each call.
+// Packed where one codebook serves the whole tensor; else linear looks values up at each call.
 import {
   cast,
   contiguous,
@@ -15,12 +15,14 @@ import {
   kindEntry,
   linear,
   mul,
+  ones,
   override,
   reshape,
   scope,
   slice,
   type Tensor,
   transpose,
+  type WeightParts,
   type WrappedOf,
 } from '@ao/core';
 import { decodeDtype, decodeInts, encodeDtype, formatError } from './attributes.ts';
@@ -52,6 +54,19 @@ export function fromGroups(x: Tensor, [rows = 1, columns = 1]: readonly number[]
   const byColumns = rows >= N && columns < K;
   const lines = cropped(reshape(x, [-1, byColumns ? N : K]), byColumns ? [K, N] : [N, K]);
   return byColumns ? transpose(lines, 0, 1) : lines;
+}
+
+/** null where there are several codebooks. */
+function weight(t: CodebookTensor): WeightParts | null {
+  const { bits, lutBlock, scaleBlockSize } = t.attrs;
+  if (t.ndim !== 2 || lutBlock.some((n, i) => n < (t.shape[i] as number))) return null;
+  const [N, K] = t.shape as [number, number];
+  return {
+    format: { code: 'table', bits, N, K, groupSize: scaleBlockSize ?? K, zeroDomain: 'none', activation: 'exact' },
+    codes: t.codes as Dense,
+    scale: (t.scale ?? ones(t.rt, [N, 1], { device: t.device })) as Dense,
+    table: reshape(t.codebook, [-1]) as Dense,
+  };
 }
 
 const file: FileForm<CodebookTensor> = {
@@ -90,6 +105,9 @@ export const codebookKind: KindOf<Part, 'scale', CodebookAttrs> = /*@__PURE__*/ 
     if (t.scale === undefined) return cast(contiguous(values), t.dtype) as Dense;
     return cast(mul(values, spread(t.scale, [1, scaleBlockSize as number], t.shape)), t.dtype) as Dense;
   },
+  weight,
+  fromWeight: ({ codes, scale }, t) => ({ codes, ...(t.attrs.scaleBlockSize !== null && { scale: scale as Tensor }) }),
+  packs: ['codes', 'scale'],
   file: /*@__PURE__*/ packedCodes(file, 'codes', (t) => t.attrs.bits),
 });
 

@@ -8,8 +8,11 @@ import {
   type KindOf,
   kindEntry,
   linear,
+  mul,
   reshape,
   type Tensor,
+  tensor,
+  type WeightParts,
   type WrappedOf,
 } from '@ao/core';
 import { fromBlocked, toBlocked } from '../formats/blocked-scales.ts';
@@ -53,12 +56,25 @@ function plainScale(t: NVFP4Tensor): Tensor {
   return fromBlocked(t.scale, rowsOf(t), Math.ceil((t.shape.at(-1) as number) / t.attrs.blockSize));
 }
 
-function codes(t: NVFP4Tensor): TableCodes | null {
+function codes(
+  t: NVFP4Tensor,
+  scaleOf = (w: NVFP4Tensor) => nvfp4Scales(plainScale(w), w.per_tensor_scale),
+): TableCodes | null {
   const { blockSize, actQuantKwargs } = t.attrs;
   const K = t.shape[1] as number;
   if (t.ndim !== 2 || actQuantKwargs !== null) return null;
-  const scale = nvfp4Scales(plainScale(t), t.per_tensor_scale);
-  return { codes: unpackUint4(t.qdata, K), scale, groupSize: blockSize };
+  return { codes: unpackUint4(t.qdata, K), scale: scaleOf(t), groupSize: blockSize };
+}
+
+/** Kernels read the byte of a block's scale as it is; the scale of the tensor goes into the table. */
+function weight(t: NVFP4Tensor): WeightParts | null {
+  const found = codes(t, plainScale);
+  if (found === null) return null;
+  const parts = tableParts(e2m1Table(), found);
+  const { table: values, ...format } = parts.format;
+  if (t.per_tensor_scale === undefined || values === undefined) return parts;
+  const table = mul(tensor(t.rt, values, { device: t.device }), t.per_tensor_scale) as Dense;
+  return { ...parts, format: { ...format, bits: 4 }, table };
 }
 
 function encodeKwargs(kwargs: QuantizeTensorToNVFP4Kwargs | null): JsonFields | null {
@@ -124,10 +140,7 @@ export const nvfp4Kind: KindOf<Part, Optional, NVFP4Attrs> = /*@__PURE__*/ defin
     const scale = reshape(plainScale(t), [...t.shape.slice(0, -1), -1]);
     return nvfp4Dequantize(t.qdata, scale, t.per_tensor_scale, t.attrs.blockSize, t.shape.at(-1) as number, t.dtype);
   },
-  weight: (t: NVFP4Tensor) => {
-    const parts = codes(t);
-    return parts && tableParts(e2m1Table(), parts);
-  },
+  weight,
   fromWeight: ({ codes: plain }) => ({ qdata: packUint4(plain) }),
   packs: ['qdata'],
   file,

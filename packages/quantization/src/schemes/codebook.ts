@@ -1,5 +1,15 @@
 // Weights of codebooks on CodebookTensor: k-means of the whole tensor, scaled by groups or not, and of runs of rows or columns.
-import { cast, type Dense, div, type Entry, type Extension, float32, reshape, type Tensor } from '@ao/core';
+import {
+  cast,
+  type Dense,
+  div,
+  type Entry,
+  type Extension,
+  float32,
+  packedBytes,
+  reshape,
+  type Tensor,
+} from '@ao/core';
 import {
   type CodebookWeightOnlyConfig,
   codebookWeightOnlySpec,
@@ -59,7 +69,8 @@ function planOf(info: WeightInfo, scheme: string, options: CodebookFromHpOptions
   return {
     scheme,
     bits,
-    bytes: n * k + 4 * (books * 2 ** bits + scales),
+    // one codebook is packed, with a scale for each row or group; several keep a code a byte
+    bytes: books === 1 ? n * packedBytes(k, bits) + 4 * (2 ** bits + (scales || n)) : n * k + 4 * books * 2 ** bits,
     activation: 'exact',
     quantize: (weight) => codebookFromHp(weight, options),
   };
