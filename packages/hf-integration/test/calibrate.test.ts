@@ -76,14 +76,18 @@ describe('algorithms on stories-7m, int3 g64', () => {
     }
   });
 
-  it('rotation, then GPTQ: saved, loaded and evaluated alike, with a head of its own', async () => {
+  it('rotation, at each call too, then GPTQ: saved, loaded and evaluated alike, with a head of its own', async () => {
     const model = await load();
-    await calibrateModel(model, data.slice(0, 2), rotate(gptq(scheme)), { window: WINDOW, sqnr: false });
+    await calibrateModel(model, data.slice(0, 2), rotate(gptq(scheme), { r4: true }), { window: WINDOW, sqnr: false });
     const path = join(await mkdtemp(join(tmpdir(), 'ao-calibrate-')), 'model');
     await model.savePretrained(path);
     const again = await load(path);
     expect(again.origin?.quantization?.quantType).toEqual(scheme);
     expect(JSON.parse(readFileSync(join(path, 'config.json'), 'utf8')).tie_word_embeddings).toBe(false);
+    const turned = (m: CausalLM) =>
+      [...m.namedParameters()].flatMap(([name, t]) => (t.kind?.name === 'rotated' ? name : []));
+    expect(turned(again)).toHaveLength(8);
+    expect(turned(again)).toEqual(turned(model));
     expect(await logits(again)).toEqual(await logits(model));
   });
 

@@ -1,19 +1,26 @@
 import { join } from 'node:path';
-import { openSafetensors, type TensorFile } from '@ao/core';
+import { bytesSource, embedding, int32, openSafetensors, packWeight, type TensorFile, tensor } from '@ao/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { autoRuntime } from '../../src/auto-runtime.ts';
 import { type FileSource, openFile } from '../../src/files/node-file.ts';
+import { readStored, storedTensors } from '../../src/files/stored.ts';
 import { blockForms, type Decoded } from '../../src/gguf/decode-blocks.ts';
 import { blockEncoders } from '../../src/gguf/encode-blocks.ts';
 import { kBlockEncoders } from '../../src/gguf/encode-k-blocks.ts';
 import { ggmlType } from '../../src/gguf/ggml-types.ts';
+import { openGguf } from '../../src/gguf/open-gguf.ts';
 
+const runtime = await autoRuntime();
 let source: FileSource;
 let file: TensorFile;
 beforeAll(async () => {
   source = await openFile(join(import.meta.dirname, 'blocks.safetensors'));
   file = await openSafetensors(source);
 });
-afterAll(() => source.close());
+afterAll(async () => {
+  await source.close();
+  await runtime.close();
+});
 
 const floats = async (name: string): Promise<Float32Array> => {
   const bytes = await file.read(name);
@@ -59,6 +66,21 @@ describe.each(Object.keys(blockForms))('%s', (name) => {
       if (exact ? off !== 0 : off > 4e-7 * Math.max(...expected.subarray(i & ~255, (i & ~255) + 256).map(Math.abs))) {
         expect.fail(`value ${i} is ${got[i]}, not ${want}`);
       }
+    }
+  });
+
+  test('a weight keeps its codes, packed and not, with the values of the blocks', async () => {
+    const [want, bytes] = [await floats(`${name}.values`), await file.read(`${name}.bytes`)];
+    const shape = file.entry(`${name}.values`).shape;
+    const parameter = { name: 'a.weight', type: ggmlType(name), shape, offset: 0, alternating: undefined, added: 0 };
+    const opened = openGguf(bytesSource(bytes), [parameter], 'float32');
+    const stored = storedTensors(opened).get('a.weight')!;
+    const w = await readStored(runtime, opened, stored, { device: runtime.device });
+    expect(w.kind).not.toBeNull();
+    const ids = tensor(runtime, [...want.keys()].slice(0, shape[0]), { dtype: int32 });
+    for (const packed of [false, true]) {
+      if (packed) expect(packWeight(runtime, w)).toBe(runtime.packer(runtime.device) !== undefined);
+      expect(sqnr(want, Float32Array.from(await embedding(w, ids).data(), Number))).toBeGreaterThan(120);
     }
   });
 });
