@@ -54,7 +54,7 @@ export interface WeightParts {
   /** float32 and int8, one value each: how x becomes int8 where that is known beforehand. They live as long as the weight. */
   readonly actScale?: Dense;
   readonly actZero?: Dense;
-  /** [K], lives as long as the weight: linear multiplies x by it first, and rounds that to x's dtype. */
+  /** [K], lives as long as the weight: linear multiplies x by it first, rounded to x's dtype; the gradient of x is scaled so too. */
   readonly inputScale?: Dense;
 }
 

@@ -3,11 +3,14 @@ import {
   bytesSink,
   bytesSource,
   createRuntime,
+  dequantize,
   int32,
   linear,
   linearAdd,
   linearExperts,
   linears,
+  matmul,
+  mul,
   packWeight,
   reshape,
   scope,
@@ -17,6 +20,7 @@ import {
   Wrapped,
   zeros,
 } from '@ao/core';
+import { linearGradInput } from '@ao/core/autograd';
 import { cpu } from '@ao/kernels-cpu';
 import { describe, expect, it } from 'vitest';
 import {
@@ -137,6 +141,12 @@ describe.each(devices)('on $device', ({ rt, device }) => {
       const unscaled = await linear(x, quantizeTensor(matrix(own, 24, 64, 1), parseScheme(scheme))).data();
       expect(Math.abs(Number(unscaled[0]) - Number(got[0]![0]))).toBeGreaterThan(1e-3);
       expect(log).not.toContain('unpacked');
+      const g = tensor(own, wave(3 * 24, 4), { shape: [3, 24] });
+      const slope = await matmul(g, mul(dequantize(plain[0]!), plain[0]!.parts['act_pre_scale']!)).data();
+      for (const [w] of [plain, packed]) {
+        const found = await linearGradInput(g, w!).data();
+        for (const [i, v] of found.entries()) expect(Number(v)).toBeCloseTo(Number(slope[i]), 5);
+      }
       const parts = async (t: Wrapped) =>
         new Map(await Promise.all(Object.entries(t.parts).map(async ([n, p]) => [n, await p.bits()] as const)));
       expect(await parts(packed[0]!)).toEqual(await parts(plain[0]!));

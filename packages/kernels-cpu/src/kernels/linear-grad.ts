@@ -1,7 +1,7 @@
 // Gradients of linear: ops of @ao/core/autograd, known by their ids so that an app that trains nothing does not bundle them.
 import { type Dense, type KernelEntry, kernel, type Tensor } from '@ao/core';
 import type * as grad from '@ao/core/autograd';
-import { packedOf } from './linear.ts';
+import { actOf, packedOf } from './linear.ts';
 import { bitsOf, codeOf, tableOf, zeroDomainOf } from './packer.ts';
 import { address, addressOr, calls, dtypeOr, isFloat, rows } from './support.ts';
 import { named } from './training.ts';
@@ -29,13 +29,20 @@ function gradInput(out: Dense, gs: readonly Dense[], ws: readonly Tensor[]): voi
 const one = /*@__PURE__*/ named<typeof grad.linearGradInput>('linear_grad_input');
 const several = /*@__PURE__*/ named<typeof grad.linearsGradInput>('linears_grad_input');
 
+/** Whether a packed weight meets its input as it is. */
+const unscaled = (w: Tensor): boolean => actOf(packedOf(w)).inputScale === undefined;
+
 export const linearGradKernels = (): KernelEntry[] => [
-  kernel(one, 'cpu', (out, g, w) => gradInput(out, [g], [w]), { packed: true, name: 'linear_grad_input packed' }),
+  kernel(one, 'cpu', (out, g, w) => gradInput(out, [g], [w]), {
+    packed: true,
+    name: 'linear_grad_input packed',
+    when: (_, w) => unscaled(w),
+  }),
   kernel(one, 'cpu', (out, g, w) => gradInput(out, [g], [w]), { when: (_, w) => isFloat(w.dtype) }),
   kernel(several, 'cpu', gradInput, {
     packed: true,
     name: 'linears_grad_input packed',
-    when: (gs) => gs.length <= MAX_WEIGHTS,
+    when: (gs, ws) => gs.length <= MAX_WEIGHTS && ws.every(unscaled),
   }),
   kernel(several, 'cpu', gradInput, {
     when: (gs, ws) => gs.length <= MAX_WEIGHTS && ws.every((w) => isFloat(w.dtype)),

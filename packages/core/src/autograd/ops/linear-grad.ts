@@ -5,13 +5,14 @@ import { float32 } from '../../dtypes/index.ts';
 import { AoError } from '../../errors.ts';
 import { isWrapped } from '../../kind.ts';
 import { defineOp, type Meta } from '../../op.ts';
-import { add } from '../../ops/binary.ts';
+import { add, mul } from '../../ops/binary.ts';
 import { requireFloat, shapeError } from '../../ops/checks.ts';
 import { cast, cat } from '../../ops/copy.ts';
 import { embeddingWeight } from '../../ops/linear-weight.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { permute, reshape } from '../../ops/views.ts';
 import type { WeightFormat } from '../../packed.ts';
+import { scope } from '../../scope.ts';
 import type { Tensor } from '../../tensor.ts';
 
 function inputMeta(op: string, g: Tensor, w: readonly number[]): Meta {
@@ -33,14 +34,20 @@ export const linearGradInputWeight = /*@__PURE__*/ defineOp<
   },
 });
 
-/** g [..., N], w [N, K] (a weight as linear takes it: float, a kind, or packed) -> [..., K] in g's dtype. */
+/**
+ * g [..., N], w [N, K] (a weight as linear takes it: float, a kind, or packed) -> [..., K] in g's dtype, times the scale by
+ * which the weight multiplies its input, where it has one.
+ */
 export const linearGradInput = /*@__PURE__*/ defineOp<[g: Tensor, w: Tensor]>('linear_grad_input', {
   weightArg: 1,
   meta: (g, w) => inputMeta('linear_grad_input', g, w.shape),
   decompose(g, w) {
     const parts = isWrapped(w) ? w.kind.spec.weight?.(w as never) : undefined;
     if (parts == null) return matmul(g, g.rt.dequantize(w));
-    return linearGradInputWeight(g, parts.codes, parts.scale, parts.zero, parts.format);
+    return scope(() => {
+      const gradient = linearGradInputWeight(g, parts.codes, parts.scale, parts.zero, parts.format);
+      return parts.inputScale === undefined ? gradient : cast(mul(gradient, parts.inputScale), g.dtype);
+    });
   },
 });
 
