@@ -27,6 +27,8 @@ import {
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AutoConfig } from '../src/auto-config.ts';
 import { autoRuntime } from '../src/auto-runtime.ts';
+import { convertCheckpoint } from '../src/convert/convert-checkpoint.ts';
+import { openCheckpoint } from '../src/files/checkpoint.ts';
 import { createFile } from '../src/files/node-file.ts';
 import { AutoModelForCausalLM } from '../src/from-pretrained.ts';
 import type { CausalLM } from '../src/models/causal-lm.ts';
@@ -194,6 +196,49 @@ test.each(['int4wo-32', 'float8wo-tensor', 'int8wo-16', 'intx3-asym-32'])(
     model.dispose();
   },
 );
+
+test.each(['int8wo', 'int4wo-32', 'intx3-asym-32'])(
+  '%s: convert --to torchao puts experts together, and they load',
+  async (scheme) => {
+    const quantizationConfig = torchAoConfig(parseScheme(scheme));
+    const [own, other] = [join(root, `mixtral-${scheme}`), join(root, `mixtral-${scheme}-torchao`)];
+    await quantizeCheckpoint(join(root, 'mixtral'), own, { quantizationConfig, runtime });
+    const { notes } = await convertCheckpoint(own, other, { to: 'torchao', runtime });
+    expect(notes).toEqual([]);
+    await using checkpoint = await openCheckpoint(other);
+    const { tensors } = checkpoint;
+    const names = tensors.names.filter((name) => name.includes('experts'));
+    expect(names.every((name) => /mlp\.experts\._(gate_up|down)_proj_(qdata|scale|zero_point)$/.test(name))).toBe(true);
+    expect(tensors.entry('model.layers.1.mlp.experts._gate_up_proj_qdata').shape).toEqual([
+      4,
+      64,
+      scheme === 'int4wo-32' ? 16 : 32,
+    ]);
+    const { ids } = mixtral.cases[0]!;
+    const [a, b] = [await load(own), await load(other)];
+    expect(await logitsOf(b, ids)).toEqual(await logitsOf(a, ids));
+    a.dispose();
+    b.dispose();
+  },
+);
+
+test('experts that cannot go together are left one by one, and named', async () => {
+  const config = fqnToConfig([
+    ['re:.*experts\\.[12]\\.w1', null],
+    ['_default', int8WeightOnly()],
+  ]);
+  const [own, other] = [join(root, 'mixtral-mixed'), join(root, 'mixtral-mixed-torchao')];
+  await quantizeCheckpoint(join(root, 'mixtral'), own, { quantizationConfig: torchAoConfig(config), runtime });
+  const { notes } = await convertCheckpoint(own, other, { to: 'torchao', runtime });
+  expect(notes).toEqual(
+    [0, 1].map((i) => expect.stringMatching(`model.layers.${i}.mlp.experts.gate_up_proj: .* left one by one`)),
+  );
+  const { ids } = mixtral.cases[0]!;
+  const [a, b] = [await load(own), await load(other)];
+  expect(await logitsOf(b, ids)).toEqual(await logitsOf(a, ids));
+  a.dispose();
+  b.dispose();
+});
 
 test('a rule for one expert quantizes that one alone, and the layer computes with both kinds', async () => {
   const { ids } = mixtral.cases[0]!;

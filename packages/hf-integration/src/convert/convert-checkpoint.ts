@@ -18,7 +18,7 @@ import {
 } from '@ao/core';
 import { unflattenTensor } from '@ao/quantization';
 import { autoRuntime } from '../auto-runtime.ts';
-import { readModelConfig } from '../config/model-config.ts';
+import { type ModelConfig, readModelConfig } from '../config/model-config.ts';
 import type { Json } from '../config/read-json.ts';
 import { openCheckpoint } from '../files/checkpoint.ts';
 import { type ConfigChanges, copyModelFiles, writeConfig } from '../files/model-files.ts';
@@ -27,7 +27,9 @@ import { stage } from '../files/stage.ts';
 import { PLAIN, readStored, type Stored, type Storing, storedTensors, storingPlain } from '../files/stored.ts';
 import { type ShardOptions, writeShards } from '../files/write-shards.ts';
 import { foreignQuantization } from '../foreign/read-foreign.ts';
+import { families } from '../models/family.ts';
 import type { OnProgress } from '../progress.ts';
+import { restacked } from './restacked.ts';
 import { asTorchao } from './torchao-form.ts';
 
 export interface ConvertOptions extends ShardOptions {
@@ -54,7 +56,7 @@ export interface ConvertReport {
   readonly bytesBefore: number;
   readonly bytesAfter: number;
   readonly files: readonly string[];
-  /** What of another library's checkpoint could not be kept as it is. */
+  /** What of another library's checkpoint could not be kept as it is, and experts that torchao would not find together. */
   readonly notes: readonly string[];
 }
 
@@ -75,7 +77,8 @@ export async function convertCheckpoint(
   const { signal } = options;
   const dtype = options.dtype === undefined ? undefined : floatOf(options.dtype);
   if (resolve(folder) === resolve(output)) throw error('the output folder is the model’s own', 'give another folder');
-  const { json, where } = await readModelConfig(folder);
+  const config = await readModelConfig(folder);
+  const { json, where } = config;
   await using checkpoint = await openCheckpoint(folder);
   const { tensors: file } = checkpoint;
   const stored = storedTensors(file);
@@ -88,12 +91,14 @@ export async function convertCheckpoint(
     const names = new Set([...Object.keys(file.metadata), ...stored.keys()]);
     const order = [...names].flatMap((name) => stored.get(name) ?? []);
     for (const s of order) all.set(s.name, await conversion(rt, file, s, dtype, options));
-    const read = async function* (key: string, name: string): AsyncGenerator<Uint8Array> {
+    const readOne = async function* (key: string, name: string): AsyncGenerator<Uint8Array> {
       const { make, stored: s } = all.get(name)!;
       if (make === undefined) yield* piecesOf(file, key);
       else yield await made(rt, file, s, (t) => make(t, key), signal);
     };
-    const storing = new Map([...all].map(([name, c]) => [name, c.storing]));
+    const each = new Map([...all].map(([name, c]) => [name, c.storing]));
+    const stacks = options.to === 'torchao' ? stacksOf(config) : {};
+    const { storing, read, notes } = restacked(each, readOne, stacks);
     let bytesAfter = 0;
     const onProgress: OnProgress = (event) => {
       bytesAfter = event.loaded;
@@ -119,7 +124,7 @@ export async function convertCheckpoint(
       bytesBefore,
       bytesAfter,
       files,
-      notes: checkpoint.notes,
+      notes: [...checkpoint.notes, ...notes],
     };
   } catch (cause) {
     await staged.abort();
@@ -128,6 +133,10 @@ export async function convertCheckpoint(
     if (!options.runtime) await rt.close();
   }
 }
+
+/** Names under which transformers has experts together; none of an architecture that is not known here. */
+const stacksOf = (config: ModelConfig): Readonly<Record<string, readonly string[]>> =>
+  families.find((f) => f.architectures.includes(config.architecture))?.outline(config).stacked ?? {};
 
 /** What config.json says of weights that are floats again, or that were another library's. */
 function quantizationChanges(json: Json, where: string, floats: boolean): ConfigChanges {

@@ -24,6 +24,8 @@ interface Rows {
 /** What torchao's class has by columns of a matrix. */
 const BY_COLUMNS: Readonly<Record<string, RegExp>> = { Int4Tensor: /_(scale|zero_point)$/ };
 
+export const liesByColumns = (type: string, key: string): boolean => BY_COLUMNS[type]?.test(key) ?? false;
+
 export function unstacked(file: TensorFile, outline: Outline): TensorFile {
   const parts = new Map<string, Part>();
   const taken = new Set<string>();
@@ -38,7 +40,7 @@ export function unstacked(file: TensorFile, outline: Outline): TensorFile {
     delete metadata[of];
     for (const [i, key] of keys.entries()) {
       const rows = names.map((name): Rows => ({ name: fileNamesOf(name, metadata)[i]!, count: count.get(name)! }));
-      const each = BY_COLUMNS[_type]?.test(key) ? columns(file, key, rows) : split(file, key, rows);
+      const each = liesByColumns(_type, key) ? columns(file, key, rows) : split(file, key, rows);
       for (const [name, part] of each) parts.set(name, part);
       taken.add(key);
     }
