@@ -1,11 +1,11 @@
-"""The Python side of torchao.ts: what transformers and torchao give for a folder, greedy and in float32.
+"""The Python side of torchao.ts and experts.ts: what transformers and torchao give for a folder, greedy and in float32.
 
     python peer.py run FOLDER REQUEST.json OUT          loads FOLDER
     python peer.py make MODEL REQUEST.json OUT SAVED    quantizes MODEL with torchao, saves it to SAVED
 
-REQUEST: { prompts: ids, length, follow?: ids, config?: torchao's JSON, options? }. OUT.json: the ids that follow each prompt; OUT.f32:
-logits [T, V] of `follow`; OUT.noise.f32: the same where the embeddings are off by one part in 2^20, which is what a scheme makes
-of differences in rounding.
+REQUEST: { prompts: ids, length, follow?: ids, config?: torchao's JSON, options?, load? (arguments of from_pretrained) }. OUT.json: the
+ids that follow each prompt; OUT.f32: logits [T, V] of `follow`; OUT.noise.f32: the same where the embeddings are off by one part in
+2^20, which is what a scheme makes of differences in rounding.
 """
 
 import json
@@ -20,7 +20,7 @@ asked = json.load(open(request))
 extra = {}
 if mode == "make":
     extra["quantization_config"] = TorchAoConfig(config_from_dict(asked["config"]), **asked.get("options", {}))
-model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **extra).eval()
+model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **extra, **asked.get("load", {})).eval()
 if mode == "make":
     model.save_pretrained(sys.argv[5])
 kinds = sorted({type(p).__name__ for p in model.parameters()})
