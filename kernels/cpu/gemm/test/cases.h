@@ -128,11 +128,22 @@ struct Expected {
   double between = 0;      // what the rounding between two scales may add
 };
 
-// Row x [k] (values of x_dtype) times row r of w, as w's activation mode says.
-inline Expected expected(const Weight& w, int64_t r, const float* x, int64_t x_dtype) {
-  Expected e = {0, 0};
-  std::vector<double> used(x, x + w.k);
-  if (w.activation != AO_ACT_EXACT) {
+// A weight decoded once.
+struct Reference {
+  const Weight& w;
+  std::vector<double> values, zeros; // [n, k]; [n, groups] in a float domain
+  explicit Reference(const Weight& weight) : w(weight) {
+    for (int64_t i = 0; i < w.n * w.k; i++) values.push_back(w.value(i / w.k, i % w.k));
+    if (w.zero_domain == AO_ZERO_FLOAT)
+      for (int64_t i = 0; i < w.n * w.groups(); i++) zeros.push_back(decode(w.zero_dtype, w.zero.data(), i));
+  }
+};
+
+// A row x [k] as w's activation mode takes it.
+struct Used {
+  std::vector<double> values, shift; // shift: |s z| of each value, none without a zero point
+  Used(const Weight& w, const float* x, int64_t x_dtype) : values(x, x + w.k) {
+    if (w.activation == AO_ACT_EXACT) return;
     std::vector<int8_t> q(w.k);
     int32_t z = 0;
     const int64_t step = w.activation == AO_ACT_INT8_GROUP ? (w.group < 32 ? w.group : 32) : w.k;
@@ -142,21 +153,29 @@ inline Expected expected(const Weight& w, int64_t r, const float* x, int64_t x_d
           w.activation == AO_ACT_INT8_GROUP
               ? ao::quantize_group(x + k, count, q.data() + k)
               : ao::quantize_token((int32_t)x_dtype, w.activation == AO_ACT_INT8_TOKEN_ASYM, 0, x, w.k, q.data(), &z);
-      for (int64_t i = k; i < k + count; i++) used[i] = ((double)q[i] - z) * s;
+      for (int64_t i = k; i < k + count; i++) {
+        values[i] = ((double)q[i] - z) * s;
+        if (z) shift.push_back(q[i] == z ? 0 : fabs((double)s * z));
+      }
     }
-    // the asymmetric result is a difference of two sums
-    if (z)
-      for (int64_t k = 0; k < w.k; k++)
-        e.magnitude += fabs((used[k] == 0 ? 0 : used[k] / (q[k] - z)) * z * w.value(r, k));
   }
+};
+
+// Row x times row r of the weight.
+inline Expected expected(const Reference& of, int64_t r, const Used& x, int64_t x_dtype) {
+  const Weight& w = of.w;
+  Expected e = {0, 0};
+  const double *value = of.values.data() + r * w.k, *used = x.values.data();
   for (int64_t k = 0; k < w.k; k++) {
-    const double term = used[k] * w.value(r, k);
+    const double term = used[k] * value[k];
     e.value += term;
     e.magnitude += fabs(term);
-    // (q - z) s is split into q s and z s where the zero point is apart
-    if (w.activation != AO_ACT_EXACT && w.zero_domain == AO_ZERO_FLOAT)
-      e.magnitude += 2 * fabs(used[k] * decode(w.zero_dtype, w.zero.data(), r * w.groups() + k / w.group));
   }
+  // the asymmetric result is a difference of two sums
+  for (int64_t k = 0; k < (int64_t)x.shift.size(); k++) e.magnitude += x.shift[k] * fabs(value[k]);
+  // (q - z) s is split into q s and z s where the zero point is apart
+  if (w.activation != AO_ACT_EXACT && w.zero_domain == AO_ZERO_FLOAT)
+    for (int64_t k = 0; k < w.k; k++) e.magnitude += 2 * fabs(used[k] * of.zeros[r * w.groups() + k / w.group]);
   // one scale on each side: the product with x's scale is rounded to x's dtype before the weight's
   if (w.activation == AO_ACT_INT8_TOKEN && w.groups() == 1 && w.zero_domain == AO_ZERO_NONE)
     e.between = half_step(x_dtype) * 1.01 * fabs(e.value);

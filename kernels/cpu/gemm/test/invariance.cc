@@ -50,13 +50,14 @@ TEST(threads_do_not_matter) {
     std::unique_ptr<Matrix> first;
     for (int64_t m : {1, 70, 300}) {
       first.reset();
+      auto w = make_weight(Context(1), spec, random);
+      Matrix x(AO_F32, m, w->k);
+      x.randomize(random);
       for (int threads : {1, 2, 3, 5}) {
         Context ctx(threads);
-        Random same(seed() + m);
-        auto w = make_weight(ctx, spec, same);
-        Matrix x(AO_F32, m, w->k);
+        const ao_pack_weight_args p = pack_args(*w);
+        CHECK(ao_cpu_pack_weight(&p, ctx) == 0);
         auto out = std::make_unique<Matrix>(AO_F32, m, w->n);
-        x.randomize(same);
         run(ctx, linear_args(*w, x, *out));
         if (!first)
           first = std::move(out);

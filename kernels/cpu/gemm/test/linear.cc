@@ -3,12 +3,13 @@
 
 using namespace ao_test;
 
-static void check_result(const Weight& w, const Matrix& x, const Matrix& out, const std::vector<float>& bias,
+static void check_result(const Reference& reference, const Matrix& x, const Matrix& out, const std::vector<float>& bias,
                          const std::string& what) {
+  const Weight& w = reference.w;
   for (int64_t i = 0; i < x.rows; i++) {
-    const std::vector<float> row = x.row(i);
+    const Used used(w, x.row(i).data(), x.dtype);
     for (int64_t j = 0; j < w.n; j++) {
-      Expected e = expected(w, j, row.data(), x.dtype);
+      Expected e = expected(reference, j, used, x.dtype);
       if (!bias.empty()) e.value += bias[j], e.magnitude += fabs(e.value);
       const double got = out.at(i, j), tolerated = tolerance(e, w.k, out.dtype);
       CHECK_MSG(fabs(got - e.value) <= tolerated, "%s row %lld column %lld: %.9g against %.9g within %.3g",
@@ -24,6 +25,7 @@ TEST(matches_the_reference) {
   int64_t turn = 0;
   for (const Spec& spec : all_specs()) {
     auto w = make_weight(ctx, spec, random);
+    const Reference reference(*w);
     for (int64_t m : {1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 25}) {
       const int64_t x_dtype = dtypes[turn % 3], out_dtype = dtypes[turn / 3 % 3];
       turn++;
@@ -36,7 +38,7 @@ TEST(matches_the_reference) {
       a.bias0 = turn % 2 ? bias.data() : nullptr;
       run(ctx, a);
       CHECK(out.bytes.ok());
-      check_result(*w, x, out, a.bias0 ? bias.row(0) : std::vector<float>(), describe(spec, m));
+      check_result(reference, x, out, a.bias0 ? bias.row(0) : std::vector<float>(), describe(spec, m));
     }
   }
 }

@@ -14,6 +14,12 @@ static Buffer<unsigned char> values(Random& random, int64_t dtype, int64_t n, do
   return b;
 }
 
+static std::vector<double> decoded(int64_t dtype, const Buffer<unsigned char>& b) {
+  std::vector<double> v(b.size() / ao_dtype_size(dtype));
+  for (size_t i = 0; i < v.size(); i++) v[i] = decode(dtype, b.data(), (int64_t)i);
+  return v;
+}
+
 struct Shape {
   int64_t batch, tokens, q_heads, kv_heads, dim, v_dim, keys, first, window;
   bool causal, pos;
@@ -25,12 +31,14 @@ struct Attention {
   int64_t dtype, kv_dtype;
   Buffer<unsigned char> q, k, v;
   Buffer<float> mask;
+  std::vector<double> q_values, k_values, v_values; // as they were made
   Attention(Random& random, Shape shape, int64_t type, int64_t kv_type = -1)
       : s(shape), dtype(type), kv_dtype(kv_type < 0 ? type : kv_type),
         q(values(random, type, s.batch * s.tokens * s.q_heads * s.dim)),
         k(values(random, kv_dtype, s.batch * s.kv_heads * s.keys * s.dim)),
         v(values(random, kv_dtype, s.batch * s.kv_heads * s.keys * s.v_dim)), mask(s.tokens * s.keys) {
     for (int64_t i = 0; i < mask.size(); i++) mask[i] = random.below(5) == 0 ? -INFINITY : random.normal();
+    q_values = decoded(dtype, q), k_values = decoded(kv_dtype, k), v_values = decoded(kv_dtype, v);
   }
   ao_sdpa_args args(void* out, const int32_t* pos, bool masked) const {
     ao_sdpa_args a{};
@@ -57,10 +65,10 @@ struct Attention {
       const bool seen =
           (s.causal ? j <= position : !s.pos || j < s.first + s.tokens) && !(s.window > 0 && j <= position - s.window);
       if (!seen) continue;
+      const double *query = q_values.data() + ((b * s.tokens + t) * s.q_heads + h) * s.dim,
+                   *key = k_values.data() + ((b * s.kv_heads + hk) * s.keys + j) * s.dim;
       double dot = 0;
-      for (int64_t d = 0; d < s.dim; d++)
-        dot += decode(dtype, q.data(), ((b * s.tokens + t) * s.q_heads + h) * s.dim + d) *
-               decode(kv_dtype, k.data(), ((b * s.kv_heads + hk) * s.keys + j) * s.dim + d);
+      for (int64_t d = 0; d < s.dim; d++) dot += query[d] * key[d];
       dot /= sqrt((double)s.dim);
       p[j] = (s.softcap > 0 ? s.softcap * tanh(dot / s.softcap) : dot) + (masked ? mask[t * s.keys + j] : 0);
       top = fmax(top, p[j]);
@@ -69,10 +77,9 @@ struct Attention {
     if (top == -INFINITY) return;
     for (int64_t j = 0; j < s.keys; j++) p[j] = p[j] == -INFINITY ? 0 : exp(p[j] - top), sum += p[j];
     for (int64_t j = 0; j < s.keys; j++) {
-      for (int64_t d = 0; d < s.v_dim; d++) {
-        const double x = decode(kv_dtype, v.data(), ((b * s.kv_heads + hk) * s.keys + j) * s.v_dim + d);
-        out[d] += p[j] / sum * x, magnitude[d] += p[j] / sum * fabs(x);
-      }
+      if (p[j] == 0) continue;
+      const double *x = v_values.data() + ((b * s.kv_heads + hk) * s.keys + j) * s.v_dim, share = p[j] / sum;
+      for (int64_t d = 0; d < s.v_dim; d++) out[d] += share * x[d], magnitude[d] += share * fabs(x[d]);
     }
   }
 };

@@ -124,10 +124,12 @@ struct Attention {
   int64_t dtype = AO_F32;
   Buffer<unsigned char> k, v;
   Buffer<float> q;
+  std::vector<double> k_values, v_values; // as they were made
   Attention(Random& random, ao_ctx* ctx, Shape shape, ao::CodeRows keys, ao::CodeRows values)
       : s(shape), kr(keys), vr(values), k(fill(random, ctx, keys, s.dim)), v(fill(random, ctx, values, s.v_dim)),
         q(s.tokens * s.q_heads * s.dim) {
     for (int64_t i = 0; i < q.size(); i++) q[i] = (float)random.normal();
+    k_values = decoded(k, keys, s.dim), v_values = decoded(v, values, s.v_dim);
   }
   Buffer<unsigned char> fill(Random& random, ao_ctx* ctx, ao::CodeRows rows, int64_t dim) {
     Buffer<float> x(s.keys * s.kv_heads * dim);
@@ -144,9 +146,12 @@ struct Attention {
     ao_ctx_reset(ctx);
     return cache;
   }
-  static double at(const Buffer<unsigned char>& b, ao::CodeRows rows, int64_t row, int64_t dim, int64_t i) {
-    return rows.bits ? value(rows, b.data() + row * rows.row_bytes(dim), dim, i)
-                     : decode(AO_BF16, b.data(), row * dim + i);
+  std::vector<double> decoded(const Buffer<unsigned char>& b, ao::CodeRows rows, int64_t dim) const {
+    std::vector<double> values;
+    for (int64_t i = 0; i < s.kv_heads * s.keys * dim; i++)
+      values.push_back(rows.bits ? value(rows, b.data() + i / dim * rows.row_bytes(dim), dim, i % dim)
+                                 : decode(AO_BF16, b.data(), i));
+    return values;
   }
   ao_sdpa_args args(void* out, const int32_t* pos) const {
     ao_sdpa_args a{};
@@ -168,20 +173,20 @@ struct Attention {
     std::vector<double> p(position + 1);
     double top = -INFINITY, sum = 0;
     for (int64_t j = low; j <= position; j++) {
+      const float* query = q.data() + (t * s.q_heads + h) * s.dim;
+      const double* key = k_values.data() + (hk * s.keys + j) * s.dim;
       double dot = 0;
-      for (int64_t d = 0; d < s.dim; d++)
-        dot += q[(t * s.q_heads + h) * s.dim + d] * at(k, kr, hk * s.keys + j, s.dim, d);
+      for (int64_t d = 0; d < s.dim; d++) dot += query[d] * key[d];
       dot /= sqrt((double)s.dim);
       p[j] = s.softcap > 0 ? s.softcap * tanh(dot / s.softcap) : dot;
       top = fmax(top, p[j]);
     }
     out.assign(s.v_dim, 0), magnitude.assign(s.v_dim, 0);
     for (int64_t j = low; j <= position; j++) sum += p[j] = exp(p[j] - top);
-    for (int64_t j = low; j <= position; j++)
-      for (int64_t d = 0; d < s.v_dim; d++) {
-        const double x = at(v, vr, hk * s.keys + j, s.v_dim, d);
-        out[d] += p[j] / sum * x, magnitude[d] += p[j] / sum * (fabs(x) + 8);
-      }
+    for (int64_t j = low; j <= position; j++) {
+      const double *x = v_values.data() + (hk * s.keys + j) * s.v_dim, share = p[j] / sum;
+      for (int64_t d = 0; d < s.v_dim; d++) out[d] += share * x[d], magnitude[d] += share * (fabs(x[d]) + 8);
+    }
   }
 };
 
