@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 // run by `npm test` after every package was built; the packages are read as users get them, without the source condition
@@ -8,5 +9,6 @@ export default defineConfig({
     include: ['packed/**/*.test.ts'],
     testTimeout: 300_000,
     hookTimeout: 300_000,
+    maxWorkers: availableParallelism(),
   },
 });

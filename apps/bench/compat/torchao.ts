@@ -1,9 +1,10 @@
 // node --conditions=@ao/source apps/bench/compat/torchao.ts [SCHEME...]: do files go both ways between torchao and ao? For each
-// scheme: ao quantizes and saves SmolLM2, transformers loads it; torchao quantizes and saves, ao loads it. Compared: greedy tokens,
-// and logits of the same tokens. Where tokens differ, the margin there and what rounding noise does tell a bug from an unstable
-// scheme. Writes torchao.md beside this file. Needs `pnpm bench peers torchao models`.
+// scheme: ao quantizes SmolLM2, saves it and rewrites it by `convert --to torchao`, transformers loads it; torchao quantizes and
+// saves, ao loads it. Compared: greedy tokens, and logits of the same tokens. Where tokens differ, the margin there and what
+// rounding noise does tell a bug from an unstable scheme. Writes torchao.md beside this file, where schemes that a run leaves out
+// keep their rows. Needs `pnpm bench peers torchao models`.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { arange, int32, scope, tensor } from '@ao/core';
@@ -12,6 +13,7 @@ import {
   AutoTokenizer,
   autoRuntime,
   type CausalLM,
+  convertCheckpoint,
   type TorchAoOptions,
   torchAoConfig,
 } from '@ao/hf-integration';
@@ -109,22 +111,39 @@ function agreement(a: readonly (readonly number[])[], b: readonly (readonly numb
   });
 }
 
+const rowOf = (logits: Float32Array, vocab: number, row: number): Float32Array =>
+  logits.subarray(row * vocab, (row + 1) * vocab);
+
 /** Between the two largest logits of a row. */
-function margin(logits: Float32Array, vocab: number, row: number): number {
-  const [first = 0, second = 0] = logits
-    .slice(row * vocab, (row + 1) * vocab)
-    .sort()
-    .reverse();
+function margin(logits: Float32Array): number {
+  const [first = 0, second = 0] = logits.slice().sort().reverse();
   return first - second;
+}
+
+/** By how much a row moves at most. */
+const moved = (a: Float32Array, b: Float32Array): number =>
+  a.reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), 0);
+
+/** Of `rows` rows, how many have the same greatest logit. */
+function sameChoice(a: Float32Array, b: Float32Array, vocab: number, rows: readonly number[]): string {
+  const choice = (logits: Float32Array): number => logits.indexOf(logits.reduce((most, x) => Math.max(most, x)));
+  const same = rows.filter((row) => choice(rowOf(a, vocab, row)) === choice(rowOf(b, vocab, row)));
+  return `${same.length} of ${rows.length}`;
 }
 
 const tokenizer = await AutoTokenizer.fromPretrained(PEERS.smollm2);
 const prompts = TEXTS.map((text) => [...tokenizer.encode(text)]);
-const rows: string[] = [];
+const file = join(here, 'torchao.md');
+const earlier = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
+const table = new Map(
+  Object.keys(CASES).map((name) => [name, earlier.filter((line) => line.startsWith(`| ${name} |`))]),
+);
 const chosen = process.argv.slice(2);
 for (const [name, make] of Object.entries(CASES)) {
   if (chosen.length > 0 && !chosen.includes(name)) continue;
   const rt = await autoRuntime();
+  const rows: string[] = [];
+  table.set(name, rows);
   try {
     const { config, options = {}, python: flags = {} } = make();
     const ours = await AutoModelForCausalLM.fromPretrained(PEERS.smollm2, {
@@ -132,8 +151,9 @@ for (const [name, make] of Object.entries(CASES)) {
       dtype: 'float32',
       quantizationConfig: torchAoConfig(config, options),
     });
-    const folder = join(work, 'ours');
-    await ours.savePretrained(folder);
+    const [folder, packed] = [join(work, 'ours'), join(work, 'packed')];
+    await ours.savePretrained(packed);
+    await convertCheckpoint(packed, folder, { to: 'torchao', runtime: rt });
     const alone = await answer(ours, prompts);
     const follow = [...prompts[0]!, ...alone.tokens[0]!];
     const request = { prompts, length: LENGTH, follow };
@@ -147,11 +167,11 @@ for (const [name, make] of Object.entries(CASES)) {
       row(name, 'torchao saves, ao loads', await answer(loaded, prompts, follow), made, prompts, ours.vocabSize),
     );
   } catch (error) {
-    rows.push(`| ${name} | not compared: ${(error as Error).message.split('\n')[0]!.slice(0, 160)} | | | | |`);
+    rows.push(`| ${name} | not compared: ${(error as Error).message.split('\n')[0]!.slice(0, 160)} | | | | | | | |`);
   }
-  process.stdout.write(`${rows.slice(-2).join('\n')}\n`);
+  process.stdout.write(`${rows.join('\n')}\n`);
   publish();
-  for (const part of ['ours', 'theirs']) rmSync(join(work, part), { recursive: true, force: true });
+  for (const part of ['ours', 'packed', 'theirs']) rmSync(join(work, part), { recursive: true, force: true });
   await rt.close();
 }
 rmSync(work, { recursive: true });
@@ -167,9 +187,14 @@ function row(
   const same = agreement(a.tokens, b.tokens);
   const noise = sqnr(b.logits, b.noisy);
   const difference = sqnr(b.logits, a.logits);
+  const start = prompts[0]!.length - 1;
+  const rows = Array.from({ length: LENGTH }, (_, i) => start + i);
+  const choices = [a.logits, b.noisy].map((logits) => sameChoice(b.logits, logits, vocab, rows));
   const at = same[0]!;
-  const close = at < LENGTH ? margin(b.logits, vocab, prompts[0]!.length + at - 1).toFixed(3) : '';
-  return `| ${name} | ${way} | ${same.map((n) => `${n} of ${LENGTH}`).join(', ')} | ${difference.toFixed(1)} | ${noise.toFixed(1)} | ${close} |`;
+  const [here, noisy] = [b.logits, b.noisy].map((logits) => rowOf(logits, vocab, start + at));
+  const parting = at < LENGTH ? [margin(here!).toFixed(3), moved(here!, noisy!).toFixed(3)] : ['', ''];
+  const cells = [same.map((n) => `${n} of ${LENGTH}`).join(', '), difference.toFixed(1), noise.toFixed(1)];
+  return `| ${[name, way, ...cells, ...choices, ...parting].join(' | ')} |`;
 }
 
 function publish(): void {
@@ -181,11 +206,15 @@ ${LENGTH} greedy tokens each.
 - tokens: how many agree before the first that differs, for each prompt.
 - SQNR: of ao's logits against Python's, in dB, on the same tokens (the first prompt and what ao continued it with).
 - noise: of Python's own logits where its embeddings are off by one part in 2^20: what the scheme makes of rounding.
-- margin: between the two best logits in Python where the first prompt's tokens part.
+- same choice: how many of the ${LENGTH} tokens have the same best logit as Python's, ao's and those of the noisy Python.
+- margin: between the two best logits in Python where the first prompt's tokens part; moved: how far the noise moves a logit there. Tokens
+  part within what Python itself cannot tell where the margin is below twice that.
 
-| scheme | way | tokens | SQNR | noise | margin |
-| --- | --- | --- | --- | --- | --- |
-${rows.join('\n')}
+What transformers saves of an untied int8 model lacks lm_head.weight: transformers loads random numbers for it, and ao refuses the folder.
+
+| scheme | way | tokens | SQNR | noise | same choice, ao | same choice, noise | margin | moved |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+${[...table.values()].flat().join('\n')}
 `;
-  writeFileSync(join(here, 'torchao.md'), text);
+  writeFileSync(file, text);
 }

@@ -48,13 +48,16 @@ TEST(functions_are_as_close_as_stated) {
   Context ctx(1);
   constexpr int64_t n = 1 << 16;
   Buffer<float> x(n), out(n);
+  std::vector<int> rounds;
+  for (int round = 0; round < 16; round++) rounds.push_back(round);
+  rounds = thinned(rounds);
   for (const Case& c : cases) {
     double worst = 0, worst_x = 0;
     Random random(seed());
-    for (int round = 0; round < 16; round++) {
+    for (int round : rounds) {
       for (int64_t i = 0; i < n; i++) {
         x[i] = round % 2 ? random.range(-20, 20) : ao_float((uint32_t)random.next());
-        if (round == 1) x[i] = random.range(0.7, 1.4);
+        if (round == 0) x[i] = random.range(0.7, 1.4);
       }
       const ao_unary_args args{out.data(), x.data(), n, AO_F32, c.op};
       CHECK_EQ(ao_cpu_unary(&args, ctx), 0);
