@@ -1,5 +1,6 @@
 // autoquant's plan against the best uniform scheme: decoding with both, in turns, where every layer keeps the same SQNR. The plan
-// is made here; eligible are the candidates that, given to every layer, keep the SQNR in each (as analyze measures it).
+// is made here; eligible are the candidates that, given to every layer, keep the SQNR in each (as analyze measures it). Heats
+// between these leave the fastest two for the rounds that count.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,7 +24,9 @@ import { promptOf, startOurs, type TextEngine } from '../text-engine.ts';
 
 const STORIES = fileURLToPath(new URL('../../../stories-7m', import.meta.url));
 const READ = 16;
-const WRITE = 64;
+/** Rounds of all uniform schemes, and how many of them, the fastest, go on against the plan. */
+const HEATS = 2;
+const FINALISTS = 2;
 /** The plan may be this much slower than the best uniform scheme: measuring one layer at a time is not exact. */
 const LEAST = 0.98;
 
@@ -32,12 +35,14 @@ interface Case {
   readonly model: string;
   readonly folder: string;
   readonly minSqnr: number;
+  /** Tokens a run: a tenth of a second or more. */
+  readonly write: number;
 }
 
 /** 35 dB asks for 8 bits, 18 dB lets 4 bits in. */
 const CASES: readonly Case[] = [35, 18].flatMap((minSqnr) => [
-  { id: `autoquant-stories-7m-${minSqnr}`, model: 'stories-7m', folder: STORIES, minSqnr },
-  { id: `autoquant-smollm2-${minSqnr}`, model: 'SmolLM2-135M', folder: PEERS.smollm2, minSqnr },
+  { id: `autoquant-stories-7m-${minSqnr}`, model: 'stories-7m', folder: STORIES, minSqnr, write: 448 },
+  { id: `autoquant-smollm2-${minSqnr}`, model: 'SmolLM2-135M', folder: PEERS.smollm2, minSqnr, write: 32 },
 ]);
 
 const load = async (folder: string): Promise<CausalLM> =>
@@ -92,21 +97,22 @@ async function* run(options: SuiteOptions) {
     }
     options.log(`planning ${one.model} at ${one.minSqnr} dB ...`);
     const configs = await contenders(one);
-    const room = { threads: options.threads, contextSize: READ + WRITE + 8 };
+    const room = { threads: options.threads, contextSize: READ + one.write + 8 };
     const engines: TextEngine[] = [];
     try {
       for (const [name, config] of Object.entries(configs))
         engines.push(await startOurs(name, { config }, room, undefined, one.folder));
       if (engines.length === 1) engines.push(await startOurs('bfloat16', {}, room, undefined, one.folder));
-      const results = await interleave(
-        engines,
-        { read: promptOf(READ).map((id) => id % 4096), write: WRITE },
-        options.repeats,
-      );
-      const runs = Object.fromEntries(
-        Object.entries(results).map(([name, list]) => [name, list.map((r) => r.decode!)]),
-      );
-      const [ours, ...others] = Object.entries(runs);
+      const job = { read: promptOf(READ).map((id) => id % 4096), write: one.write };
+      const race = async (racers: readonly TextEngine[], rounds: number): Promise<[string, number[]][]> =>
+        Object.entries(await interleave(racers, job, rounds)).map(([name, list]) => [name, list.map((r) => r.decode!)]);
+      const [plan, ...uniform] = engines;
+      const heats = await race(uniform, HEATS);
+      const fastest = heats.toSorted((x, y) => median(y[1]) - median(x[1])).slice(0, FINALISTS);
+      const finalists = uniform.filter(({ name }) => fastest.some(([fast]) => fast === name));
+      const final = await race([plan!, ...finalists], options.repeats);
+      const runs = Object.fromEntries(final);
+      const [ours, ...others] = final;
       const best = others.reduce((a, b) => (median(b[1]) > median(a[1]) ? b : a));
       yield { ...head, ours: median(ours![1]), peer: { name: best[0], value: median(best[1]) }, runs };
     } finally {
