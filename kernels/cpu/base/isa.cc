@@ -1,4 +1,4 @@
-// Run-time choice of the instruction set: AVX-512 needs F, BW, VL, DQ, VNNI and BF16; AVX2 needs FMA, F16C and BMI2. On
+// Run-time choice of the instruction set: AVX-512 needs F, BW, VL, DQ, VNNI, BF16 and VBMI; AVX2 needs FMA, F16C and BMI2. On
 // arm64 NEON is always there; the kernel tells of the dot product and i8mm (int8 matrix multiplication) extensions.
 #include "base/isa.h"
 
@@ -23,7 +23,8 @@ bool isa_supported(ao_isa isa) {
   if (isa == AO_ISA_AVX2) return avx2;
   return isa == AO_ISA_AVX512 && avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
+         __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16") &&
+         __builtin_cpu_supports("avx512vbmi");
 #elif defined(__aarch64__)
   if (isa == AO_ISA_NEON) return true;
   const bool dotprod = getauxval(AT_HWCAP) & HWCAP_ASIMDDP;

@@ -20,7 +20,7 @@ namespace ao {
 constexpr int kPanelRows = 16;
 constexpr int64_t kHeaderBytes = 128;
 constexpr uint32_t kPackedMagic = 0x776f6141; // "Aaow"
-constexpr uint32_t kPackedVersion = 2;
+constexpr uint32_t kPackedVersion = 3;
 
 // What kind of numbers a table holds, so that a decoder may compute them.
 enum TableValues {
@@ -35,6 +35,7 @@ struct Packed {
   int32_t code, zero_domain, scale_dtype, zero_dtype, activation;
   int32_t source;                               // the code that unpacking returns
   int32_t bits, values, exponent_bits, special; // of a table
+  int32_t halves;                               // whether a bfloat16 holds every value of the table
   int64_t n, k, group;
   int64_t scale_at, zero_at, sum_at, panel_bytes; // offsets in a panel
   int64_t panels_at;

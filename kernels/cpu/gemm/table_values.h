@@ -37,9 +37,11 @@ static inline void recognize_table(Packed* w, const float* table) {
 // The values of 16 codes at least, repeated where there are fewer; null: those of integers in two's complement.
 static inline void fill_table(Packed* w, const float* from, float* table) {
   const int count = 1 << w->bits, half = count / 2;
+  w->halves = 1;
   for (int i = 0; i < (count < 16 ? 16 : count); i++) {
     const int code = i % count;
     table[i] = from ? from[code] : (float)((code ^ half) - half);
+    if (ao_bits(table[i]) & 0xffff) w->halves = 0;
   }
   if (from) recognize_table(w, table);
 }

@@ -2,6 +2,8 @@
 // columns of 16 rows at a time. Values come from a table in registers, or from arithmetic where the table holds numbers that
 // follow from their codes.
 #pragma once
+#include <utility>
+
 #include "gemm/isa/vec.h"
 #include "gemm/packed.h"
 
@@ -40,44 +42,44 @@ AO_INLINE Quads load_octet(const uint8_t* block, int o) {
   return {vi_select(mask, low.first, vi_shl(v, below)), vi_select(mask, low.second, vi_shr(v, 4 - below))};
 }
 
-// column<j>(quad): the values of byte j of each lane.
-template <int bits>
+// four(quad, out): the values of the four bytes of each lane, as out[column].
+template <int bits, bool halves>
 struct TableColumns {
   static constexpr int kBits = bits;
-  Lut<bits> table;
+  static constexpr bool kArbitrary = kHalfTables && !halves;
+  static constexpr bool kSpecial = false; // whether special(quads) tells of codes that only memory knows
+  Lut<bits, halves> table;
   explicit AO_INLINE TableColumns(const Packed* w) : table(table_of(w)) {}
-  AO_INLINE bool special(const Quads&) const { return false; }
-  template <int j>
-  AO_INLINE VF column(const VI& quad) const {
-    return table.at(j == 0 ? quad : vi_shr(quad, 8 * j));
-  }
+  AO_INLINE void four(const VI& quad, VF* out) const { table.four(quad, out); }
 };
 
 // Two's complement, or without a sign where keep cuts the bits above.
 template <int bits>
 struct IntegerColumns {
   static constexpr int kBits = bits;
+  static constexpr bool kArbitrary = false, kSpecial = false;
   VI keep;
   explicit AO_INLINE IntegerColumns(const Packed* w)
       : keep(vi_set1(w->values == kSignedValues ? -1 : (1 << bits) - 1)) {}
-  AO_INLINE bool special(const Quads&) const { return false; }
-  template <int j>
-  AO_INLINE VF column(const VI& quad) const {
-    return v_cvt(vi_and(vi_sar(vi_shl(quad, 32 - bits - 8 * j), 32 - bits), keep));
+  AO_INLINE void four(const VI& quad, VF* out) const {
+    for (int j = 0; j < 4; j++) out[j] = v_cvt(vi_and(vi_sar(vi_shl(quad, 32 - bits - 8 * j), 32 - bits), keep));
   }
 };
 
-// sign | exponent | mantissa moved to where float32 has them, times 2^(127 - bias): exact, subnormals included.
+// sign | exponent | mantissa, moved to where float32 has them.
 template <int bits>
 struct FloatColumns {
   static constexpr int kBits = bits;
-  VI keep, magnitude, until;
-  VF scale;
+  static constexpr bool kArbitrary = false, kSpecial = true;
+  VI keep, up, magnitude, until;
+  VF least;
   int shift, specials;
   explicit AO_INLINE FloatColumns(const Packed* w) {
     const int exponent = w->exponent_bits, mantissa = bits - 1 - exponent, half = 1 << (bits - 1);
-    keep = vi_set1((int32_t)(0x80000000u | (uint32_t)(half - 1) << (23 - mantissa)));
-    scale = v_set1(ao_float((uint32_t)(254 - ((1 << (exponent - 1)) - 1)) << 23));
+    const int bias = (1 << (exponent - 1)) - 1;
+    keep = vi_set1((int32_t)((uint32_t)(half - 1) << (23 - mantissa)));
+    up = vi_set1((127 - bias) << 23);
+    least = v_set1(ao_float((uint32_t)(128 - bias) << 23));
     shift = 8 - exponent;
     specials = w->special;
     magnitude = vi_set1((int32_t)(0x01010101u * (uint32_t)(half - 1)));
@@ -90,9 +92,12 @@ struct FloatColumns {
     const VI a = vi_add(vi_and(q.first, magnitude), until), b = vi_add(vi_and(q.second, magnitude), until);
     return vi_any(vi_and(vi_or(a, b), vi_set1((int32_t)0x80808080)));
   }
-  template <int j>
-  AO_INLINE VF column(const VI& quad) const {
-    return v_mul(v_bits(vi_and(vi_sar(vi_shl(quad, 32 - bits - 8 * j), shift), keep)), scale);
+  AO_INLINE void four(const VI& quad, VF* out) const {
+    for (int j = 0; j < 4; j++) {
+      const VI code = vi_shl(quad, 32 - bits - 8 * j);
+      const VF v = v_from_small(vi_and(vi_shr(code, shift), keep), up, least);
+      out[j] = v_bits(vi_or(vi_bits(v), vi_and(code, vi_set1((int32_t)0x80000000))));
+    }
   }
 };
 
@@ -112,103 +117,151 @@ inline int64_t table_distance(const Packed* w, int64_t panels) {
   return panels * w->panel_bytes < 4096 ? panels * w->panel_bytes : 4096;
 }
 
-// Scales and zero points of the group of column k, of neighbouring panels, as [panel][16] float32 each: s, then what is subtracted
-// before and what is added after the product with it.
-struct Groups {
-  alignas(64) float scale[kTablePanels * kPanelRows], before[kTablePanels * kPanelRows],
-      after[kTablePanels * kPanelRows];
+// One panel's group in registers: w = q s, (q - z) s or q s + z, each step rounded.
+template <int zero_domain>
+struct Group {
+  VF scale, zero;
+  AO_INLINE VF apply(const VF& q) const {
+    if (zero_domain == AO_ZERO_INT) return v_mul(v_sub(q, zero), scale);
+    const VF product = v_mul(q, scale);
+    return zero_domain == AO_ZERO_FLOAT ? v_add(product, zero) : product;
+  }
 };
-__attribute__((noinline)) void load_groups(const Packed* w, const uint8_t* panel, int panels, int64_t k, Groups* g) {
-  const int64_t first = k / w->group * kPanelRows, distance = table_distance(w, panels);
+
+// Scales and zero points of some groups of neighbouring panels, as [group][panel][16] float32 each.
+struct Groups {
+  static constexpr int kCount = 8, kStride = kTablePanels * kPanelRows;
+  alignas(64) float scale[kCount * kStride], zero[kCount * kStride];
+
+  template <int zero_domain>
+  AO_INLINE Group<zero_domain> at(int64_t group, int panel) const {
+    const int64_t i = group * kStride + panel * kPanelRows;
+    return {v_load(scale + i), zero_domain == AO_ZERO_NONE ? v_zero() : v_load(zero + i)};
+  }
+};
+
+// Groups `first` and up to kCount - 1 after it.
+__attribute__((noinline)) void load_groups(const Packed* w, const uint8_t* panel, int panels, int64_t first,
+                                           Groups* out) {
+  const int64_t left = groups_of(w) - first, count = left < Groups::kCount ? left : Groups::kCount;
+  const int64_t distance = table_distance(w, panels);
+  const int64_t scale_bytes = kPanelRows * ao_dtype_size(w->scale_dtype),
+                zero_bytes = kPanelRows * ao_dtype_size(w->zero_dtype);
   for (int p = 0; p < panels; p++, panel += w->panel_bytes) {
-    const uint8_t* scale = panel + w->scale_at + first * ao_dtype_size(w->scale_dtype);
-    v_prefetch(scale + distance);
-    v_store(g->scale + p * kPanelRows, v_load_scale(w->scale_dtype, scale));
+    const uint8_t *scale = panel + w->scale_at + first * scale_bytes, *zero = panel + w->zero_at + first * zero_bytes;
+    for (int64_t i = 0; i < count * scale_bytes; i += 64) v_prefetch(scale + distance + i);
+    for (int64_t g = 0; g < count; g++)
+      v_store(out->scale + g * Groups::kStride + p * kPanelRows,
+              v_load_scale(w->scale_dtype, scale + g * scale_bytes));
     if (w->zero_domain == AO_ZERO_NONE) continue;
-    const uint8_t* zero = panel + w->zero_at + first * ao_dtype_size(w->zero_dtype);
-    v_prefetch(zero + distance);
-    const VF z = v_load_zero(w->zero_dtype, zero);
-    const bool before = w->zero_domain == AO_ZERO_INT;
-    v_store(g->before + p * kPanelRows, before ? z : v_zero());
-    v_store(g->after + p * kPanelRows, before ? v_zero() : z);
+    for (int64_t i = 0; i < count * zero_bytes; i += 64) v_prefetch(zero + distance + i);
+    for (int64_t g = 0; g < count; g++)
+      v_store(out->zero + g * Groups::kStride + p * kPanelRows, v_load_zero(w->zero_dtype, zero + g * zero_bytes));
   }
 }
 
-// One panel's group in registers: w = (q - before) s + after, each step rounded. Without zero points q s.
-template <bool zeros>
-struct Group {
-  VF scale, before, after;
-  AO_INLINE VF apply(const VF& q) const {
-    return zeros ? v_add(v_mul(v_sub(q, before), scale), after) : v_mul(q, scale);
-  }
-};
+// fn(0), fn(1), ... as constants, so that what they index stays in registers.
+template <int count, class Fn>
+AO_INLINE void unrolled(const Fn& fn) {
+  [&]<int... i>(std::integer_sequence<int, i...>) AO_ALWAYS {
+    (fn(std::integral_constant<int, i>()), ...);
+  }(std::make_integer_sequence<int, count>());
+}
 
-// Columns [k0, k1) of neighbouring panels, in ascending order, to take(k, their vectors). k0 is a multiple of 8.
-template <class Columns, bool zeros>
+// Columns [k0, k1) of neighbouring panels, in ascending order, to take(panel, k, vector). k0 is a multiple of 8.
+template <class Columns, int zero_domain>
 struct DecodeTable {
-  template <int panels>
-  struct State {
-    Group<zeros> group[panels];
+  // Whether one row of x has code for several panels: arbitrary values with zero points are not worth it.
+  static constexpr bool kSideBySide = !Columns::kArbitrary || zero_domain == AO_ZERO_NONE;
+
+  // Four columns of each panel, the panels side by side: a chain of sums goes on after the others' turn.
+  template <int panels, int half, class Take>
+  static AO_INLINE void four(const Columns& columns, const Group<zero_domain>* groups, const Quads* quads, int64_t k,
+                             Take& take) {
+    VF values[panels][4];
+    unrolled<panels>([&](auto p)
+                         AO_ALWAYS { columns.four(half == 0 ? quads[p].first : quads[p].second, values[p]); });
+    unrolled<4>([&](auto j) AO_ALWAYS {
+      unrolled<panels>([&](auto p) AO_ALWAYS { take(p, k + j, groups[p].apply(values[p][j])); });
+    });
+  }
+
+  // `count` of eight columns of each panel by memory.
+  template <int panels, class Take>
+  static AO_INLINE void slowly(const Packed* w, const Group<zero_domain>* groups, const Quads* quads, int64_t k,
+                               int64_t count, Take& take) {
+    unrolled<panels>([&](auto p) AO_ALWAYS {
+      alignas(64) float memory[8 * kPanelRows];
+      look_up(w, quads[p].first, quads[p].second, memory);
+      for (int64_t j = 0; j < count; j++) take(p, k + j, groups[p].apply(v_load(memory + j * kPanelRows)));
+    });
+  }
+
+  // Eight columns of each panel, octet o of a block.
+  template <int panels, class Take>
+  static AO_INLINE void octet(const Packed* w, const Columns& columns, const uint8_t* block, int o,
+                              const Group<zero_domain>* groups, int64_t k, Take& take) {
+    constexpr int bits = Columns::kBits;
+    const int64_t distance = table_distance(w, panels);
     Quads quads[panels];
-  };
-  template <int panels, int j, class Take>
-  static AO_INLINE void column(const Columns& c, const State<panels>& s, int64_t k, Take& take) {
-    VF values[panels];
-    for (int p = 0; p < panels; p++)
-      values[p] = s.group[p].apply(c.template column<j & 3>(j < 4 ? s.quads[p].first : s.quads[p].second));
-    take(k + j, values);
+    bool by_memory = kLooksUp;
+    unrolled<panels>([&](auto p) AO_ALWAYS {
+      const uint8_t* at = block + p * w->panel_bytes;
+      quads[p] = load_octet<bits>(at, o);
+      if constexpr (Columns::kSpecial) by_memory |= columns.special(quads[p]);
+      if (o < bits) v_prefetch(at + distance + 64 * o);
+      if (o + 4 < bits) v_prefetch(at + distance + 64 * (o + 4));
+    });
+    if (by_memory) {
+      slowly<panels>(w, groups, quads, k, 8, take);
+    } else if constexpr (!kLooksUp) {
+      four<panels, 0>(columns, groups, quads, k, take);
+      four<panels, 1>(columns, groups, quads, k + 4, take);
+    }
   }
 
   template <int panels, class Take>
   static AO_INLINE void run(const Packed* w, const uint8_t* panel, int64_t k0, int64_t k1, Take& take) {
     constexpr int bits = Columns::kBits;
-    constexpr int64_t kBlock = 64 * bits;
     const Columns columns(w);
-    const int64_t next = w->panel_bytes, distance = table_distance(w, panels);
-    Groups groups;
-    State<panels> s;
-    for (int p = 0; p < panels; p++) s.group[p] = {v_zero(), v_zero(), v_zero()};
-    const uint8_t* block = panel + k0 / 32 * kBlock;
-    int64_t end = k0; // of the group at hand
-    int o = (int)(k0 / 8 % 4);
-    for (int64_t k = k0; k < k1; k += 8) {
-      if (k == end) {
-        end = (k / w->group + 1) * w->group;
-        load_groups(w, panel, panels, k, &groups);
-        for (int p = 0; p < panels; p++) {
-          s.group[p].scale = v_load(groups.scale + p * kPanelRows);
-          if (!zeros) continue;
-          s.group[p].before = v_load(groups.before + p * kPanelRows);
-          s.group[p].after = v_load(groups.after + p * kPanelRows);
+    Groups memory;
+    Group<zero_domain> groups[panels];
+    int64_t group = k0 / w->group, first = group - Groups::kCount; // of those in memory
+    for (int64_t k = k0; k < k1; group++) {
+      if (group == first + Groups::kCount) load_groups(w, panel, panels, first = group, &memory);
+      unrolled<panels>([&](auto p) AO_ALWAYS { groups[p] = memory.template at<zero_domain>(group - first, p); });
+      const int64_t until = (group + 1) * w->group, end = until < k1 ? until : k1, whole = end - (end - k) % 8;
+      while (k < whole) {
+        const uint8_t* block = panel + k / 32 * (64 * bits);
+        const auto next = [&](auto o) AO_ALWAYS { // whether the block goes on
+          octet<panels>(w, columns, block, o, groups, k, take);
+          return (k += 8) < whole;
+        };
+        if constexpr (kOctetsApart && panels > 1 && bits % 4 != 0) { // shifts by constants
+          switch (k / 8 % 4) {
+          case 0:
+            if (!next(std::integral_constant<int, 0>())) break;
+            [[fallthrough]];
+          case 1:
+            if (!next(std::integral_constant<int, 1>())) break;
+            [[fallthrough]];
+          case 2:
+            if (!next(std::integral_constant<int, 2>())) break;
+            [[fallthrough]];
+          default:
+            next(std::integral_constant<int, 3>());
+          }
+        } else {
+          next((int)(k / 8 % 4));
         }
       }
-      bool slowly = kLooksUp || k1 - k < 8;
-      for (int p = 0; p < panels; p++) {
-        const uint8_t* at = block + p * next;
-        s.quads[p] = load_octet<bits>(at, o);
-        slowly |= columns.special(s.quads[p]);
-        v_prefetch(at + distance + 64 * o);
-        if (bits > 4) v_prefetch(at + distance + 64 * (o + 4));
-      }
-      if (slowly) { // special values, and the last columns of a row
-        alignas(64) float memory[panels][8 * kPanelRows];
-        for (int p = 0; p < panels; p++) look_up(w, s.quads[p].first, s.quads[p].second, memory[p]);
-        for (int64_t j = 0; j < 8 && k + j < k1; j++) {
-          VF values[panels];
-          for (int p = 0; p < panels; p++) values[p] = s.group[p].apply(v_load(memory[p] + j * kPanelRows));
-          take(k + j, values);
-        }
-      } else if constexpr (!kLooksUp) {
-        column<panels, 0>(columns, s, k, take);
-        column<panels, 1>(columns, s, k, take);
-        column<panels, 2>(columns, s, k, take);
-        column<panels, 3>(columns, s, k, take);
-        column<panels, 4>(columns, s, k, take);
-        column<panels, 5>(columns, s, k, take);
-        column<panels, 6>(columns, s, k, take);
-        column<panels, 7>(columns, s, k, take);
-      }
-      if (++o == 4) o = 0, block += kBlock;
+      if (k == end) continue;
+      Quads quads[panels]; // the last columns of a row
+      unrolled<panels>([&](auto p) AO_ALWAYS {
+        quads[p] = load_octet<bits>(panel + p * w->panel_bytes + k / 32 * (64 * bits), (int)(k / 8 % 4));
+      });
+      slowly<panels>(w, groups, quads, k, end - k, take);
+      k = end;
     }
   }
 };
@@ -218,8 +271,9 @@ template <class Run>
 AO_INLINE void with_table_decoder(const Packed* w, const Run& run) {
   const auto with_zeros = [&](auto columns) AO_ALWAYS {
     typedef typename decltype(columns)::type Columns;
-    if (w->zero_domain == AO_ZERO_NONE) return run(DecodeTable<Columns, false>());
-    return run(DecodeTable<Columns, true>());
+    if (w->zero_domain == AO_ZERO_NONE) return run(DecodeTable<Columns, AO_ZERO_NONE>());
+    if (w->zero_domain == AO_ZERO_INT) return run(DecodeTable<Columns, AO_ZERO_INT>());
+    return run(DecodeTable<Columns, AO_ZERO_FLOAT>());
   };
   const auto with_bits = [&](auto constant) AO_ALWAYS {
     constexpr int bits = decltype(constant)::value;
@@ -228,7 +282,9 @@ AO_INLINE void with_table_decoder(const Packed* w, const Run& run) {
         return with_zeros(std::type_identity<IntegerColumns<bits>>());
       if (w->values == kSmallFloats) return with_zeros(std::type_identity<FloatColumns<bits>>());
     }
-    return with_zeros(std::type_identity<TableColumns<bits>>());
+    if constexpr (kHalfTables)
+      if (w->halves) return with_zeros(std::type_identity<TableColumns<bits, true>>());
+    return with_zeros(std::type_identity<TableColumns<bits, false>>());
   };
   switch (w->bits) {
   case 1:

@@ -102,14 +102,11 @@ void pairs_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store& s
 struct PanelProducts {
   VF sums[kTablePanels];
   const float* x;
-  AO_INLINE void operator()(int64_t k, const VF* columns) {
-    const VF value = v_set1(x[k]);
-    for (int p = 0; p < kTablePanels; p++) sums[p] = v_fma(columns[p], value, sums[p]);
-  }
+  AO_INLINE void operator()(int p, int64_t k, VF column) { sums[p] = v_fma(column, v_set1(x[k]), sums[p]); }
 };
 struct CopyOne {
   float* out; // of column 0
-  AO_INLINE void operator()(int64_t k, const VF* column) { v_store(out + k * kPanelRows, *column); }
+  AO_INLINE void operator()(int, int64_t k, VF column) { v_store(out + k * kPanelRows, column); }
 };
 
 template <class Decoder>
@@ -234,8 +231,11 @@ void float_rows(const Packed* w, int64_t panel, int64_t panels, const Tiles& x, 
                 const Store& store) {
   if constexpr (kTablePanels > 1) {
     if (w->code == AO_TABLE && rows == 1)
-      for (; panels >= kTablePanels; panel += kTablePanels, panels -= kTablePanels)
-        with_table_decoder(w, [&](auto decoder) { panels_kernel<decltype(decoder)>(w, panel, x, store); });
+      with_table_decoder(w, [&](auto decoder) {
+        if constexpr (decltype(decoder)::kSideBySide)
+          for (; panels >= kTablePanels; panel += kTablePanels, panels -= kTablePanels)
+            panels_kernel<decltype(decoder)>(w, panel, x, store);
+      });
   }
   const auto run = rows == 1 ? run_rows<1> : rows == 2 ? run_rows<2> : rows == 3 ? run_rows<3> : run_rows<4>;
   for (int64_t p = 0; p < panels; p++) run(w, panel + p, x, pairs, store);

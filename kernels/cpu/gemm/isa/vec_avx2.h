@@ -26,6 +26,7 @@ inline VF v_add(VF a, VF b) { return {_mm256_add_ps(a.a, b.a), _mm256_add_ps(a.b
 inline VF v_sub(VF a, VF b) { return {_mm256_sub_ps(a.a, b.a), _mm256_sub_ps(a.b, b.b)}; }
 inline VF v_mul(VF a, VF b) { return {_mm256_mul_ps(a.a, b.a), _mm256_mul_ps(a.b, b.b)}; }
 inline VF v_fma(VF a, VF b, VF c) { return {_mm256_fmadd_ps(a.a, b.a, c.a), _mm256_fmadd_ps(a.b, b.b, c.b)}; }
+inline VF v_min(VF a, VF b) { return {_mm256_min_ps(a.a, b.a), _mm256_min_ps(a.b, b.b)}; }
 
 inline __m256 from_bf16(__m128i h) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16)); }
 inline VF v_load_bf16(const void* p) {
@@ -84,6 +85,7 @@ inline VI vi_shr(VI v, int n) { return {_mm256_srli_epi32(v.a, n), _mm256_srli_e
 inline VI vi_sar(VI v, int n) { return {_mm256_srai_epi32(v.a, n), _mm256_srai_epi32(v.b, n)}; }
 inline VF v_cvt(VI v) { return {_mm256_cvtepi32_ps(v.a), _mm256_cvtepi32_ps(v.b)}; }
 inline VF v_bits(VI v) { return {_mm256_castsi256_ps(v.a), _mm256_castsi256_ps(v.b)}; }
+inline VI vi_bits(VF v) { return {_mm256_castps_si256(v.a), _mm256_castps_si256(v.b)}; }
 inline VI vi_from_i8(const void* p) {
   const __m128i b = _mm_loadu_si128((const __m128i*)p);
   return {_mm256_cvtepi8_epi32(b), _mm256_cvtepi8_epi32(_mm_srli_si128(b, 8))};
@@ -104,7 +106,9 @@ AO_INLINE void in_order(__m256i& a, __m256i& b) { asm("" : "+x"(a), "+x"(b)); }
 constexpr int kQuickLut = 3;
 constexpr int kTablePanels = 2;  // whose sums hide each other's latency
 constexpr bool kLooksUp = false; // all values come from memory
-template <int bits>
+constexpr bool kHalfTables = false;
+constexpr bool kOctetsApart = false;
+template <int bits, bool halves>
 struct Lut {
   const float* table;
   __m256 low, high;
@@ -117,6 +121,9 @@ struct Lut {
     return _mm256_i32gather_ps(table, _mm256_and_si256(index, _mm256_set1_epi32((1 << bits) - 1)), 4);
   }
   AO_INLINE VF at(const VI& index) const { return {at(index.a), at(index.b)}; }
+  AO_INLINE void four(const VI& quad, VF* out) const {
+    for (int j = 0; j < 4; j++) out[j] = at(vi_shr(quad, 8 * j));
+  }
 };
 
 // The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.

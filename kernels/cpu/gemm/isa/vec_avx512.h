@@ -16,6 +16,7 @@ inline VF v_add(VF a, VF b) { return _mm512_add_ps(a, b); }
 inline VF v_sub(VF a, VF b) { return _mm512_sub_ps(a, b); }
 inline VF v_mul(VF a, VF b) { return _mm512_mul_ps(a, b); }
 inline VF v_fma(VF a, VF b, VF c) { return _mm512_fmadd_ps(a, b, c); }
+inline VF v_min(VF a, VF b) { return _mm512_min_ps(a, b); }
 
 inline VF v_load_bf16(const void* p) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p)), 16));
@@ -45,47 +46,23 @@ inline VI vi_or(VI a, VI b) { return _mm512_or_si512(a, b); }
 inline VI vi_select(VI mask, VI a, VI b) { return _mm512_ternarylogic_epi32(mask, a, b, 0xca); } // a where mask is 1
 inline bool vi_any(VI v) { return _mm512_test_epi32_mask(v, v) != 0; }
 inline VI vi_xor(VI a, VI b) { return _mm512_xor_si512(a, b); }
-inline VI vi_shl(VI v, int n) { return _mm512_sll_epi32(v, _mm_cvtsi32_si128(n)); }
-inline VI vi_shr(VI v, int n) { return _mm512_srl_epi32(v, _mm_cvtsi32_si128(n)); }
-inline VI vi_sar(VI v, int n) { return _mm512_sra_epi32(v, _mm_cvtsi32_si128(n)); }
+AO_INLINE VI vi_shl(VI v, int n) { return (VI)((__v16su)v << n); } // by an immediate where n is one
+AO_INLINE VI vi_shr(VI v, int n) { return (VI)((__v16su)v >> n); }
+AO_INLINE VI vi_sar(VI v, int n) { return (VI)((__v16si)v >> n); }
 inline VF v_cvt(VI v) { return _mm512_cvtepi32_ps(v); }
 inline VF v_bits(VI v) { return _mm512_castsi512_ps(v); }
+inline VI vi_bits(VF v) { return _mm512_castps_si512(v); }
 inline VI vi_from_i8(const void* p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)); }
 
 inline VI vi_from_u8(const void* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)); }
 
 AO_INLINE void v_prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
 
-// A table of 2^bits values in registers, looked up by the lowest `bits` bits of each lane. Up to kQuickLut bits that is faster than
-// arithmetic.
-constexpr int kQuickLut = 5;
-constexpr int kTablePanels = 4;  // whose sums hide each other's latency
-constexpr bool kLooksUp = false; // all values come from memory
-template <int bits>
-struct Lut {
-  static constexpr int kCount = bits <= 4 ? 1 : 1 << (bits - 4);
-  VF part[kCount];
-  explicit AO_INLINE Lut(const float* table) {
-    for (int i = 0; i < kCount; i++) part[i] = v_load(table + 16 * i);
-  }
-  AO_INLINE VF at(const VI& index) const {
-    if constexpr (bits <= 4)
-      return _mm512_permutexvar_ps(index, part[0]);
-    else
-      return among<0, bits>(index);
-  }
-  // From parts first, first + 1, ... of a table of 2^of values.
-  template <int first, int of>
-  AO_INLINE VF among(const VI& index) const {
-    if constexpr (of == 5) {
-      return _mm512_permutex2var_ps(part[first], index, part[first + 1]);
-    } else {
-      const __mmask16 upper = _mm512_test_epi32_mask(index, vi_set1(1 << (of - 1)));
-      return _mm512_mask_blend_ps(upper, among<first, of - 1>(index),
-                                  among<first + (kCount >> (bits - of + 1)), of - 1>(index));
-    }
-  }
-};
+constexpr int kQuickLut = 8;       // codes of up to as many bits are looked up rather than computed
+constexpr int kTablePanels = 4;    // whose sums hide each other's latency
+constexpr bool kLooksUp = false;   // all values come from memory
+constexpr bool kHalfTables = true; // tables of bfloat16 values have a form of their own
+constexpr bool kOctetsApart = true;  // octets of a block by code of their own, whose shifts are constants
 
 // The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.
 //   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  kUnits  32-bit units of four codes of x

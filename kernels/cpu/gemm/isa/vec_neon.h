@@ -43,6 +43,9 @@ inline VF v_sub(VF a, VF b) {
 inline VF v_mul(VF a, VF b) {
   return each(a, b, [](float32x4_t x, float32x4_t y) AO_ALWAYS { return vmulq_f32(x, y); });
 }
+inline VF v_min(VF a, VF b) {
+  return each(a, b, [](float32x4_t x, float32x4_t y) AO_ALWAYS { return vminq_f32(x, y); });
+}
 inline VF v_fma(VF a, VF b, VF c) {
   return {vfmaq_f32(c.a, a.a, b.a), vfmaq_f32(c.b, a.b, b.b), vfmaq_f32(c.c, a.c, b.c), vfmaq_f32(c.d, a.d, b.d)};
 }
@@ -131,6 +134,10 @@ inline VF v_bits(VI v) {
   return {vreinterpretq_f32_s32(v.a), vreinterpretq_f32_s32(v.b), vreinterpretq_f32_s32(v.c),
           vreinterpretq_f32_s32(v.d)};
 }
+inline VI vi_bits(VF v) {
+  return {vreinterpretq_s32_f32(v.a), vreinterpretq_s32_f32(v.b), vreinterpretq_s32_f32(v.c),
+          vreinterpretq_s32_f32(v.d)};
+}
 inline VI vi_from_i8(const void* p) {
   const int8x16_t b = vld1q_s8((const int8_t*)p);
   const int16x8_t x = vmovl_s8(vget_low_s8(b)), y = vmovl_high_s8(b);
@@ -161,7 +168,9 @@ struct Halves {
 constexpr int kQuickLut = 4;     // up to here no arithmetic on codes
 constexpr int kTablePanels = 2;  // whose sums hide each other's latency
 constexpr bool kLooksUp = false; // all values come from memory
-template <int bits>
+constexpr bool kHalfTables = false;
+constexpr bool kOctetsApart = false;
+template <int bits, bool halves>
 struct Lut {
   const float* table;
   uint8x16x4_t parts;
@@ -181,6 +190,9 @@ struct Lut {
     }
   }
   AO_INLINE VF at(const VI& index) const { return {at(index.a), at(index.b), at(index.c), at(index.d)}; }
+  AO_INLINE void four(const VI& quad, VF* out) const {
+    for (int j = 0; j < 4; j++) out[j] = at(vi_shr(quad, 8 * j));
+  }
 };
 
 // The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.

@@ -23,6 +23,7 @@ inline VF v_add(VF a, VF b) { return a + b; }
 inline VF v_sub(VF a, VF b) { return a - b; }
 inline VF v_mul(VF a, VF b) { return a * b; }
 inline VF v_fma(VF a, VF b, VF c) { return a * b + c; }
+inline VF v_min(VF a, VF b) { return a < b ? a : b; }
 
 inline VF v_load_bf16(const void* p) {
   uint16_t h[16];
@@ -77,6 +78,7 @@ inline VI vi_shr(VI v, int n) { return (VI)((VU)v >> (uint32_t)n); }
 inline VI vi_sar(VI v, int n) { return v >> n; }
 inline VF v_cvt(VI v) { return __builtin_convertvector(v, VF); }
 inline VF v_bits(VI v) { return (VF)v; }
+inline VI vi_bits(VF v) { return (VI)v; }
 
 inline VI vi_from_i8(const void* p) {
   int8_t b[16];
@@ -103,7 +105,9 @@ inline VI dot_bytes(VI acc, VI w, const int8_t* x) {
 constexpr int kQuickLut = 8;    // no arithmetic on codes
 constexpr int kTablePanels = 1; // whose sums hide each other's latency
 constexpr bool kLooksUp = true; // all values come from memory
-template <int bits>
+constexpr bool kHalfTables = false;
+constexpr bool kOctetsApart = false;
+template <int bits, bool halves>
 struct Lut {
   explicit Lut(const float*) {}
 };
