@@ -156,13 +156,21 @@ public:
                                    : ao_from_small((uint32_t)i, f.exponent, (int)f.bits - 1 - f.exponent);
     if (f.bits)
       for (int64_t i = 0; i < codes.size(); i++) codes[i] = (uint8_t)(i % 7 & ((1 << (f.bits - 1)) - 1));
-    Buffer<float> scale(c.n * (c.k / group), 0.01f);
+    const int64_t groups = c.n * (c.k / group);
+    Buffer<uint8_t> scale(groups * 4), zero(groups * 4);
+    for (int64_t i = 0; i < groups; i++) {
+      if (f.scale_dtype == AO_F8E8M0)
+        scale[i] = 121;
+      else
+        ao_test::encode(f.scale_dtype, scale.data(), i, 0x1p-6);
+      ao_test::encode(AO_BF16, zero.data(), i, 0.25);
+    }
     if (f.code == AO_F32 || f.code == AO_BF16)
       for (int64_t i = 0; i < c.n * c.k; i++) ao_test::encode(f.code, codes.data(), i, 0.25);
     const ao_pack_weight_args p = {weights_.data(),
                                    codes.data(),
                                    scale.data(),
-                                   f.zero_domain == AO_ZERO_NONE ? nullptr : scale.data(),
+                                   f.zero_domain == AO_ZERO_NONE ? nullptr : zero.data(),
                                    f.code,
                                    c.n,
                                    c.k,

@@ -117,26 +117,29 @@ inline int64_t table_distance(const Packed* w, int64_t panels) {
   return panels * w->panel_bytes < 4096 ? panels * w->panel_bytes : 4096;
 }
 
-// One panel's group in registers: w = q s, (q - z) s or q s + z, each step rounded.
-template <int zero_domain>
+// Where zero points come in: w = (q - before) s + after, each step rounded.
+enum Zeros { kNoZeros = 0, kBefore = 1, kAfter = 2, kAnyZeros = 3 };
+
+// One panel's group in registers.
+template <Zeros zeros>
 struct Group {
-  VF scale, zero;
+  VF scale, before, after;
   AO_INLINE VF apply(const VF& q) const {
-    if (zero_domain == AO_ZERO_INT) return v_mul(v_sub(q, zero), scale);
-    const VF product = v_mul(q, scale);
-    return zero_domain == AO_ZERO_FLOAT ? v_add(product, zero) : product;
+    const VF product = v_mul(zeros & kBefore ? v_sub(q, before) : q, scale);
+    return zeros & kAfter ? v_add(product, after) : product;
   }
 };
 
 // Scales and zero points of some groups of neighbouring panels, as [group][panel][16] float32 each.
 struct Groups {
   static constexpr int kCount = 8, kStride = kTablePanels * kPanelRows;
-  alignas(64) float scale[kCount * kStride], zero[kCount * kStride];
+  alignas(64) float scale[kCount * kStride], before[kCount * kStride], after[kCount * kStride];
 
-  template <int zero_domain>
-  AO_INLINE Group<zero_domain> at(int64_t group, int panel) const {
+  template <Zeros zeros>
+  AO_INLINE Group<zeros> at(int64_t group, int panel) const {
     const int64_t i = group * kStride + panel * kPanelRows;
-    return {v_load(scale + i), zero_domain == AO_ZERO_NONE ? v_zero() : v_load(zero + i)};
+    return {v_load(scale + i), zeros & kBefore ? v_load(before + i) : v_zero(),
+            zeros & kAfter ? v_load(after + i) : v_zero()};
   }
 };
 
@@ -155,8 +158,12 @@ __attribute__((noinline)) void load_groups(const Packed* w, const uint8_t* panel
               v_load_scale(w->scale_dtype, scale + g * scale_bytes));
     if (w->zero_domain == AO_ZERO_NONE) continue;
     for (int64_t i = 0; i < count * zero_bytes; i += 64) v_prefetch(zero + distance + i);
-    for (int64_t g = 0; g < count; g++)
-      v_store(out->zero + g * Groups::kStride + p * kPanelRows, v_load_zero(w->zero_dtype, zero + g * zero_bytes));
+    const bool before = w->zero_domain == AO_ZERO_INT;
+    for (int64_t g = 0; g < count; g++) {
+      const VF z = v_load_zero(w->zero_dtype, zero + g * zero_bytes);
+      v_store(out->before + g * Groups::kStride + p * kPanelRows, before ? z : v_zero());
+      v_store(out->after + g * Groups::kStride + p * kPanelRows, before ? v_zero() : z);
+    }
   }
 }
 
@@ -169,14 +176,14 @@ AO_INLINE void unrolled(const Fn& fn) {
 }
 
 // Columns [k0, k1) of neighbouring panels, in ascending order, to take(panel, k, vector). k0 is a multiple of 8.
-template <class Columns, int zero_domain>
+template <class Columns, Zeros zeros>
 struct DecodeTable {
   // Whether one row of x has code for several panels: arbitrary values with zero points are not worth it.
-  static constexpr bool kSideBySide = !Columns::kArbitrary || zero_domain == AO_ZERO_NONE;
+  static constexpr bool kSideBySide = !Columns::kArbitrary || zeros == kNoZeros;
 
   // Four columns of each panel, the panels side by side: a chain of sums goes on after the others' turn.
   template <int panels, int half, class Take>
-  static AO_INLINE void four(const Columns& columns, const Group<zero_domain>* groups, const Quads* quads, int64_t k,
+  static AO_INLINE void four(const Columns& columns, const Group<zeros>* groups, const Quads* quads, int64_t k,
                              Take& take) {
     VF values[panels][4];
     unrolled<panels>([&](auto p)
@@ -188,7 +195,7 @@ struct DecodeTable {
 
   // `count` of eight columns of each panel by memory.
   template <int panels, class Take>
-  static AO_INLINE void slowly(const Packed* w, const Group<zero_domain>* groups, const Quads* quads, int64_t k,
+  static AO_INLINE void slowly(const Packed* w, const Group<zeros>* groups, const Quads* quads, int64_t k,
                                int64_t count, Take& take) {
     unrolled<panels>([&](auto p) AO_ALWAYS {
       alignas(64) float memory[8 * kPanelRows];
@@ -197,14 +204,24 @@ struct DecodeTable {
     });
   }
 
-  // Eight columns of each panel, octet o of a block.
+  // The last columns of a row.
   template <int panels, class Take>
-  static AO_INLINE void octet(const Packed* w, const Columns& columns, const uint8_t* block, int o,
-                              const Group<zero_domain>* groups, int64_t k, Take& take) {
+  static AO_INLINE void last(const Packed* w, const uint8_t* block, int o, int64_t count, const Group<zeros>* groups,
+                             int64_t k, Take& take) {
+    Quads quads[panels];
+    unrolled<panels>([&](auto p)
+                         AO_ALWAYS { quads[p] = load_octet<Columns::kBits>(block + p * w->panel_bytes, o); });
+    slowly<panels>(w, groups, quads, k, count, take);
+  }
+
+  // `count` columns of each panel, octet o of a block.
+  template <int panels, class Take>
+  static AO_INLINE void octet(const Packed* w, const Columns& columns, const uint8_t* block, int o, int64_t count,
+                              const Group<zeros>* groups, int64_t k, Take& take) {
     constexpr int bits = Columns::kBits;
     const int64_t distance = table_distance(w, panels);
     Quads quads[panels];
-    bool by_memory = kLooksUp;
+    bool by_memory = kLooksUp || count < 8;
     unrolled<panels>([&](auto p) AO_ALWAYS {
       const uint8_t* at = block + p * w->panel_bytes;
       quads[p] = load_octet<bits>(at, o);
@@ -213,7 +230,7 @@ struct DecodeTable {
       if (o + 4 < bits) v_prefetch(at + distance + 64 * (o + 4));
     });
     if (by_memory) {
-      slowly<panels>(w, groups, quads, k, 8, take);
+      slowly<panels>(w, groups, quads, k, count, take);
     } else if constexpr (!kLooksUp) {
       four<panels, 0>(columns, groups, quads, k, take);
       four<panels, 1>(columns, groups, quads, k + 4, take);
@@ -225,55 +242,52 @@ struct DecodeTable {
     constexpr int bits = Columns::kBits;
     const Columns columns(w);
     Groups memory;
-    Group<zero_domain> groups[panels];
+    Group<zeros> groups[panels];
     int64_t group = k0 / w->group, first = group - Groups::kCount; // of those in memory
     for (int64_t k = k0; k < k1; group++) {
       if (group == first + Groups::kCount) load_groups(w, panel, panels, first = group, &memory);
-      unrolled<panels>([&](auto p) AO_ALWAYS { groups[p] = memory.template at<zero_domain>(group - first, p); });
-      const int64_t until = (group + 1) * w->group, end = until < k1 ? until : k1, whole = end - (end - k) % 8;
-      while (k < whole) {
-        const uint8_t* block = panel + k / 32 * (64 * bits);
-        const auto next = [&](auto o) AO_ALWAYS { // whether the block goes on
-          octet<panels>(w, columns, block, o, groups, k, take);
-          return (k += 8) < whole;
-        };
-        if constexpr (kOctetsApart && panels > 1 && bits % 4 != 0) { // shifts by constants
+      unrolled<panels>([&](auto p) AO_ALWAYS { groups[p] = memory.template at<zeros>(group - first, p); });
+      const int64_t until = (group + 1) * w->group, end = until < k1 ? until : k1;
+      const auto next = [&](auto o, auto count) AO_ALWAYS { // whether eight more columns follow in this group
+        octet<panels>(w, columns, panel + k / 32 * (64 * bits), o, count, groups, k, take);
+        k += 8;
+        return end - k >= 8;
+      };
+      if constexpr (kManyForms && panels > 1 && bits % 4 != 0) { // shifts by constants
+        constexpr std::integral_constant<int, 8> all;
+        while (end - k >= 8) {
           switch (k / 8 % 4) {
           case 0:
-            if (!next(std::integral_constant<int, 0>())) break;
+            if (!next(std::integral_constant<int, 0>(), all)) break;
             [[fallthrough]];
           case 1:
-            if (!next(std::integral_constant<int, 1>())) break;
+            if (!next(std::integral_constant<int, 1>(), all)) break;
             [[fallthrough]];
           case 2:
-            if (!next(std::integral_constant<int, 2>())) break;
+            if (!next(std::integral_constant<int, 2>(), all)) break;
             [[fallthrough]];
           default:
-            next(std::integral_constant<int, 3>());
+            next(std::integral_constant<int, 3>(), all);
           }
-        } else {
-          next((int)(k / 8 % 4));
         }
+        if (k < end) last<panels>(w, panel + k / 32 * (64 * bits), (int)(k / 8 % 4), end - k, groups, k, take);
+      } else {
+        while (k < end) next((int)(k / 8 % 4), end - k < 8 ? end - k : 8);
       }
-      if (k == end) continue;
-      Quads quads[panels]; // the last columns of a row
-      unrolled<panels>([&](auto p) AO_ALWAYS {
-        quads[p] = load_octet<bits>(panel + p * w->panel_bytes + k / 32 * (64 * bits), (int)(k / 8 % 4));
-      });
-      slowly<panels>(w, groups, quads, k, end - k, take);
       k = end;
     }
   }
 };
 
-// Calls run(DecodeTable<...>()) with the decoder of w.
-template <class Run>
+// Calls run(DecodeTable<...>()) with the decoder of w; many: with one of its own for each place of zero points.
+template <bool many, class Run>
 AO_INLINE void with_table_decoder(const Packed* w, const Run& run) {
   const auto with_zeros = [&](auto columns) AO_ALWAYS {
     typedef typename decltype(columns)::type Columns;
-    if (w->zero_domain == AO_ZERO_NONE) return run(DecodeTable<Columns, AO_ZERO_NONE>());
-    if (w->zero_domain == AO_ZERO_INT) return run(DecodeTable<Columns, AO_ZERO_INT>());
-    return run(DecodeTable<Columns, AO_ZERO_FLOAT>());
+    if (w->zero_domain == AO_ZERO_NONE) return run(DecodeTable<Columns, kNoZeros>());
+    if constexpr (!many) return run(DecodeTable<Columns, kAnyZeros>());
+    if (w->zero_domain == AO_ZERO_INT) return run(DecodeTable<Columns, kBefore>());
+    return run(DecodeTable<Columns, kAfter>());
   };
   const auto with_bits = [&](auto constant) AO_ALWAYS {
     constexpr int bits = decltype(constant)::value;

@@ -231,7 +231,7 @@ void float_rows(const Packed* w, int64_t panel, int64_t panels, const Tiles& x, 
                 const Store& store) {
   if constexpr (kTablePanels > 1) {
     if (w->code == AO_TABLE && rows == 1)
-      with_table_decoder(w, [&](auto decoder) {
+      with_table_decoder<kManyForms>(w, [&](auto decoder) {
         if constexpr (decltype(decoder)::kSideBySide)
           for (; panels >= kTablePanels; panel += kTablePanels, panels -= kTablePanels)
             panels_kernel<decltype(decoder)>(w, panel, x, store);
@@ -243,7 +243,7 @@ void float_rows(const Packed* w, int64_t panel, int64_t panels, const Tiles& x, 
 
 void decode_panel(const Packed* w, int64_t panel, int64_t k0, int64_t k1, float* out) {
   if (w->code == AO_TABLE) {
-    with_table_decoder(w, [&](auto decoder) {
+    with_table_decoder<false>(w, [&](auto decoder) {
       CopyOne copy = {out - k0 * kPanelRows};
       decltype(decoder)::template run<1>(w, panel_at(w, panel), k0, k1, copy);
     });

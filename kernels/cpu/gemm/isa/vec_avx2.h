@@ -103,11 +103,12 @@ AO_INLINE void in_order(__m256i& a, __m256i& b) { asm("" : "+x"(a), "+x"(b)); }
 
 // A table of 2^bits values, looked up by the lowest `bits` bits of each lane: in registers up to kQuickLut bits, which is faster than
 // arithmetic, else gathered.
-constexpr int kQuickLut = 3;
+constexpr int kQuickLut = 4;
 constexpr int kTablePanels = 2;  // whose sums hide each other's latency
 constexpr bool kLooksUp = false; // all values come from memory
 constexpr bool kHalfTables = false;
-constexpr bool kOctetsApart = false;
+constexpr bool kManyForms = false;
+constexpr bool kQuickSubnormals = false; // products of subnormals take no longer than others
 template <int bits, bool halves>
 struct Lut {
   const float* table;

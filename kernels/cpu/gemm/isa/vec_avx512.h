@@ -62,7 +62,8 @@ constexpr int kQuickLut = 8;       // codes of up to as many bits are looked up 
 constexpr int kTablePanels = 4;    // whose sums hide each other's latency
 constexpr bool kLooksUp = false;   // all values come from memory
 constexpr bool kHalfTables = true; // tables of bfloat16 values have a form of their own
-constexpr bool kOctetsApart = true;  // octets of a block by code of their own, whose shifts are constants
+constexpr bool kManyForms = true;  // code of their own for the octets of a block and for each place of zero points
+constexpr bool kQuickSubnormals = false; // products of subnormals take no longer than others
 
 // The two integer codes: how four columns (a quad) of a panel become operands, and their dot product with x.
 //   kOffset  what the operand adds to the code;  kSpan  columns one accumulator may take;  kUnits  32-bit units of four codes of x

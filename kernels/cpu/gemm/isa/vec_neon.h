@@ -169,7 +169,8 @@ constexpr int kQuickLut = 4;     // up to here no arithmetic on codes
 constexpr int kTablePanels = 2;  // whose sums hide each other's latency
 constexpr bool kLooksUp = false; // all values come from memory
 constexpr bool kHalfTables = false;
-constexpr bool kOctetsApart = false;
+constexpr bool kManyForms = false;
+constexpr bool kQuickSubnormals = true; // products of subnormals take no longer than others
 template <int bits, bool halves>
 struct Lut {
   const float* table;

@@ -106,7 +106,8 @@ constexpr int kQuickLut = 8;    // no arithmetic on codes
 constexpr int kTablePanels = 1; // whose sums hide each other's latency
 constexpr bool kLooksUp = true; // all values come from memory
 constexpr bool kHalfTables = false;
-constexpr bool kOctetsApart = false;
+constexpr bool kManyForms = false;
+constexpr bool kQuickSubnormals = false; // products of subnormals take no longer than others
 template <int bits, bool halves>
 struct Lut {
   explicit Lut(const float*) {}
