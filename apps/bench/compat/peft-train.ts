@@ -84,12 +84,12 @@ const peak = Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf
 await save(asked.after);
 const tokens: (readonly number[])[] = [];
 for (const prompt of asked.prompts) {
-  const { tokenIds } = await model.generate(prompt, {
+  const { ids } = await model.generate(prompt, {
     maxNewTokens: asked.length,
     temperature: 0,
     minNewTokens: asked.length,
   });
-  tokens.push(tokenIds);
+  tokens.push(ids);
 }
 writeFileSync(to, JSON.stringify({ losses, seconds, peak, tokens }));
 scope(() => model.dispose());
