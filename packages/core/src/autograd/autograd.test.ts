@@ -191,6 +191,20 @@ it('autocast runs products in bfloat16 and leaves parameters and their gradients
   expect(noGrad(() => autocast(bfloat16, () => linear(x, w))).dtype).toBe(bfloat16);
 });
 
+it('computes a checkpoint again under the autocast of its forward', () => {
+  const x = leaf([1.001, 2], [1, 2]);
+  const w = leaf([1.003, 1], [1, 2]);
+  const seen: string[] = [];
+  const block = (h: Tensor): Tensor => {
+    const y = linear(h, w);
+    seen.push(y.dtype.name);
+    return y;
+  };
+  backward(sum(autocast(bfloat16, () => checkpoint(block, [mul(x, 1)]))));
+  expect(seen).toEqual(['bfloat16', 'bfloat16']);
+  expect(values(w.grad)).toEqual([1, 2]);
+});
+
 it('captures a whole training step: forward, backward and update as one plan', () => {
   const w = leaf([0.5, -0.5], [1, 2]);
   const rate = tensor(rt, [0.1]);

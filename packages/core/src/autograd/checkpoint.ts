@@ -3,6 +3,7 @@ import { shared } from '../identity.ts';
 import { clone, copy_ } from '../ops/copy.ts';
 import { keep, scope } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';
+import { withAutocast } from './autocast.ts';
 import { accumulateGrad, runBackward } from './backward.ts';
 import { detach, enableGrad, noGrad } from './grad-mode.ts';
 import { edgeOf, Node } from './node.ts';
@@ -24,6 +25,7 @@ export function checkpoint<T extends Tensor | Tensor[]>(
 ): T {
   if (shared().noGrad > 0) return fn(...inputs);
   const generators = options.generators ?? [];
+  const { autocast } = shared();
   const states = generators.map((g) => keep(noGrad(() => clone(g))));
   for (const s of states) s.guard();
   const result = noGrad(() => scope(() => fn(...inputs)));
@@ -40,7 +42,7 @@ export function checkpoint<T extends Tensor | Tensor[]>(
     });
     const now = generators.map((g) => clone(g));
     generators.forEach((g, i) => copy_(g, states[i]!));
-    const again = enableGrad(() => fn(...own));
+    const again = enableGrad(() => withAutocast(autocast, () => fn(...own)));
     generators.forEach((g, i) => copy_(g, now[i]!));
     const roots: readonly Tensor[] = Array.isArray(again) ? again : [again as Tensor];
     const gradients = node.single ? [given as Tensor] : (given as readonly Tensor[]);
