@@ -117,9 +117,10 @@ export function capture(rt: RuntimeImpl, fn: (...inputs: Dense[]) => unknown, in
     throw new AoError('ERR_AO_STREAM', 'capture inside a capture', { fix: 'capture once, outside' });
   const backend = rt.backend(inputs[0]?.device ?? rt.device);
   const own = inputs.map((x) => {
-    const copy = rt.contiguous(x as Dense);
+    const same = rt.contiguous(x as Dense);
+    const copy = same === x ? rt.clone(x as Dense) : same;
     copy.kept = true;
-    return copy === x ? rt.clone(x as Dense) : copy;
+    return copy;
   });
   const recording = new Recording();
   rt.recording = recording;
