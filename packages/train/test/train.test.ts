@@ -74,7 +74,9 @@ describe.each(['reference', 'cpu'])('on %s', async (device) => {
     const eager = await run({ capture: false });
     expect(captured.losses).toEqual(eager.losses);
     expect(captured.weights).toEqual(eager.weights);
-    expect(captured.losses.at(-1)!).toBeLessThan(0.9 * captured.losses[0]!);
+    const { optimizer, model } = made(rt);
+    const long = await run({ optimizer, model, scheduler: { step() {}, loadStateDict() {} }, maxSteps: 60 });
+    expect(long.losses.at(-1)!).toBeLessThan(0.8 * long.losses[0]!);
   });
 
   it('20 steps are 10, save, load into new tensors, 10', async () => {
