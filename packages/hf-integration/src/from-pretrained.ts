@@ -9,6 +9,7 @@ import { readSentenceConfig } from './embed/sentence-config.ts';
 import { aliased } from './files/aliased.ts';
 import { openCheckpoint } from './files/checkpoint.ts';
 import { PLAIN, type Stored, storedTensors } from './files/stored.ts';
+import { fromConfig } from './from-config.ts';
 import type { HubOptions } from './hub/options.ts';
 import { resolveModel } from './hub/resolve-model.ts';
 import { checkDtypes } from './load/check-dtypes.ts';
@@ -110,7 +111,10 @@ export const autoClass = <M extends PretrainedModel>(auto: AutoClassName) => ({
   },
 });
 
-export const AutoModelForCausalLM = /*@__PURE__*/ autoClass<CausalLM>('AutoModelForCausalLM');
+export const AutoModelForCausalLM = /*@__PURE__*/ Object.assign(
+  /*@__PURE__*/ autoClass<CausalLM>('AutoModelForCausalLM'),
+  { fromConfig },
+);
 
 function plansOf(rt: Runtime, outline: Outline, config: TorchAoConfig, dtype: DType): Map<string, TensorPlan> {
   const plan = planQuantization(outline, config);

@@ -24,6 +24,7 @@ export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts';
 export { hfIntegration } from './extension.ts';
 export { type Checkpoint, openCheckpoint } from './files/checkpoint.ts';
 export { createFile, type FileSink, type FileSource, openFile } from './files/node-file.ts';
+export type { FromConfigOptions } from './from-config.ts';
 export { AutoModelForCausalLM, type FromPretrainedOptions } from './from-pretrained.ts';
 export type { GenerateInput } from './generate/generate.ts';
 export {
