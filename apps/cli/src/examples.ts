@@ -16,6 +16,15 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'ao generate stories-7m --prompt-ids 1,2,3 --max-tokens 16 --scheme int4wo-32 --json',
     "ao generate stories-7m --prompt 'A dog' --prompt 'A cat' --temperature 0",
   ],
+  train: [
+    'ao train --config-name llama-7m --train-file stories.txt --output-dir stories-new --max-steps 500 --lr 1e-3 --bf16',
+    'ao train --config-name stories-7m --train-file stories.txt --validation-file validation.txt --output-dir stories-new --optim adamw_torch_8bit --lr-scheduler-type cosine --warmup-steps 50',
+    'ao train --config-name llama-7m --train-file stories.txt --output-dir stories-new --resume-from-checkpoint',
+  ],
+  finetune: [
+    'ao finetune stories-7m --train-file stories.txt --output-dir stories-tuned --lr 1e-4 --num-train-epochs 1',
+    'ao finetune HuggingFaceTB/SmolLM2-135M-Instruct --train-file chats.jsonl --output-dir tuned --optim adamw_torch_4bit --gradient-checkpointing',
+  ],
   eval: [
     'ao eval stories-7m --text validation.txt --windows 4',
     'ao eval stories-7m --text validation.txt --windows 4 --scheme int4wo-32 --json',

@@ -1,21 +1,17 @@
 // ao: the program and its commands. A command's module, and with it the packages it needs, is loaded when it runs.
-import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { parseAlgorithms } from './algorithms.ts';
 import { paint } from './color.ts';
 import { exampleText } from './examples.ts';
 import { EXIT_CODES, tell } from './exit.ts';
 import { kvCache } from './kv-cache.ts';
+import { number } from './number.ts';
 import { samplingFlags, sequenceFlags } from './sampling.ts';
 import { settings } from './settings.ts';
 import { parseSize } from './size.ts';
+import { trainingFlags } from './training/flags.ts';
 
-const number = (least: number, whole: boolean) => (text: string) => {
-  const value = Number(text);
-  if (text.trim() !== '' && Number.isFinite(value) && value >= least && (!whole || Number.isInteger(value)))
-    return value;
-  throw new InvalidArgumentError(`It must be ${whole ? 'a whole number' : 'a number'} of at least ${least}.`);
-};
 const count = number(1, true);
 const ids = (text: string) => text.split(',').map((id) => number(0, true)(id));
 const collect = (value: string, all: readonly string[] = []) => [...all, value];
@@ -204,6 +200,18 @@ export function program(): Command {
     .option('--limit <n>', 'so many documents of the task (default: all)', count)
     .addOption(kvCache())
     .action(async (model: string, options) => (await import('./commands/eval.ts')).evaluate(model, options));
+
+  trainingFlags(command(ao, 'train', 'train a new model from the beginning, on text'))
+    .requiredOption(
+      '--config-name <name>',
+      'llama-1m, llama-7m or llama-30m, or a MODEL whose config.json describes the new one',
+    )
+    .option('--tokenizer-name <model>', 'whose tokenizer it reads with (default: the config’s, or stories-7m’s)')
+    .action(async (options) => (await import('./commands/train.ts')).train(options));
+
+  trainingFlags(command(ao, 'finetune', 'train a model on, on texts, instructions or conversations'))
+    .argument('<model>')
+    .action(async (model: string, options) => (await import('./commands/finetune.ts')).finetune(model, options));
 
   command(ao, 'analyze', 'what schemes do to each layer: SQNR of weights and outputs, KL of the predictions')
     .argument('<model>')
