@@ -22,7 +22,7 @@ export class Bigram extends Module implements TrainModel {
   layers: Block[];
   readonly maxPositions = 32;
 
-  constructor(rt: Runtime) {
+  constructor(rt: Runtime, width = 6) {
     super();
     const leaf = (rows: number, cols: number): Tensor => {
       const values = Float32Array.from({ length: rows * cols }, (_, i) => Math.sin(i * i + rows) / 3);
@@ -30,8 +30,9 @@ export class Bigram extends Module implements TrainModel {
       t.requiresGrad = true;
       return t;
     };
-    this.embed = new Embedding(leaf(VOCAB, 6));
-    this.layers = [new Block(new Linear(leaf(6, 6))), new Block(new Linear(leaf(VOCAB, 6)))];
+    this.embed = new Embedding(leaf(VOCAB, width));
+    const layer = (rows: number): Block => new Block(new Linear(leaf(rows, width)));
+    this.layers = [...(width < 100 ? [layer(width)] : []), layer(VOCAB)];
     this.named();
   }
 
