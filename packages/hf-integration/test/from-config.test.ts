@@ -36,18 +36,23 @@ afterAll(async () => {
 });
 
 it('draws matrices from a normal distribution and makes norms 1, by the seed alone', async () => {
-  const [a, b, c] = await Promise.all([1, 1, 2].map((seed) => AutoModelForCausalLM.fromConfig(folder, { runtime: rt, seed })));
+  const [a, b, c] = await Promise.all(
+    [1, 1, 2].map((seed) => AutoModelForCausalLM.fromConfig(folder, { runtime: rt, seed })),
+  );
   const values = [...a!.namedParameters()].map(([name, t]) => [name, [...t.dataSync()]] as const);
   const drawn = values.filter(([name]) => !name.includes('norm'));
   for (const [name, v] of drawn) {
     const mean = v.reduce((s, x) => s + x, 0) / v.length;
     const std = Math.sqrt(v.reduce((s, x) => s + x * x, 0) / v.length);
-    expect(Math.abs(mean), name).toBeLessThan(0.05 * 4 / Math.sqrt(v.length));
+    expect(Math.abs(mean), name).toBeLessThan((0.05 * 4) / Math.sqrt(v.length));
     expect(Math.abs(std / 0.05 - 1), name).toBeLessThan(4 / Math.sqrt(2 * v.length));
   }
   const all = drawn.flatMap(([, v]) => v);
   // of a normal distribution 31.7% lie further than one standard deviation, 4.55% than two
-  for (const [k, share] of [[1, 0.3173], [2, 0.0455]] as const)
+  for (const [k, share] of [
+    [1, 0.3173],
+    [2, 0.0455],
+  ] as const)
     expect(all.filter((x) => Math.abs(x) > 0.05 * k).length / all.length).toBeCloseTo(share, 2);
   expect(new Set(all).size).toBeGreaterThan(0.99 * all.length);
   for (const [, v] of values.filter(([name]) => name.includes('norm'))) expect(new Set(v)).toEqual(new Set([1]));
@@ -72,7 +77,9 @@ it('refuses a config of a quantized model, and one that it cannot build', async 
   await AutoModelForCausalLM.fromConfig(folder, { runtime: rt }).then((m) => m.savePretrained(other));
   const write = (more: object) => writeFile(join(other, 'config.json'), JSON.stringify({ ...config, ...more }));
   await write({ quantization_config: { quant_method: 'torchao', quant_type: { default: {} } } });
-  await expect(AutoModelForCausalLM.fromConfig(other, { runtime: rt })).rejects.toThrow(/quantized model.*quantization_config/s);
+  await expect(AutoModelForCausalLM.fromConfig(other, { runtime: rt })).rejects.toThrow(
+    /quantized model.*quantization_config/s,
+  );
   await write({ architectures: ['PapyrusForCausalLM'] });
   await expect(AutoModelForCausalLM.fromConfig(other, { runtime: rt })).rejects.toThrow(/Papyrus/);
 });

@@ -100,7 +100,10 @@ function check(file: TensorFile, tensors: ReadonlyMap<string, Dense>): void {
   throw new AoError(
     'ERR_AO_FORMAT',
     `${file.name} does not fit, ${problems.length} differences:\n  ${problems.slice(0, 8).join('\n  ')}\n`,
-    { op: 'loadCheckpoint', fix: 'resume with the model, the optimizer and the trained parameters that it was saved with' },
+    {
+      op: 'loadCheckpoint',
+      fix: 'resume with the model, the optimizer and the trained parameters that it was saved with',
+    },
   );
 }
 
@@ -122,7 +125,9 @@ async function restore(file: TensorFile, name: string, t: Tensor): Promise<void>
   for (const [leaf, target] of leaves(name, t, new Map())) {
     const bytes = await file.read(leaf);
     noGrad(() =>
-      scope(() => void copy_(target, fromBits(target.rt, bytes, target.shape, target.dtype, { device: target.device }))),
+      scope(
+        () => void copy_(target, fromBits(target.rt, bytes, target.shape, target.dtype, { device: target.device })),
+      ),
     );
   }
 }

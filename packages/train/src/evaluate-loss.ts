@@ -1,5 +1,5 @@
 // evaluateLoss: the mean cross entropy of a dataset's rows in nats a token, by one captured plan a batch.
-import { cast, float32, int32, ne, reshape, scope, sum, type Tensor, tensor, type DType } from '@ao/core';
+import { cast, type DType, float32, int32, ne, reshape, scope, sum, type Tensor, tensor } from '@ao/core';
 import { noGrad } from '@ao/core/autograd';
 import { type Batch, type Dataset, IGNORE_INDEX } from './dataset.ts';
 import { lossSum, type TrainModel } from './model.ts';

@@ -1,5 +1,5 @@
 // What the loop wants of a model, and its loss: the cross entropy of each next id, in nats.
-import { type DType, crossEntropy, type Module, reshape, type Tensor } from '@ao/core';
+import { crossEntropy, type DType, type Module, reshape, type Tensor } from '@ao/core';
 import { autocast } from '@ao/core/autograd';
 import { IGNORE_INDEX } from './dataset.ts';
 

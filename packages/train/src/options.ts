@@ -70,7 +70,8 @@ export function checkTrainOptions(options: TrainOptions): void {
   for (const [name, value] of [...Object.entries(counts), ...optional.map((n) => [n, options[n] ?? 1] as const)])
     if (!(Number.isInteger(value) && value > 0)) throw bad(`${name} is ${value}`, 'give a whole number above 0');
   const { maxGradNorm = 1 } = options;
-  if (!(maxGradNorm >= 0)) throw bad(`maxGradNorm is ${maxGradNorm}`, 'give a number from 0 up; 0 leaves gradients as they are');
+  if (!(maxGradNorm >= 0))
+    throw bad(`maxGradNorm is ${maxGradNorm}`, 'give a number from 0 up; 0 leaves gradients as they are');
   const params: readonly Tensor[] = optimizer.paramGroups.flatMap((g) => g.params);
   const frozen = params.filter((p) => !p.requiresGrad).length;
   if (params.length === 0 || frozen > 0)

@@ -1,6 +1,21 @@
 // One optimizer step: for each micro-batch forward and backward of its part of the mean loss, then clipping and the optimizer; all of it one
 // captured plan. The mean is over all tokens of the step that have a loss, however they lie in micro-batches.
-import { add, cast, type Dense, float32, int32, maximum, ne, reshape, scope, slice, sum, type Tensor, tensor, div } from '@ao/core';
+import {
+  add,
+  cast,
+  type Dense,
+  div,
+  float32,
+  int32,
+  maximum,
+  ne,
+  reshape,
+  scope,
+  slice,
+  sum,
+  type Tensor,
+  tensor,
+} from '@ao/core';
 import { backward, clipGradNorm_, detach, noGrad } from '@ao/core/autograd';
 import { type Batch, IGNORE_INDEX } from './dataset.ts';
 import { lossSum } from './model.ts';

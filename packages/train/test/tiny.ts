@@ -1,7 +1,21 @@
 // A language model of two matrices, an optimizer in five lines, and tokens to train on: what the loop's tests run.
-import { copy_, type Dense, Embedding, keep, Linear, Module, mul, type Runtime, sub, type Tensor, tensor, zeros } from '@ao/core';
+import {
+  bytesSink,
+  bytesSource,
+  copy_,
+  type Dense,
+  Embedding,
+  keep,
+  Linear,
+  Module,
+  mul,
+  type Runtime,
+  sub,
+  type Tensor,
+  tensor,
+  zeros,
+} from '@ao/core';
 import { noGrad } from '@ao/core/autograd';
-import { bytesSink, bytesSource } from '@ao/core';
 import { openTokens, type Tokens, type TrainModel, type TrainOptimizer, writeTokens } from '../src/index.ts';
 
 export const VOCAB = 11;

@@ -93,7 +93,9 @@ describe.each(['reference', 'cpu'])('on %s', async (device) => {
     const end = await train({ ...options, ...second, maxSteps: 20, resume, scheduler: scheduler(second.optimizer) });
     expect(end.state).toEqual({ step: 20, position: 120, tokens: 960 });
     expect(weights(second.model)).toEqual(weights(whole.model));
-    const states = [whole, second].map(({ optimizer }) => [...optimizer.stateDict()].map(([n, t]) => [n, [...t.dataSync()]]));
+    const states = [whole, second].map(({ optimizer }) =>
+      [...optimizer.stateDict()].map(([n, t]) => [n, [...t.dataSync()]]),
+    );
     expect(states[1]).toEqual(states[0]);
   });
 
@@ -120,7 +122,10 @@ describe.each(['reference', 'cpu'])('on %s', async (device) => {
 
   it('evaluates all rows, whatever the batch', async () => {
     const { model } = made(rt);
-    const [one, all] = [await evaluateLoss(model, data, { batchSize: 1 }), await evaluateLoss(model, data, { batchSize: 9 })];
+    const [one, all] = [
+      await evaluateLoss(model, data, { batchSize: 1 }),
+      await evaluateLoss(model, data, { batchSize: 9 }),
+    ];
     expect(one.tokens).toBe(data.length * 8);
     expect(all.tokens).toBe(one.tokens);
     expect(all.loss).toBeCloseTo(one.loss, 5);

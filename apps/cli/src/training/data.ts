@@ -87,7 +87,10 @@ export async function datasetOf(
   for (const line of lines) {
     if (form === 'prompt')
       examples.push(instructionExample(line['prompt'] as string, line['completion'] as string, eos, encode));
-    else examples.push(await chatExample(line['messages'] as { role: string }[], tokenizer.applyChatTemplate.bind(tokenizer), encode));
+    else
+      examples.push(
+        await chatExample(line['messages'] as { role: string }[], tokenizer.applyChatTemplate.bind(tokenizer), encode),
+      );
   }
   return { ...exampleDataset(examples, blockSize, eosTokenId), close: async () => {} };
 }

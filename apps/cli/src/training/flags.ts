@@ -49,8 +49,6 @@ export function trainingFlags(c: Command): Command {
     .option('--eval-steps <n>', 'steps between evaluations (default: at the end alone)', count)
     .option('--save-steps <n>', 'steps between checkpoints (default: at the end alone)', count)
     .addOption(new Option('--device <name>', 'where to run').choices(['auto', 'cpu', 'reference']).default('auto'))
-    .addOption(
-      new Option('--threads <n>', 'CPU threads (default: what the machine grants)').argParser(count),
-    )
+    .addOption(new Option('--threads <n>', 'CPU threads (default: what the machine grants)').argParser(count))
     .option('--json', 'one JSON object on stdout and nothing else');
 }

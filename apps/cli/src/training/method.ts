@@ -1,7 +1,8 @@
 // How a model is trained: what loads it, which of its parameters train, and what a checkpoint of it is. `full` trains all of them; other methods
 // (adapters, fake quantization) are further values of this type.
-import type { CausalLM, FromPretrainedOptions } from '@ao/hf-integration';
+
 import type { Extension, Tensor } from '@ao/core';
+import type { CausalLM, FromPretrainedOptions } from '@ao/hf-integration';
 
 export interface Method {
   /** What the runtime needs for it, besides autograd and optimizers. */

@@ -5,7 +5,9 @@ export const PRESETS: Readonly<Record<string, Readonly<Record<string, unknown>>>
   'llama-30m': llama({ hidden_size: 512, intermediate_size: 1408, num_hidden_layers: 10, num_attention_heads: 8 }),
 };
 
-function llama(shape: { readonly num_attention_heads: number } & Readonly<Record<string, number>>): Record<string, unknown> {
+function llama(
+  shape: { readonly num_attention_heads: number } & Readonly<Record<string, number>>,
+): Record<string, unknown> {
   return {
     architectures: ['LlamaForCausalLM'],
     model_type: 'llama',

@@ -1,7 +1,8 @@
 // The run of `ao train` and `ao finetune`: data, model, optimizer and schedule put together, the loop, its log and its checkpoints.
-import { appendFileSync, existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { bfloat16, type Runtime } from '@ao/core';
 import { autograd } from '@ao/core/autograd';
 import { AutoTokenizer, autoRuntime, type CausalLM } from '@ao/hf-integration';
@@ -30,7 +31,9 @@ export async function runTraining({ method, tokenizer: folder, open }: Job, opti
   const { outputDir, resumeFromCheckpoint: asked, validationFile, warmupSteps } = options;
   const checkpoint = asked === undefined ? undefined : await checkpointFolder(asked, outputDir);
   if (checkpoint === undefined && existsSync(outputDir) && !options.overwriteOutputDir)
-    throw new UsageError(`--output-dir ${outputDir} exists: give another, --overwrite-output-dir or --resume-from-checkpoint`);
+    throw new UsageError(
+      `--output-dir ${outputDir} exists: give another, --overwrite-output-dir or --resume-from-checkpoint`,
+    );
   const source = await readSource(options.trainFile, '--train-file');
   const checked = validationFile === undefined ? undefined : await readSource(validationFile, '--validation-file');
   const signal = interruptSignal();
@@ -42,13 +45,13 @@ export async function runTraining({ method, tokenizer: folder, open }: Job, opti
   const use = [autograd(), optim(), ...(await method.extensions())];
   const runtime = await autoRuntime({ device: options.device, log, use });
   const bar = await progress();
+  const scratch = await mkdtemp(join(tmpdir(), 'ao-tokens-'));
   try {
     const model = await open(runtime, checkpoint);
     await method.prepare(model);
     if (options.gradientCheckpointing) gradientCheckpointing(model);
-    await mkdir(outputDir, { recursive: true });
     const blockSize = options.blockSize ?? Math.min(512, model.maxPositions);
-    const into = { blockSize, vocabSize: model.vocabSize, eosTokenId, folder: outputDir, signal };
+    const into = { blockSize, vocabSize: model.vocabSize, eosTokenId, folder: scratch, signal };
     const data = await datasetOf(source, tokenizer, { ...into, name: 'train' });
     const evaluation = checked && (await datasetOf(checked, tokenizer, { ...into, name: 'validation' }));
     const optimizer = makeOptimizer(options.optim, [...method.parameters(model).values()], options);
@@ -87,6 +90,7 @@ export async function runTraining({ method, tokenizer: folder, open }: Job, opti
     report(result, optimizer.stateBytes(), options);
   } finally {
     bar.stop();
+    await rm(scratch, { recursive: true, force: true });
     await runtime.close();
   }
 }
@@ -94,6 +98,7 @@ export async function runTraining({ method, tokenizer: folder, open }: Job, opti
 /** A line of JSON in the file, and one for people. */
 function logger(path: string, { json }: TrainingOptions, clear: () => void): (line: TrainLog) => void {
   return (line) => {
+    mkdirSync(dirname(path), { recursive: true });
     appendFileSync(path, `${JSON.stringify(line)}\n`);
     if (json) return;
     clear();

@@ -1,0 +1,150 @@
+// ao train and ao finetune: small models on the reference backend and the cpu, resumed, interrupted, and wrong use.
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ao, json, start } from './run.ts';
+
+const stories = fileURLToPath(new URL('../../stories-7m/validation.txt', import.meta.url));
+let folder = '';
+const at = (name: string): string => join(folder, name);
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ao-train-test-'));
+  const text = await readFile(stories, 'utf8');
+  await writeFile(at('train.txt'), text.slice(0, 20_000));
+  await writeFile(at('valid.txt'), text.slice(-3000));
+  const lines = ['a cat', 'a dog', 'the sun'].map((x) =>
+    JSON.stringify({ prompt: `Tell of ${x}:`, completion: ` ${x} ran.` }),
+  );
+  await writeFile(at('answers.jsonl'), lines.join('\n'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const preset = [
+  'train',
+  '--config-name',
+  'llama-1m',
+  '--block-size',
+  '32',
+  '--per-device-train-batch-size',
+  '2',
+  '--lr',
+  '1e-3',
+];
+const weights = (name: string): Promise<Buffer> => readFile(join(at(name), 'model.safetensors'));
+
+test('train: a log, checkpoints, and a resumed run that ends in the same bytes', async () => {
+  const args = [...preset, '--train-file', at('train.txt'), '--logging-steps', '2', '--optim', 'adamw_torch_8bit'];
+  const more = ['--max-steps', '6', '--warmup-steps', '2', '--lr-scheduler-type', 'cosine', '--save-steps', '3'];
+  const whole = await json(...args, ...more, '--output-dir', at('whole'), '--validation-file', at('valid.txt'));
+  expect(whole).toMatchObject({ step: 6, tokens: 6 * 2 * 32, aborted: false, outputDir: at('whole') });
+  expect(whole['evalLoss']).toBeGreaterThan(0);
+  // 8-bit moments: well below the 8 bytes a parameter of float32 ones
+  expect(whole['optimizerStateBytes']).toBeLessThan(3 * 1.4e6);
+  const log = (await readFile(join(at('whole'), 'train-log.jsonl'), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((l) => JSON.parse(l));
+  expect(log.map((l) => l.step)).toEqual([1, 2, 4, 6, 6]);
+  expect(log[3].loss).toBeLessThan(log[0].loss - 0.1);
+  expect(Object.keys(log[0])).toEqual([
+    'step',
+    'epoch',
+    'loss',
+    'grad_norm',
+    'learning_rate',
+    'tokens_per_second',
+    'tokens',
+  ]);
+  const half = join(at('whole'), 'checkpoint-3');
+  const resumed = await json(...args, ...more, '--output-dir', at('half'), '--resume-from-checkpoint', half);
+  expect(resumed).toMatchObject({ step: 6, loss: log[3].loss });
+  expect((await weights('half')).equals(await weights('whole'))).toBe(true);
+  const last = await json(...args, ...more, '--output-dir', at('whole'), '--resume-from-checkpoint');
+  expect(last).toMatchObject({ step: 6 });
+});
+
+test('finetune: answers alone are learnt, in bfloat16, with layers that run again', async () => {
+  const args = ['finetune', 'stories-7m', '--train-file', at('answers.jsonl'), '--output-dir', at('tuned')];
+  const few = ['--block-size', '24', '--num-train-epochs', '2', '--per-device-train-batch-size', '3', '--lr', '1e-3'];
+  const result = await json(...args, ...few, '--bf16', '--gradient-checkpointing', '--logging-steps', '1');
+  expect(result).toMatchObject({ step: 2, position: 6, aborted: false });
+  const answers = (await readFile(join(at('tuned'), 'train-log.jsonl'), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((l) => JSON.parse(l));
+  // far fewer than 6 rows of 24
+  expect(answers[1].tokens).toBeLessThan(60);
+  expect(answers[1].loss).toBeLessThan(answers[0].loss);
+});
+
+test('an interruption ends after its step, saves, and says how to go on', async () => {
+  const args = [
+    ...preset,
+    '--train-file',
+    at('train.txt'),
+    '--output-dir',
+    at('cut'),
+    '--max-steps',
+    '5000',
+    '--logging-steps',
+    '1',
+  ];
+  const { child, ran } = start(args);
+  await new Promise<void>((resolve) => child.stdout!.once('data', () => resolve()));
+  child.kill('SIGINT');
+  const { code, stdout } = await ran;
+  expect(code).toBe(130);
+  const [, step] =
+    /stopped after step (\d+); the same command with --resume-from-checkpoint goes on/.exec(stdout) ?? [];
+  expect(existsSync(join(at('cut'), `checkpoint-${step}`, 'training.safetensors'))).toBe(true);
+  expect(existsSync(join(at('cut'), 'model.safetensors'))).toBe(false);
+});
+
+describe('wrong use is told before any work', () => {
+  const missing = 'nowhere/checkpoint-3';
+  test.each([
+    [2, /required option '--output-dir <folder>' not specified/, () => ['--train-file', at('train.txt')]],
+    [2, /required option '--train-file <file>' not specified/, () => ['--output-dir', at('x')]],
+    [2, /--train-file .*absent.txt cannot be read/, () => ['--train-file', at('absent.txt'), '--output-dir', at('x')]],
+    [2, /line 1 is none of \{"text"\}/, () => ['--train-file', at('wrong.jsonl'), '--output-dir', at('x')]],
+    [
+      2,
+      /mixes prompt and text: give one kind/,
+      () => ['--train-file', at('answers.jsonl'), '--train-file', at('train.txt'), '--output-dir', at('x')],
+    ],
+    [
+      2,
+      /argument 'adamw' is invalid. Allowed choices are adamw_torch,/,
+      () => ['--train-file', at('train.txt'), '--output-dir', at('x'), '--optim', 'adamw'],
+    ],
+    [
+      2,
+      /--resume-from-checkpoint .* has no training.safetensors/,
+      () => ['--train-file', at('train.txt'), '--output-dir', at('x'), '--resume-from-checkpoint', missing],
+    ],
+    [
+      2,
+      /exists: give another, --overwrite-output-dir or/,
+      () => ['--train-file', at('train.txt'), '--output-dir', folder],
+    ],
+    [
+      1,
+      /rows of 1000 tokens; the model has 512 positions/,
+      () => ['--train-file', at('train.txt'), '--output-dir', at('x'), '--block-size', '1000'],
+    ],
+    [
+      1,
+      /schedule 'linear': 30 warm-up steps of 20/,
+      () => ['--train-file', at('train.txt'), '--output-dir', at('x'), '--warmup-steps', '30', '--max-steps', '20'],
+    ],
+  ] as const)('%i %s', async (code, message, args) => {
+    await writeFile(at('wrong.jsonl'), '{"question": 1}\n');
+    const ran = await ao('train', '--config-name', 'llama-1m', ...args());
+    expect(ran.stderr).toMatch(message);
+    expect(ran).toMatchObject({ code, stdout: '' });
+    expect(existsSync(at('x'))).toBe(false);
+  });
+});
