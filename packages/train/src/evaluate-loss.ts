@@ -9,7 +9,7 @@ export interface EvaluateLossOptions {
   readonly batchSize?: number;
   readonly autocast?: DType;
   readonly capture?: boolean;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export async function evaluateLoss(

@@ -44,6 +44,17 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const settle = async (most: number): Promise<void> => {
     while (flight.length > most) log.done(await flight.shift()!);
   };
+  const evaluate = async (): Promise<void> => {
+    if (options.evaluation === undefined) return;
+    await settle(0);
+    const { batchSize: _, ...how } = { ...options, signal: undefined };
+    evalLoss = (await log.outside(() => evaluateLoss(options.model, options.evaluation!, how))).loss;
+    options.onLog?.({ step, epoch: (step * rows) / data.length, eval_loss: evalLoss, tokens });
+  };
+  const save = async (): Promise<void> => {
+    await settle(0);
+    await log.outside(async () => options.save?.(state()));
+  };
   const run = trainStep(options, [micro, batchSize, data.blockSize]);
   try {
     while (step < maxSteps && signal?.aborted !== true) {
@@ -53,19 +64,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       tokens += counted(batch);
       flight.push(begun(run, batch, { step, tokens }, options, log.wants(step)));
       scheduler?.step();
-      const last = step === maxSteps;
-      if (options.evaluation !== undefined && (last || (evalSteps !== undefined && step % evalSteps === 0))) {
-        await settle(0);
-        evalLoss = (await log.outside(() => evaluateLoss(options.model, options.evaluation!, options))).loss;
-        options.onLog?.({ step, epoch: (step * rows) / data.length, eval_loss: evalLoss, tokens });
-      }
-      if (!last && saveSteps !== undefined && step % saveSteps === 0) {
-        await settle(0);
-        await log.outside(async () => options.save?.(state()));
-      }
+      if (step === maxSteps) break;
+      if (step % (evalSteps ?? Number.POSITIVE_INFINITY) === 0) await evaluate();
+      if (step % (saveSteps ?? Number.POSITIVE_INFINITY) === 0) await save();
     }
     await settle(0);
-    if (step > (resume?.step ?? 0)) await options.save?.(state());
+    if (step > (resume?.step ?? 0)) await save();
+    if (step === maxSteps) await evaluate();
   } finally {
     await Promise.allSettled(flight);
     run.dispose();
