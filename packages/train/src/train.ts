@@ -47,7 +47,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const evaluate = async (): Promise<void> => {
     if (options.evaluation === undefined) return;
     await settle(0);
-    const { batchSize: _, ...how } = { ...options, signal: undefined };
+    const how = { ...options, signal: undefined };
     evalLoss = (await log.outside(() => evaluateLoss(options.model, options.evaluation!, how))).loss;
     options.onLog?.({ step, epoch: (step * rows) / data.length, eval_loss: evalLoss, tokens });
   };
