@@ -1,11 +1,10 @@
 // AutoModelForCausalLM.fromConfig(folder): a model as config.json describes it, with new weights, to train from the beginning: matrices
 // normal with mean 0 and standard deviation initializer_range (0.02), norms 1 (0 where they add 1), biases 0, as transformers initialises.
-import { AoError, dtypeByName, fill_, RMSNorm, type Runtime, type Tensor, tensor } from '@ao/core';
+import { AoError, dtypeByName, empty, fill_, int32, keep, RMSNorm, type Runtime, type Tensor, tensor } from '@ao/core';
 import { autoRuntime } from './auto-runtime.ts';
 import { Fields } from './config/fields.ts';
 import { readGenerationConfig } from './config/generation-config.ts';
 import { readModelConfig } from './config/model-config.ts';
-import { normals } from './load/normals.ts';
 import type { CausalLM } from './models/causal-lm.ts';
 import { familyOf, type ParameterSpec } from './models/family.ts';
 
@@ -32,17 +31,16 @@ export async function fromConfig(folder: string, options: FromConfigOptions = {}
   const generationConfig = await readGenerationConfig(folder, config);
   const std = new Fields(config.json, config.where).positive('initializer_range', 0.02);
   const dtype = dtypeByName(options.dtype ?? 'float32');
-  const use = [(await import('@ao/core/autograd')).autograd()];
-  const rt = options.runtime ?? (await autoRuntime({ device, use }));
-  const made = ({ shape, role }: ParameterSpec, index: number): Tensor => {
-    const size = shape.reduce((n, d) => n * d, 1);
-    const values = role === 'vector' ? new Float32Array(size) : normals(size, std, seed, index);
-    const t = tensor(rt, values, { shape, dtype, device: device === 'auto' ? rt.device : device });
-    t.kept = true;
+  const { autograd, normal_ } = await import('@ao/core/autograd');
+  const rt = options.runtime ?? (await autoRuntime({ device, use: [autograd()] }));
+  const where = { dtype, device: device === 'auto' ? rt.device : device };
+  using generator = tensor(rt, [seed, 0], { ...where, dtype: int32 });
+  const made = ({ shape, role }: ParameterSpec): Tensor => {
+    const t = keep(empty(rt, shape, where));
     t.guard();
-    return t;
+    return role === 'vector' ? fill_(t, 0) : normal_(t, 0, std, generator);
   };
-  const weights = new Map(parameters.map((spec, i) => [spec.name, made(spec, i)]));
+  const weights = new Map(parameters.map((spec) => [spec.name, made(spec)]));
   const model = build((name) => weights.get(name)!) as CausalLM;
   for (const [, module] of model.namedModules()) {
     if (module instanceof RMSNorm) fill_(module.weight, 1 - module.offset);
