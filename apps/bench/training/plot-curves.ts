@@ -13,11 +13,15 @@ export interface Curve {
 }
 
 export async function plotCurves(curves: readonly Curve[]): Promise<string> {
-  const label = (c: Curve): string => `${c.name}: ${(c.stateBytes / 1e6).toFixed(1)} MB of state, validation ${c.validationLoss.toFixed(3)}`;
+  const label = (c: Curve): string =>
+    `${c.name}: ${(c.stateBytes / 1e6).toFixed(1)} MB of state, validation ${c.validationLoss.toFixed(3)}`;
   const { spec } = compile({
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
     background: 'white',
-    title: { text: `A Llama of ${(curves[0]!.parameters / 1e6).toFixed(1)} M parameters from new weights`, anchor: 'start' },
+    title: {
+      text: `A Llama of ${(curves[0]!.parameters / 1e6).toFixed(1)} M parameters from new weights`,
+      anchor: 'start',
+    },
     data: { values: curves.flatMap((c) => c.points.map((p) => ({ ...p, optimizer: label(c) }))) },
     width: 640,
     height: 360,
@@ -25,7 +29,13 @@ export async function plotCurves(curves: readonly Curve[]): Promise<string> {
     encoding: {
       x: { field: 'tokens', type: 'quantitative', title: 'tokens' },
       y: { field: 'loss', type: 'quantitative', title: 'loss, nats a token', scale: { zero: false } },
-      color: { field: 'optimizer', type: 'nominal', sort: null, title: null, legend: { orient: 'top-right', labelLimit: 0 } },
+      color: {
+        field: 'optimizer',
+        type: 'nominal',
+        sort: null,
+        title: null,
+        legend: { orient: 'top-right', labelLimit: 0 },
+      },
       strokeDash: { field: 'optimizer', type: 'nominal', sort: null, legend: null },
     },
   });

@@ -35,11 +35,13 @@ const { values } = parseArgs({
 });
 const CLASSES = { AdamW, AdamW8bit, AdamW4bit, AdamWFp8 };
 const names = values.optimizers.split(',') as (keyof typeof CLASSES)[];
-const [tokens, minutes, block, batch, lr, seed] = (['tokens', 'minutes', 'block', 'batch', 'lr', 'seed'] as const).map((name) => {
-  const value = Number(values[name]);
-  if (value > 0 || (name === 'seed' && value === 0)) return value;
-  throw new Error(`--${name} ${values[name]}: it must be a number above 0`);
-}) as [number, number, number, number, number, number];
+const [tokens, minutes, block, batch, lr, seed] = (['tokens', 'minutes', 'block', 'batch', 'lr', 'seed'] as const).map(
+  (name) => {
+    const value = Number(values[name]);
+    if (value > 0 || (name === 'seed' && value === 0)) return value;
+    throw new Error(`--${name} ${values[name]}: it must be a number above 0`);
+  },
+) as [number, number, number, number, number, number];
 const { out } = values;
 if (out === undefined) throw new Error('give --out FOLDER');
 const unknown = names.filter((name) => !(name in CLASSES));
@@ -64,7 +66,10 @@ const tokenizer = await AutoTokenizer.fromPretrained(STORIES);
 const files = { train: join(out, 'train.safetensors'), validation: join(out, 'validation.safetensors') };
 if (!existsSync(files.validation)) {
   const options = { eosTokenId: 0, vocabSize: 4096 };
-  const stories = (await readFile(written, 'utf8')).trim().split('\n').map((line) => JSON.parse(line) as number[]);
+  const stories = (await readFile(written, 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as number[]);
   await writeTokens(await createFile(files.train), stories, options);
   const text = await readFile(join(STORIES, 'validation.txt'), 'utf8');
   await writeTokens(await createFile(files.validation), [tokenizer.encode(text, { addSpecialTokens: false })], options);
@@ -82,7 +87,15 @@ for (const name of names) {
 }
 const [base] = curves;
 const results = {
-  ...{ tokens: steps * batch * block, steps, block, batch, lr, seed, threads: Number(process.env['AO_NUM_THREADS'] ?? 0) },
+  ...{
+    tokens: steps * batch * block,
+    steps,
+    block,
+    batch,
+    lr,
+    seed,
+    threads: Number(process.env['AO_NUM_THREADS'] ?? 0),
+  },
   ...{ machine: machine(), commit: commit() },
   curves: curves.map((c) => ({
     ...c,
@@ -102,12 +115,19 @@ await runtime.close();
 
 /** One optimizer's curve, to its end; undefined where time ends before. */
 async function curveOf(name: keyof typeof CLASSES): Promise<Curve | undefined> {
-  const paths = { done: join(out!, `${name}.json`), state: join(out!, `${name}.safetensors`), log: join(out!, `${name}.jsonl`) };
+  const paths = {
+    done: join(out!, `${name}.json`),
+    state: join(out!, `${name}.safetensors`),
+    log: join(out!, `${name}.jsonl`),
+  };
   if (existsSync(paths.done)) return JSON.parse(await readFile(paths.done, 'utf8')) as Curve;
   const model = await AutoModelForCausalLM.fromConfig(STORIES, { runtime, seed });
   const params = model.parameters();
   const optimizer = new CLASSES[name](params, { lr, weightDecay: 0.1 }) as Optimizer<object>;
-  const scheduler = getScheduler('cosine', optimizer, { numWarmupSteps: Math.ceil(steps / 20), numTrainingSteps: steps });
+  const scheduler = getScheduler('cosine', optimizer, {
+    numWarmupSteps: Math.ceil(steps / 20),
+    numTrainingSteps: steps,
+  });
   const parts = { parameters: new Map(model.namedParameters()), optimizer };
   const resume = existsSync(paths.state) ? await restored(paths.state, parts) : undefined;
   const pending: { readonly step: number; readonly loss: number }[] = [];
@@ -120,14 +140,23 @@ async function curveOf(name: keyof typeof CLASSES): Promise<Curve | undefined> {
     onLog: (line) => say(`${name} ${JSON.stringify(line)}`),
     save: async (state) => {
       await saveCheckpoint(await createFile(paths.state), parts, state);
-      await appendFile(paths.log, pending.splice(0).map((line) => `${JSON.stringify(line)}\n`).join(''));
+      await appendFile(
+        paths.log,
+        pending
+          .splice(0)
+          .map((line) => `${JSON.stringify(line)}\n`)
+          .join(''),
+      );
     },
   });
   const float32StateBytes = params.reduce((n, p) => n + 8 * p.numel, 0);
   const stateBytes = optimizer.stateBytes();
   model.dispose();
   if (result.aborted) return undefined;
-  const losses = (await readFile(paths.log, 'utf8')).trim().split('\n').map((l) => JSON.parse(l) as { step: number; loss: number });
+  const losses = (await readFile(paths.log, 'utf8'))
+    .trim()
+    .split('\n')
+    .map((l) => JSON.parse(l) as { step: number; loss: number });
   const points = Array.from({ length: Math.floor(losses.length / MEAN_OF) }, (_, i) => {
     const part = losses.slice(i * MEAN_OF, (i + 1) * MEAN_OF);
     return { tokens: part.at(-1)!.step * batch * block, loss: part.reduce((n, l) => n + l.loss, 0) / MEAN_OF };

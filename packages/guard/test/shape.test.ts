@@ -71,6 +71,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'kernels-cpu': ['core'],
   qat: ['core', 'quantization'],
   'hf-integration': ['core', 'quantization'],
+  train: ['core'],
 };
 
 describe('dependencies', () => {

@@ -10,4 +10,4 @@ export type { TrainLog, TrainOptions } from './options.ts';
 export * from './sampler.ts';
 export * from './tokens.ts';
 export { type TrainResult, train } from './train.ts';
-export { type StepOutputs, type TrainStep, trainStep } from './train-step.ts';
+export { type StepOptions, type StepOutputs, type TrainStep, trainStep } from './train-step.ts';

@@ -21,6 +21,8 @@ import { type Batch, IGNORE_INDEX } from './dataset.ts';
 import { lossSum } from './model.ts';
 import type { TrainOptions } from './options.ts';
 
+export type StepOptions = Pick<TrainOptions, 'model' | 'optimizer' | 'maxGradNorm' | 'autocast' | 'capture'>;
+
 export interface StepOutputs {
   /** float32 [1]: mean loss before the step, in nats a token. */
   readonly loss: Dense;
@@ -36,7 +38,7 @@ export interface TrainStep {
 
 type Sizes = readonly [microBatches: number, rows: number, tokens: number];
 
-export function trainStep(options: TrainOptions, sizes: Sizes): TrainStep {
+export function trainStep(options: StepOptions, sizes: Sizes): TrainStep {
   const { model, optimizer, capture = true } = options;
   const params = optimizer.paramGroups.flatMap((g) => g.params);
   const { rt, device } = params[0]!;
@@ -62,7 +64,7 @@ export function trainStep(options: TrainOptions, sizes: Sizes): TrainStep {
 }
 
 function stepOn(
-  { model, optimizer, maxGradNorm = 1, autocast }: TrainOptions,
+  { model, optimizer, maxGradNorm = 1, autocast }: StepOptions,
   params: readonly Tensor[],
   [microBatches, rows, tokens]: Sizes,
   ids: Tensor,

@@ -16,6 +16,7 @@ import { suite as speculative } from './speculative.ts';
 import { suite as startup } from './startup.ts';
 import { suite as threads } from './threads.ts';
 import { suite as torchao } from './torchao.ts';
+import { suite as training } from './training.ts';
 
 export const SUITES: readonly Suite[] = [
   kernels,
@@ -24,6 +25,7 @@ export const SUITES: readonly Suite[] = [
   longContext,
   kvCache,
   torchao,
+  training,
   isa,
   threads,
   batch,
