@@ -211,6 +211,16 @@ export function program(): Command {
 
   trainingFlags(command(ao, 'finetune', 'train a model on, on texts, instructions or conversations'))
     .argument('<model>')
+    .option('--lora', 'train adapters of low rank, the model stays as it is; PEFT’s files are written')
+    .addOption(
+      new Option('--qlora <scheme>', 'adapters over a model that is quantized while it loads, e.g. int4wo-32').conflicts(
+        'lora',
+      ),
+    )
+    .option('--lora-r <n>', 'rank (default: 8)', count)
+    .option('--lora-alpha <x>', 'adapters are scaled by alpha / r (default: 16)', number(0, false))
+    .option('--lora-target-modules <names>', 'e.g. q_proj,v_proj (default: all-linear)')
+    .option('--use-dora', 'train the rows’ lengths apart from their directions')
     .action(async (model: string, options) => (await import('./commands/finetune.ts')).finetune(model, options));
 
   command(ao, 'analyze', 'what schemes do to each layer: SQNR of weights and outputs, KL of the predictions')

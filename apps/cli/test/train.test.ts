@@ -80,6 +80,22 @@ test('finetune: answers alone are learnt, in bfloat16, with layers that run agai
   expect(answers[1].loss).toBeLessThan(answers[0].loss);
 });
 
+test('finetune --qlora: PEFT\u2019s files, small, and the same after a resumption', async () => {
+  const args = ['finetune', 'stories-7m', '--train-file', at('answers.jsonl'), '--qlora', 'int4wo-32', '--lora-r', '4'];
+  const more = ['--block-size', '24', '--per-device-train-batch-size', '3', '--max-steps', '4', '--lr', '1e-2', '--save-steps', '2'];
+  const result = await json(...args, ...more, '--output-dir', at('adapter'));
+  expect(result['loss']).toBeLessThan(4);
+  const resumed = ['--resume-from-checkpoint', join(at('adapter'), 'checkpoint-2')];
+  expect(await json(...args, ...more, '--output-dir', at('again'), ...resumed)).toMatchObject({ step: 4 });
+  const [whole, again] = await Promise.all(
+    ['adapter', 'again'].map((name) => readFile(join(at(name), 'adapter_model.safetensors'))),
+  );
+  expect(again!.equals(whole!)).toBe(true);
+  expect(whole!.length).toBeLessThan(1e6);
+  const config = JSON.parse(await readFile(join(at('adapter'), 'adapter_config.json'), 'utf8'));
+  expect(config).toMatchObject({ peft_type: 'LORA', r: 4, lora_alpha: 16 });
+});
+
 test('an interruption ends after its step, saves, and says how to go on', async () => {
   const args = [
     ...preset,

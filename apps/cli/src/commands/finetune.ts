@@ -1,26 +1,23 @@
-// ao finetune: a model trained on, on texts or on instructions.
+// ao finetune: a model trained on, on texts, instructions or conversations: all its weights, or adapters beside them.
 import { AutoModelForCausalLM } from '@ao/hf-integration';
 import { modelFolder } from '../model-folder.ts';
 import { progress } from '../progress.ts';
+import { asksForLora, checkLoraFlags, type LoraFlags, loraMethod } from '../training/lora.ts';
 import { full } from '../training/method.ts';
 import type { TrainingOptions } from '../training/options.ts';
 import { runTraining } from '../training/run.ts';
 
-export async function finetune(name: string, options: TrainingOptions): Promise<void> {
+export async function finetune(name: string, options: TrainingOptions & LoraFlags): Promise<void> {
+  checkLoraFlags(options);
   const bar = await progress();
   const folder = await modelFolder(name, bar.update).finally(bar.stop);
-  const method = full;
+  const method = asksForLora(options) ? loraMethod(options, options.seed, name) : full;
   await runTraining(
     {
       method,
       tokenizer: folder,
       open: (runtime, checkpoint) =>
-        AutoModelForCausalLM.fromPretrained(checkpoint ?? folder, {
-          runtime,
-          dtype: 'float32',
-          trainable: true,
-          ...method.load,
-        }),
+        AutoModelForCausalLM.fromPretrained(checkpoint ?? folder, { runtime, dtype: 'float32', ...method.load }),
     },
     options,
   );

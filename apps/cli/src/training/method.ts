@@ -1,30 +1,30 @@
-// How a model is trained: what loads it, which of its parameters train, and what a checkpoint of it is. `full` trains all of them; other methods
-// (adapters, fake quantization) are further values of this type.
-
+// How a model is trained: what loads it, which of its parameters train, and what is kept of it. `full` trains all of them, lora.ts adapters; further
+// methods (fake quantization) are further values of this type.
 import type { Extension, Tensor } from '@ao/core';
+import { trainableParameters } from '@ao/core/autograd';
 import type { CausalLM, FromPretrainedOptions } from '@ao/hf-integration';
 
 export interface Method {
   /** What the runtime needs for it, besides autograd and optimizers. */
-  extensions(): Promise<readonly Extension[]>;
-  /** How fromPretrained loads the model, besides `trainable`. */
-  readonly load: Pick<FromPretrainedOptions, 'quantizationConfig'>;
-  /** Changes the loaded model, from the beginning and on resuming. */
+  readonly extensions: readonly Extension[];
+  /** How fromPretrained loads the model. */
+  readonly load: Pick<FromPretrainedOptions, 'quantizationConfig' | 'trainable'>;
+  /** A checkpoint's folder is a model that loads; otherwise the run goes on from the model that it began with, and the file has what trained. */
+  readonly savesModel: boolean;
+  /** Changes the loaded model. */
   prepare(model: CausalLM): Promise<void>;
-  /** What trains, by name. */
-  parameters(model: CausalLM): Map<string, Tensor>;
-  /** What the checkpoint's file holds; the rest is in what `save` writes, from which a resumed run loads its model. */
-  inCheckpoint(model: CausalLM): Map<string, Tensor>;
+  /** Writes the model, or what is to be kept of it, into a folder. */
   save(model: CausalLM, folder: string): Promise<void>;
 }
 
-const NOTHING: ReadonlyMap<string, Tensor> = new Map();
-
 export const full: Method = {
-  extensions: async () => [],
-  load: {},
+  extensions: [],
+  load: { trainable: true },
+  savesModel: true,
   prepare: async () => {},
-  parameters: (model) => new Map([...model.namedParameters()].filter(([, t]) => t.requiresGrad)),
-  inCheckpoint: () => new Map(NOTHING),
   save: (model, folder) => model.savePretrained(folder),
 };
+
+/** What a checkpoint's file holds of the model, by name. */
+export const parametersToKeep = ({ savesModel }: Method, model: CausalLM): Map<string, Tensor> =>
+  new Map(savesModel ? [] : trainableParameters(model));

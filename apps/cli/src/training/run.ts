@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { bfloat16, type Runtime } from '@ao/core';
-import { autograd } from '@ao/core/autograd';
+import { autograd, trainableParameters } from '@ao/core/autograd';
 import { AutoTokenizer, autoRuntime, type CausalLM } from '@ao/hf-integration';
 import { getScheduler, optim } from '@ao/optim';
 import { gradientCheckpointing, type TrainLog, type TrainResult, train } from '@ao/train';
@@ -15,13 +15,13 @@ import { bytes, print, printJson, rate } from '../output.ts';
 import { progress } from '../progress.ts';
 import { checkpointFolder, readCheckpoint, writeCheckpoint } from './checkpoints.ts';
 import { datasetOf, readSource } from './data.ts';
-import type { Method } from './method.ts';
+import { type Method, parametersToKeep } from './method.ts';
 import { makeOptimizer } from './optimizers.ts';
 import type { TrainingOptions } from './options.ts';
 
 export interface Job {
   readonly method: Method;
-  /** Folder of the tokenizer, unless a checkpoint brings it. */
+  /** Folder of the tokenizer. */
   readonly tokenizer: string;
   /** The model at the beginning; or, of a folder, the one that a checkpoint left. */
   open(runtime: Runtime, checkpoint: string | undefined): Promise<CausalLM>;
@@ -38,30 +38,30 @@ export async function runTraining({ method, tokenizer: folder, open }: Job, opti
   const checked = validationFile === undefined ? undefined : await readSource(validationFile, '--validation-file');
   const signal = interruptSignal();
   setThreads(options.threads);
-  const tokenizer = await AutoTokenizer.fromPretrained(checkpoint ?? folder);
+  const tokenizer = await AutoTokenizer.fromPretrained(folder);
   const eosTokenId = tokenizer.eosTokenId;
   if (eosTokenId === undefined)
     throw new UsageError(`the tokenizer of ${folder} names no eos_token, which ends documents and answers`);
-  const use = [autograd(), optim(), ...(await method.extensions())];
+  const use = [autograd(), optim(), ...method.extensions];
   const runtime = await autoRuntime({ device: options.device, log, use });
   const bar = await progress();
   const scratch = await mkdtemp(join(tmpdir(), 'ao-tokens-'));
   try {
-    const model = await open(runtime, checkpoint);
+    const model = await open(runtime, method.savesModel ? checkpoint : undefined);
     await method.prepare(model);
     if (options.gradientCheckpointing) gradientCheckpointing(model);
     const blockSize = options.blockSize ?? Math.min(512, model.maxPositions);
     const into = { blockSize, vocabSize: model.vocabSize, eosTokenId, folder: scratch, signal };
     const data = await datasetOf(source, tokenizer, { ...into, name: 'train' });
     const evaluation = checked && (await datasetOf(checked, tokenizer, { ...into, name: 'validation' }));
-    const optimizer = makeOptimizer(options.optim, [...method.parameters(model).values()], options);
+    const optimizer = makeOptimizer(options.optim, trainableParameters(model).map(([, t]) => t), options);
     const rows = options.perDeviceTrainBatchSize * options.gradientAccumulationSteps;
     const maxSteps = options.maxSteps ?? Math.max(1, Math.ceil((options.numTrainEpochs * data.length) / rows));
     const scheduler = getScheduler(options.lrSchedulerType, optimizer, {
       numWarmupSteps: warmupSteps,
       numTrainingSteps: maxSteps,
     });
-    const parts = { parameters: method.inCheckpoint(model), optimizer };
+    const parts = { parameters: parametersToKeep(method, model), optimizer };
     const resume = checkpoint === undefined ? undefined : await readCheckpoint(checkpoint, parts);
     const write = logger(join(outputDir, 'train-log.jsonl'), options, bar.stop);
     const result = await train({
@@ -121,5 +121,5 @@ function report(result: TrainResult, stateBytes: number, { outputDir, json }: Tr
   const figures = { ...state, loss, ...(evalLoss === undefined ? {} : { evalLoss }) };
   if (json) printJson({ ...figures, aborted, optimizerStateBytes: stateBytes, outputDir });
   else if (aborted) print(`stopped after step ${state.step}; the same command with --resume-from-checkpoint goes on`);
-  else print(`${state.step} steps, ${bytes(stateBytes)} of optimizer state; the model is in ${outputDir}`);
+  else print(`${state.step} steps, ${bytes(stateBytes)} of optimizer state; the result is in ${outputDir}`);
 }
