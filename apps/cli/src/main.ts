@@ -213,9 +213,10 @@ export function program(): Command {
     .argument('<model>')
     .option('--lora', 'train adapters of low rank, the model stays as it is; PEFT’s files are written')
     .addOption(
-      new Option('--qlora <scheme>', 'adapters over a model that is quantized while it loads, e.g. int4wo-32').conflicts(
-        'lora',
-      ),
+      new Option(
+        '--qlora <scheme>',
+        'adapters over a model that is quantized while it loads, e.g. int4wo-32',
+      ).conflicts('lora'),
     )
     .option('--lora-r <n>', 'rank (default: 8)', count)
     .option('--lora-alpha <x>', 'adapters are scaled by alpha / r (default: 16)', number(0, false))

@@ -82,7 +82,18 @@ test('finetune: answers alone are learnt, in bfloat16, with layers that run agai
 
 test('finetune --qlora: PEFT\u2019s files, small, and the same after a resumption', async () => {
   const args = ['finetune', 'stories-7m', '--train-file', at('answers.jsonl'), '--qlora', 'int4wo-32', '--lora-r', '4'];
-  const more = ['--block-size', '24', '--per-device-train-batch-size', '3', '--max-steps', '4', '--lr', '1e-2', '--save-steps', '2'];
+  const more = [
+    '--block-size',
+    '24',
+    '--per-device-train-batch-size',
+    '3',
+    '--max-steps',
+    '4',
+    '--lr',
+    '1e-2',
+    '--save-steps',
+    '2',
+  ];
   const result = await json(...args, ...more, '--output-dir', at('adapter'));
   expect(result['loss']).toBeLessThan(4);
   const resumed = ['--resume-from-checkpoint', join(at('adapter'), 'checkpoint-2')];

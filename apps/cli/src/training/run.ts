@@ -54,7 +54,11 @@ export async function runTraining({ method, tokenizer: folder, open }: Job, opti
     const into = { blockSize, vocabSize: model.vocabSize, eosTokenId, folder: scratch, signal };
     const data = await datasetOf(source, tokenizer, { ...into, name: 'train' });
     const evaluation = checked && (await datasetOf(checked, tokenizer, { ...into, name: 'validation' }));
-    const optimizer = makeOptimizer(options.optim, trainableParameters(model).map(([, t]) => t), options);
+    const optimizer = makeOptimizer(
+      options.optim,
+      trainableParameters(model).map(([, t]) => t),
+      options,
+    );
     const rows = options.perDeviceTrainBatchSize * options.gradientAccumulationSteps;
     const maxSteps = options.maxSteps ?? Math.max(1, Math.ceil((options.numTrainEpochs * data.length) / rows));
     const scheduler = getScheduler(options.lrSchedulerType, optimizer, {
