@@ -1,12 +1,13 @@
 // The loop: bit for bit across captures, resumptions and micro-batches; what it logs, saves, refuses and how it ends.
-import { bfloat16, bytesSink, bytesSource, createRuntime, type Runtime } from '@ao/core';
-import { autograd } from '@ao/core/autograd';
+import { bfloat16, bytesSink, bytesSource, createRuntime, int32, type Runtime, type Tensor, tensor } from '@ao/core';
+import { autograd, backward, zeroGrad } from '@ao/core/autograd';
 import { cpu } from '@ao/kernels-cpu';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
   evaluateLoss,
   gradientCheckpointing,
   loadCheckpoint,
+  lossSum,
   packedDataset,
   saveCheckpoint,
   type TrainingState,
@@ -118,6 +119,28 @@ describe.each(['reference', 'cpu'])('on %s', async (device) => {
       expect(Math.abs(losses[i]! - loss!)).toBeLessThan(0.02 * loss!);
       expect(losses[i]).not.toBe(loss);
     }
+  });
+
+  it('the loss of many logits is computed in pieces, with the same gradients', () => {
+    const { model } = made(rt);
+    const last = model.layers.at(-1)!.proj;
+    const split = Object.assign(model, {
+      headWeight: last.weight,
+      hidden: (ids: Tensor) => model.layers.slice(0, -1).reduce((h, l) => l.call(h), model.embed.call(ids)),
+    });
+    const ids = tensor(rt, [[1, 2, 3, 4]], { dtype: int32 });
+    const targets = tensor(rt, [[2, -100, 4, 5]], { dtype: int32 });
+    for (const dtype of [undefined, bfloat16]) {
+      const [whole, pieces] = [Number.POSITIVE_INFINITY, 1].map((most) => {
+        zeroGrad(model.parameters());
+        const loss = lossSum(split, ids, targets, dtype, most);
+        backward(loss);
+        return [loss.itemSync(), ...model.parameters().flatMap((p) => [...p.grad!.dataSync()])];
+      });
+      const near = dtype === undefined ? 1e-5 : 0.02;
+      for (const [i, x] of whole!.entries()) expect(Math.abs(pieces![i]! - x)).toBeLessThan(near * Math.max(1, Math.abs(x)));
+    }
+    zeroGrad(model.parameters());
   });
 
   it('evaluates all rows, whatever the batch', async () => {

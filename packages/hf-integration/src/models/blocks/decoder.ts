@@ -147,6 +147,11 @@ export class DecoderForCausalLM extends CausalLM {
     return cap === undefined ? logits : mul(tanh(div(logits, cap)), cap);
   }
 
+  /** [V, H] where logits are the product with it and nothing else. */
+  get headWeight(): Tensor | undefined {
+    return this.#spec.logitsSoftcap === undefined && this.lm_head.bias === undefined ? this.lm_head.weight : undefined;
+  }
+
   /** How the weights meet, for calibration: where scales and rotations can go. */
   override get structure(): ModelStructure {
     return {
