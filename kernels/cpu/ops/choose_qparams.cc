@@ -9,49 +9,9 @@
 //   3 tinygemm (true lo and hi)  scale as 2, zero = lo + scale * (qmax + qmin + 1) / 2, a float
 // scale is raised to eps (before it divides); scale [blocks] is stored as scale_dtype, zero_point [blocks], which may
 // be absent, as zero_dtype, through torch's casts.
-#include <math.h>
+#include "ops/choose_qparams.h"
 
 #include "ops/check.h"
-#include "ops/convert.h"
-#include "ops/quantize.h"
-
-namespace {
-
-float round_to(int64_t dtype, float v) {
-  return dtype == AO_BF16 ? ao_from_bf16(ao_to_bf16(v)) : dtype == AO_F16 ? ao_from_f16(ao_to_f16(v)) : v;
-}
-
-// torch's clamp(min=eps): NaN stays.
-float raise(float v, float least) { return v < least ? least : v; }
-
-struct Params {
-  float scale, zero;
-};
-
-Params choose(const ao_choose_qparams_affine_args* a, float lo, float hi) {
-  const auto r = [a](float v) { return round_to(a->dtype, v); };
-  const float qmin = static_cast<float>(a->qmin), qmax = static_cast<float>(a->qmax),
-              eps = r(static_cast<float>(a->eps));
-  if (a->preserve_zero && a->mapping != ao::TINYGEMM) {
-    lo = lo > 0 ? 0 : lo;
-    hi = hi < 0 ? 0 : hi;
-  }
-  const float mid = static_cast<float>((a->qmax + a->qmin + 1) / 2);
-  if (a->mapping == ao::SYMMETRIC) {
-    const float most = isnan(lo) ? lo : -lo > hi ? -lo : hi;
-    return {raise(r(most / static_cast<float>((a->qmax - a->qmin) / 2)), eps), truncf(mid)};
-  }
-  if (a->mapping == ao::SYMMETRIC_NO_CLIPPING_ERR) {
-    const float low = r(lo / qmin), high = r(hi / qmax);
-    return {raise(low > high ? low : high, eps), truncf(mid)};
-  }
-  const float scale = raise(r(r(hi - lo) / (qmax - qmin)), eps);
-  if (a->mapping == ao::TINYGEMM) return {scale, r(lo + r(scale * mid))};
-  const float zero = r(qmin - nearbyintf(r(lo / scale)));
-  return {scale, zero < qmin ? qmin : zero > qmax ? qmax : zero};
-}
-
-} // namespace
 
 extern "C" int ao_cpu_choose_qparams_affine(const ao_choose_qparams_affine_args* a, ao_ctx* ctx) {
   if (ao::need_float(ctx, "choose_qparams_affine", a->dtype)) return 1;
@@ -64,7 +24,7 @@ extern "C" int ao_cpu_choose_qparams_affine(const ao_choose_qparams_affine_args*
     for (int64_t b = begin; b < end; b++) {
       float lo, hi;
       run(a->dtype, ao::element(a->x, a->dtype, b * a->n), a->n, &lo, &hi);
-      const Params params = choose(a, lo, hi);
+      const ao::QParams params = ao::choose_qparams(a->dtype, a->mapping, a->preserve_zero, a->qmin, a->qmax, a->eps, lo, hi);
       ao::store_scalar(a->scale_dtype, a->scale, b, params.scale);
       if (a->zero_point) ao::store_scalar(a->zero_dtype, a->zero_point, b, params.zero);
     }

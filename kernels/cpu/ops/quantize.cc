@@ -11,22 +11,16 @@
 #include "ops/quantize.h"
 
 #include "ops/check.h"
+#include "ops/choose_qparams.h"
 #include "ops/convert.h"
 
 namespace {
-
-float round_to(int64_t dtype, float v) {
-  return dtype == AO_BF16 ? ao_from_bf16(ao_to_bf16(v)) : dtype == AO_F16 ? ao_from_f16(ao_to_f16(v)) : v;
-}
 
 float number(int64_t dtype, const void* p, int64_t i) {
   float v;
   ao::load_floats(dtype, ao::element(p, dtype, i), 1, &v, 1);
   return v;
 }
-
-// torch's result type of two tensors.
-int64_t common(int64_t a, int64_t b) { return !ao::is_float_dtype(b) || a == b ? a : int64_t{AO_F32}; }
 
 int check(ao_ctx* ctx, const char* op, int64_t dtype, int64_t scale_dtype, const void* zero, int64_t zero_dtype,
           int64_t q_dtype, int64_t domain) {
@@ -47,7 +41,7 @@ extern "C" int ao_cpu_quantize_affine(const ao_quantize_affine_args* a, ao_ctx* 
   const auto run = AO_ISA_PICK(ctx, quantize_block);
   const bool shifted = a->zero_point && a->zero_domain != ao::ZERO_NONE;
   const float mid = static_cast<float>((a->qmax + a->qmin + 1) / 2);
-  const int64_t p = common(a->dtype, a->scale_dtype);
+  const int64_t p = ao::common_dtype(a->dtype, a->scale_dtype);
   ao::parallel_for(ctx, a->blocks, ao::rows_per_chunk(a->n), [&](int64_t begin, int64_t end, int) {
     for (int64_t b = begin; b < end; b++) {
       const float scale = number(a->scale_dtype, a->scale, b),
@@ -55,14 +49,14 @@ extern "C" int ao_cpu_quantize_affine(const ao_quantize_affine_args* a, ao_ctx* 
       ao::QuantizeBlock block{
           0, zero, static_cast<float>(a->qmin), static_cast<float>(a->qmax), a->dtype, p, p, a->q_dtype, false};
       if (a->zero_domain == ao::ZERO_FLOAT) {
-        const int64_t pz = shifted ? common(a->scale_dtype, a->zero_dtype) : a->scale_dtype;
+        const int64_t pz = shifted ? ao::common_dtype(a->scale_dtype, a->zero_dtype) : a->scale_dtype;
         block.inverse = scale;
-        block.shift = round_to(pz, zero - round_to(a->scale_dtype, scale * mid));
-        block.p = common(a->dtype, pz);
+        block.shift = ao::round_to(pz, zero - ao::round_to(a->scale_dtype, scale * mid));
+        block.p = ao::common_dtype(a->dtype, pz);
         block.divides = true;
       } else {
-        block.inverse = round_to(a->scale_dtype, 1 / scale);
-        if (shifted) block.add_p = common(p, a->zero_dtype);
+        block.inverse = ao::round_to(a->scale_dtype, 1 / scale);
+        if (shifted) block.add_p = ao::common_dtype(p, a->zero_dtype);
       }
       run(block, ao::element(a->x, a->dtype, b * a->n), ao::element(a->q, a->q_dtype, b * a->n), a->n);
     }

@@ -27,6 +27,9 @@ struct DequantizeBlock {
 AO_ISA_DECLARE(void, min_max_block, (int64_t dtype, const void* x, int64_t n, float* low, float* high))
 AO_ISA_DECLARE(void, quantize_block, (const ao::QuantizeBlock& b, const void* x, void* q, int64_t n))
 AO_ISA_DECLARE(void, dequantize_block, (const ao::DequantizeBlock& b, const void* q, void* out, int64_t n))
+// (clamp(q) - shift) scale, q as quantize_block finds it; with a grad, grad where q is within low..high and 0 elsewhere.
+AO_ISA_DECLARE(void, fake_quantize_block,
+               (const ao::QuantizeBlock& b, float scale, const void* x, const void* grad, void* out, int64_t n))
 // int4 of `groups` runs of g values (g even), in float32 with true division; of run k, with lo and hi its least and greatest:
 //   scale[k step] = max(hi - lo, 1e-6) / 15    zero[k step] = lo + 8 scale    q = clamp(round((x - lo) / scale), 0, 15) - 8
 // Codes are two a byte, the even one in the low nibble.

@@ -39,6 +39,8 @@ export interface KindSpec<P extends string, O extends string, A> {
   /** How linear and embedding read it, and back; absent for kinds that are no weights, null for a tensor that has no such form. */
   weight?(t: WrappedOf<P, O, A>): WeightParts | null;
   fromWeight?(weight: WeightParts, t: WrappedOf<P, O, A>): Readonly<Record<string, Tensor>>;
+  /** Parts that training means when it means the tensor: requiresGrad of the tensor is theirs. */
+  readonly trains?: readonly (P | O)[];
   /** Parts that a packed weight holds, freed by `prepare`. */
   readonly packs?: readonly (P | O)[];
   readonly file?: FileForm<WrappedOf<P, O, A>>;

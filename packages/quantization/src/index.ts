@@ -147,6 +147,7 @@ export {
   checkMatrix,
   isProblem,
   planTrait,
+  restoreTrait,
   schemeEntries,
   specTrait,
   type TensorPlan,

@@ -2,7 +2,8 @@
 import { type Dense, dtypeByName, fromBits, type Runtime, type Wrapped } from '@ao/core';
 import { type GoldenCase, goldenInputs } from '@ao/testing';
 import { configFromDict } from '../src/config/codec.ts';
-import { isProblem, planTrait } from '../src/quantize/trait.ts';
+import { planTensor } from '../src/quantize/preflight.ts';
+import { isProblem } from '../src/quantize/trait.ts';
 
 export async function inputs(rt: Runtime, c: GoldenCase): Promise<Record<string, Dense>> {
   const found = Object.entries(await goldenInputs(c));
@@ -10,7 +11,7 @@ export async function inputs(rt: Runtime, c: GoldenCase): Promise<Record<string,
 }
 
 export function quantized(c: GoldenCase, weight: Dense): Wrapped {
-  const plan = weight.rt.ask(planTrait, configFromDict(c.config), { shape: weight.shape, dtype: weight.dtype.name });
+  const plan = planTensor(weight.rt, configFromDict(c.config), { shape: weight.shape, dtype: weight.dtype.name });
   if (isProblem(plan)) throw new Error(plan.problem);
   return plan.quantize(weight) as Wrapped;
 }

@@ -90,6 +90,24 @@ void dequantize_block(const DequantizeBlock& b, const void* q, void* out, int64_
   });
 }
 
+void fake_quantize_block(const QuantizeBlock& b, float scale, const void* x, const void* grad, void* out, int64_t n) {
+  by_dtype(b.dtype, [&](auto tag) {
+    constexpr int d = decltype(tag)::dtype;
+    const vf factor = set1(b.inverse), shift = set1(b.shift), low = set1(b.low), high = set1(b.high), unit = set1(scale);
+    const int p = (int)b.p;
+    steps(n, [&](int64_t i, int count) {
+      const vf q = round_as(p, round_(round_as(p, load_as(d, x, i, count) * factor)) + shift);
+      if (grad) {
+        const vf g = load_as(d, grad, i, count), none = set1(0.0f);
+        store_as(d, out, i, q < low ? none : q > high ? none : g, count);
+      } else {
+        const vf code = q < low ? low : q > high ? high : q;
+        store_as(d, out, i, round_as(d, code - shift) * unit, count);
+      }
+    });
+  });
+}
+
 // The largest lane; none is NaN.
 static inline float largest_lane(vf v) {
 #if AO_ISA_LEVEL == 2

@@ -4,7 +4,7 @@ import { isWrapped } from '../kind.ts';
 import type { Module } from '../nn/module.ts';
 import { sqrt } from '../ops/unary.ts';
 import { scope } from '../scope.ts';
-import type { Tensor } from '../tensor.ts';
+import type { Tensor, Wrapped } from '../tensor.ts';
 import { noGrad } from './grad-mode.ts';
 import { clipByNorm_, sumOfSquares } from './ops/accumulate.ts';
 
@@ -15,17 +15,24 @@ export function requiresGrad_(
   filter: (name: string, t: Tensor) => boolean = (_, t) => t.kind === null,
 ): string[] {
   const names: string[] = [];
-  for (const [name, t] of model.namedParameters()) {
-    if (!filter(name, t)) continue;
-    t.requiresGrad = on;
-    names.push(name);
+  for (const [name, whole] of model.namedParameters()) {
+    const parts = isWrapped(whole) ? whole.kind.spec.trains : undefined;
+    const leaves = parts === undefined ? [[name, whole] as const] : parts.map((p) => [partName(name, p), (whole as Wrapped).held[p]] as const);
+    for (const [leaf, t] of leaves) {
+      if (t === undefined || !filter(leaf, t)) continue;
+      t.requiresGrad = on;
+      names.push(leaf);
+    }
   }
   return names;
 }
 
+/** A part of the name 'weight' is what the parameter was before. */
+const partName = (name: string, part: string): string => (part === 'weight' ? name : `${name}.${part}`);
+
 function* leavesOf(name: string, t: Tensor): Generator<[string, Tensor]> {
   if (t.requiresGrad) yield [name, t];
-  else if (isWrapped(t)) for (const [part, inner] of Object.entries(t.held)) yield* leavesOf(`${name}.${part}`, inner);
+  else if (isWrapped(t)) for (const [part, inner] of Object.entries(t.held)) yield* leavesOf(partName(name, part), inner);
 }
 
 /** Parameters that require a gradient, and parts of kinds that do (`q_proj.weight.lora_A`), by name; a shared one once. */

@@ -106,6 +106,16 @@ export const tape: Tape = {
         },
       );
     }
+    if (isWrapped(t) && t.packed === null) {
+      const { trains } = t.kind.spec;
+      if (on && trains === undefined) {
+        throw new AoError('ERR_AO_DTYPE', `a quantized weight (${t.kind.name}) cannot require a gradient`, {
+          fix: 'train before quantizing, or train an adapter beside it',
+        });
+      }
+      for (const part of trains ?? []) if (t.held[part] !== undefined) t.held[part].requiresGrad = on;
+      return false;
+    }
     if (!on) return on;
     if (t.packed !== null || t.dtype.category !== 'float' || t.dtype.bits < 16) {
       const what = t.packed === null ? `a tensor of ${t.dtype.name}` : 'a packed weight';

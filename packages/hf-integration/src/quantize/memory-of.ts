@@ -2,7 +2,7 @@
 // layout's bytes grow with whole blocks of rows, so of two slices that are a block apart
 //   bytes(N) = bytes(small) + (N - small) / block * (bytes(small + block) - bytes(small)),  small = N modulo block, above 0.
 import { AoError, type DType, dtypeByName, keep, type Runtime, scope, zeros } from '@ao/core';
-import { type AoConfig, isProblem, planTrait, tensorBytes } from '@ao/quantization';
+import { type AoConfig, isProblem, planTensor, tensorBytes } from '@ao/quantization';
 import { asLoaded } from '../load/load-weights.ts';
 import type { ParameterSpec } from '../models/family.ts';
 
@@ -43,7 +43,7 @@ function measured(rt: Runtime, spec: ParameterSpec, loading: Loading): number {
 
 function bytesOf(rt: Runtime, spec: ParameterSpec, rows: number, { stored, dtype, config }: Loading): number {
   const shape = [rows, ...spec.shape.slice(1)];
-  const plan = config === null ? undefined : rt.ask(planTrait, config, { shape, dtype: dtype.name });
+  const plan = config === null ? undefined : planTensor(rt, config, { shape, dtype: dtype.name });
   if (plan && isProblem(plan)) throw new AoError('ERR_AO_CONFIG', plan.problem, { tensor: spec.name, fix: plan.fix });
   const raw = scope(() => keep(zeros(rt, shape, { dtype: dtypeByName(stored) })));
   const loaded = asLoaded(rt, { ...spec, shape }, raw, dtype, plan);

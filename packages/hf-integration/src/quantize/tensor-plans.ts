@@ -1,7 +1,7 @@
 // tensorPlans: what each planned config makes of its weight. Everything that cannot work is one error before any work, with
 // every module and a setting that fits.
 import { AoError, type Runtime } from '@ao/core';
-import { isProblem, planTrait, type TensorPlan } from '@ao/quantization';
+import { isProblem, planTensor, type TensorPlan } from '@ao/quantization';
 import { moduleOf } from '../models/family.ts';
 import type { QuantizationPlan } from './plan.ts';
 
@@ -15,7 +15,7 @@ export function tensorPlans(
   const problems: string[] = [];
   for (const { parameter, config } of plan.parameters) {
     if (config === null) continue;
-    const made = rt.ask(planTrait, config, { shape: parameter.shape, dtype: dtype(parameter.name) });
+    const made = planTensor(rt, config, { shape: parameter.shape, dtype: dtype(parameter.name) });
     if (isProblem(made)) problems.push(`${moduleOf(parameter.name)}: ${made.problem} (${made.fix})`);
     else plans.set(parameter.name, made);
   }

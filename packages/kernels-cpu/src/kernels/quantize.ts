@@ -102,6 +102,23 @@ function dequantizeKernel(op: typeof ao.dequantizeAffine, domain: keyof typeof Z
   );
 }
 
+function fakeQuantize(out: Dense, x: Dense, grad: Dense | undefined, o: ao.FakeGroups): void {
+  const n = o.groupSize || x.shape[x.ndim - 1]!;
+  calls(out).fake_quantize(
+    address(out),
+    address(x),
+    addressOr(grad),
+    x.numel / n,
+    n,
+    x.dtype.code,
+    (o.scaleDtype ?? x.dtype).code,
+    MAPPINGS.indexOf(o.mapping),
+    o.quantMin,
+    o.quantMax,
+    o.eps ?? x.dtype.smallestNormal,
+  );
+}
+
 export const quantizeKernels = (): KernelEntry[] => [
   chooseKernel(ao.chooseQparamsAffine, 'affine'),
   chooseKernel(ao.chooseQparamsAffineDontPreserveZero, 'true-range'),
@@ -112,6 +129,12 @@ export const quantizeKernels = (): KernelEntry[] => [
   dequantizeKernel(ao.dequantizeAffine, 'int'),
   dequantizeKernel(ao.dequantizeAffineNoZeroPoint, 'none'),
   dequantizeKernel(ao.dequantizeAffineTinygemm, 'float'),
+  kernel(ao.fakeQuantizeGroups, 'cpu', (out, x, o) => fakeQuantize(out, x, undefined, o), {
+    when: (x) => isFloat(x.dtype),
+  }),
+  kernel(ao.fakeQuantizeGroupsGrad, 'cpu', (out, g, x, o) => fakeQuantize(out, x, g, o), {
+    when: (g) => isFloat(g.dtype),
+  }),
   kernel(ao.quantizeInt4, 'cpu', ([qdata, scale, zero], x, groupSize) => {
     const [rows, columns] = x.shape as [number, number];
     calls(x).quantize_int4(

@@ -6,7 +6,7 @@ import { isProblem, planTrait, type TensorPlan, type TensorProblem, type WeightI
 
 /** What `config` makes of a weight of this shape: the question behind quantize_, for loaders that quantize on the way. */
 export function planTensor(rt: Runtime, config: AoConfig, info: WeightInfo): TensorPlan | TensorProblem {
-  return rt.ask(planTrait, config, info);
+  return rt.ask(planTrait, config, info, rt);
 }
 
 /** One weight quantized by a config; throws ERR_AO_CONFIG where it cannot have it. The weight stays as it is. */

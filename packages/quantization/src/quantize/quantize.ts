@@ -1,11 +1,13 @@
 // quantize_: replaces a model's weights by quantized ones, in place. Everything that can be wrong is found before any work:
 // one error lists each weight that cannot have its scheme, and what would fit.
 import {
+  getModule,
   getParameter,
   type Module,
   packWeight,
   prepare,
   type Runtime,
+  replaceModule,
   replaceTensor,
   scope,
   type Tensor,
@@ -22,7 +24,7 @@ import { preflight } from './preflight.ts';
 import { bitsPerWeight, type QuantizeReport, type QuantizeRow } from './report.ts';
 import { requireFinite } from './require-finite.ts';
 import { type Decision, type FilterFn, selectWeights } from './select.ts';
-import { isProblem, type TensorPlan } from './trait.ts';
+import { isProblem, restoreTrait, type TensorPlan } from './trait.ts';
 
 export interface QuantizeOptions {
   /** Which modules a plain config is for; every Linear unless given. */
@@ -108,11 +110,21 @@ async function replace(
 ): Promise<QuantizeRow> {
   const base = rowBase(d, weight);
   const before = tensorBytes(weight);
+  const { trained = false } = plan;
+  const learns = weight.requiresGrad;
+  if (learns) weight.requiresGrad = false;
   const quantized = scope(() => plan.quantize(plainOf(weight)));
   const norms = measure ? errorNorms(weight, quantized) : null;
   replaceTensor(model, weight, quantized);
-  packWeight(quantized.rt, quantized);
-  const warning = slowness(quantized, plan.scheme);
+  for (const name of plan.module === undefined ? [] : d.names) {
+    const at = name.slice(0, Math.max(0, name.lastIndexOf('.')));
+    const holder = getModule(model, at);
+    const other = plan.module?.(holder) ?? holder;
+    if (other !== holder) replaceModule(model, at, other);
+  }
+  if (trained && learns) quantized.requiresGrad = true;
+  if (!trained) packWeight(quantized.rt, quantized);
+  const warning = trained ? undefined : slowness(quantized, plan.scheme);
   const row = madeRow(base, plan, before, tensorBytes(quantized), norms === null ? null : await decibels(norms));
   return warning === undefined ? row : { ...row, note: row.note === undefined ? warning : `${row.note}; ${warning}` };
 }
@@ -137,6 +149,14 @@ function prepared(model: Module, config: AoConfig, options: QuantizeOptions): Qu
   return { rows, bytesBefore: bytes, bytesAfter: bytes, unusedRules, dryRun };
 }
 
+/** What a config that takes something out of a model leaves to be done. */
+async function restored(model: Module, config: AoConfig | Rules | null, options: QuantizeOptions) {
+  const { filterFn, dryRun = false } = options;
+  if (config === null || !('type' in config) || !runtimeOf(model).answers(restoreTrait, config)) return undefined;
+  const takes = (fqn: string): boolean => !dryRun && filterFn?.(getModule(model, fqn), fqn) !== false;
+  return runtimeOf(model).ask(restoreTrait, config, model, takes);
+}
+
 /**
  * Quantizes a model in place and packs it for its device. `config` is a config, ordered rules, or fqnToConfig.
  * Rejects, nothing changed, with ERR_AO_CONFIG naming every weight that cannot have its scheme, and with ERR_AO_FORMAT naming
@@ -158,6 +178,8 @@ export async function quantize_(
   const step = stepOf(config);
   if (step === 'CONVERT') return quantize_(model, await convertStep(model, config as AoConfig), options);
   if (step === 'PREPARE') return prepared(model, config as AoConfig, options);
+  const rules = await restored(model, config, options);
+  if (rules !== undefined) return quantize_(model, rules, { ...options, filterFn: () => false });
   const { decisions, unusedRules } = selectWeights(model, config, options.rules ?? [], options.filterFn);
   for (const rule of unusedRules)
     rt.say({ level: 'warn', code: 'unused-rule', message: `rule '${rule}' matches no weight` }, rule);
@@ -186,7 +208,8 @@ export async function quantize_(
       options.onProgress?.({ done: ++done, total, fqn });
     }
   }
-  if (!dryRun) await prepare(model);
+  const trained = [...plans.values()].some((p) => !isProblem(p) && p.trained === true);
+  if (!dryRun && !trained) await prepare(model);
   const change = rows.reduce((sum, r) => sum + r.bytesAfter - r.bytesBefore, 0);
   return { rows, bytesBefore, bytesAfter: dryRun ? bytesBefore + change : modelBytes(model), unusedRules, dryRun };
 }

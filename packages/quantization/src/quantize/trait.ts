@@ -1,6 +1,7 @@
 // The question that quantize_ asks of a config: what would you make of this weight? Schemes answer it in their extension.
-import { answer, type Dense, defineTrait, type Entry, type Tensor, type Trait } from '@ao/core';
+import { answer, type Dense, defineTrait, type Entry, type Module, type Runtime, type Tensor, type Trait } from '@ao/core';
 import { type AnyConfigSpec, type AoConfig, type ConfigSpec, completed } from '../config/config.ts';
+import type { Rules } from '../rules/rules.ts';
 
 export interface WeightInfo {
   readonly shape: readonly number[];
@@ -24,6 +25,10 @@ export interface TensorPlan {
   readonly warning?: string;
   /** Makes the quantized tensor; the weight stays as it is. */
   quantize(weight: Dense): Tensor;
+  /** What it makes is trained on: nothing of the model is packed, and it requires a gradient where the weight did. */
+  readonly trained?: boolean;
+  /** The module that takes the place of one that holds the weight, once that has been replaced. */
+  module?(holder: Module): Module;
 }
 
 /** Why a weight cannot have the scheme, and what it could have. */
@@ -32,7 +37,14 @@ export interface TensorProblem {
   readonly fix: string;
 }
 
-export const planTrait: Trait<[info: WeightInfo], TensorPlan | TensorProblem> = /*@__PURE__*/ defineTrait('quantize');
+export const planTrait: Trait<[info: WeightInfo, rt: Runtime], TensorPlan | TensorProblem> = /*@__PURE__*/ defineTrait('quantize');
+
+/**
+ * For configs that first take something out of a model: does so, and returns the rules that quantize_ goes on with; undefined
+ * where this config takes nothing out.
+ */
+export const restoreTrait: Trait<[model: Module, takes: (fqn: string) => boolean], Rules | undefined> =
+  /*@__PURE__*/ defineTrait('restore');
 
 /** The spec of a config type, for the JSON codec of extensions that come from outside. */
 export const specTrait: Trait<[], AnyConfigSpec> = /*@__PURE__*/ defineTrait('config_spec');

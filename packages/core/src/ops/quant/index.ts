@@ -13,6 +13,7 @@ export {
   fakeQuantizeAffine,
 } from './dequantize.ts';
 export * from './exmy.ts';
+export { type FakeGroups, fakeQuantizeGroups, fakeQuantizeGroupsGrad } from './fake-groups.ts';
 export * from './float8.ts';
 export * from './floatx.ts';
 export * from './hqq.ts';

@@ -16,6 +16,7 @@ import {
   fakeQuantizeAffine,
 } from './dequantize.ts';
 import { f32ToFloatxUnpacked, floatxUnpackedToF32 } from './exmy.ts';
+import { fakeQuantizeGroups, fakeQuantizeGroupsGrad } from './fake-groups.ts';
 import { chooseScaleFloat8, dequantizeAffineFloat8, quantizeAffineFloat8 } from './float8.ts';
 import { chooseQparamsAffineFloatx, dequantizeAffineFloatx, quantizeAffineFloatx } from './floatx.ts';
 import { intMm } from './int-mm.ts';
@@ -33,6 +34,16 @@ const values = (make: Make, dtype = float32 as (typeof dtypes)[number]): Tensor 
 const scales = (make: Make, dtype = float32 as (typeof dtypes)[number]): Tensor =>
   make(grid, { dtype, fill: 'uniform', low: 0.01, high: 0.1 });
 const zeros = (make: Make): Tensor => make(grid, { dtype: int8, fill: 'integer', low: -8, high: 8 });
+const fakes = named.flatMap(({ dtype, name }) =>
+  (['SYMMETRIC', 'SYMMETRIC_NO_CLIPPING_ERR', 'ASYMMETRIC'] as const).flatMap((mapping) => [
+    { name: `${name}, ${mapping}`, dtype, options: { mapping, groupSize: 16, quantMin: -2, quantMax: 1 } },
+    {
+      name: `rows, ${name}, ${mapping}`,
+      dtype,
+      options: { mapping, groupSize: 0, quantMin: -128, quantMax: 127, scaleDtype: float32 },
+    },
+  ]),
+);
 const floatx = [
   [3, 2],
   [2, 3],
@@ -141,6 +152,17 @@ export const quantSamples = (): OpSamples[] => [
   samples(fakeQuantizeAffine, [
     { name: 'groups', args: (make) => [values(make), group, scales(make), zeros(make), 'int8', {}] },
   ]),
+  samples(
+    fakeQuantizeGroups,
+    fakes.map(({ name, dtype, options }) => ({ name, args: (make) => [values(make, dtype), options] })),
+  ),
+  samples(
+    fakeQuantizeGroupsGrad,
+    fakes.map(({ name, dtype, options }) => ({
+      name,
+      args: (make) => [values(make, dtype), values(make, dtype), options],
+    })),
+  ),
   samples(
     quantizeInt4,
     named.flatMap(({ dtype, name }) => [
