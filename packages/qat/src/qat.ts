@@ -11,6 +11,6 @@ export function qat(): Extension;
  * for the base config where `activationConfig` and `weightConfig` say what to round to. Throws ERR_AO_CONFIG.
  */
 export function qat(baseConfig: AoConfig | null, options?: QATOptions): QATConfig;
-export function qat(...args: [] | [baseConfig: AoConfig | null, options?: QATOptions]): Extension | QATConfig {
-  return args.length === 0 ? qatExtension() : qatConfig(...args);
+export function qat(...args: [baseConfig?: AoConfig | null, options?: QATOptions]): Extension | QATConfig {
+  return args.length === 0 ? qatExtension() : qatConfig(args[0] ?? null, args[1]);
 }
