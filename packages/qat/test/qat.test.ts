@@ -1,0 +1,189 @@
+// Prepare, train, convert: equal bits before and after converting, what is refused, older names, embeddings, saving.
+import {
+  bfloat16,
+  cast,
+  Embedding,
+  int32,
+  keep,
+  Linear,
+  linearAdd,
+  linears,
+  Module,
+  mul,
+  type Runtime,
+  sum,
+  type Tensor,
+  tensor,
+} from '@ao/core';
+import { backward, noGrad, requiresGrad_, trainableParameters } from '@ao/core/autograd';
+import {
+  type AoConfig,
+  flattenTensorStateDict,
+  int4WeightOnly,
+  int8DynamicActivationInt8Weight,
+  int8DynamicActivationIntxWeight,
+  int8WeightOnly,
+  intxWeightOnly,
+  perGroup,
+  perTensor,
+  quantize_,
+} from '@ao/quantization';
+import { describe, expect, expectTypeOf, it } from 'vitest';
+import {
+  type ConvertedModel,
+  convertFromQat,
+  enableFakeQuant,
+  FakeQuantizeConfig,
+  FakeQuantizedEmbedding,
+  FakeQuantizedLinear,
+  FromIntXQuantizationAwareTrainingConfig,
+  fakeQuantizedKind,
+  initializeFakeQuantizers,
+  IntXQuantizationAwareTrainingConfig,
+  int4WeightFakeQuantize,
+  intxFakeQuantize,
+  type PreparedModel,
+  prepareForQat,
+  qat,
+} from '../src/index.ts';
+import { devices } from './devices.ts';
+
+const K = 64;
+const wave = (n: number, seed: number): Float32Array =>
+  Float32Array.from({ length: n }, (_, i) => Math.sin(i * 1.7 + seed) * (1 + ((i * 7 + seed) % 5)));
+const values = (rt: Runtime, shape: number[], seed: number): Tensor =>
+  keep(tensor(rt, wave(shape.reduce((a, b) => a * b, 1), seed), { shape }));
+
+/** Reads its weights as decoders do: by modules and by fused ops. */
+class Block extends Module {
+  readonly embed: Embedding;
+  readonly q: Linear;
+  readonly k: Linear;
+  readonly out: Linear;
+  constructor(rt: Runtime, dtype?: typeof bfloat16) {
+    super();
+    const make = (shape: number[], seed: number): Tensor => {
+      const t = values(rt, shape, seed);
+      return dtype === undefined ? t : keep(cast(t, dtype));
+    };
+    this.embed = new Embedding(make([9, K], 1));
+    this.q = new Linear(make([32, K], 2), make([32], 5));
+    this.k = new Linear(make([32, K], 3));
+    this.out = new Linear(make([K, 32], 4));
+  }
+  forward(ids: Tensor): Tensor {
+    const x = this.embed.call(ids);
+    const [q, k] = linears(x, [this.q.weight, this.k.weight], [this.q.bias, undefined]) as [Tensor, Tensor];
+    return linearAdd(mul(q, k), this.out.weight, undefined, x);
+  }
+}
+
+const INTS: Record<string, AoConfig> = {
+  int4wo: int4WeightOnly({ groupSize: 32 }),
+  int2asym: intxWeightOnly({ weightDtype: 'int2', granularity: perGroup(32), mappingType: 'ASYMMETRIC' }),
+  intx4: intxWeightOnly({ weightDtype: 'int4', granularity: perGroup(16) }),
+  intx3hqq: intxWeightOnly({ weightDtype: 'int3', granularity: perGroup(32), intxChooseQparamsAlgorithm: 'hqq_scale_only' }),
+  '8da4w': int8DynamicActivationIntxWeight({ weightDtype: 'int4', weightGranularity: perGroup(32) }),
+  int8wo: int8WeightOnly(),
+  int8woTensor: int8WeightOnly({ granularity: perTensor() }),
+  int8dq: int8DynamicActivationInt8Weight(),
+  int8dqAsym: int8DynamicActivationInt8Weight({ actMappingType: 'ASYMMETRIC' }),
+};
+
+const bits = async (t: Tensor): Promise<number[]> => [...(await t.bits())].map(Number);
+
+describe.each(devices)('$device', ({ rt }) => {
+  const ids = keep(tensor(rt, [3, 1, 4, 1, 5, 8, 2, 6], { shape: [2, 4], dtype: int32 }));
+
+  it.each(
+    Object.keys(INTS).flatMap((name) => [
+      [name, 'float32'],
+      [name, 'bfloat16'],
+    ]),
+  )('%s in %s: a prepared forward has the bits of the converted one', async (name, dtype) => {
+    const model = new Block(rt, dtype === 'bfloat16' ? bfloat16 : undefined);
+    const config = INTS[name]!;
+    requiresGrad_(model);
+    const report = await quantize_(model, qat(config, { step: 'prepare' }));
+    expect(report.rows.filter((r) => r.scheme?.startsWith('qat:')).length).toBe(3);
+    expect([model.q, model.k, model.out].every((m) => m instanceof FakeQuantizedLinear)).toBe(true);
+    const before = model.call(ids);
+    backward(sum(before));
+    const named = trainableParameters(model);
+    expect(named.map(([n]) => n)).toEqual(['embed.weight', 'q.weight', 'q.bias', 'k.weight', 'out.weight']);
+    for (const [n, p] of named) expect(Math.max(...(await p.grad!.data()).map(Math.abs)), n).toBeGreaterThan(0);
+    const want = await bits(before);
+    await quantize_(model, qat(config, { step: 'convert' }));
+    expect(model.q.constructor).toBe(Linear);
+    expect(model.q.weight.kind?.name).not.toBe('fake_quantized');
+    expect(await bits(noGrad(() => model.call(ids)))).toEqual(want);
+  });
+
+  it('learned ranges convert to the bits that were trained', async () => {
+    const model = new Block(rt);
+    requiresGrad_(model);
+    const weightConfig = intxFakeQuantize({ dtype: 'int4', groupSize: 32, isDynamic: false, rangeLearning: true });
+    await quantize_(model, qat(null, { weightConfig }));
+    expect(() => model.call(ids)).toThrow(/initializeFakeQuantizers/);
+    initializeFakeQuantizers(model, [ids]);
+    const before = model.call(ids);
+    backward(sum(before));
+    expect(trainableParameters(model).map(([n]) => n)).toContain('q.weight.scale');
+    const want = await bits(before);
+    const base = intxWeightOnly({ weightDtype: 'int4', granularity: perGroup(32) });
+    await quantize_(model, qat(base, { step: 'convert' }));
+    expect(await bits(noGrad(() => model.call(ids)))).toEqual(want);
+  });
+
+  it('runs by the older names: prepare, train, From..., quantize_', async () => {
+    const model = new Block(rt);
+    requiresGrad_(model);
+    const activation = FakeQuantizeConfig({ dtype: 'int8', granularity: 'per_token', isSymmetric: false, scalePrecision: null });
+    const weight = FakeQuantizeConfig({ dtype: 'int4', groupSize: 32 });
+    await quantize_(model, IntXQuantizationAwareTrainingConfig(activation, weight));
+    const leaf = (model.q.weight as unknown as { weight: Tensor }).weight;
+    backward(sum(model.call(ids)));
+    await quantize_(model, FromIntXQuantizationAwareTrainingConfig());
+    expect(model.q.weight).toBe(leaf);
+    const report = await quantize_(model, INTS['8da4w']!);
+    expect(report.rows.filter((r) => r.scheme === '8da4w-32').length).toBe(3);
+  });
+
+  it('fake-quantizes embeddings that a filter selects, and reads weights as they are while off', async () => {
+    const model = new Block(rt);
+    const plain = await bits(model.call(ids));
+    await quantize_(model, qat(INTS.intx4!), { filterFn: () => true });
+    expect(model.embed).toBeInstanceOf(FakeQuantizedEmbedding);
+    expect(await bits(model.call(ids))).not.toEqual(plain);
+    enableFakeQuant(model, false);
+    expect(await bits(model.call(ids))).toEqual(plain);
+  });
+
+  it('refuses to train what is converted and to save what is prepared', async () => {
+    const model = await prepareForQat(new Block(rt), INTS.intx4!);
+    expect(() => flattenTensorStateDict(new Map(model.namedParameters()))).toThrow(/fake_quantized/);
+    const converted = await convertFromQat(model, INTS.intx4!);
+    expect(() => {
+      converted.q.weight.requiresGrad = true;
+    }).toThrow(/packed weight|quantized weight/);
+    await expect(quantize_(converted, qat(INTS.intx4!, { step: 'convert' }))).rejects.toThrow(/prepare/);
+  });
+});
+
+it('has a type for each stage', () => {
+  expectTypeOf<ConvertedModel<Block>>().not.toExtend<PreparedModel<Block>>();
+  expectTypeOf<PreparedModel<Block>>().not.toExtend<ConvertedModel<Block>>();
+  expectTypeOf(convertFromQat<Block>).parameter(0).toEqualTypeOf<PreparedModel<Block>>();
+});
+
+it('refuses configs that mean nothing', () => {
+  const base = INTS.intx4!;
+  expect(() => qat(null)).toThrow(/what to round to/);
+  expect(() => qat(base, { weightConfig: int4WeightFakeQuantize() })).toThrow(/both given/);
+  expect(() => qat(null, { step: 'convert', weightConfig: int4WeightFakeQuantize() })).toThrow(/takes no/);
+  expect(() => qat(int4WeightFakeQuantize())).toThrow(/no base config/);
+  expect(() => intxFakeQuantize({ dtype: 'int4' })).toThrow(/groups/);
+  expect(() => intxFakeQuantize({ dtype: 'int9', groupSize: 32 })).toThrow(/int9/);
+  expect(() => intxFakeQuantize({ dtype: 'int4', groupSize: 32, rangeLearning: true })).toThrow(/isDynamic/);
+  expect(fakeQuantizedKind.name).toBe('fake_quantized');
+});
