@@ -24,7 +24,8 @@ extern "C" int ao_cpu_choose_qparams_affine(const ao_choose_qparams_affine_args*
     for (int64_t b = begin; b < end; b++) {
       float lo, hi;
       run(a->dtype, ao::element(a->x, a->dtype, b * a->n), a->n, &lo, &hi);
-      const ao::QParams params = ao::choose_qparams(a->dtype, a->mapping, a->preserve_zero, a->qmin, a->qmax, a->eps, lo, hi);
+      const ao::QParams params =
+          ao::choose_qparams(a->dtype, a->mapping, a->preserve_zero, a->qmin, a->qmax, a->eps, lo, hi);
       ao::store_scalar(a->scale_dtype, a->scale, b, params.scale);
       if (a->zero_point) ao::store_scalar(a->zero_dtype, a->zero_point, b, params.zero);
     }

@@ -35,11 +35,19 @@ export interface LearnedConfig extends AoConfig {
   readonly type: 'LearnedQATConfig';
   readonly base: AoConfig;
   /** Not in JSON, as tensors have none. */
-  readonly learned: { readonly config: IntxFakeQuantizeConfig; readonly scale: Tensor; readonly zero: Tensor | undefined };
+  readonly learned: {
+    readonly config: IntxFakeQuantizeConfig;
+    readonly scale: Tensor;
+    readonly zero: Tensor | undefined;
+  };
 }
 
 function learnedRule(base: AoConfig, t: FakeQuantizedTensor, config: IntxFakeQuantizeConfig): LearnedConfig {
-  const out = { type: 'LearnedQATConfig', base, toJSON: () => ({ base, name: t.weight.shape }) } as unknown as LearnedConfig;
+  const out = {
+    type: 'LearnedQATConfig',
+    base,
+    toJSON: () => ({ base, name: t.weight.shape }),
+  } as unknown as LearnedConfig;
   Object.defineProperty(out, 'learned', { value: { config, scale: t.scale!, zero: t.zero_point } });
   return out;
 }
@@ -54,10 +62,14 @@ export function learnedPlan({ base, learned }: LearnedConfig, info: WeightInfo):
     quantize: (weight: Dense) =>
       noGrad(() => {
         const plain = plan.quantize(weight);
-        if (!intxKind.is(plain)) throw configError(`${base.type} has no learned scales`, 'use intxWeightOnly or 8daNw as the base config');
+        if (!intxKind.is(plain))
+          throw configError(`${base.type} has no learned scales`, 'use intxWeightOnly or 8daNw as the base config');
         const range = dtypeRange('qat', config.dtype);
         const s = cast(scale, plain.scale.dtype);
-        const z = zero === undefined ? zeros(s.rt, s.shape, { dtype: int8, device: s.device }) : cast(wholeZero(zero, range), int8);
+        const z =
+          zero === undefined
+            ? zeros(s.rt, s.shape, { dtype: int8, device: s.device })
+            : cast(wholeZero(zero, range), int8);
         const qdata = quantizeAffine(weight, plain.attrs.blockSize, s, z, 'int8', range);
         const attrs = { ...plain.attrs, targetDtype: config.dtype as 'int4', symmetric: zero === undefined };
         return intxKind.make({ qdata, scale: s, zero_point: z }, attrs, weight.shape, weight.dtype);
@@ -79,11 +91,18 @@ function places(model: Module): Map<FakeQuantizedTensor, string[]> {
 }
 
 /** Takes fake quantization out, and returns what quantize_ does then. Throws ERR_AO_CONFIG where the model has none. */
-export function restore(model: Module, { baseConfig, step }: QATConfig, takes: (fqn: string) => boolean): Rule[] | undefined {
+export function restore(
+  model: Module,
+  { baseConfig, step }: QATConfig,
+  takes: (fqn: string) => boolean,
+): Rule[] | undefined {
   if (step !== 'convert') return undefined;
   const all = places(model);
   if (all.size === 0)
-    throw configError('nothing in this model is fake-quantized', "run quantize_ with step: 'prepare' and train before 'convert'");
+    throw configError(
+      'nothing in this model is fake-quantized',
+      "run quantize_ with step: 'prepare' and train before 'convert'",
+    );
   const rules: Rule[] = [];
   for (const [t, names] of all) {
     if (!names.some((name) => takes(parent(name)))) continue;
@@ -94,8 +113,7 @@ export function restore(model: Module, { baseConfig, step }: QATConfig, takes: (
         replaceModule(model, parent(name), plainModule(holder));
       }
       const learned = learnedConfig(t.attrs);
-      if (baseConfig !== null)
-        rules.push([name, learned === null ? baseConfig : learnedRule(baseConfig, t, learned)]);
+      if (baseConfig !== null) rules.push([name, learned === null ? baseConfig : learnedRule(baseConfig, t, learned)]);
     }
   }
   return rules;

@@ -17,8 +17,12 @@ const makeEntries = (): readonly Entry[] => [
   fakeQuantizeRule(),
   roundThroughRule(),
   answer(planTrait, { type: 'QATConfig' }, (config: QATConfig, info: WeightInfo, rt) => preparePlan(rt, config, info)),
-  answer(planTrait, { type: 'LearnedQATConfig' }, (config: LearnedConfig, info: WeightInfo) => learnedPlan(config, info)),
-  answer(restoreTrait, { type: 'QATConfig' }, (config: QATConfig, model: Module, takes) => restore(model, config, takes)),
+  answer(planTrait, { type: 'LearnedQATConfig' }, (config: LearnedConfig, info: WeightInfo) =>
+    learnedPlan(config, info),
+  ),
+  answer(restoreTrait, { type: 'QATConfig' }, (config: QATConfig, model: Module, takes) =>
+    restore(model, config, takes),
+  ),
 ];
 
 const entries = /*@__PURE__*/ makeEntries();

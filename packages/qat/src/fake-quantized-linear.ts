@@ -1,8 +1,8 @@
 // y = fq(x) fq(W)^T + b as one op. Forward runs what the converted model will run, so that their bits are equal; backward is straight
 // through: g_x = fq'(g fq(W)), g_W = fq'(g^T fq(x)), both rounded operands found again rather than kept.
 import {
-  defineOp,
   type Dense,
+  defineOp,
   type Entry,
   float32,
   linear,

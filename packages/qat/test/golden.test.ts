@@ -1,7 +1,7 @@
 // Every golden case of family qat: forward, gradients, training and converting, as torchao 0.18 does them.
 import {
-  cat,
   castTo,
+  cat,
   copy_,
   type Dense,
   dequantize,

@@ -38,8 +38,8 @@ import {
   FakeQuantizedLinear,
   FromIntXQuantizationAwareTrainingConfig,
   fakeQuantizedKind,
-  initializeFakeQuantizers,
   IntXQuantizationAwareTrainingConfig,
+  initializeFakeQuantizers,
   int4WeightFakeQuantize,
   intxFakeQuantize,
   type PreparedModel,
@@ -52,7 +52,16 @@ const K = 64;
 const wave = (n: number, seed: number): Float32Array =>
   Float32Array.from({ length: n }, (_, i) => Math.sin(i * 1.7 + seed) * (1 + ((i * 7 + seed) % 5)));
 const values = (rt: Runtime, shape: number[], seed: number): Tensor =>
-  keep(tensor(rt, wave(shape.reduce((a, b) => a * b, 1), seed), { shape }));
+  keep(
+    tensor(
+      rt,
+      wave(
+        shape.reduce((a, b) => a * b, 1),
+        seed,
+      ),
+      { shape },
+    ),
+  );
 
 /** Reads its weights as decoders do: by modules and by fused ops. */
 class Block extends Module {
@@ -82,7 +91,11 @@ const INTS: Record<string, AoConfig> = {
   int4wo: int4WeightOnly({ groupSize: 32 }),
   int2asym: intxWeightOnly({ weightDtype: 'int2', granularity: perGroup(32), mappingType: 'ASYMMETRIC' }),
   intx4: intxWeightOnly({ weightDtype: 'int4', granularity: perGroup(16) }),
-  intx3hqq: intxWeightOnly({ weightDtype: 'int3', granularity: perGroup(32), intxChooseQparamsAlgorithm: 'hqq_scale_only' }),
+  intx3hqq: intxWeightOnly({
+    weightDtype: 'int3',
+    granularity: perGroup(32),
+    intxChooseQparamsAlgorithm: 'hqq_scale_only',
+  }),
   '8da4w': int8DynamicActivationIntxWeight({ weightDtype: 'int4', weightGranularity: perGroup(32) }),
   int8wo: int8WeightOnly(),
   int8woTensor: int8WeightOnly({ granularity: perTensor() }),
@@ -138,7 +151,12 @@ describe.each(devices)('$device', ({ rt }) => {
   it('runs by the older names: prepare, train, From..., quantize_', async () => {
     const model = new Block(rt);
     requiresGrad_(model);
-    const activation = FakeQuantizeConfig({ dtype: 'int8', granularity: 'per_token', isSymmetric: false, scalePrecision: null });
+    const activation = FakeQuantizeConfig({
+      dtype: 'int8',
+      granularity: 'per_token',
+      isSymmetric: false,
+      scalePrecision: null,
+    });
     const weight = FakeQuantizeConfig({ dtype: 'int4', groupSize: 32 });
     await quantize_(model, IntXQuantizationAwareTrainingConfig(activation, weight));
     const leaf = (model.q.weight as unknown as { weight: Tensor }).weight;
@@ -173,7 +191,9 @@ describe.each(devices)('$device', ({ rt }) => {
 it('has a type for each stage', () => {
   expectTypeOf<ConvertedModel<Block>>().not.toExtend<PreparedModel<Block>>();
   expectTypeOf<PreparedModel<Block>>().not.toExtend<ConvertedModel<Block>>();
-  expectTypeOf(convertFromQat<Block>).parameter(0).toEqualTypeOf<PreparedModel<Block>>();
+  expectTypeOf(convertFromQat<Block>)
+    .parameter(0)
+    .toEqualTypeOf<PreparedModel<Block>>();
 });
 
 it('refuses configs that mean nothing', () => {

@@ -34,8 +34,7 @@ export function lossSum(
   };
   const inPieces = (hidden: Tensor, head: Tensor): Tensor => {
     const rows = reshape(hidden, [-1, hidden.shape[hidden.ndim - 1]!]);
-    const lower = (t: Tensor): Tensor =>
-      dtype === undefined || !isDense(t) || t.packed !== null ? t : cast(t, dtype);
+    const lower = (t: Tensor): Tensor => (dtype === undefined || !isDense(t) || t.packed !== null ? t : cast(t, dtype));
     return sum(linearCrossEntropy(lower(rows), lower(head), flat, IGNORE_INDEX));
   };
   const forward = (): Tensor => {

@@ -138,7 +138,8 @@ describe.each(['reference', 'cpu'])('on %s', async (device) => {
         return [loss.itemSync(), ...model.parameters().flatMap((p) => [...p.grad!.dataSync()])];
       });
       const near = dtype === undefined ? 1e-5 : 0.02;
-      for (const [i, x] of whole!.entries()) expect(Math.abs(pieces![i]! - x)).toBeLessThan(near * Math.max(1, Math.abs(x)));
+      for (const [i, x] of whole!.entries())
+        expect(Math.abs(pieces![i]! - x)).toBeLessThan(near * Math.max(1, Math.abs(x)));
     }
     zeroGrad(model.parameters());
   });

@@ -154,8 +154,7 @@ __attribute__((noinline)) void load_groups(const Packed* w, const uint8_t* panel
     const uint8_t *scale = panel + w->scale_at + first * scale_bytes, *zero = panel + w->zero_at + first * zero_bytes;
     for (int64_t i = 0; i < count * scale_bytes; i += 64) v_prefetch(scale + distance + i);
     for (int64_t g = 0; g < count; g++)
-      v_store(out->scale + g * Groups::kStride + p * kPanelRows,
-              v_load_scale(w->scale_dtype, scale + g * scale_bytes));
+      v_store(out->scale + g * Groups::kStride + p * kPanelRows, v_load_scale(w->scale_dtype, scale + g * scale_bytes));
     if (w->zero_domain == AO_ZERO_NONE) continue;
     for (int64_t i = 0; i < count * zero_bytes; i += 64) v_prefetch(zero + distance + i);
     const bool before = w->zero_domain == AO_ZERO_INT;
@@ -170,9 +169,8 @@ __attribute__((noinline)) void load_groups(const Packed* w, const uint8_t* panel
 // fn(0), fn(1), ... as constants, so that what they index stays in registers.
 template <int count, class Fn>
 AO_INLINE void unrolled(const Fn& fn) {
-  [&]<int... i>(std::integer_sequence<int, i...>) AO_ALWAYS {
-    (fn(std::integral_constant<int, i>()), ...);
-  }(std::make_integer_sequence<int, count>());
+  [&]<int... i>(std::integer_sequence<int, i...>)
+      AO_ALWAYS { (fn(std::integral_constant<int, i>()), ...); }(std::make_integer_sequence<int, count>());
 }
 
 // Columns [k0, k1) of neighbouring panels, in ascending order, to take(panel, k, vector). k0 is a multiple of 8.
@@ -186,8 +184,7 @@ struct DecodeTable {
   static AO_INLINE void four(const Columns& columns, const Group<zeros>* groups, const Quads* quads, int64_t k,
                              Take& take) {
     VF values[panels][4];
-    unrolled<panels>([&](auto p)
-                         AO_ALWAYS { columns.four(half == 0 ? quads[p].first : quads[p].second, values[p]); });
+    unrolled<panels>([&](auto p) AO_ALWAYS { columns.four(half == 0 ? quads[p].first : quads[p].second, values[p]); });
     unrolled<4>([&](auto j) AO_ALWAYS {
       unrolled<panels>([&](auto p) AO_ALWAYS { take(p, k + j, groups[p].apply(values[p][j])); });
     });
@@ -209,8 +206,7 @@ struct DecodeTable {
   static AO_INLINE void last(const Packed* w, const uint8_t* block, int o, int64_t count, const Group<zeros>* groups,
                              int64_t k, Take& take) {
     Quads quads[panels];
-    unrolled<panels>([&](auto p)
-                         AO_ALWAYS { quads[p] = load_octet<Columns::kBits>(block + p * w->panel_bytes, o); });
+    unrolled<panels>([&](auto p) AO_ALWAYS { quads[p] = load_octet<Columns::kBits>(block + p * w->panel_bytes, o); });
     slowly<panels>(w, groups, quads, k, count, take);
   }
 

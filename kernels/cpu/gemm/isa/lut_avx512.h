@@ -46,9 +46,7 @@ struct ByteTable {
   static constexpr int kCount = 1 << (bits - 6);
   VI part[kCount];
   AO_INLINE ByteTable(const float* table, int byte) {
-    const auto sixteen = [&](int i) AO_ALWAYS {
-      return _mm512_cvtepi32_epi8(vi_shr(vi_load(table + i), 8 * byte));
-    };
+    const auto sixteen = [&](int i) AO_ALWAYS { return _mm512_cvtepi32_epi8(vi_shr(vi_load(table + i), 8 * byte)); };
     for (int i = 0; i < kCount; i++) {
       const VI v = _mm512_inserti32x4(_mm512_castsi128_si512(sixteen(64 * i)), sixteen(64 * i + 16), 1);
       part[i] = _mm512_inserti32x4(_mm512_inserti32x4(v, sixteen(64 * i + 32), 2), sixteen(64 * i + 48), 3);

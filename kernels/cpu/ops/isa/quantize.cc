@@ -93,7 +93,8 @@ void dequantize_block(const DequantizeBlock& b, const void* q, void* out, int64_
 void fake_quantize_block(const QuantizeBlock& b, float scale, const void* x, const void* grad, void* out, int64_t n) {
   by_dtype(b.dtype, [&](auto tag) {
     constexpr int d = decltype(tag)::dtype;
-    const vf factor = set1(b.inverse), shift = set1(b.shift), low = set1(b.low), high = set1(b.high), unit = set1(scale);
+    const vf factor = set1(b.inverse), shift = set1(b.shift), low = set1(b.low), high = set1(b.high),
+             unit = set1(scale);
     const int p = (int)b.p;
     steps(n, [&](int64_t i, int count) {
       const vf q = round_as(p, round_(round_as(p, load_as(d, x, i, count) * factor)) + shift);

@@ -17,7 +17,10 @@ export function requiresGrad_(
   const names: string[] = [];
   for (const [name, whole] of model.namedParameters()) {
     const parts = isWrapped(whole) ? whole.kind.spec.trains : undefined;
-    const leaves = parts === undefined ? [[name, whole] as const] : parts.map((p) => [partName(name, p), (whole as Wrapped).held[p]] as const);
+    const leaves =
+      parts === undefined
+        ? [[name, whole] as const]
+        : parts.map((p) => [partName(name, p), (whole as Wrapped).held[p]] as const);
     for (const [leaf, t] of leaves) {
       if (t === undefined || !filter(leaf, t)) continue;
       t.requiresGrad = on;
@@ -32,7 +35,8 @@ const partName = (name: string, part: string): string => (part === 'weight' ? na
 
 function* leavesOf(name: string, t: Tensor): Generator<[string, Tensor]> {
   if (t.requiresGrad) yield [name, t];
-  else if (isWrapped(t)) for (const [part, inner] of Object.entries(t.held)) yield* leavesOf(partName(name, part), inner);
+  else if (isWrapped(t))
+    for (const [part, inner] of Object.entries(t.held)) yield* leavesOf(partName(name, part), inner);
 }
 
 /** Parameters that require a gradient, and parts of kinds that do (`q_proj.weight.lora_A`), by name; a shared one once. */

@@ -1,6 +1,15 @@
 // What to round a weight or an activation to while training: torchao's FakeQuantizeConfigs as plain data.
 import { AoError, dtypeRange } from '@ao/core';
-import { type Granularity, MappingType, type PerAxis, type PerGroup, perAxis, perGroup, perRow, perToken } from '@ao/quantization';
+import {
+  type Granularity,
+  MappingType,
+  type PerAxis,
+  type PerGroup,
+  perAxis,
+  perGroup,
+  perRow,
+  perToken,
+} from '@ao/quantization';
 
 type PerToken = Extract<Granularity, { type: 'PerToken' }>;
 export type FloatName = 'float32' | 'float16' | 'bfloat16';
@@ -103,7 +112,8 @@ export function intxFakeQuantize(options: IntxFakeQuantizeOptions): IntxFakeQuan
     throw configError('scales that are found anew are not learned', 'pass isDynamic: false with rangeLearning');
   const scalePrecision = options.scalePrecision === undefined ? 'float32' : options.scalePrecision;
   const mapping = mappingType ?? ((isSymmetric ?? true) ? 'SYMMETRIC' : 'ASYMMETRIC');
-  if (!(mapping in MappingType)) throw configError(`mappingType ${mapping}`, `use ${Object.keys(MappingType).join(', ')}`);
+  if (!(mapping in MappingType))
+    throw configError(`mappingType ${mapping}`, `use ${Object.keys(MappingType).join(', ')}`);
   return Object.freeze({
     type: 'IntxFakeQuantizeConfig',
     dtype,
@@ -117,7 +127,8 @@ export function intxFakeQuantize(options: IntxFakeQuantizeOptions): IntxFakeQuan
 }
 
 /** torchao's older name of intxFakeQuantize. */
-export const FakeQuantizeConfig = (options: IntxFakeQuantizeOptions): IntxFakeQuantizeConfig => intxFakeQuantize(options);
+export const FakeQuantizeConfig = (options: IntxFakeQuantizeOptions): IntxFakeQuantizeConfig =>
+  intxFakeQuantize(options);
 
 export const int4WeightFakeQuantize = (
   options: Partial<Omit<Int4WeightFakeQuantizeConfig, 'type'>> = {},

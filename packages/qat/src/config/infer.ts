@@ -11,9 +11,9 @@ import {
   type IntxWeightOnlyConfig,
   isProblem,
   type MXDynamicActivationMXWeightConfig,
-  planTensor,
   type NVFP4DynamicActivationNVFP4WeightConfig,
   perRow,
+  planTensor,
 } from '@ao/quantization';
 import type { FakeQuantizer } from '../fake-quantize/fake-quantizer.ts';
 import { fakeQuantizerOf } from '../fake-quantize/from-config.ts';

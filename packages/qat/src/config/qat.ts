@@ -22,7 +22,8 @@ export interface QATOptions {
 
 function check({ baseConfig, activationConfig, weightConfig, step }: QATConfig): void {
   const own = activationConfig !== null || weightConfig !== null;
-  if (step !== 'prepare' && step !== 'convert') throw configError(`step '${String(step)}'`, "use 'prepare' or 'convert'");
+  if (step !== 'prepare' && step !== 'convert')
+    throw configError(`step '${String(step)}'`, "use 'prepare' or 'convert'");
   if (baseConfig !== null && own)
     throw configError('baseConfig and fake quantization of its own are both given', 'leave one of them out');
   if (step === 'prepare' && baseConfig === null && !own)

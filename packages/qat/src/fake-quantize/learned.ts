@@ -40,7 +40,13 @@ export function initialRange(w: Tensor, config: IntxFakeQuantizeConfig): { scale
     const [scale] = chooseQparamsAffine(w, config.mappingType, block, 'int8', range);
     return { scale: maximum(scale, SMALLEST_SCALE) };
   }
-  const range = { ...options, eps: config.eps ?? 1e-6, zeroPointDtype: float32, quantMin: 0, quantMax: quantMax - quantMin };
+  const range = {
+    ...options,
+    eps: config.eps ?? 1e-6,
+    zeroPointDtype: float32,
+    quantMin: 0,
+    quantMax: quantMax - quantMin,
+  };
   const [scale, zero] = chooseQparamsAffineTinygemm(w, 'ASYMMETRIC', block, 'uint8', range);
   return { scale: maximum(scale, SMALLEST_SCALE), zero_point: clamp(round(zero), quantMin, quantMax) };
 }

@@ -1,5 +1,14 @@
 // The question that quantize_ asks of a config: what would you make of this weight? Schemes answer it in their extension.
-import { answer, type Dense, defineTrait, type Entry, type Module, type Runtime, type Tensor, type Trait } from '@ao/core';
+import {
+  answer,
+  type Dense,
+  defineTrait,
+  type Entry,
+  type Module,
+  type Runtime,
+  type Tensor,
+  type Trait,
+} from '@ao/core';
 import { type AnyConfigSpec, type AoConfig, type ConfigSpec, completed } from '../config/config.ts';
 import type { Rules } from '../rules/rules.ts';
 
@@ -37,7 +46,8 @@ export interface TensorProblem {
   readonly fix: string;
 }
 
-export const planTrait: Trait<[info: WeightInfo, rt: Runtime], TensorPlan | TensorProblem> = /*@__PURE__*/ defineTrait('quantize');
+export const planTrait: Trait<[info: WeightInfo, rt: Runtime], TensorPlan | TensorProblem> =
+  /*@__PURE__*/ defineTrait('quantize');
 
 /**
  * For configs that first take something out of a model: does so, and returns the rules that quantize_ goes on with; undefined
