@@ -1,5 +1,6 @@
 // k-means: how near the best codebook it comes, and scales by the largest of a group in size.
-import { dequantize, philox, type Runtime, type Tensor, tensor } from '@ao/core';
+import { dequantize, matmul, philox, type Runtime, type Tensor, tensor } from '@ao/core';
+import { linearGradInput } from '@ao/core/autograd';
 import { describe, expect, it } from 'vitest';
 import { kMeans } from '../src/formats/k-means.ts';
 import { codebookFromHp, computeError, parseScheme, quantizeTensor } from '../src/index.ts';
@@ -37,6 +38,14 @@ describe.each(devices)('codebooks on $device', ({ rt }) => {
     const [a, b] = [kMeans(x, 3), kMeans.spec.decompose!(x, 3)];
     const [p, q] = [await a[0].data(), await b[0].data()];
     for (const [i, v] of p.entries()) expect(Math.abs(v - (q[i] as number))).toBeLessThan(1e-4);
+  });
+
+  it('gradients pass tables that are data of the device', async () => {
+    for (const scheme of ['codebook3wo', 'nvfp4wo']) {
+      const w = quantizeTensor(normal(rt, [8, 64]), parseScheme(scheme));
+      const g = normal(rt, [2, 8]);
+      expect(await linearGradInput(g, w).data()).toEqual(await matmul(g, dequantize(w)).data());
+    }
   });
 
   it('negative groups do not clip: their scale is the largest value in size', async () => {

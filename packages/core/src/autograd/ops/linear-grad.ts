@@ -43,7 +43,8 @@ export const linearGradInput = /*@__PURE__*/ defineOp<[g: Tensor, w: Tensor]>('l
   meta: (g, w) => inputMeta('linear_grad_input', g, w.shape),
   decompose(g, w) {
     const parts = isWrapped(w) ? w.kind.spec.weight?.(w as never) : undefined;
-    if (parts == null) return matmul(g, g.rt.dequantize(w));
+    // a table that is data of the device is no part of a format
+    if (parts == null || parts.table !== undefined) return matmul(g, g.rt.dequantize(w));
     return scope(() => {
       const gradient = linearGradInputWeight(g, parts.codes, parts.scale, parts.zero, parts.format);
       return parts.inputScale === undefined ? gradient : cast(mul(gradient, parts.inputScale), g.dtype);
