@@ -22,9 +22,9 @@ interface Case {
 }
 
 const CASES: readonly Case[] = [
-  { id: 'optim-adamw8bit', optimizer: 'AdamW8bit', stateBytes: 4 + 16 / 256, steps: 4, target: 4 },
-  { id: 'optim-adamw4bit', optimizer: 'AdamW4bit', stateBytes: 2 + 16 / 128, steps: 4, target: 4 },
-  { id: 'optim-adamwfp8', optimizer: 'AdamWFp8', stateBytes: 4 + 16 / 256, steps: 4, target: 4 },
+  { id: 'optim-adamw8bit', optimizer: 'AdamW8bit', stateBytes: 4 + 16 / 256, steps: 2, target: 4 },
+  { id: 'optim-adamw4bit', optimizer: 'AdamW4bit', stateBytes: 2 + 16 / 128, steps: 2, target: 4 },
+  { id: 'optim-adamwfp8', optimizer: 'AdamWFp8', stateBytes: 4 + 16 / 256, steps: 2, target: 4 },
   { id: 'optim-adamw', optimizer: 'AdamW', stateBytes: 16, steps: 4 },
 ];
 /** Parameter read and written, gradient read. */

@@ -23,44 +23,55 @@ static inline void store_nibbles(uint8_t* p, vi v, int n) {
   _mm512_mask_cvtepi64_storeu_epi8(p, (__mmask8)lanes(n / 2), q);
 }
 
-// t[i] for the low 4, 5, 6 or 7 bits of i.
-static inline __m512 of16(const float* t, __m512i i) { return _mm512_permutexvar_ps(i, _mm512_loadu_ps(t)); }
-static inline __m512 of32(const float* t, __m512i i) {
-  return _mm512_permutex2var_ps(_mm512_loadu_ps(t), i, _mm512_loadu_ps(t + 16));
+// Element i of vectors that hold 16 each, for the low 4, 5, 6 or 7 bits of i.
+static inline __m512 of16(const __m512* t, __m512i i) { return _mm512_permutexvar_ps(i, t[0]); }
+static inline __m512 of32(const __m512* t, __m512i i) { return _mm512_permutex2var_ps(t[0], i, t[1]); }
+static inline __m512 of64(const __m512* t, __m512i i) {
+  return _mm512_mask_mov_ps(of32(t, i), _mm512_test_epi32_mask(i, _mm512_set1_epi32(32)), of32(t + 2, i));
 }
-static inline __m512 of64(const float* t, __m512i i) {
-  return _mm512_mask_mov_ps(of32(t, i), _mm512_test_epi32_mask(i, _mm512_set1_epi32(32)), of32(t + 32, i));
-}
-static inline __m512 of128(const float* t, __m512i i) {
-  return _mm512_mask_mov_ps(of64(t, i), _mm512_test_epi32_mask(i, _mm512_set1_epi32(64)), of64(t + 64, i));
+static inline __m512 of128(const __m512* t, __m512i i) {
+  return _mm512_mask_mov_ps(of64(t, i), _mm512_test_epi32_mask(i, _mm512_set1_epi32(64)), of64(t + 4, i));
 }
 
+// Made before a loop, so that its vectors stay in registers.
 template <int size>
-static inline vf value_of(const CodeTable& t, vi code) {
-  const __m512i i = (__m512i)code;
-  if (size == 16) return (vf)of16(t.value, i);
-  return (vf)_mm512_mask_mov_ps(of128(t.value, i), _mm512_test_epi32_mask(i, _mm512_set1_epi32(128)),
-                                of128(t.value + 128, i));
-}
-
-// Down the heap: node h has the children 2h and 2h + 1, the second where x is not below h's threshold.
-static inline __m512i child(__m512 x, __m512i h, __m512 threshold) {
-  const __m512i left = _mm512_add_epi32(h, h);
-  return _mm512_mask_sub_epi32(left, _mm512_cmp_ps_mask(x, threshold, _CMP_GE_OQ), left, _mm512_set1_epi32(-1));
-}
-template <int size>
-static inline vi code_of(const CodeTable& t, vf v) {
-  const __m512 x = (__m512)v;
-  __m512i h = _mm512_set1_epi32(1);
-  for (int level = 0; level < 4; level++) h = child(x, h, of16(t.heap, h));
-  if (size == 256) {
-    h = child(x, h, of16(t.heap + 16, h));
-    h = child(x, h, of32(t.heap + 32, h));
-    h = child(x, h, of64(t.heap + 64, h));
-    h = child(x, h, of128(t.heap + 128, h));
+struct Values {
+  __m512 t[size / 16];
+  explicit Values(const CodeTable& table) {
+    for (int k = 0; k < size / 16; k++) t[k] = _mm512_loadu_ps(table.value + 16 * k);
   }
-  return (vi)h & (size - 1);
-}
+  vf operator()(vi code) const {
+    const __m512i i = (__m512i)code;
+    if constexpr (size == 16) return (vf)of16(t, i);
+    const __mmask16 upper = _mm512_test_epi32_mask(i, _mm512_set1_epi32(128));
+    return (vf)_mm512_mask_mov_ps(of128(t, i), upper, of128(t + (size > 16 ? 8 : 0), i));
+  }
+};
+
+template <int size>
+struct Codes {
+  __m512 t[size / 16];
+  explicit Codes(const CodeTable& table) {
+    for (int k = 0; k < size / 16; k++) t[k] = _mm512_loadu_ps(table.heap + 16 * k);
+  }
+  // Down the heap: node h has the children 2h and 2h + 1, the second where x is not below h's threshold.
+  static __m512i child(__m512 x, __m512i h, __m512 threshold) {
+    const __m512i left = _mm512_add_epi32(h, h);
+    return _mm512_mask_sub_epi32(left, _mm512_cmp_ps_mask(x, threshold, _CMP_GE_OQ), left, _mm512_set1_epi32(-1));
+  }
+  vi operator()(vf v) const {
+    const __m512 x = (__m512)v;
+    __m512i h = _mm512_set1_epi32(1);
+    for (int level = 0; level < 4; level++) h = child(x, h, of16(t, h));
+    if constexpr (size == 256) {
+      h = child(x, h, of16(t + 1, h));
+      h = child(x, h, of32(t + 2, h));
+      h = child(x, h, of64(t + 4, h));
+      h = child(x, h, of128(t + 8, h));
+    }
+    return (vi)h & (size - 1);
+  }
+};
 #else
 static inline vi load_bytes(const uint8_t* p, int n) {
   vi v = set1i(0);
@@ -80,35 +91,43 @@ static inline void store_nibbles(uint8_t* p, vi v, int n) {
 }
 
 template <int size>
-static inline vf value_of(const CodeTable& t, vi code) {
-  int32_t c[AO_W];
-  float out[AO_W];
-  *(vi_any*)c = code;
-  for (int k = 0; k < AO_W; k++) out[k] = t.value[c[k]];
-  return load(out);
-}
+struct Values {
+  const CodeTable& t;
+  explicit Values(const CodeTable& table) : t(table) {}
+  vf operator()(vi code) const {
+    int32_t c[AO_W];
+    float out[AO_W];
+    *(vi_any*)c = code;
+    for (int k = 0; k < AO_W; k++) out[k] = t.value[c[k]];
+    return load(out);
+  }
+};
 
 template <int size>
-static inline vi code_of(const CodeTable& t, vf v) {
-  const vi low = set1i((int32_t)CodeTable::kLow), last = set1i((int32_t)CodeTable::kBuckets - 1);
-  vi key = (((vi)v & INT32_MAX) >> 16) - low;
-  key = key < 0 ? set1i(0) : key > last ? last : key;
-  key += (vi)((vu)v >> 31) * (int32_t)CodeTable::kBuckets;
-  key = v != v ? set1i(CodeTable::kNan) : key;
-  int32_t at[AO_W], code[AO_W];
-  float x[AO_W];
-  *(vi_any*)at = key;
-  store(x, v);
-  for (int k = 0; k < AO_W; k++) {
-    int c = t.base[at[k]];
-    if (t.deep)
-      while (x[k] >= t.threshold[c]) c++;
-    else
-      c += x[k] >= t.threshold[c];
-    code[k] = c;
+struct Codes {
+  const CodeTable& t;
+  explicit Codes(const CodeTable& table) : t(table) {}
+  vi operator()(vf v) const {
+    const vi low = set1i((int32_t)CodeTable::kLow), last = set1i((int32_t)CodeTable::kBuckets - 1);
+    vi key = (((vi)v & INT32_MAX) >> 16) - low;
+    key = key < 0 ? set1i(0) : key > last ? last : key;
+    key += (vi)((vu)v >> 31) * (int32_t)CodeTable::kBuckets;
+    key = v != v ? set1i(CodeTable::kNan) : key;
+    int32_t at[AO_W], code[AO_W];
+    float x[AO_W];
+    *(vi_any*)at = key;
+    store(x, v);
+    for (int k = 0; k < AO_W; k++) {
+      int c = t.base[at[k]];
+      if (t.deep)
+        while (x[k] >= t.threshold[c]) c++;
+      else
+        c += x[k] >= t.threshold[c];
+      code[k] = c;
+    }
+    return *(const vi_any*)code;
   }
-  return *(const vi_any*)code;
-}
+};
 #endif
 
 static inline vf from_float8(vi c) {

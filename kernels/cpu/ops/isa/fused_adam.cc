@@ -27,30 +27,38 @@ struct Most {
   }
 };
 
-// A moment of element i, d the dtype where it is floats.
-template <int d, int form>
-static inline vf read(const Moment& m, vf scale, int64_t i, int count) {
+// The values of a block of codes.
+template <int form>
+static inline void read(const Moment& m, int64_t at, int64_t n, int64_t block, float* out) {
   const uint8_t* codes = (const uint8_t*)m.codes;
-  if (form == MOMENT_FLOATS) return load_as(d, m.codes, i, count);
-  if (form == MOMENT_MAP_16) return value_of<16>(*m.table, load_nibbles(codes + i / 2, count)) * scale;
-  const vi c = load_bytes(codes + i, count);
-  return (form == MOMENT_MAP_256 ? value_of<256>(*m.table, c) : from_float8(c)) * scale;
+  const vf scale = set1(m.scale[block]);
+  if constexpr (form == MOMENT_MAP_256) {
+    const Values<256> values(*m.table);
+    steps(n, [&](int64_t i, int count) { store(out + i, values(load_bytes(codes + at + i, count)) * scale); });
+  } else if constexpr (form == MOMENT_MAP_16) {
+    const Values<16> values(*m.table);
+    steps(n, [&](int64_t i, int count) { store(out + i, values(load_nibbles(codes + (at + i) / 2, count)) * scale); });
+  } else {
+    steps(n, [&](int64_t i, int count) { store(out + i, from_float8(load_bytes(codes + at + i, count)) * scale); });
+  }
 }
 
 // The block of fresh values x as codes, with their scale.
 template <int form>
 static inline void write(const Moment& m, int64_t at, int64_t n, int64_t block, float most, const float* x) {
-  const float clipped = most < 1e-12f ? 1e-12f : most;
-  const float scale = form == MOMENT_FLOAT8 ? clipped / 448.0f : clipped;
-  m.scale[block] = scale;
   uint8_t* codes = (uint8_t*)m.codes;
-  steps(n, [&](int64_t i, int count) {
-    const vf v = load(x + i) / set1(scale);
-    if (form == MOMENT_MAP_16)
-      store_nibbles(codes + (at + i) / 2, code_of<16>(*m.table, v), count);
-    else
-      store_bytes(codes + at + i, form == MOMENT_MAP_256 ? code_of<256>(*m.table, v) : to_float8(v), count);
-  });
+  const float clipped = most < 1e-12f ? 1e-12f : most;
+  m.scale[block] = form == MOMENT_FLOAT8 ? clipped / 448.0f : clipped;
+  const vf scale = set1(m.scale[block]);
+  if constexpr (form == MOMENT_MAP_256) {
+    const Codes<256> code(*m.table);
+    steps(n, [&](int64_t i, int count) { store_bytes(codes + at + i, code(load(x + i) / scale), count); });
+  } else if constexpr (form == MOMENT_MAP_16) {
+    const Codes<16> code(*m.table);
+    steps(n, [&](int64_t i, int count) { store_nibbles(codes + (at + i) / 2, code(load(x + i) / scale), count); });
+  } else {
+    steps(n, [&](int64_t i, int count) { store_bytes(codes + at + i, to_float8(load(x + i) / scale), count); });
+  }
 }
 
 // bfloat16 of n floats, element first + i rounded by its 16 bits of Philox.
@@ -70,14 +78,19 @@ template <int d, int form>
 static inline void block_as(const AdamStep& s, int64_t at, int64_t n, int64_t block, float* work) {
   constexpr bool coded = form != MOMENT_FLOATS;
   const int64_t room = (n + 15) / 16 * 16;
-  float *m = work, *v = work + room, *x = work + 2 * room; // fresh moments, whose scales are known at the end
+  float *m = work, *v = work + room, *x = work + 2 * room; // the moments of codes, first as they were
   const bool amsgrad = s.max_exp_avg_sq.codes != nullptr;
-  const auto scale_of = [&](const Moment& moment) { return set1(coded ? moment.scale[block] : 1.0f); };
-  const vf m_scale = scale_of(s.exp_avg), v_scale = scale_of(s.exp_avg_sq);
-  const vf x_scale = amsgrad ? scale_of(s.max_exp_avg_sq) : m_scale;
+  if constexpr (coded) {
+    read<form>(s.exp_avg, at, n, block, m);
+    read<form>(s.exp_avg_sq, at, n, block, v);
+    if (amsgrad) read<form>(s.max_exp_avg_sq, at, n, block, x);
+  }
   const vf decay = set1(s.decay), step_size = set1(s.step_size), root = set1(s.root), eps = set1(s.eps);
   Most most_m, most_v, most_x;
-  // where a fresh moment goes: to its place as floats, or to `fresh` until the scale is known
+  const auto old = [&](const Moment& moment, const float* values, int64_t i, int count) {
+    return coded ? load(values + i) : load_as(d, moment.codes, at + i, count);
+  };
+  // fresh codes wait for the scale of the whole block
   const auto keep = [&](const Moment& moment, Most& most, float* fresh, vf value, int64_t i, int count) {
     if (!coded) return store_as(d, moment.codes, at + i, value, count);
     store(fresh + i, value);
@@ -89,11 +102,11 @@ static inline void block_as(const AdamStep& s, int64_t at, int64_t n, int64_t bl
       p = p - decay * p;
     else
       g = g + decay * p;
-    const vf first = lerp_(read<d, form>(s.exp_avg, m_scale, at + i, count), g, s.weight1);
-    const vf square = lerp_(read<d, form>(s.exp_avg_sq, v_scale, at + i, count), g * g, s.weight2);
+    const vf first = lerp_(old(s.exp_avg, m, i, count), g, s.weight1);
+    const vf square = lerp_(old(s.exp_avg_sq, v, i, count), g * g, s.weight2);
     vf second = square;
     if (amsgrad) {
-      second = max_nan(read<d, form>(s.max_exp_avg_sq, x_scale, at + i, count), square);
+      second = max_nan(old(s.max_exp_avg_sq, x, i, count), square);
       keep(s.max_exp_avg_sq, most_x, x, second, i, count);
     }
     keep(s.exp_avg, most_m, m, first, i, count);
@@ -104,10 +117,11 @@ static inline void block_as(const AdamStep& s, int64_t at, int64_t n, int64_t bl
     else
       store_as(d, s.param, at + i, p, count);
   });
-  if (!coded) return;
-  write<form>(s.exp_avg, at, n, block, most_m.value(), m);
-  write<form>(s.exp_avg_sq, at, n, block, most_v.value(), v);
-  if (amsgrad) write<form>(s.max_exp_avg_sq, at, n, block, most_x.value(), x);
+  if constexpr (coded) {
+    write<form>(s.exp_avg, at, n, block, most_m.value(), m);
+    write<form>(s.exp_avg_sq, at, n, block, most_v.value(), v);
+    if (amsgrad) write<form>(s.max_exp_avg_sq, at, n, block, most_x.value(), x);
+  }
 }
 
 void fused_adam_block(const AdamStep& s, int64_t at, int64_t n, int64_t block, float* work) {

@@ -201,7 +201,9 @@ TEST(a_step_equals_its_definition_on_any_threads) {
     ao_fused_adam_args a{};
     a.n = c.n, a.dtype = c.dtype, a.block_size = c.block, a.decoupled = c.decoupled, a.beta1 = beta1, a.beta2 = beta2;
     a.eps = eps, a.weight_decay = wd, a.grad = gb.data();
-    a.state_dtype = c.form == ao::MOMENT_FLOATS ? c.dtype : c.form == ao::MOMENT_FLOAT8 ? AO_F8E4M3 : AO_U8;
+    a.state_dtype = AO_U8;
+    if (c.form == ao::MOMENT_FLOATS) a.state_dtype = c.dtype;
+    if (c.form == ao::MOMENT_FLOAT8) a.state_dtype = AO_F8E4M3;
     const float rate = 0.01f;
     a.lr = &rate;
     if (a.state_dtype == AO_U8) a.signed_map = sm.data(), a.unsigned_map = um.data(), a.map_size = size;
