@@ -31,9 +31,9 @@ export const SUITES: readonly Suite[] = [
   batch,
   autoquant,
   speculative,
+  optim,
   overhead,
   quantize,
-  optim,
   startup,
   eventLoop,
 ];
