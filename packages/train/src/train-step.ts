@@ -58,7 +58,12 @@ export function trainStep(options: StepOptions, sizes: Sizes): TrainStep {
   const count = sizes[0] * sizes[1] * sizes[2];
   const plan = scope(() => {
     const blank = inputs({ ids: new Int32Array(count), targets: new Int32Array(count) });
-    return rt.capture((ids, targets) => step(ids!, targets!), ...blank);
+    try {
+      return rt.capture((ids, targets) => step(ids!, targets!), ...blank);
+    } finally {
+      // those of a capture that failed
+      optimizer.zeroGrad();
+    }
   });
   return { run: (batch) => outputs(scope(() => plan.replay(...inputs(batch)))), dispose: () => plan.dispose() };
 }
