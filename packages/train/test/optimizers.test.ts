@@ -31,7 +31,9 @@ describe.each(['reference', 'cpu'])('on %s', async (device) => {
   const rt = await createRuntime({ use, device });
   afterAll(() => rt.close());
 
-  it.each(list)('%s', async (name, make) => {
+  // the slow backend runs one of each kind of state
+  const few = list.filter(([name]) => device === 'cpu' || /^(AdamW|SGD|AdamW8bit|AdamW4bit|AdamWFp8)$/.test(name));
+  it.each(few)('%s', async (name, make) => {
     const made = () => {
       // 11 x 512 elements: from 4,096 on, in whole blocks, state is quantized
       const model = new Bigram(rt, 512);
