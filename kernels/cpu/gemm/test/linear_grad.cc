@@ -80,15 +80,21 @@ static void check_input(ao_ctx* ctx, int64_t m, int64_t n, int64_t k, int64_t g_
 TEST(plain_gradients_match_double_sums) {
   Context ctx;
   Random random(seed());
-  int64_t turn = 0;
+  struct Case {
+    int64_t m, n, k, g_dtype, other;
+  };
+  std::vector<Case> cases;
   for (int64_t m : {1, 5, 31, 301})
     for (int64_t n : {1, 16, 37, 530})
       for (int64_t k : {1, 17, 64}) {
-        const int64_t a = kDtypes[turn % 3], b = turn % 2 ? a : kDtypes[turn / 3 % 3];
-        check_weight(ctx, m, n, k, a, b, random);
-        check_input(ctx, m, n, k, a, b, random);
-        turn++;
+        const size_t turn = cases.size();
+        const int64_t a = kDtypes[turn % 3];
+        cases.push_back({m, n, k, a, turn % 2 ? a : kDtypes[turn / 3 % 3]});
       }
+  for (const auto& [m, n, k, a, b] : thinned(cases)) {
+    check_weight(ctx, m, n, k, a, b, random);
+    check_input(ctx, m, n, k, a, b, random);
+  }
   check_weight(ctx, 700, 20, 20, AO_BF16, AO_BF16, random); // more than one step of pairs, whole and ragged
   check_weight(ctx, 515, 20, 20, AO_BF16, AO_BF16, random);
   check_input(ctx, 3, 515, 20, AO_BF16, AO_BF16, random);
