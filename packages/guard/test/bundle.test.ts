@@ -60,9 +60,9 @@ describe.each(Object.keys(families) as Family[])('a browser application with qua
 });
 
 describe('core', () => {
-  it('is under 100 kB minified with every name that it exports', async () => {
+  it('is under 105 kB minified with every name that it exports', async () => {
     const { bytes, externals } = await bundle(`export * from '@ao/core';`);
     expect(externals).toEqual([]);
-    expect(bytes).toBeLessThan(100_000);
+    expect(bytes).toBeLessThan(105_000);
   });
 });

@@ -45,7 +45,8 @@ export function decodeRow(
   }
 }
 
-function decode(codes: Dense, scale: Dense | undefined, zero: Dense | undefined, f: WeightFormat): Float32Array {
+/** All values of a weight in parts, [N, K]. */
+export function decode(codes: Dense, scale: Dense | undefined, zero: Dense | undefined, f: WeightFormat): Float32Array {
   const q = codesOf(codes, f);
   const s = scale && valuesOf(scale);
   const z = zero && valuesOf(zero);

@@ -120,7 +120,8 @@ async function replace(
     const at = name.slice(0, Math.max(0, name.lastIndexOf('.')));
     const holder = getModule(model, at);
     const other = plan.module?.(holder) ?? holder;
-    if (other !== holder) replaceModule(model, at, other);
+    // a model that is one module itself stays what it is
+    if (other !== holder && holder !== model) replaceModule(model, at, other);
   }
   if (trained && learns) quantized.requiresGrad = true;
   if (!trained) packWeight(quantized.rt, quantized);

@@ -1,19 +1,18 @@
 // Gradients of linear y = x W^T: by its input g W, by its weight g^T x. They are ops, so that kinds and packed weights have
 // forms of their own.
-import { arange } from '../../create.ts';
-import { float32 } from '../../dtypes/index.ts';
 import { AoError } from '../../errors.ts';
 import { isWrapped } from '../../kind.ts';
 import { defineOp, type Meta } from '../../op.ts';
 import { add, mul } from '../../ops/binary.ts';
 import { requireFloat, shapeError } from '../../ops/checks.ts';
 import { cast, cat } from '../../ops/copy.ts';
-import { embeddingWeight } from '../../ops/linear-weight.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { permute, reshape } from '../../ops/views.ts';
 import type { WeightFormat } from '../../packed.ts';
+import { decode } from '../../reference/linear-weight.ts';
+import { store, valuesOf } from '../../reference/memory.ts';
 import { scope } from '../../scope.ts';
-import type { Tensor } from '../../tensor.ts';
+import type { Dense, Tensor } from '../../tensor.ts';
 
 function inputMeta(op: string, g: Tensor, w: readonly number[]): Meta {
   requireFloat(op, 'g', g);
@@ -28,9 +27,15 @@ export const linearGradInputWeight = /*@__PURE__*/ defineOp<
   [g: Tensor, codes: Tensor, scale: Tensor | undefined, zero: Tensor | undefined, format: WeightFormat]
 >('linear_grad_input_weight', {
   meta: (g, _codes, _scale, _zero, f) => inputMeta('linear_grad_input_weight', g, [f.N, f.K]),
-  decompose(g, codes, scale, zero, f) {
-    const rows = arange(g.rt, 0, f.N, 1, { device: g.device });
-    return cast(matmul(cast(g, float32), embeddingWeight(codes, scale, zero, rows, f, float32)), g.dtype);
+  reference(out: Dense, g: Dense, codes: Dense, scale: Dense | undefined, zero: Dense | undefined, f: WeightFormat) {
+    const [values, w] = [valuesOf(g), decode(codes, scale, zero, f)];
+    const result = new Float64Array(out.numel);
+    for (let m = 0; m < values.length / f.N; m++) {
+      for (let n = 0; n < f.N; n++) {
+        for (let k = 0; k < f.K; k++) result[m * f.K + k]! += values[m * f.N + n]! * w[n * f.K + k]!;
+      }
+    }
+    store(out, result);
   },
 });
 
