@@ -4,7 +4,6 @@ export { detectAnomaly } from './autograd/anomaly.ts';
 export { autocast } from './autograd/autocast.ts';
 export { type BackwardOptions, backward, grad } from './autograd/backward.ts';
 export { type CheckpointOptions, checkpoint } from './autograd/checkpoint.ts';
-export { composed } from './autograd/composed.ts';
 export { autograd } from './autograd/extension.ts';
 export { detach, enableGrad, isGradEnabled, noGrad } from './autograd/grad-mode.ts';
 export { type GradcheckOptions, gradcheck } from './autograd/gradcheck.ts';

@@ -1,13 +1,8 @@
 # torchao and torch.compile on a Llama folder: prefill of a prompt to the logits of its last token; no KV cache is kept, which
 # is in its favour. Speaks the lines of contender.ts: setup { model, threads, scheme }, then jobs { read: ids, write: 0 }.
-import json
-import os
-import sys
 import time
 
-
-def say(**answer):
-    print(json.dumps(answer), flush=True)
+from serve import serve
 
 
 def start(setup):
@@ -45,16 +40,4 @@ def start(setup):
     return run, {"engine": f"torchao {torchao.__version__}, torch {torch.__version__}", "threads": torch.get_num_threads()}
 
 
-# libraries print to stdout too; the answers keep the real one
-sys.stdout = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)
-run = None
-for line in sys.stdin:
-    try:
-        if run is None:
-            run, info = start(json.loads(line))
-            say(ready=info)
-        else:
-            say(done=run(json.loads(line)))
-    except Exception as error:  # told, and the process lives on
-        say(error=f"{type(error).__name__}: {error}")
+serve(start)

@@ -1,15 +1,11 @@
 # torchao.optim and torch.optim in eager mode on one large parameter. Speaks the lines of contender.ts: setup { threads }, then jobs
 # { optimizer, parameters, steps }.
-import json
 import os
-import sys
 import time
 
+from serve import serve
+
 os.environ["TORCHDYNAMO_DISABLE"] = "1"  # torchao's step calls torch.compile by itself
-
-
-def say(**answer):
-    print(json.dumps(answer), flush=True)
 
 
 def start(setup):
@@ -41,16 +37,4 @@ def start(setup):
     return run, {"engine": f"torchao {torchao.__version__}, torch {torch.__version__}", "threads": torch.get_num_threads()}
 
 
-# libraries print to stdout too; the answers keep the real one
-sys.stdout = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)
-run = None
-for line in sys.stdin:
-    try:
-        if run is None:
-            run, info = start(json.loads(line))
-            say(ready=info)
-        else:
-            say(done=run(json.loads(line)))
-    except Exception as error:  # told, and the process lives on
-        say(error=f"{type(error).__name__}: {error}")
+serve(start)

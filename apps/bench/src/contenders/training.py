@@ -1,13 +1,8 @@
 # Training steps of a Llama folder in eager torch: transformers' model with SDPA, fused AdamW, clip_grad_norm_ at 1; bfloat16 by autocast over
 # float32 parameters. Speaks the lines of contender.ts: setup of training-engine.ts, then jobs { steps }.
-import json
-import os
-import sys
 import time
 
-
-def say(**answer):
-    print(json.dumps(answer), flush=True)
+from serve import serve
 
 
 def start(setup):
@@ -42,16 +37,4 @@ def start(setup):
     return run, {"engine": f"torch {torch.__version__}", "threads": torch.get_num_threads()}
 
 
-# libraries print to stdout too; the answers keep the real one
-sys.stdout = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)
-run = None
-for line in sys.stdin:
-    try:
-        if run is None:
-            run, info = start(json.loads(line))
-            say(ready=info)
-        else:
-            say(done=run(json.loads(line)))
-    except Exception as error:  # told, and the process lives on
-        say(error=f"{type(error).__name__}: {error}")
+serve(start)
