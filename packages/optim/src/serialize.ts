@@ -5,13 +5,12 @@ import {
   type ByteSink,
   type ByteSource,
   type Dense,
-  dtypeBySafetensors,
   fileFormOf,
-  fromBits,
   isWrapped,
   kindByFileType,
   openSafetensors,
   type Runtime,
+  readTensors,
   type SafetensorsLayout,
   type Tensor,
   Wrapped,
@@ -86,11 +85,7 @@ export async function readStateDict(
   options: { readonly device?: string } = {},
 ): Promise<Map<string, Tensor>> {
   const file = await openSafetensors(source);
-  const plain = new Map<string, Dense>();
-  for (const name of file.names) {
-    const { dtype, shape } = file.entry(name);
-    plain.set(name, fromBits(rt, await file.read(name), shape, dtypeBySafetensors(dtype), options));
-  }
+  const plain = await readTensors(rt, file, options);
   const dict = new Map<string, Tensor>();
   for (const [name, text] of Object.entries(file.metadata))
     if (text.startsWith('{')) dict.set(name, restored(rt, name, text, plain));

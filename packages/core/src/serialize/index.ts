@@ -1,6 +1,7 @@
 export type { ByteSink, ByteSource } from './bytes.ts';
 export { bytesSink, bytesSource } from './bytes.ts';
 export { fileTensorBytes } from './file-dtypes.ts';
+export { readTensors } from './read-tensors.ts';
 export type { SafetensorsEntry } from './safetensors-header.ts';
 export type { SafetensorsIndex, Shard } from './safetensors-index.ts';
 export { openSafetensorsIndex, parseSafetensorsIndex, planShards, safetensorsIndex } from './safetensors-index.ts';

@@ -9,15 +9,14 @@ import {
   clone,
   copy_,
   type Dense,
-  dtypeBySafetensors,
   fill_,
   float32,
-  fromBits,
   keep,
   type Module,
   mul,
   openSafetensors,
   prepare,
+  readTensors,
   scope,
   slice,
   type Tensor,
@@ -118,13 +117,10 @@ function check(file: TensorFile, wanted: ReadonlyMap<string, readonly number[]>,
   }
 }
 
-async function readAll(file: TensorFile, like: Tensor): Promise<Map<string, Dense>> {
-  const found = new Map<string, Dense>();
-  for (const name of file.names) {
-    const { shape, dtype } = file.entry(name);
-    const at = { device: like.device };
-    found.set(name, keep(fromBits(like.rt, await file.read(name), shape, dtypeBySafetensors(dtype), at)));
-  }
+/** The file's tensors beside `like`. */
+async function readKept(file: TensorFile, { rt, device }: Tensor): Promise<Map<string, Dense>> {
+  const found = await readTensors(rt, file, { device });
+  for (const t of found.values()) keep(t);
   return found;
 }
 
@@ -147,7 +143,7 @@ export async function loadAdapter(
   }
   for (const [name, t] of savedModules(model, config)) wanted.set(`${PREFIX}${name}`, t.shape);
   check(file, wanted);
-  const stored = await readAll(file, targets[0]!.module.weight);
+  const stored = await readKept(file, targets[0]!.module.weight);
   const take = (name: string): Tensor => keep(clone(cast(stored.get(name)!, float32)));
   const adapter = attach(model, config, targets, ({ name }) => ({
     a: take(`${under(name)}lora_A.weight`),
@@ -169,7 +165,7 @@ export async function hotswapAdapter(adapter: Adapter, files: AdapterFiles): Pro
   const { config, file } = await openAdapter(files);
   const parts = namesOf(adapter);
   check(file, new Map([...parts].map(([name, t]) => [name, t.shape])), true);
-  const stored = await readAll(file, [...parts.values()][0]!);
+  const stored = await readKept(file, [...parts.values()][0]!);
   noGrad(() =>
     scope(() => {
       for (const [module, t] of adapter.tensors) {

@@ -3,10 +3,9 @@ import {
   type ByteSink,
   type ByteSource,
   type Dense,
-  dtypeBySafetensors,
-  fromBits,
   openSafetensors,
   type Runtime,
+  readTensors,
   type SafetensorsLayout,
   type Tensor,
   writeSafetensors,
@@ -41,11 +40,7 @@ export async function readStateDict(
   options: { readonly device?: string } = {},
 ): Promise<Map<string, Tensor>> {
   const file = await openSafetensors(source);
-  const tensors = new Map<string, Dense>();
-  for (const name of file.names) {
-    const { dtype, shape } = file.entry(name);
-    tensors.set(name, fromBits(rt, await file.read(name), shape, dtypeBySafetensors(dtype), options));
-  }
+  const tensors = await readTensors(rt, file, options);
   if (!isMetadataTorchao(file.metadata)) return tensors;
   return (await unflattenTensorStateDict(rt, tensors, file.metadata)).dict;
 }
