@@ -1,11 +1,15 @@
-// All packages and apps in one run, on their sources: their own configs resolve the condition @ao/source, so nothing is built.
+// All packages and apps in one run, on their sources: the condition @ao/source is resolved, so nothing is built. One project,
+// not one for each package: files share their transforms, and as many run side by side as there are processors.
 import { availableParallelism } from 'node:os';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
-// One worker more than processors: tests that wait for other processes leave one idle.
 export default defineConfig({
+  resolve: { conditions: ['@ao/source'] },
+  ssr: { resolve: { conditions: ['@ao/source'] } },
   test: {
-    projects: ['packages/*/vitest.config.ts', 'apps/*/vitest.config.ts'],
-    maxWorkers: availableParallelism() + 1,
+    include: ['{packages,apps}/*/{src,test}/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, 'apps/examples/**'],
+    maxWorkers: availableParallelism(),
+    testTimeout: 120_000,
   },
 });

@@ -7,8 +7,18 @@
 
 // What a build for this architecture holds, each set within the next: X(namespace and name, ao_isa, ...).
 #if defined(__x86_64__)
+#ifdef AO_WITHOUT_avx2 // by the option of CMakeLists.txt
+#define AO_ISA_WITH_avx2(X, ...)
+#else
+#define AO_ISA_WITH_avx2(X, ...) X(avx2, AO_ISA_AVX2, __VA_ARGS__)
+#endif
+#ifdef AO_WITHOUT_avx512
+#define AO_ISA_WITH_avx512(X, ...)
+#else
+#define AO_ISA_WITH_avx512(X, ...) X(avx512, AO_ISA_AVX512, __VA_ARGS__)
+#endif
 #define AO_ISA_EACH(X, ...)                                                                                            \
-  X(portable, AO_ISA_PORTABLE, __VA_ARGS__) X(avx2, AO_ISA_AVX2, __VA_ARGS__) X(avx512, AO_ISA_AVX512, __VA_ARGS__)
+  X(portable, AO_ISA_PORTABLE, __VA_ARGS__) AO_ISA_WITH_avx2(X, __VA_ARGS__) AO_ISA_WITH_avx512(X, __VA_ARGS__)
 #define AO_ISA_BASE portable
 #elif defined(__aarch64__)
 #define AO_ISA_EACH(X, ...)                                                                                            \
