@@ -56,6 +56,9 @@ async function part(model: CausalLM, cache: KVCache, batch: readonly (readonly n
   return values;
 }
 
+/** Single tokens are fed behind a long beginning read at once: those that begin attention's second split are among them. */
+const SINGLE = 64;
+
 /** Logits [T, V] of each sequence, read `chunk` tokens at a time. */
 async function logitsOf(
   model: CausalLM,
@@ -66,8 +69,8 @@ async function logitsOf(
   const T = batch[0]!.length;
   const out = batch.map(() => new Float64Array(T * V));
   using cache = model.createCache(T, batch.length);
-  for (let at = 0; at < T; at += chunk) {
-    const to = Math.min(T, at + chunk);
+  for (let at = 0, to = 0; at < T; at = to) {
+    to = at === 0 && chunk === 1 ? Math.max(1, T - SINGLE) : Math.min(T, at + chunk);
     for (let b = 0; b < batch.length; b++) cache.truncate(at, b);
     const values = await part(model, cache, batch, at, to);
     const size = (to - at) * V;
