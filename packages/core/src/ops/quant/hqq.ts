@@ -9,6 +9,7 @@ import type { DType } from '../../dtype.ts';
 import { bool, float32, int8, uint8 } from '../../dtypes/index.ts';
 import { AoError } from '../../errors.ts';
 import { defineOp, type Meta } from '../../op.ts';
+import { scope } from '../../scope.ts';
 import type { Tensor } from '../../tensor.ts';
 import { add, div, ge, gt, lt, maximum, minimum, mul, pow, sub, where } from '../binary.ts';
 import { requireFloat, requireNdim, shapeError } from '../checks.ts';
@@ -77,15 +78,18 @@ function improvedZero(w: Tensor, scale: Tensor, first: Tensor, top: number): Ten
   let beta = 10;
   let best: Tensor = full(w.rt, [], 1e4, { device: w.device });
   let running = ge(best, 0);
+  // A step's temporaries, each as large as the weight, go before the next step begins.
   for (let step = 0; step < 20; step++) {
-    const q = quantized(w, scale, zero, top);
-    const e = sub(w, div(sub(q, zero), scale));
-    const size = abs(e);
-    const shrunk = mul(sign(e), relu(sub(size, mul(pow(size, 0.7 - 1), 1 / beta))));
-    zero = where(running, mean(sub(q, mul(sub(w, shrunk), scale)), 1, true), zero);
-    const error = mean(size);
-    running = cast(mul(cast(running, float32), cast(lt(error, best), float32)), bool);
-    best = minimum(best, error);
+    [zero, running, best] = scope((): [Tensor, Tensor, Tensor] => {
+      const q = quantized(w, scale, zero, top);
+      const e = sub(w, div(sub(q, zero), scale));
+      const size = abs(e);
+      const shrunk = mul(sign(e), relu(sub(size, mul(pow(size, 0.7 - 1), 1 / beta))));
+      const error = mean(size);
+      const falls = cast(mul(cast(running, float32), cast(lt(error, best), float32)), bool);
+      const next = where(running, mean(sub(q, mul(sub(w, shrunk), scale)), 1, true), zero);
+      return [next, falls, minimum(best, error)];
+    });
     beta *= 1.01;
   }
   return zero;
@@ -105,12 +109,14 @@ export const chooseQparamsAndQuantizeScaleOnlyHqq = /*@__PURE__*/ defineOp<
     let running = ge(full(w.rt, [], 1, { device: w.device }), 0);
     const codes = (s: Tensor): Tensor => clamp(round(div(w, s)), quantMin, quantMax);
     for (let step = 0; step < 20; step++) {
-      const q = codes(scale);
-      const square = sum(mul(q, q), 1, true);
-      const next = maximum(where(gt(square, 0), div(sum(mul(w, q), 1, true), square), scale), EPS);
-      const moved = amax(div(abs(sub(next, scale)), maximum(scale, EPS)));
-      scale = where(running, next, scale);
-      running = cast(mul(cast(running, float32), cast(ge(moved, 1e-5), float32)), bool);
+      [scale, running] = scope((): [Tensor, Tensor] => {
+        const q = codes(scale);
+        const square = sum(mul(q, q), 1, true);
+        const next = maximum(where(gt(square, 0), div(sum(mul(w, q), 1, true), square), scale), EPS);
+        const moved = amax(div(abs(sub(next, scale)), maximum(scale, EPS)));
+        const moves = cast(mul(cast(running, float32), cast(ge(moved, 1e-5), float32)), bool);
+        return [where(running, next, scale), moves];
+      });
     }
     return [
       reshape(cast(codes(scale), int8), input.shape),
