@@ -5,6 +5,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { arange, exp, int32, logSoftmax, mul, scope, sub, sum, type Tensor, tensor } from '@ao/core';
+import { autograd } from '@ao/core/autograd';
 import {
   AutoModelForCausalLM,
   AutoTokenizer,
@@ -17,6 +18,7 @@ import {
 } from '@ao/hf-integration';
 import {
   type AoConfig,
+  autoRound,
   awq,
   baseAlgorithm,
   type CalibrationAlgorithm,
@@ -51,6 +53,7 @@ const algorithms: Readonly<Record<string, (config: AoConfig) => CalibrationAlgor
   'GPTQ, sequential': (config) => gptq(config, { sequential: true }),
   'rotation (R1, R2)': (config) => rotate(config),
   'rotation (R1, R2, R4)': (config) => rotate(config, { r4: true }),
+  AutoRound: (config) => autoRound(config),
   'AWQ, then GPTQ': (config) => awq(gptq(config)),
   'rotation, then GPTQ': (config) => rotate(gptq(config)),
 };
@@ -83,7 +86,7 @@ async function measure(folder: string, row: Row): Promise<Measured> {
   const ids = tokenizer.encode(text, { addSpecialTokens: false });
   const held = ids.slice(0, EVALUATED * WINDOW + 1);
   const windows = windowsOf(ids.slice(Math.max(held.length, Math.floor(ids.length / 2))), WINDOW, CALIBRATED);
-  const runtime = await autoRuntime({});
+  const runtime = await autoRuntime({ use: [autograd()] });
   const load = (): Promise<CausalLM> => AutoModelForCausalLM.fromPretrained(folder, { runtime, dtype: 'float32' });
   try {
     const [exact, model] = [await load(), await load()];

@@ -1,7 +1,7 @@
 // --algorithm: names in the order in which they run.
 import { UsageError } from './exit.ts';
 
-const ALGORITHMS = ['rotate', 'smoothquant', 'awq', 'gptq', 'hqq'] as const;
+const ALGORITHMS = ['rotate', 'smoothquant', 'awq', 'gptq', 'autoround', 'hqq'] as const;
 type Name = (typeof ALGORITHMS)[number];
 
 /** --algorithm rotate,gptq: the names in the order in which they run. */
@@ -14,6 +14,9 @@ export function parseAlgorithms(text: string): Name[] {
   const order = names.map((name) => ALGORITHMS.indexOf(name as Name));
   if (order.some((at, i) => i > 0 && at <= (order[i - 1] as number))) {
     throw new UsageError(`--algorithm ${text}: they run in the order ${ALGORITHMS.join(', ')}, each once`);
+  }
+  if (names.includes('gptq') && names.includes('autoround')) {
+    throw new UsageError(`--algorithm ${text}: gptq and autoround both round the weights; give one of them`);
   }
   return names as Name[];
 }

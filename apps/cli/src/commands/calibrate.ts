@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AoError } from '@ao/core';
+import { autograd } from '@ao/core/autograd';
 import {
   AutoModelForCausalLM,
   AutoTokenizer,
@@ -12,11 +13,13 @@ import {
 } from '@ao/hf-integration';
 import {
   type AoConfig,
+  autoRound,
   awq,
   baseAlgorithm,
   type CalibrationAlgorithm,
   type CalibrationReport,
   gptq,
+  readsData,
   rotate,
   smoothQuant,
   withHqq,
@@ -46,6 +49,7 @@ function algorithmOf(names: readonly string[], config: AoConfig): CalibrationAlg
   const [first, ...rest] = names;
   if (first === undefined) return baseAlgorithm(config);
   if (first === 'gptq') return gptq(config);
+  if (first === 'autoround') return autoRound(config);
   const base = rest.length > 0 ? algorithmOf(rest, config) : config;
   if (first === 'awq') return awq(base);
   return first === 'rotate' ? rotate(base) : smoothQuant(base);
@@ -64,7 +68,7 @@ export interface CalibrationJob extends CalibrationOptions {
 export async function calibrateFolder(job: CalibrationJob): Promise<CalibrationReport> {
   const { model: name, output, config, names, device, signal, calibration } = job;
   const algorithm = algorithmOf(names, config.quantType);
-  const reads = algorithm.scale !== undefined || algorithm.roundNeeds !== undefined;
+  const reads = readsData(algorithm);
   if (reads && calibration === undefined) {
     throw new UsageError(`--algorithm ${names.join(',')} needs --calibration FILE: text like what the model will read`);
   }
@@ -74,7 +78,8 @@ export async function calibrateFolder(job: CalibrationJob): Promise<CalibrationR
     });
   }
   const bar = await progress();
-  const runtime = await autoRuntime({ device, log });
+  const use = names.includes('autoround') ? [autograd()] : [];
+  const runtime = await autoRuntime({ device, log, use });
   try {
     const folder = await modelFolder(name, bar.update);
     const model = await AutoModelForCausalLM.fromPretrained(folder, {

@@ -11,7 +11,6 @@ import {
 } from '@ao/quantization';
 import type { CausalLM } from '../models/causal-lm.ts';
 import { familyOf, moduleOf, type Outline } from '../models/family.ts';
-import type { StaticCache } from '../models/kv-cache.ts';
 import { UpcastTensor } from '../upcast.ts';
 import { planQuantization } from './plan.ts';
 import { rulesConfig } from './rules.ts';
@@ -48,24 +47,20 @@ export async function calibrateModel(
   const { structure } = model;
   if (quantizationConfig?.untieEmbeddingWeights) structure?.untie?.();
   const asked = askedFor(model, algorithm, quantizationConfig);
-  const cache = model.createCache(window);
-  try {
-    const report = await calibrate(model, windows, asked === undefined ? algorithm : planned(model, algorithm, asked), {
-      ...(structure && { structure }),
-      ...rest,
-      forward: (ids) => forward(model, cache, ids, window),
-    });
-    if (model.origin && asked) {
-      const quantType = algorithm.files ?? asked.quantType;
-      model.origin = { ...model.origin, quantization: { ...asked, quantType } };
-    }
-    return report;
-  } finally {
-    cache.dispose();
+  const report = await calibrate(model, windows, asked === undefined ? algorithm : planned(model, algorithm, asked), {
+    ...(structure && { structure }),
+    ...rest,
+    forward: (ids) => forward(model, ids, window),
+  });
+  if (model.origin && asked) {
+    const quantType = algorithm.files ?? asked.quantType;
+    model.origin = { ...model.origin, quantization: { ...asked, quantType } };
   }
+  return report;
 }
 
-function forward(model: CausalLM, cache: StaticCache, ids: readonly number[], window: number): Tensor {
+/** Without a cache, so that gradients flow through. */
+function forward(model: CausalLM, ids: readonly number[], window: number): Tensor {
   if (ids.length > window || ids.length === 0) {
     throw new AoError('ERR_AO_CONFIG', `a calibration window of ${ids.length} tokens, where at most ${window} fit`, {
       op: 'calibrate',
@@ -75,7 +70,7 @@ function forward(model: CausalLM, cache: StaticCache, ids: readonly number[], wi
   const { rt, device } = model;
   const positions = arange(rt, 0, ids.length, 1, { device });
   const x = tensor(rt, Int32Array.from(ids), { shape: [1, ids.length], dtype: int32, device });
-  return model.forward(x, { cache, positions });
+  return model.forward(x, { positions });
 }
 
 /** Weights that wait in a narrower dtype than the model computes in become floats of that one, which calibration can change. */

@@ -2,6 +2,7 @@
 //   prepare   changes the model before any data (rotation)
 //   scale     finds scales s of the columns that weights read together: W s meets x / s (AWQ, SmoothQuant)
 //   round     makes the quantized weight, with what was seen of its input where it asks for that (GPTQ)
+//   roundBlock, in the place of round: makes all weights of a block, which it runs as often as it wants (AutoRound)
 // Algorithms that take another as their base run its later steps after their own: rotate(gptq(config)), awq(gptq(config)).
 import type { Dense, Module, Tensor } from '@ao/core';
 import type { AoConfig } from '../config/config.ts';
@@ -33,6 +34,21 @@ export interface RoundTask extends CalibratedWeight {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface BlockTask {
+  /** Weights of the block that the data reaches. */
+  readonly weights: readonly CalibratedWeight[];
+  /** Batches that there are. */
+  readonly batches: number;
+  /**
+   * Runs the block on batch i as it meets it, with `values` in the places of its weights (floats of the weights' shapes; absent: the
+   * weights as they are), and shows what comes out to `see`. What is recorded for gradients lives until `see` returns.
+   */
+  run(i: number, values: readonly Tensor[] | undefined, see: (output: Tensor) => void): void;
+  /** Waits until all that was run is done. */
+  sync(): Promise<void>;
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface CalibrationAlgorithm {
   readonly name: string;
   /** The scheme of each weight, as quantize_ takes it. */
@@ -50,7 +66,13 @@ export interface CalibrationAlgorithm {
   /** Weights are rounded one input after the other, each seeing what those before it in the layer became. */
   readonly sequential?: boolean;
   round(task: RoundTask): Promise<Tensor>;
+  /** The quantized weights in the order of the task. What lies outside a list of blocks is a block of its own, whose output is the model's. */
+  roundBlock?(task: BlockTask): Promise<readonly Tensor[]>;
 }
+
+/** Whether an algorithm looks at calibration data at all. */
+export const readsData = ({ scale, roundNeeds, roundBlock }: CalibrationAlgorithm): boolean =>
+  scale !== undefined || roundNeeds !== undefined || roundBlock !== undefined;
 
 export const isAlgorithm = (value: unknown): value is CalibrationAlgorithm =>
   typeof (value as CalibrationAlgorithm | null)?.round === 'function';

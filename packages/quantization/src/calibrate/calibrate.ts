@@ -20,6 +20,7 @@ import {
   Wrapped,
 } from '@ao/core';
 import type { AoConfig } from '../config/config.ts';
+import { swapTensors } from '../observe/swap-tensors.ts';
 import { modelBytes, tensorBytes } from '../quantize/bytes.ts';
 import { decibels, errorNorms } from '../quantize/compute-error.ts';
 import { preflight } from '../quantize/preflight.ts';
@@ -28,10 +29,10 @@ import type { QuantizeReport, QuantizeRow } from '../quantize/report.ts';
 import { type Decision, type FilterFn, selectWeights } from '../quantize/select.ts';
 import { isProblem, type TensorPlan } from '../quantize/trait.ts';
 import type { Rules } from '../rules/rules.ts';
-import type { CalibrationAlgorithm } from './algorithm.ts';
+import { type CalibrationAlgorithm, readsData } from './algorithm.ts';
 import { Feed } from './feed.ts';
 import { canFold, foldInverse, replaceValues, scaleColumns, weightOfModule } from './fold.ts';
-import { type Observable, observeStages, type Sharers, type Stage, stagesOf } from './observation.ts';
+import { type Observable, observeStages, type Sharers, type Stage, stagesOf, standIn } from './observation.ts';
 import { blocksOf, Passage } from './passage.ts';
 import { rotatedTensor } from './rotated-tensor.ts';
 import { type Rotation, rotated } from './rotation.ts';
@@ -176,8 +177,8 @@ class Work<T> {
   }
 
   async run(): Promise<void> {
-    const { scale, roundNeeds } = this.#algorithm;
-    const reads = this.#targets.length > 0 && (scale !== undefined || roundNeeds !== undefined);
+    const { scale } = this.#algorithm;
+    const reads = this.#targets.length > 0 && readsData(this.#algorithm);
     if (reads) await this.#passage.probe();
     for (const { path } of [...this.#blocks, { path: null }]) {
       const left = this.#targets.filter((t) => !this.#done.has(t));
@@ -257,17 +258,43 @@ class Work<T> {
   }
 
   async #round(own: readonly Target[]): Promise<void> {
-    const { roundNeeds, sequential = false } = this.#algorithm;
-    if (roundNeeds !== undefined) {
+    const { roundNeeds, roundBlock, sequential = false } = this.#algorithm;
+    if (roundBlock !== undefined) await this.#roundTogether(own);
+    else if (roundNeeds !== undefined) {
       const stages = await stagesOf(this.#model, own, this.#passage);
       const together = sequential ? stages.map((s) => [s]) : [stages];
       for (const some of together) await this.#roundStages(some, roundNeeds === 'gram');
     }
     for (const t of own) {
       if (this.#done.has(t)) continue;
-      if (roundNeeds !== undefined) t.note = 'rounded to nearest: the calibration data does not reach it';
-      await this.#finish(t, null);
+      const reads = roundNeeds !== undefined || roundBlock !== undefined;
+      if (reads) t.note = 'rounded to nearest: the calibration data does not reach it';
+      await this.#finish(t, null, reads ? scope(() => t.plan.quantize(unpackedOf(t.weight) as Dense)) : undefined);
     }
+  }
+
+  /** All weights of a block at once. */
+  async #roundTogether(own: readonly Target[]): Promise<void> {
+    const { signal } = this.#options;
+    const [model, passage] = [this.#model, this.#passage];
+    const stages = await stagesOf(model, own, passage);
+    const reached = stages.flatMap((s) => s.sharers.flat());
+    if (reached.length === 0) return;
+    const batches = await passage.read();
+    const weights = reached.map((t) => ({ ...t, weight: unpackedOf(t.weight) as Dense }));
+    const run = (i: number, values: readonly Tensor[] | undefined, see: (output: Tensor) => void): void => {
+      const places = reached.map((t, w) => [t.weight, standIn(t, values?.[w] ?? t.weight)] as const);
+      swapTensors(model, new Map(places));
+      try {
+        passage.through(i, see);
+      } finally {
+        swapTensors(model, new Map(places.map(([own, other]) => [other, own])));
+      }
+    };
+    const task = { weights, batches, run, sync: () => passage.sync(), signal };
+    const made = await (this.#algorithm.roundBlock as NonNullable<CalibrationAlgorithm['roundBlock']>)(task);
+    for (const [i, { weight }] of weights.entries()) if (weight !== reached[i]?.weight) weight.dispose();
+    for (const [i, t] of reached.entries()) await this.#finish(t, null, made[i]);
   }
 
   async #roundStages(stages: readonly Stage<Target>[], gram: boolean): Promise<void> {
@@ -292,18 +319,15 @@ class Work<T> {
     }
   }
 
-  /** Rounds, measures, replaces and packs one weight. */
-  async #finish(t: Target, input: ObservedInput | null): Promise<void> {
+  /** Rounds (unless it is `already`), measures, replaces and packs one weight. */
+  async #finish(t: Target, input: ObservedInput | null, already?: Tensor): Promise<void> {
     const { signal, sqnr = true, onProgress } = this.#options;
     signal?.throwIfAborted();
     const { fqn, plan, config, decision, note } = t;
     const base = rowBase(decision, t.weight);
     const before = tensorBytes(decision.weight.disposed ? t.weight : decision.weight);
     const weight = unpackedOf(t.weight) as Dense;
-    const rounded =
-      input === null && this.#algorithm.roundNeeds !== undefined
-        ? scope(() => plan.quantize(weight))
-        : await this.#algorithm.round({ fqn, weight, plan, config, input, signal });
+    const rounded = already ?? (await this.#algorithm.round({ fqn, weight, plan, config, input, signal }));
     const norms = sqnr ? errorNorms(weight, rounded) : null;
     let made = t.preScale === undefined ? rounded : withPreScale(rounded as Wrapped, t.preScale);
     packWeight(made.rt, made);

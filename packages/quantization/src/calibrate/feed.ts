@@ -16,6 +16,11 @@ export class Feed<T> implements AsyncIterable<T> {
     return this.#seen.length;
   }
 
+  /** Batch i, which was read. */
+  at(i: number): T {
+    return this.#seen[i] as T;
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     for (let i = 0; ; i++) {
       if (i === this.#seen.length) {

@@ -21,7 +21,8 @@ export class Grid {
   /** [N, K / groupSize], row-major. */
   readonly scale: Float32Array;
   readonly zero: Float32Array | null;
-  readonly #bits: number;
+  /** Of a code. */
+  readonly bits: number;
   /** Codes by ascending value, where a table says the values. */
   readonly #order: Uint8Array | null;
 
@@ -29,7 +30,7 @@ export class Grid {
     this.format = format;
     this.scale = scale;
     this.zero = zero;
-    this.#bits = format.bits ?? bits;
+    this.bits = format.bits ?? bits;
     const { table } = format;
     this.#order =
       table === undefined
@@ -73,7 +74,7 @@ export class Grid {
     const domain = this.format.zeroDomain;
     const v = s === 0 ? 0 : (domain === 'float' ? w - z : w) / s + (domain === 'int' ? z : 0);
     if (this.#order !== null) return nearest(v, this.format.table as Float32Array, this.#order);
-    const half = 2 ** (this.#bits - 1);
+    const half = 2 ** (this.bits - 1);
     const q = roundHalfEven(v);
     return q < -half ? -half : q > half - 1 ? half - 1 : q;
   }

@@ -1,5 +1,6 @@
 // Calibration: algorithms that look at data before they round.
 export * from './algorithm.ts';
+export { type AutoRoundOptions, autoRound } from './autoround.ts';
 export { type AwqOptions, awq } from './awq.ts';
 export { type CalibrateOptions, type CalibrationReport, calibrate } from './calibrate.ts';
 export { type GptqOptions, gptq } from './gptq.ts';

@@ -40,6 +40,10 @@ async function watching<W extends Observable>(
   }
 }
 
+/** `values` as they stand in the place of a weight: behind what happens to its input, where something does. */
+export const standIn = (w: Observable, values: Tensor): Tensor =>
+  w.preScale === undefined && w.rotation === undefined ? values : wrapped({ ...w, weight: values }, () => {});
+
 function wrapped({ weight, preScale, rotation }: Observable, observe: (seen: Seen) => void): ObservedTensor {
   const transform = (x: Tensor): Tensor => {
     const turned = rotation === undefined ? x : cast(rotated(cast(x, float32), rotation), x.dtype);

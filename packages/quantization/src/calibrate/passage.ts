@@ -25,6 +25,7 @@ export class Passage<T> {
   /** What block target gave in this run, where it is asked for. */
   #given: Tensor | undefined;
   #keeps = false;
+  #see: ((output: Tensor) => void) | undefined;
 
   constructor(
     backend: Backend,
@@ -92,16 +93,42 @@ export class Passage<T> {
     this.#target += 1;
   }
 
+  /** Reads the data to its end; gives the number of batches. */
+  async read(): Promise<number> {
+    for await (const _ of this.#feed) this.#signal?.throwIfAborted();
+    return this.#feed.count;
+  }
+
+  /** Runs batch i, which was read, and shows what the current block gives; the model itself, where all blocks lie behind. */
+  through(i: number, see: (output: Tensor) => void): void {
+    const restore = this.#shadow(this.#enter);
+    this.#see = see;
+    this.#batch = i;
+    try {
+      this.#one(this.#feed.at(i), see);
+    } finally {
+      this.#see = undefined;
+      restore();
+    }
+  }
+
+  /** Waits until all that was run is done. */
+  sync(): Promise<void> {
+    return this.#backend.sync();
+  }
+
   dispose(): void {
     for (const t of this.#outputs) t.dispose();
     this.#outputs = [];
   }
 
   #enter = (block: number, real: Forward, args: unknown[]): unknown => {
-    if (!this.#chained || block > this.#target) return real(...args);
-    if (block < this.#target - 1) return args[0];
-    if (block === this.#target - 1) return this.#outputs[this.#batch];
+    const shown = block === this.#target ? this.#see : undefined;
+    if ((!this.#chained && shown === undefined) || block > this.#target) return real(...args);
+    if (this.#chained && block < this.#target - 1) return args[0];
+    if (this.#chained && block === this.#target - 1) return this.#outputs[this.#batch];
     const out = real(...args);
+    if (shown !== undefined) show(out, shown);
     if (this.#keeps) this.#given = keep(out as Tensor);
     throw ENOUGH;
   };
@@ -111,13 +138,7 @@ export class Passage<T> {
     for await (const batch of this.#feed) {
       this.#signal?.throwIfAborted();
       before();
-      try {
-        scope(() => {
-          this.#run(batch);
-        });
-      } catch (error) {
-        if (error !== ENOUGH) throw error;
-      }
+      this.#one(batch);
       await this.#backend.sync();
       after();
       this.#batch += 1;
@@ -125,11 +146,33 @@ export class Passage<T> {
     }
   }
 
+  /** One run, to its end or to where it has given enough; `see` gets what it gives at its end. */
+  #one(batch: T, see?: (output: Tensor) => void): void {
+    try {
+      scope(() => {
+        const out = this.#run(batch);
+        if (see !== undefined) show(out, see);
+      });
+    } catch (error) {
+      if (error !== ENOUGH) throw error;
+    }
+  }
+
   async #shadowed(
     enter: (block: number, real: Forward, args: unknown[]) => unknown,
     work: () => Promise<void>,
   ): Promise<void> {
-    const restore = this.#blocks.map((block, i) => {
+    const restore = this.#shadow(enter);
+    try {
+      await work();
+    } finally {
+      restore();
+    }
+  }
+
+  /** Puts `enter` before every block's forward; the result takes it away again. */
+  #shadow(enter: (block: number, real: Forward, args: unknown[]) => unknown): () => void {
+    const undo = this.#blocks.map((block, i) => {
       const target = block as unknown as Shadowed;
       const own = Object.hasOwn(target, 'forward');
       const real = target.forward;
@@ -139,12 +182,20 @@ export class Passage<T> {
         else delete (target as Partial<Shadowed>).forward;
       };
     });
-    try {
-      await work();
-    } finally {
-      for (const undo of restore) undo();
-    }
+    return () => {
+      for (const one of undo) one();
+    };
   }
+}
+
+function show(out: unknown, see: (output: Tensor) => void): void {
+  if (!isTensor(out)) {
+    throw new AoError('ERR_AO_CONFIG', `what is to be compared is no tensor but ${typeof out}`, {
+      op: 'calibrate',
+      fix: 'give { forward } that returns one tensor, or an algorithm that rounds weight by weight, e.g. gptq',
+    });
+  }
+  see(out);
 }
 
 /** The list of modules below which most of `names` lie: a decoder's layers; [] where none holds two modules with weights. */
