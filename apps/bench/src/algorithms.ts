@@ -1,6 +1,7 @@
 // Perplexity of calibration algorithms against rounding to nearest on the bundled model, as a table in ALGORITHMS.md of
 // @ao/quantization. The first half of validation.txt is evaluated; windows of the second half are what algorithms see.
 //   node --conditions=@ao/source apps/bench/src/algorithms.ts [MODEL] [--only NAME,..] [--print]
+// Rows that --only leaves out keep what they say.
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -121,14 +122,21 @@ async function divergenceOf(p: CausalLM, q: CausalLM, windows: readonly (readonl
   return total / (windows.length * WINDOW);
 }
 
-async function table(folder: string, only: readonly string[] | undefined): Promise<string> {
+async function table(folder: string, only: readonly string[] | undefined, earlier: string): Promise<string> {
+  const written = earlier.split('\n').map((line) => ({ line, cells: line.split('|').map((cell) => cell.trim()) }));
   const lines = [
     '| scheme | algorithm | perplexity | cross entropy | KL from float | seconds | perplexity against nearest |',
     '| --- | --- | --- | --- | --- | --- | --- |',
   ];
   const found = new Map<string, number>();
   for (const row of rows()) {
-    if (only && !only.some((name) => `${row.scheme} ${row.name}`.includes(name))) continue;
+    if (only && !only.some((name) => `${row.scheme} ${row.name}`.includes(name))) {
+      const kept = written.find(({ cells }) => cells[1] === row.scheme && cells[2] === row.name);
+      if (kept === undefined) continue;
+      lines.push(kept.line);
+      found.set(`${row.scheme} ${row.name}`, Number(kept.cells[4]));
+      continue;
+    }
     const { crossEntropy, perplexity, seconds, divergence } = await measure(folder, row);
     found.set(`${row.scheme} ${row.name}`, crossEntropy);
     const nearest = found.get(`${row.scheme} ${row.against}`);
@@ -144,13 +152,13 @@ const { values, positionals } = parseArgs({
   options: { only: { type: 'string' }, print: { type: 'boolean' } },
   allowPositionals: true,
 });
-const made = await table(positionals[0] ?? at('apps/stories-7m'), values.only?.split(','));
+const [before, rest] = (await readFile(DOC, 'utf8')).split(START);
+const [earlier, after] = rest?.split(END) ?? [];
+if (before === undefined || earlier === undefined || after === undefined)
+  throw new Error(`${DOC} lacks ${START} .. ${END}`);
+const made = await table(positionals[0] ?? at('apps/stories-7m'), values.only?.split(','), earlier);
 if (values.print) process.stdout.write(`${made}\n`);
 else {
-  const doc = await readFile(DOC, 'utf8');
-  const [before, rest] = doc.split(START);
-  const after = rest?.split(END)[1];
-  if (before === undefined || after === undefined) throw new Error(`${DOC} lacks ${START} .. ${END}`);
   await writeFile(`${DOC}.tmp`, `${before}${START}\n\n${made}\n\n${END}${after}`);
   await rename(`${DOC}.tmp`, DOC);
 }

@@ -109,7 +109,10 @@ export function program(): Command {
       'round by rotate, smoothquant, awq, gptq, autoround or hqq, several in this order: rotate,gptq; all but hqq load the whole model',
       parseAlgorithms,
     )
-    .option('--calibration <file>', 'the text that smoothquant, awq, gptq and autoround see, never the one you evaluate on')
+    .option(
+      '--calibration <file>',
+      'the text that smoothquant, awq, gptq and autoround see, never the one you evaluate on',
+    )
     .option('--calibration-windows <n>', 'most windows of 512 tokens that are read of it', count, 32)
     .option('--dry-run', 'print what would be done and write nothing')
     .option('--overwrite', 'replace the model that the output folder holds')

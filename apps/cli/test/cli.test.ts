@@ -170,6 +170,7 @@ test('exit codes: 2 for wrong use, 1 for what cannot be done, with the fix on st
       ['quantize', 'stories-7m', '--scheme', 'int4wo', '--algorithm', 'gtpq'],
     ],
     [2, /they run in the order rotate/, ['quantize', 'stories-7m', '--scheme', 'int4wo', '--algorithm', 'gptq,awq']],
+    [2, /give one of them/, ['quantize', 'stories-7m', '--scheme', 'int4wo', '--algorithm', 'gptq,autoround']],
     [
       1,
       /HQQ has no form of Int8WeightOnlyConfig/,

@@ -1,5 +1,6 @@
 // The devices that tests of numbers run on: the reference backend, and the cpu where its native part is built.
 import { createRuntime, isAoError, type Runtime } from '@ao/core';
+import { autograd } from '@ao/core/autograd';
 import { cpu } from '@ao/kernels-cpu';
 import { quantization } from '../src/index.ts';
 
@@ -12,9 +13,10 @@ export interface TestDevice {
 export let cpuMissing = '';
 
 async function open(): Promise<TestDevice[]> {
-  const found = [{ device: 'reference', rt: await createRuntime({ use: [quantization()], device: 'reference' }) }];
+  const use = [autograd(), quantization()];
+  const found = [{ device: 'reference', rt: await createRuntime({ use, device: 'reference' }) }];
   try {
-    return [...found, { device: 'cpu', rt: await createRuntime({ use: [quantization(), cpu()] }) }];
+    return [...found, { device: 'cpu', rt: await createRuntime({ use: [...use, cpu()] }) }];
   } catch (error) {
     if (!isAoError(error)) throw error;
     cpuMissing = error.message;

@@ -120,7 +120,7 @@ function partsOf(t: Tensor, fqn: string): WeightParts {
   const parts = isWrapped(t) ? t.kind.spec.weight?.(t as never) : null;
   if (parts != null && !['float32', 'bfloat16', 'float16'].includes(parts.format.code)) return parts;
   throw new AoError('ERR_AO_CONFIG', `a weight of kind ${t.kind?.name ?? 'dense'} has no codes to choose`, {
-    op: 'gptq',
+    op: 'calibrate',
     tensor: fqn,
     fix: 'use a weight-only scheme, e.g. int4WeightOnly() or intxWeightOnly()',
   });

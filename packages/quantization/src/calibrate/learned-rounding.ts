@@ -23,6 +23,7 @@ import {
   minimum,
   mul,
   ones,
+  reciprocal,
   reshape,
   round,
   scope,
@@ -171,13 +172,25 @@ export class LearnedRounding {
     const stored = (t: Tensor): Tensor => cast(cast(t, this.#scaleDtype), float32);
     if (zeroDomain === 'none') {
       const scale = stored(mul(s0, b));
-      return { codes: clamp(roundThrough(add(div(x, scale), offset)), least, most), scale, zero: z0 };
+      return { codes: clamp(roundThrough(add(mul(x, reciprocal(scale)), offset)), least, most), scale, zero: z0 };
     }
     const start = mul(low, a);
-    const scale = stored(mul(s0, div(sub(mul(high, b), start), noGrad(() => spanOf(low, high)))));
+    const scale = stored(
+      mul(
+        s0,
+        div(
+          sub(mul(high, b), start),
+          noGrad(() => spanOf(low, high)),
+        ),
+      ),
+    );
     if (zeroDomain === 'int') {
       const zero = clamp(add(z0, roundThrough(sub(div(low, s0), div(start, scale)))), least, most);
-      return { codes: clamp(add(roundThrough(add(div(x, scale), offset)), zero), least, most), scale, zero };
+      return {
+        codes: clamp(add(roundThrough(add(mul(x, reciprocal(scale)), offset)), zero), least, most),
+        scale,
+        zero,
+      };
     }
     const zero = stored(add(add(z0, sub(start, low)), mul(sub(s0, scale), least)));
     return { codes: clamp(roundThrough(add(div(sub(x, zero), scale), offset)), least, most), scale, zero };
