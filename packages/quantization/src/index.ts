@@ -65,6 +65,13 @@ export {
   fqnToConfigSpec,
   moduleFqnToConfig,
 } from './config/fqn-to-config.ts';
+export {
+  type GGUFWeightOnlyConfig,
+  type GgufFormat,
+  type GgufWeightOnlyOptions,
+  ggufWeightOnly,
+  ggufWeightOnlySpec,
+} from './config/gguf-weight-only.ts';
 export * from './config/granularity.ts';
 export * from './config/int4-weight-only.ts';
 export {
@@ -171,6 +178,7 @@ export { codebook, codebookFromHp } from './schemes/codebook.ts';
 export { float8, float8FromHp } from './schemes/float8.ts';
 export { float8DynamicInt4, int4Float8FromHp } from './schemes/float8-dynamic-int4.ts';
 export { floatxFromHp, fpx } from './schemes/fpx.ts';
+export { gguf, ggufFromHp } from './schemes/gguf.ts';
 export { int4, int4FromHp } from './schemes/int4.ts';
 export { int8, int8FromHp } from './schemes/int8.ts';
 export { int8Dynamic, int8Static } from './schemes/int8-dynamic.ts';

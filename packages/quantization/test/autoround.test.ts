@@ -67,7 +67,7 @@ async function run(algorithm: CalibrationAlgorithm, between?: (x: Tensor) => Ten
   const want = await model.call(x).data();
   const report = await calibrate(model, data, algorithm);
   const got = await model.call(x).data();
-  const error = Math.sqrt(want.reduce<number>((sum, v, i) => sum + (Number(v) - Number(got[i])) ** 2, 0));
+  const error = Math.sqrt(Float64Array.from(want, (v, i) => (Number(v) - Number(got[i])) ** 2).reduce((a, b) => a + b));
   return { model, report, got, error };
 }
 

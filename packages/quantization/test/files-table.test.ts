@@ -27,6 +27,7 @@ const schemes: readonly string[] = [
   'float8dq-row float8dq-tensor float8dq-128x128 float8dq-int4',
   'mxfp8wo mxfp6-e2m3wo mxfp4wo mxfp8dq nvfp4wo nvfp4dq nf4wo',
   'fp4_e2m1 fp6_e3m2 uint1wo-64 uint4wo-64 uintx4wo-128 codebook4wo lut4wo-2r',
+  'gguf-q2_K gguf-q3_K gguf-q4_K gguf-q5_K gguf-q6_K gguf-q4_0 gguf-q8_0',
 ].flatMap((names) => names.split(' '));
 
 const SHAPE = [128, 1024];

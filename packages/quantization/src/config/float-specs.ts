@@ -6,6 +6,7 @@ import { float8DynamicActivationInt4WeightSpec } from './float8-dynamic-activati
 import { float8StaticActivationFloat8WeightSpec } from './float8-static-activation-float8-weight.ts';
 import { float8WeightOnlySpec } from './float8-weight-only.ts';
 import { fpxWeightOnlySpec } from './fpx-weight-only.ts';
+import { ggufWeightOnlySpec } from './gguf-weight-only.ts';
 import { mxDynamicActivationMxWeightSpec, mxWeightOnlySpec } from './mx.ts';
 import { nf4WeightOnlySpec } from './nf4-weight-only.ts';
 import { nvfp4DynamicActivationNvfp4WeightSpec, nvfp4WeightOnlySpec } from './nvfp4.ts';
@@ -26,4 +27,5 @@ export const floatSpecs: readonly AnyConfigSpec[] = /*@__PURE__*/ Object.freeze(
   oldUintxWeightOnlySpec,
   codebookWeightOnlySpec,
   groupwiseLutWeightSpec,
+  ggufWeightOnlySpec,
 ]);

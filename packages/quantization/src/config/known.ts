@@ -28,7 +28,6 @@ const foreign = (type: string, version: number, fields: ConfigSpec['fields']): C
 const strings = (name: string, ...members: string[]): EnumSpec => ({ name, members, strings: true });
 
 const INTX = ['int1', 'int2', 'int3', 'int4', 'int5', 'int6', 'int7', 'int8'];
-const uintx = /*@__PURE__*/ dtypeName(/*@__PURE__*/ INTX.map((name) => `u${name}`));
 const floats = /*@__PURE__*/ dtypeName(['float32', 'float16', 'bfloat16']);
 const step = /*@__PURE__*/ enumeration(
   /*@__PURE__*/ strings(
@@ -64,7 +63,6 @@ const gemlite = {
 
 const makeSpecs = (): readonly ConfigSpec<ForeignConfig>[] => [
   foreign('Int8DynamicActivationUIntxWeightConfig', 1, gemlite),
-  foreign('GGUFWeightOnlyConfig', 1, { dtype: field<string>(uintx, 'uint4'), nBlocksPerSuperblock: field(int, 8) }),
   foreign('StretchedIntxWeightConfig', 2, {
     granularity: field<Granularity>(perAxisOrGroup, perAxis(0)),
     scaleDtype: field<string | null>(optional(floats), null),

@@ -7,6 +7,7 @@ import { float8DynamicActivationFloat8Weight } from './float8-dynamic-activation
 import { float8DynamicActivationInt4Weight } from './float8-dynamic-activation-int4-weight.ts';
 import { float8WeightOnly } from './float8-weight-only.ts';
 import { fpxWeightOnly } from './fpx-weight-only.ts';
+import { type GgufFormat, ggufWeightOnly } from './gguf-weight-only.ts';
 import { perBlock, perGroup, perRow, perTensor } from './granularity.ts';
 import { mxDynamicActivationMxWeight, mxWeightOnly } from './mx.ts';
 import { nf4WeightOnly } from './nf4-weight-only.ts';
@@ -122,6 +123,11 @@ export const floatSchemes: readonly FloatScheme[] = /*@__PURE__*/ Object.freeze(
     'codebookBwo[-GROUP]: 2^B values found by k-means, scaled by groups where given',
     (m, group) => codebookWeightOnly({ dtype: `uint${m[1]}` as UintDType, scaleBlockSize: group || null }),
     true,
+  ),
+  /*@__PURE__*/ scheme(
+    /^gguf-q(?:([2-6])_[kK]|([48]))$/,
+    "gguf-qB_K, gguf-q4_0, gguf-q8_0: llama.cpp's types, K-quants of B = 2 to 6 bits",
+    (m) => ggufWeightOnly({ format: (m[1] === undefined ? `q${m[2]}_0` : `q${m[1]}_K`) as GgufFormat }),
   ),
   /*@__PURE__*/ scheme(
     /^lut([1-8])wo(?:-(\d+)([rc]))?$/,

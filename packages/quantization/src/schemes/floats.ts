@@ -1,9 +1,10 @@
-// The schemes of small floats, tables and unsigned codes.
+// The schemes of small floats, tables and unsigned codes, and GGUF's.
 import type { Extension } from '@ao/core';
 import { codebook } from './codebook.ts';
 import { float8 } from './float8.ts';
 import { float8DynamicInt4 } from './float8-dynamic-int4.ts';
 import { fpx } from './fpx.ts';
+import { gguf } from './gguf.ts';
 import { mx } from './mx.ts';
 import { nf4 } from './nf4.ts';
 import { nvfp4 } from './nvfp4.ts';
@@ -18,4 +19,5 @@ export const floats = (): readonly Extension[] => [
   fpx(),
   uintx(),
   codebook(),
+  gguf(),
 ];
