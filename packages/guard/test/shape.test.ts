@@ -70,6 +70,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   optim: ['core'],
   'kernels-cpu': ['core'],
   qat: ['core', 'quantization'],
+  float8: ['core', 'quantization'],
   'hf-integration': ['core', 'quantization'],
   train: ['core'],
 };

@@ -52,10 +52,15 @@ const hasTrainedParts = (a: unknown): boolean => {
   );
 };
 
+/** A kind around what is trained: under autocast its rule casts that, whatever the dtype of the whole says. */
+const isTrained = (a: unknown): boolean =>
+  Array.isArray(a) ? a.some(isTrained) : isTensor(a) && isWrapped(a) && a.kind.spec.trains !== undefined;
+
 /** Under autocast calls come here without a gradient too. */
 function record(rt: RuntimeImpl, op: AnyOp, given: Args): unknown {
   const args = autocastArgs(op, given);
   const s = shared();
+  if (s.autocast !== null && args.some(isTrained)) return withoutRule(rt, op, args);
   if (s.noGrad > 0 || !args.some((a) => requires(a) || hasTrainedParts(a))) {
     return withAutocast(null, () => rt.dispatch(op, args));
   }

@@ -1,0 +1,24 @@
+// @ao/float8: training whose matrix products run in low precision.
+export {
+  type Cast,
+  type CastConfig,
+  type Float8GemmConfig,
+  type Float8LinearConfig,
+  type Float8LinearOptions,
+  type Float8LinearRecipeName,
+  type Float8TrainingDtype,
+  float8LinearConfig,
+  type ScalingGranularity,
+  type ScalingType,
+} from './config/float8-linear-config.ts';
+export { float8Recipes, recipeConfig } from './config/recipes.ts';
+export { autoFilterForRecipe, type ConvertToFloat8Options, convertToFloat8Training } from './convert.ts';
+export { type Float8Counts, float8Counts, type OperandCounts } from './counts.ts';
+export { float8Training } from './extension.ts';
+export { Float8Linear } from './float8-linear.ts';
+export { type Gemm, type ScaledMmOptions, scaledMm } from './ops/scaled-mm.ts';
+export { float8Codes, float8Scale, type ScaleAxis, toFloat8 } from './ops/to-float8.ts';
+export { precomputeFloat8DynamicScale } from './precompute.ts';
+export { type ModuleFilterFn, toFloatLinears } from './swap-linears.ts';
+export { type TrainingScheme, trainingLinear } from './training-linear.ts';
+export { type TrainingAttrs, type TrainingTensor, trainingKind } from './training-tensor.ts';

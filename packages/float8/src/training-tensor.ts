@@ -1,0 +1,72 @@
+// TrainingTensor: a float weight that linears multiply in low precision, in all three products of training. It stands in the place of
+// the weight, so that fused ops train with it too; what is trained is its part 'weight', which everything else reads.
+import {
+  AoError,
+  type Dense,
+  defineKind,
+  type Entry,
+  embedding,
+  type KindOf,
+  kindEntry,
+  linear,
+  override,
+  type WrappedOf,
+} from '@ao/core';
+import { detach } from '@ao/core/autograd';
+import { type TrainingScheme, trainingLinear } from './training-linear.ts';
+
+type Optional = 'scale' | 'counts';
+
+export interface TrainingAttrs {
+  /** Of the config: float8, mxfp8, ... */
+  readonly config: { readonly type: string };
+  /** Name of the module that holds the weight first. */
+  readonly fqn: string;
+  scheme(t: TrainingTensor): TrainingScheme;
+  /** Version of the weight that the part 'scale' belongs to. */
+  readonly state: { version: number };
+}
+
+/** Parts: the trained weight; a scale found ahead, float32 [1, 1]; counts of values, int32 [3, 2]. */
+export type TrainingTensor = WrappedOf<'weight', Optional, TrainingAttrs>;
+
+export const trainingKind: KindOf<'weight', Optional, TrainingAttrs> = /*@__PURE__*/ defineKind(
+  'low_precision_training',
+  {
+    parts: ['weight'],
+    optional: ['scale', 'counts'],
+    attrs: (value): TrainingAttrs => value as TrainingAttrs,
+    dequantize: (t: TrainingTensor) => t.weight,
+    trains: ['weight'],
+  },
+);
+
+export interface TrainingParts {
+  readonly scale?: Dense;
+  readonly counts?: Dense;
+}
+
+/** Shares memory with `weight`, which may be disposed. Throws ERR_AO_DTYPE for what is no float matrix. */
+export function trainingTensor(
+  weight: Dense,
+  attrs: Pick<TrainingAttrs, 'config' | 'fqn' | 'scheme'>,
+  parts: TrainingParts = {},
+): TrainingTensor {
+  if (weight.kind !== null || weight.packed !== null || weight.dtype.category !== 'float' || weight.dtype.bits < 16) {
+    throw new AoError('ERR_AO_DTYPE', 'the weight is no plain float tensor', {
+      module: attrs.fqn,
+      fix: 'convert before quantizing or packing (load with trainable: true)',
+    });
+  }
+  const state = { version: weight.storage.version };
+  return trainingKind.make({ weight: detach(weight), ...parts }, { ...attrs, state }, weight.shape, weight.dtype);
+}
+
+export const trainingTensorEntries = (): readonly Entry[] => [
+  kindEntry(trainingKind),
+  override(linear, 1, trainingKind, (x, w, b) => {
+    const t = w as TrainingTensor;
+    return trainingLinear(x, t.weight, b, t.attrs.scheme(t));
+  }),
+  override(embedding, 0, trainingKind, (w, indices) => embedding((w as TrainingTensor).weight, indices)),
+];
