@@ -15,7 +15,7 @@ import {
 import { detach } from '@ao/core/autograd';
 import { type TrainingScheme, trainingLinear } from './training-linear.ts';
 
-type Optional = 'scale' | 'counts';
+type Optional = 'scale' | 'counts' | 'generator' | 'rotation';
 
 export interface TrainingAttrs {
   /** Of the config: float8, mxfp8, ... */
@@ -27,14 +27,14 @@ export interface TrainingAttrs {
   readonly state: { version: number };
 }
 
-/** Parts: the trained weight; a scale found ahead, float32 [1, 1]; counts of values, int32 [3, 2]. */
+/** Parts: the trained weight; a scale found ahead, float32 [1, 1]; counts of values, int32 [3, 2]; a generator, int32 [2]; a matrix that turns blocks. */
 export type TrainingTensor = WrappedOf<'weight', Optional, TrainingAttrs>;
 
 export const trainingKind: KindOf<'weight', Optional, TrainingAttrs> = /*@__PURE__*/ defineKind(
   'low_precision_training',
   {
     parts: ['weight'],
-    optional: ['scale', 'counts'],
+    optional: ['scale', 'counts', 'generator', 'rotation'],
     attrs: (value): TrainingAttrs => value as TrainingAttrs,
     dequantize: (t: TrainingTensor) => t.weight,
     trains: ['weight'],
@@ -44,6 +44,8 @@ export const trainingKind: KindOf<'weight', Optional, TrainingAttrs> = /*@__PURE
 export interface TrainingParts {
   readonly scale?: Dense;
   readonly counts?: Dense;
+  readonly generator?: Dense;
+  readonly rotation?: Dense;
 }
 
 /** Shares memory with `weight`, which may be disposed. Throws ERR_AO_DTYPE for what is no float matrix. */

@@ -55,7 +55,7 @@ const wave = (rt: Runtime, shape: number[], seed: number, size = 1): Tensor => {
 class Mlp extends Module {
   readonly fc1: Linear;
   readonly fc2: Linear;
-  constructor(rt: Runtime, [i, h, o]: readonly number[] = [64, 128, 32]) {
+  constructor(rt: Runtime, [i, h, o]: readonly number[] = [64, 64, 32]) {
     super();
     this.fc1 = new Linear(wave(rt, [h!, i!], 1), wave(rt, [h!], 2));
     this.fc2 = new Linear(wave(rt, [o!, h!], 3));
@@ -192,7 +192,7 @@ describe.each(devices)('float8 training on $device', ({ rt, device }) => {
     noGrad(() => model.call(bad));
     const [first] = await float8Counts(model, { reset: true });
     expect(first!.input.nonFinite).toBe(3);
-    expect(first!.weight.saturated).toBeGreaterThan(1000);
+    expect(first!.weight.saturated).toBeGreaterThan(500);
     expect((await float8Counts(model))[0]!.input).toEqual(clean);
     expect(precomputeFloat8DynamicScale(model)).toBe(2);
     step();
