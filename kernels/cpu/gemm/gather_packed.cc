@@ -59,6 +59,7 @@ extern "C" int ao_cpu_gather_packed(const ao_gather_packed_args* a, ao_ctx* ctx)
                      (long long)i, (long long)a->n);
   }
   const Packed* w = (const Packed*)a->packed;
+  if (w->sparse) return ao_fail(ctx, "gather_packed: a 2:4 weight has no row gather; unpack it");
   const int size = ao_dtype_size(a->out_dtype);
   parallel_for(ctx, a->count, rows_per_chunk(a->k, 1 << 12), [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; i++)

@@ -85,15 +85,19 @@ AO_ISA_DECLARE(void, float_rows,
                (const Packed* w, int64_t panel, int64_t panels, const Tiles& x, bool pairs, int64_t rows,
                 const Store& store))
 AO_ISA_DECLARE(void, decode_panel, (const Packed* w, int64_t panel, int64_t k0, int64_t k1, float* out))
+// Of a 2:4 weight: the columns that are there as decode_panel has all of them; and the units [u0, u1) of pairs as a packed panel has
+// them, zeros among them.
+AO_ISA_DECLARE(void, decode_kept, (const Packed* w, int64_t panel, int64_t c0, int64_t c1, float* out))
+AO_ISA_DECLARE(void, spread_pairs, (const Packed* w, int64_t panel, int64_t u0, int64_t u1, float* out))
 AO_ISA_DECLARE(void, float_tile,
                (const void* const* panel, int64_t panels, bool pairs, int64_t u0, int64_t count, const Tiles& x,
                 int64_t row, int64_t rows, float* acc, int64_t stride, bool first))
 
 // Integer modes. int_rows: up to kFewRows rows from the packed codes. int_tile: columns [k0, k1) of up to two neighbouring panels
-// for the tiles of `rows` rows from `row` on, k0 at the start of a segment, from the codes widen_panel made where wide_bytes(code, k) > 0
+// for the tiles of `rows` rows from `row` on, k0 at the start of a segment, from the codes widen_panel made where wide_bytes(w, k) > 0
 // of them are wanted. `first` starts the state, int_finish turns it into output.
 AO_ISA_DECLARE(int64_t, units_per_quad, (int32_t code)) // 32-bit units of four codes of x
-AO_ISA_DECLARE(int64_t, wide_bytes, (int32_t code, int64_t k))
+AO_ISA_DECLARE(int64_t, wide_bytes, (const Packed* w, int64_t k))
 AO_ISA_DECLARE(void, quantize_row,
                (const Packed* w, int32_t dtype, float eps, const float* x, const IntRows& out, int64_t row,
                 int8_t* codes, uint32_t* units))

@@ -1,6 +1,7 @@
 // pack_weight: canonical codes [n, k] with scales and zeros [n, k / g] to panels (gemm/packed.h). A bijection: see unpack.cc.
 #include <string.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "base/ctx.h"
@@ -18,6 +19,7 @@ struct Source {
   const uint8_t* codes;
   const uint8_t* scale;
   const uint8_t* zero;
+  const uint8_t* meta;
   int64_t first, rows; // what row codes begins at, and how many there are
 };
 
@@ -172,7 +174,10 @@ void pack_panel(const Packed* w, uint8_t* panel, const Source& source, int64_t i
                  source.codes + (first + r) * row_bytes + (w->source == AO_INT4 ? k / 2 : k * (row_bytes / w->k)),
                  w->k - k < columns ? w->k - k : columns, r);
   for (int r = 0; r < rows; r++) {
-    const int64_t row = first + r;
+    const int64_t row = first + r, words = columns_of(w) / 8; // a byte each
+    for (int64_t i = 0; w->sparse && i < words; i += 4)
+      memcpy((uint8_t*)meta_at(w, panel) + i * kPanelRows + 4 * r, source.meta + row * words + i,
+             std::min<int64_t>(4, words - i));
     if (!has_scale(w->code)) continue;
     const int scale_size = ao_dtype_size(w->scale_dtype), zero_size = ao_dtype_size(w->zero_dtype);
     pack_groups(panel + w->scale_at, source.scale + row * groups * scale_size, groups, scale_size, r);
@@ -202,9 +207,9 @@ bool check_packed(ao_ctx* ctx, const char* op, const void* packed, int64_t n, in
     return ao_fail(ctx, "%s: the weight's bytes are not packed ones of version %u; pack them with pack_weight", op,
                    kPackedVersion),
            false;
-  if (w->n != n || w->k != k)
+  if (w->n != n || columns_of(w) != k)
     return ao_fail(ctx, "%s: the packed weight is [%lld, %lld], the call says [%lld, %lld]", op, (long long)w->n,
-                   (long long)w->k, (long long)n, (long long)k),
+                   (long long)columns_of(w), (long long)n, (long long)k),
            false;
   return true;
 }
@@ -225,22 +230,28 @@ extern "C" int ao_cpu_pack_weight(const ao_pack_weight_args* a, ao_ctx* ctx) {
   if (!a->codes || (has_scale(w.code) && !a->scale) || (w.zero_domain != AO_ZERO_NONE && !a->zero))
     return ao_fail(ctx, "pack_weight: a %s weight needs codes%s%s", weight_code_name(w.source),
                    has_scale(w.code) ? " and scale" : "", w.zero_domain != AO_ZERO_NONE ? " and zero" : "");
-  if (a->code == AO_TABLE && !a->table)
+  if (w.sparse && !a->meta) return ao_fail(ctx, "pack_weight: a 2:4 weight needs meta, which says what columns it has");
+  if (w.source == AO_TABLE && !a->table)
     return ao_fail(ctx, "pack_weight: the values of a table weight's codes are absent");
   memset(a->packed, 0, w.panels_at);
   if (w.code == AO_TABLE)
-    fill_table(&w, a->code == AO_TABLE ? (const float*)a->table : nullptr,
+    fill_table(&w, w.source == AO_TABLE ? (const float*)a->table : nullptr,
                (float*)((uint8_t*)a->packed + kHeaderBytes));
   memcpy(a->packed, &w, sizeof w);
-  const Source source = {(const uint8_t*)a->codes, (const uint8_t*)a->scale, (const uint8_t*)a->zero, a->row, a->rows};
+  const Source source = {(const uint8_t*)a->codes,
+                         (const uint8_t*)a->scale,
+                         (const uint8_t*)a->zero,
+                         (const uint8_t*)a->meta,
+                         a->row,
+                         a->rows};
   uint8_t* panels = (uint8_t*)a->packed + w.panels_at;
-  const int bits = a->code == AO_TABLE || a->code == AO_I8 ? (int)a->bits % 8 : 0; // to be checked; any byte has 8
+  const int bits = w.source == AO_TABLE || w.source == AO_I8 ? (int)a->bits % 8 : 0; // to be checked; any byte has 8
   std::atomic<int64_t> misfit{-1};
   const int64_t first = a->row / kPanelRows;
   parallel_for(ctx, panels_of(a->rows), rows_per_chunk(a->k * kPanelRows), [&](int64_t begin, int64_t end, int) {
     for (int64_t p = first + begin; p < first + end; p++) {
       for (int64_t r = p * kPanelRows; bits && r < a->row + a->rows && r < (p + 1) * kPanelRows; r++)
-        if (!codes_fit(source.codes + (r - a->row) * a->k, a->k, bits, w.source == AO_I8)) misfit = r;
+        if (!codes_fit(source.codes + (r - a->row) * w.k, w.k, bits, w.source == AO_I8)) misfit = r;
       pack_panel(&w, panels + p * w.panel_bytes, source, p);
     }
   });

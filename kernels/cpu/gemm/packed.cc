@@ -71,6 +71,16 @@ const char* refusal(int64_t code, int64_t n, int64_t k, int64_t group, int64_t z
   return nullptr;
 }
 
+const char* sparse_refusal(int64_t code, int64_t k, int64_t group, int64_t zero_domain, int64_t activation,
+                           int64_t bits) {
+  if (k % 8) return "a 2:4 weight has a multiple of 8 columns";
+  if (zero_domain != AO_ZERO_NONE) return "a 2:4 weight has no zero point";
+  if (activation == AO_ACT_EXACT) return group < k && group % 16 ? "a 2:4 weight takes groups of 16 columns" : nullptr;
+  if (activation == AO_ACT_INT8_GROUP || code != AO_I8 || bits % 8 || group < k)
+    return "integer activations by token take a 2:4 weight of int8 with a scale a row";
+  return nullptr;
+}
+
 } // namespace
 
 const char* weight_code_name(int64_t code) {
@@ -84,7 +94,11 @@ int64_t source_row_bytes(const Packed* w) {
 bool describe_packed(Packed* w, int64_t code, int64_t n, int64_t k, int64_t group, int64_t zero_domain,
                      int64_t scale_dtype, int64_t zero_dtype, int64_t activation, int64_t bits, char* err,
                      int err_size) {
-  const char* reason = refusal(code, n, k, group, zero_domain, scale_dtype, zero_dtype, activation, bits);
+  const bool sparse = code & AO_TWO_OF_FOUR;
+  code &= ~(int64_t)AO_TWO_OF_FOUR;
+  const char* reason = sparse ? sparse_refusal(code, k, group, zero_domain, activation, bits) : nullptr;
+  if (sparse) k /= 2, group /= 2;
+  if (!reason) reason = refusal(code, n, k, group, zero_domain, scale_dtype, zero_dtype, activation, bits);
   if (reason) {
     snprintf(err, err_size, "a %s weight [%lld, %lld] with groups of %lld cannot be packed: %s", weight_code_name(code),
              (long long)n, (long long)k, (long long)group, reason);
@@ -111,7 +125,8 @@ bool describe_packed(Packed* w, int64_t code, int64_t n, int64_t k, int64_t grou
   w->zero_at = w->scale_at + (coded ? round_up_to(per_group * ao_dtype_size(w->scale_dtype), 64) : 0);
   w->sum_at =
       w->zero_at + (zero_domain != AO_ZERO_NONE ? round_up_to(per_group * ao_dtype_size(w->zero_dtype), 64) : 0);
-  w->panel_bytes = w->sum_at + (coded && panel_code != AO_TABLE ? 64 : 0);
+  w->sparse = sparse;
+  w->panel_bytes = w->sum_at + (coded && panel_code != AO_TABLE ? 64 : 0) + (sparse ? meta_bytes(columns_of(w)) : 0);
   w->panels_at = kHeaderBytes + (panel_code == AO_TABLE ? (w->bits < 4 ? 16 : 1 << w->bits) * sizeof(float) : 0);
   return true;
 }

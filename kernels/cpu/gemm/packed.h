@@ -1,6 +1,7 @@
 // The packed blob of a weight w [N, K]: a 128-byte header, the values of its codes where a table says them, then ceil(N / 16)
 // panels of 16 rows, rows beyond N zero. A panel: codes | scales [groups][16] | zeros [groups][16] | row sums float32 [16]
-// (int8, int4: sum over k of the decoded row), each part rounded up to 64 bytes. The last of ceil(K / g) groups may be short.
+// (int8, int4: sum over k of the decoded row), each part rounded up to 64 bytes. Of a 2:4 weight k and the groups count the columns
+// that are there, and [columns / 32][16] words follow, of two bits for each of these: which of its four it is. The last of ceil(K / g) groups may be short.
 // Scales and zeros keep the caller's bytes, so unpacking returns what was packed. Codes:
 //   float32, float16  [K][16]
 //   bfloat16          [K/2][16][2]            a 32-bit lane holds k (low half) and k + 1
@@ -36,6 +37,7 @@ struct Packed {
   int32_t source;                               // the code that unpacking returns
   int32_t bits, values, exponent_bits, special; // of a table
   int32_t halves;                               // whether a bfloat16 holds every value of the table
+  int32_t sparse;                               // two of each four columns are there
   int64_t n, k, group;
   int64_t scale_at, zero_at, sum_at, panel_bytes; // offsets in a panel
   int64_t panels_at;
@@ -43,6 +45,10 @@ struct Packed {
 static_assert(sizeof(Packed) <= kHeaderBytes, "the header holds the description");
 
 static inline int64_t round_up_to(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+// Columns of the matrix, where k are those that are there; and those of a group.
+static inline int64_t columns_of(const Packed* w) { return w->sparse ? 2 * w->k : w->k; }
+static inline int64_t group_columns(const Packed* w) { return w->sparse ? 2 * w->group : w->group; }
+static inline int64_t meta_bytes(int64_t columns) { return round_up_to(columns, 32) * 2; }
 static inline int64_t panels_of(int64_t n) { return (n + kPanelRows - 1) / kPanelRows; }
 static inline int64_t groups_of(const Packed* w) { return (w->k + w->group - 1) / w->group; }
 static inline bool has_scale(int64_t code) { return code == AO_I8 || code == AO_INT4 || code == AO_TABLE; }
@@ -53,10 +59,14 @@ int64_t source_row_bytes(const Packed* w);
 static inline const uint8_t* panel_at(const Packed* w, int64_t panel) {
   return (const uint8_t*)w + w->panels_at + panel * w->panel_bytes;
 }
+// The words of a 2:4 panel.
+static inline const uint8_t* meta_at(const Packed* w, const uint8_t* panel) {
+  return panel + w->panel_bytes - meta_bytes(columns_of(w));
+}
 
 // Values of x that share one integer dot product and one scaling, in the integer modes.
 static inline int64_t segment_of(const Packed* w) {
-  return w->activation == AO_ACT_INT8_GROUP && w->group > 32 ? 32 : w->group;
+  return w->activation == AO_ACT_INT8_GROUP && w->group > 32 ? 32 : group_columns(w);
 }
 
 // How far ahead of its use a weight is fetched in the GEMV skeleton: the next panel, so that its scales are there too, unless

@@ -44,7 +44,7 @@ int run_float(ao_ctx* ctx, const Target* targets, int count, bool pairs, const v
   bool table = false; // whose kernel takes several panels at once
   for (int i = 0; i < count; i++) table |= targets[i].w->code == AO_TABLE;
   const Panels panels(targets, count, table && m == 1 ? kTablePanelsPerStep : 1);
-  const int64_t k = targets[0].w->k;
+  const int64_t k = columns_of(targets[0].w);
   Tiles tiles;
   if (!float_tiles(ctx, dtype, pairs, x, m, k, stride, rows_per_tile(ctx, m), &tiles)) return 1;
   if (m <= kFewRows) {
@@ -53,15 +53,15 @@ int run_float(ao_ctx* ctx, const Target* targets, int count, bool pairs, const v
               [&](const Target& t, int64_t panel, int64_t n) { kernel(t.w, panel, n, tiles, pairs, m, t.store); });
     return 0;
   }
-  const auto decode = AO_ISA_PICK(ctx, decode_panel);
+  const auto decode = AO_ISA_PICK(ctx, decode_panel), spread = AO_ISA_PICK(ctx, spread_pairs);
   const auto store = AO_ISA_PICK(ctx, store_rows);
   return !gemm_float(
       ctx, 1, m, tiles.count, panels.steps, pairs,
       [&](int64_t, int64_t step, int64_t u0, int64_t u1, float* room) -> const void* {
         int64_t panel, one;
         const Packed* w = panels.at(step, &panel, &one).w;
-        if (pairs || w->code == AO_F32) return panel_at(w, panel) + u0 * 64;
-        decode(w, panel, u0, u1, room);
+        if (!w->sparse && (pairs || w->code == AO_F32)) return panel_at(w, panel) + u0 * 64;
+        (pairs ? spread : decode)(w, panel, u0, u1, room);
         return room;
       },
       [&](int64_t) { return tiles; },
@@ -106,15 +106,15 @@ int run_integer(ao_ctx* ctx, const Target* targets, int count, const void* x, in
   const auto widen = AO_ISA_PICK(ctx, widen_panel);
   const auto tile = AO_ISA_PICK(ctx, int_tile);
   const auto finish = AO_ISA_PICK(ctx, int_finish);
-  const int64_t columns = block_columns(rows);
-  const int64_t wide = round_up_to(AO_ISA_PICK(ctx, wide_bytes)(first->code, std::min(columns, first->k)), 64);
+  const int64_t columns = block_columns(rows), k = columns_of(first);
+  const int64_t wide = round_up_to(AO_ISA_PICK(ctx, wide_bytes)(first, std::min(columns, k)), 64);
   const int64_t block = block_rows(m, rows.tiles.count * 4, 1 << 20, 48, 240), blocks = (m + block - 1) / block,
                 tasks = blocks * panels.steps;
   const int64_t state_floats = kPanelsPerTask * block * kPanelRows;
   const int64_t each = 2 * state_floats * 4 + kPanelsPerTask * wide;
   char* memory = scratch<char>(ctx, each * ao_ctx_threads(ctx));
   if (!memory) return 1;
-  parallel_for(ctx, tasks, even_chunk(ctx, tasks, 8, (1 << 17) / std::max<int64_t>(1, block * first->k)),
+  parallel_for(ctx, tasks, even_chunk(ctx, tasks, 8, (1 << 17) / std::max<int64_t>(1, block * k)),
                [&](int64_t begin, int64_t end, int thread) {
                  float* sums = (float*)(memory + thread * each);
                  const IntState state = {sums, sums + state_floats, block * kPanelRows};
@@ -126,11 +126,11 @@ int run_integer(ao_ctx* ctx, const Target* targets, int count, const void* x, in
                    const Target& target = panels.at(t % panels.steps, &panel, &n);
                    const Packed* w = target.w;
                    const int64_t row = t / panels.steps * block, here = std::min(block, m - row);
-                   for (int64_t k0 = 0; k0 < w->k; k0 += columns) {
-                     const int64_t k1 = std::min(w->k, k0 + columns);
+                   for (int64_t k0 = 0; k0 < k; k0 += columns) {
+                     const int64_t k1 = std::min(k, k0 + columns);
                      if (wide)
                        for (int64_t p = 0; p < n; p++) widen(w, panel + p, k0, k1, operands + p * wide);
-                     tile(w, panel, n, operand, k0, k1, rows, row, here, state, k0 == 0);
+                     tile(w, panel, n, wide ? operand : nullptr, k0, k1, rows, row, here, state, k0 == 0);
                    }
                    finish(w, panel, n, rows, row, here, state, target.store);
                  }

@@ -37,7 +37,8 @@ static bool all_rows(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype,
   rows->form = nullptr;
   if (!rows->token || (!act.scale && !(act.flags & AO_ACT_ONE_SCALE))) return true;
   TokenForm* form = scratch<TokenForm>(ctx, 1);
-  float* row = scratch<float>(ctx, round_up_to(w->k, 8));
+  const int64_t k = columns_of(w);
+  float* row = scratch<float>(ctx, round_up_to(k, 8));
   if (!form || !row) return false;
   rows->form = form;
   if (act.scale) {
@@ -51,8 +52,8 @@ static bool all_rows(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype,
   bool finite = true;
   for (int64_t i = 0; i < m; i++) {
     const char* from = (const char*)x + i * stride * size;
-    if (dtype != AO_F32) load(dtype, from, w->k, row);
-    finite = token_span(asymmetric, dtype == AO_F32 ? (const float*)from : row, w->k, &lo, &hi) && finite;
+    if (dtype != AO_F32) load(dtype, from, k, row);
+    finite = token_span(asymmetric, dtype == AO_F32 ? (const float*)from : row, k, &lo, &hi) && finite;
   }
   *form = finite ? token_form(dtype, asymmetric, code_range(rows->reduced), act.eps, lo, hi) : TokenForm{NAN, 0};
   return true;
@@ -60,10 +61,10 @@ static bool all_rows(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype,
 
 bool int_tiles(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int64_t stride, int64_t m,
                const ActForm& act, IntRows* rows) {
-  const int64_t k = w->k, k8 = round_up_to(k, 8);
+  const int64_t k = columns_of(w), k8 = round_up_to(k, 8), group = group_columns(w);
   rows->segment = segment_of(w);
-  const int64_t per_group = (w->group + rows->segment - 1) / rows->segment;
-  rows->segments = k / w->group * per_group + (k % w->group + rows->segment - 1) / rows->segment;
+  const int64_t per_group = (group + rows->segment - 1) / rows->segment;
+  rows->segments = k / group * per_group + (k % group + rows->segment - 1) / rows->segment;
   const int64_t height = rows_per_tile(ctx, m),
                 whole = round_up_to(m, height); // rows beyond m are computed and not stored
   rows->rows = whole;

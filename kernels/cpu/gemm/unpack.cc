@@ -80,6 +80,10 @@ extern "C" int ao_cpu_unpack_weight(const ao_unpack_weight_args* a, ao_ctx* ctx)
         unpack_groups(panel + w->scale_at, (uint8_t*)a->scale + i * groups * scale_size, groups, scale_size, r);
       if (a->zero && w->zero_domain != AO_ZERO_NONE)
         unpack_groups(panel + w->zero_at, (uint8_t*)a->zero + i * groups * zero_size, groups, zero_size, r);
+      const int64_t words = columns_of(w) / 8;
+      for (int64_t j = 0; a->meta && w->sparse && j < words; j += 4)
+        memcpy((uint8_t*)a->meta + i * words + j, meta_at(w, panel) + j * kPanelRows + 4 * r,
+               words - j < 4 ? words - j : 4);
     }
   });
   return 0;

@@ -27,6 +27,8 @@ export interface WeightFormat {
   /** none: w = q*s; int: w = (q - z)*s; float: w = q*s + z (torchao's Int4Tensor). */
   readonly zeroDomain: 'none' | 'int' | 'float';
   readonly activation: Activation;
+  /** Of each four columns two are there: codes are [N, K / 2], and `meta` of the parts says which columns they are. */
+  readonly twoOfFour?: boolean;
   /** Of the int8-token activations: how they depart from one scale a row and all of int8. */
   readonly tokens?: TokenOptions;
 }
@@ -49,6 +51,8 @@ export interface WeightParts {
   readonly codes: Dense;
   readonly scale?: Dense;
   readonly zero?: Dense;
+  /** uint8 [N, K / 8] of a twoOfFour weight: for each four columns, from the low bits up, its two columns in ascending order, 2 bits each. */
+  readonly meta?: Dense;
   /** float32 [2^bits]: the values of code table where they are data of the device and `format` has none. */
   readonly table?: Dense;
   /** float32 and int8, one value each: how x becomes int8 where that is known beforehand. They live as long as the weight. */

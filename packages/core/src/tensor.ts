@@ -297,11 +297,15 @@ export class Wrapped<A = unknown> extends Tensor {
     return this.#parts;
   }
 
-  /** Disposes the parts that a packed layout holds instead. */
+  /** Disposes the parts that a packed layout holds instead; of a part of a kind, that kind's. */
   releaseParts(names: readonly string[]): void {
     for (const name of names) {
-      this.#parts[name]?.dispose();
-      delete this.#parts[name];
+      const part = this.#parts[name];
+      if (part instanceof Wrapped) part.releaseParts(part.kind.spec.packs ?? []);
+      else {
+        part?.dispose();
+        delete this.#parts[name];
+      }
     }
   }
 

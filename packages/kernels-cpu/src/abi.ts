@@ -4,7 +4,7 @@
 import { AoError } from '@ao/core';
 
 /** FNV-1a of the rows; the addon must have been built from the same. */
-export const ABI_HASH = '0ba17ebdbbe617e6';
+export const ABI_HASH = '5011b90ce9d353ed';
 
 /** Where commands go: `reserve` makes room and returns an index into `records`, `commit` hands the command over. */
 export interface CommandStream {
@@ -267,14 +267,14 @@ export class Calls {
     const s = this.#stream, at = s.reserve(12), r = s.records; r[at] = 47; r[at + 1] = param; r[at + 2] = grad; r[at + 3] = momentum_buffer; r[at + 4] = step; r[at + 5] = lr; r[at + 6] = n; r[at + 7] = dtype; r[at + 8] = nesterov; r[at + 9] = momentum; r[at + 10] = dampening; r[at + 11] = weight_decay; s.commit(12);
   }
 
-  /** OUT(packed) IN(codes) IN(scale) IN(zero) I(code) I(n) I(k) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(activation) I(row) I(rows) I(bits) IN(table) */
-  pack_weight(packed: number, codes: number, scale: number, zero: number, code: number, n: number, k: number, group_size: number, zero_domain: number, scale_dtype: number, zero_dtype: number, activation: number, row: number, rows: number, bits: number, table: number): void {
-    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 48; r[at + 1] = packed; r[at + 2] = codes; r[at + 3] = scale; r[at + 4] = zero; r[at + 5] = code; r[at + 6] = n; r[at + 7] = k; r[at + 8] = group_size; r[at + 9] = zero_domain; r[at + 10] = scale_dtype; r[at + 11] = zero_dtype; r[at + 12] = activation; r[at + 13] = row; r[at + 14] = rows; r[at + 15] = bits; r[at + 16] = table; s.commit(17);
+  /** OUT(packed) IN(codes) IN(scale) IN(zero) I(code) I(n) I(k) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(activation) I(row) I(rows) I(bits) IN(table) IN(meta) */
+  pack_weight(packed: number, codes: number, scale: number, zero: number, code: number, n: number, k: number, group_size: number, zero_domain: number, scale_dtype: number, zero_dtype: number, activation: number, row: number, rows: number, bits: number, table: number, meta: number): void {
+    const s = this.#stream, at = s.reserve(18), r = s.records; r[at] = 48; r[at + 1] = packed; r[at + 2] = codes; r[at + 3] = scale; r[at + 4] = zero; r[at + 5] = code; r[at + 6] = n; r[at + 7] = k; r[at + 8] = group_size; r[at + 9] = zero_domain; r[at + 10] = scale_dtype; r[at + 11] = zero_dtype; r[at + 12] = activation; r[at + 13] = row; r[at + 14] = rows; r[at + 15] = bits; r[at + 16] = table; r[at + 17] = meta; s.commit(18);
   }
 
-  /** OUT(codes) OUT(scale) OUT(zero) IN(packed) I(n) I(k) I(row) I(rows) */
-  unpack_weight(codes: number, scale: number, zero: number, packed: number, n: number, k: number, row: number, rows: number): void {
-    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 49; r[at + 1] = codes; r[at + 2] = scale; r[at + 3] = zero; r[at + 4] = packed; r[at + 5] = n; r[at + 6] = k; r[at + 7] = row; r[at + 8] = rows; s.commit(9);
+  /** OUT(codes) OUT(scale) OUT(zero) IN(packed) I(n) I(k) I(row) I(rows) OUT(meta) */
+  unpack_weight(codes: number, scale: number, zero: number, packed: number, n: number, k: number, row: number, rows: number, meta: number): void {
+    const s = this.#stream, at = s.reserve(10), r = s.records; r[at] = 49; r[at + 1] = codes; r[at + 2] = scale; r[at + 3] = zero; r[at + 4] = packed; r[at + 5] = n; r[at + 6] = k; r[at + 7] = row; r[at + 8] = rows; r[at + 9] = meta; s.commit(10);
   }
 
   /** IN(x) I(m) I(k) I(x_stride) I(x_dtype) I(out_dtype) I(bias_dtype) F(act_eps) IN(residual) I(residual_stride) I(count) IN(weight0) IN(bias0) OUT(out0) I(n0) I(stride0) IN(weight1) IN(bias1) OUT(out1) I(n1) I(stride1) IN(weight2) IN(bias2) OUT(out2) I(n2) I(stride2) IN(weight3) IN(bias3) OUT(out3) I(n3) I(stride3) IN(act_scale) IN(act_zero) I(act_flags) */
@@ -315,5 +315,30 @@ export class Calls {
   /** OUT(out) IN(g) IN(x) I(m) I(n) I(k) I(g_dtype) I(x_dtype) I(out_dtype) */
   linear_grad_weight(out: number, g: number, x: number, m: number, n: number, k: number, g_dtype: number, x_dtype: number, out_dtype: number): void {
     const s = this.#stream, at = s.reserve(10), r = s.records; r[at] = 57; r[at + 1] = out; r[at + 2] = g; r[at + 3] = x; r[at + 4] = m; r[at + 5] = n; r[at + 6] = k; r[at + 7] = g_dtype; r[at + 8] = x_dtype; r[at + 9] = out_dtype; s.commit(10);
+  }
+
+  /** OUT(values) OUT(meta) IN(x) I(groups) I(dtype) */
+  sparse24_compress(values: number, meta: number, x: number, groups: number, dtype: number): void {
+    const s = this.#stream, at = s.reserve(6), r = s.records; r[at] = 58; r[at + 1] = values; r[at + 2] = meta; r[at + 3] = x; r[at + 4] = groups; r[at + 5] = dtype; s.commit(6);
+  }
+
+  /** OUT(out) IN(values) IN(meta) I(groups) I(dtype) */
+  sparse24_expand(out: number, values: number, meta: number, groups: number, dtype: number): void {
+    const s = this.#stream, at = s.reserve(6), r = s.records; r[at] = 59; r[at + 1] = out; r[at + 2] = values; r[at + 3] = meta; r[at + 4] = groups; r[at + 5] = dtype; s.commit(6);
+  }
+
+  /** OUT(out) IN(x) I(rows) I(columns) I(dtype) I(magnitude) */
+  prune_tile4x4(out: number, x: number, rows: number, columns: number, dtype: number, magnitude: number): void {
+    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 60; r[at + 1] = out; r[at + 2] = x; r[at + 3] = rows; r[at + 4] = columns; r[at + 5] = dtype; r[at + 6] = magnitude; s.commit(7);
+  }
+
+  /** OUT(out) IN(x) IN(values) IN(crow) IN(col) IN(bias) I(m) I(n) I(k) I(block) I(dtype) */
+  block_sparse_linear(out: number, x: number, values: number, crow: number, col: number, bias: number, m: number, n: number, k: number, block: number, dtype: number): void {
+    const s = this.#stream, at = s.reserve(12), r = s.records; r[at] = 61; r[at + 1] = out; r[at + 2] = x; r[at + 3] = values; r[at + 4] = crow; r[at + 5] = col; r[at + 6] = bias; r[at + 7] = m; r[at + 8] = n; r[at + 9] = k; r[at + 10] = block; r[at + 11] = dtype; s.commit(12);
+  }
+
+  /** OUT(out) IN(x) IN(crow) IN(col) I(n) I(k) I(block) I(dtype) I(gather) */
+  block_sparse_copy(out: number, x: number, crow: number, col: number, n: number, k: number, block: number, dtype: number, gather: number): void {
+    const s = this.#stream, at = s.reserve(10), r = s.records; r[at] = 62; r[at + 1] = out; r[at + 2] = x; r[at + 3] = crow; r[at + 4] = col; r[at + 5] = n; r[at + 6] = k; r[at + 7] = block; r[at + 8] = dtype; r[at + 9] = gather; s.commit(10);
   }
 }

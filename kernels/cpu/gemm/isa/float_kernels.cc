@@ -1,6 +1,7 @@
 // The exact mode: acc[r][n] = fma(w[n][k], x[r][k], acc[r][n]) over ascending k, in float32, for every decoder and tile; or, where
 // weight and x are bfloat16 and the ISA multiplies pairs of them, acc[r][n] = dot_pairs(acc[r][n], w[n][k .. k + 1], x[r][k .. k + 1]).
 #include "gemm/isa/decode.h"
+#include "gemm/isa/expand.h"
 #include "gemm/isa/store.h"
 
 namespace ao {
@@ -98,6 +99,53 @@ void pairs_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store& s
   finish_rows<rows>(sums, panel, store);
 }
 
+// Pairs of a 2:4 weight are spread in registers.
+template <int rows>
+void sparse_pairs_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store& store) {
+  const uint8_t *codes = panel_at(w, panel), *meta = meta_at(w, codes), *ahead = codes + fetch_distance(w);
+  Sums<rows, 1> sums;
+  sums.clear();
+  VI words = vi_zero();
+  for (int64_t g = 0; g < w->k / 2; g++, words = vi_shr(words, 4)) {
+    if (g % 8 == 0) words = vi_load(meta + g * 8);
+    v_prefetch(ahead + g * 64);
+    const VI kept = vi_load(codes + g * 64), a = vi_spread_pair<0>(kept, words), b = vi_spread_pair<1>(kept, words);
+    sums.add_pairs(a, a, x.units + 2 * g * rows);
+    sums.add_pairs(b, b, x.units + (2 * g + 1) * rows);
+  }
+  finish_rows<rows>(sums, panel, store);
+}
+
+// One row of x of which a 2:4 weight's columns pick their values: those of `kept` columns at a time.
+void picked_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store& store) {
+  constexpr int64_t kKept = 64;
+  alignas(64) float columns[kKept * kPanelRows];
+  const uint8_t *codes = panel_at(w, panel), *meta = meta_at(w, codes), *ahead = codes + fetch_distance(w);
+  const float* from = (const float*)x.units;
+  const bool halves = w->code == AO_BF16;
+  Sums<1, 1> sums;
+  sums.clear();
+  for (int64_t c0 = 0; c0 < w->k; c0 += kKept) {
+    const int64_t c1 = w->k - c0 < kKept ? w->k : c0 + kKept;
+    if (!halves) decode_kept(w, panel, c0, c1, columns);
+    VI words = vi_zero();
+    for (int64_t c = c0; c < c1; c += 2, words = vi_shr(words, 4)) {
+      if (c % 16 == 0) words = vi_load(meta + c * 4);
+      VF first, second;
+      if (halves) {
+        v_prefetch(ahead + c * 32);
+        const VI pair = vi_load(codes + c * 32);
+        first = v_bits(vi_shl(pair, 16)), second = v_bits(vi_and(pair, vi_set1((int32_t)0xffff0000)));
+      } else {
+        first = v_load(columns + (c - c0) * kPanelRows), second = v_load(columns + (c + 1 - c0) * kPanelRows);
+      }
+      sums.first = v_fma(first, v_pick(from + c * 2, words), sums.first);
+      sums.first = v_fma(second, v_pick(from + c * 2, vi_shr(words, 2)), sums.first);
+    }
+  }
+  finish_rows<1>(sums, panel, store);
+}
+
 // One row of x and neighbouring panels.
 struct PanelProducts {
   VF sums[kTablePanels];
@@ -129,8 +177,9 @@ void decoded_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store&
   alignas(64) float columns[kColumns * kPanelRows];
   Sums<rows, 1> sums;
   sums.clear();
-  for (int64_t k0 = 0; k0 < w->k; k0 += kColumns) {
-    const int64_t k1 = w->k - k0 < kColumns ? w->k : k0 + kColumns;
+  const int64_t all = columns_of(w);
+  for (int64_t k0 = 0; k0 < all; k0 += kColumns) {
+    const int64_t k1 = all - k0 < kColumns ? all : k0 + kColumns;
     decode_panel(w, panel, k0, k1, columns);
     for (int64_t k = k0; k < k1; k++) {
       const VF column = v_load(columns + (k - k0) * kPanelRows);
@@ -190,8 +239,12 @@ void run_tile(const void* const* panel, int64_t panels, int64_t count, const X& 
 
 template <int rows>
 void run_rows(const Packed* w, int64_t panel, const Tiles& x, bool pairs, const Store& store) {
-  if (kPairs && pairs) return pairs_kernel<rows>(w, panel, x, store);
-  if (w->code == AO_TABLE) return decoded_kernel<rows>(w, panel, x, store);
+  if constexpr (kPairs) {
+    if (pairs && w->sparse) return sparse_pairs_kernel<rows>(w, panel, x, store);
+    if (pairs) return pairs_kernel<rows>(w, panel, x, store);
+  }
+  if (rows == 1 && w->sparse) return picked_kernel(w, panel, x, store);
+  if (w->code == AO_TABLE || w->sparse) return decoded_kernel<rows>(w, panel, x, store);
   with_decoder(w, [&](auto decoder) { rows_kernel<rows, decltype(decoder)>(w, panel, x, store); });
 }
 
@@ -230,7 +283,7 @@ void store_rows(const float* acc, int64_t row, int64_t rows, int64_t panel, cons
 void float_rows(const Packed* w, int64_t panel, int64_t panels, const Tiles& x, bool pairs, int64_t rows,
                 const Store& store) {
   if constexpr (kTablePanels > 1) {
-    if (w->code == AO_TABLE && rows == 1)
+    if (w->code == AO_TABLE && rows == 1 && !w->sparse)
       with_table_decoder<kManyForms>(w, [&](auto decoder) {
         if constexpr (decltype(decoder)::kSideBySide)
           for (; panels >= kTablePanels; panel += kTablePanels, panels -= kTablePanels)
@@ -242,6 +295,32 @@ void float_rows(const Packed* w, int64_t panel, int64_t panels, const Tiles& x, 
 }
 
 void decode_panel(const Packed* w, int64_t panel, int64_t k0, int64_t k1, float* out) {
+  if (!w->sparse) return decode_kept(w, panel, k0, k1, out);
+  constexpr int64_t kKept = 64;
+  alignas(64) float columns[kKept * kPanelRows];
+  const uint8_t* meta = meta_at(w, panel_at(w, panel));
+  memset(out, 0, (k1 - k0) * kPanelRows * 4);
+  for (int64_t c0 = k0 / 2; c0 < k1 / 2; c0 += kKept) {
+    const int64_t c1 = k1 / 2 - c0 < kKept ? k1 / 2 : c0 + kKept;
+    decode_kept(w, panel, c0, c1, columns);
+    for (int64_t c = c0; c < c1; c++) {
+      const uint32_t* words = (const uint32_t*)(meta + c / 16 * 64);
+      float* to = out + (c / 2 * 4 - k0) * kPanelRows;
+      for (int r = 0; r < kPanelRows; r++)
+        to[(words[r] >> (c % 16 * 2) & 3) * kPanelRows + r] = columns[(c - c0) * kPanelRows + r];
+    }
+  }
+}
+
+void spread_pairs(const Packed* w, int64_t panel, int64_t u0, int64_t u1, float* out) {
+  const uint8_t *codes = panel_at(w, panel), *meta = meta_at(w, codes);
+  for (int64_t u = u0; u < u1; u++, out += kPanelRows) {
+    const VI kept = vi_load(codes + u / 2 * 64), words = vi_shr(vi_load(meta + u / 16 * 64), (int)(u / 2 % 8 * 4));
+    vi_store(out, u % 2 ? vi_spread_pair<1>(kept, words) : vi_spread_pair<0>(kept, words));
+  }
+}
+
+void decode_kept(const Packed* w, int64_t panel, int64_t k0, int64_t k1, float* out) {
   if (w->code == AO_TABLE) {
     with_table_decoder<false>(w, [&](auto decoder) {
       CopyOne copy = {out - k0 * kPanelRows};

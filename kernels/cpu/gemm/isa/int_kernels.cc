@@ -3,6 +3,7 @@
 //   several, token  y = sx * (acc over segments: fma(dot, sw, acc))
 //   several, group  y = acc over groups: fma(part, sw, acc), part over the group's segments: fma(dot, sx, part)
 // A float zero point adds fma(total of x, z, acc) per group; the asymmetric mode ends with fma(-sx zx, row sum of w, y).
+#include "gemm/isa/expand.h"
 #include "gemm/isa/store.h"
 #include "gemm/isa/sums.h"
 
@@ -156,7 +157,9 @@ template <class Code, bool wide, int rows, int height, int panels>
 void run_panels(const Work& a, int64_t row, int64_t p) {
   constexpr int64_t kBytes = Codes<Code, wide>::kBytes8;
   const IntRows& x = *a.x;
-  const auto codes = [&](int64_t at) { return wide ? a.wide[at] : panel_at(a.w, a.panel + at) + a.k0 / 8 * kBytes; };
+  const auto codes = [&](int64_t at) {
+    return wide || a.wide ? a.wide[at] : panel_at(a.w, a.panel + at) + a.k0 / 8 * kBytes;
+  };
   const int64_t next = panels == 2 ? codes(p + 1) - codes(p) : 0, stride = a.state.stride;
   const int64_t at = p * stride + (row - a.row) * kPanelRows;
   if (x.segments == 1)
@@ -220,6 +223,39 @@ void run_block(const Work& a) {
   }
 }
 
+// A 2:4 panel into exact sums [row][16].
+template <int rows>
+void sparse_dots(const Packed* w, const uint8_t* codes, const uint32_t* q, int32_t* sums) {
+  const uint8_t* meta = meta_at(w, codes);
+  const int64_t columns = columns_of(w), ahead = fetch_distance(w);
+  alignas(64) uint8_t spread[2 * 64];
+  bool fresh = true;
+  Dots<Int8, rows, rows, 1> dots;
+  dots.clear();
+  VI words = vi_zero();
+  for (int64_t k = 0; k < columns; k += 8, q += 2 * Int8::kUnits * rows, words = vi_shr(words, 8)) {
+    if (k % 32 == 0) {
+      words = vi_load(meta + k * 2);
+      if (Int8::kSpan < 65536 && k > 0) {
+        dots.flush(sums, 0, fresh);
+        fresh = false;
+      }
+    }
+    v_prefetch(codes + ahead);
+    spread_codes(codes, words, spread);
+    dots.template add8<false>(spread, 0, q);
+    codes += 64;
+  }
+  dots.flush(sums, 0, fresh);
+}
+
+// Columns [k0, k1) of a 2:4 panel as the packed codes of all of them.
+void spread_panel(const Packed* w, int64_t panel, int64_t k0, int64_t k1, uint8_t* out) {
+  const uint8_t *codes = panel_at(w, panel), *meta = meta_at(w, codes);
+  for (int64_t k = k0; k < k1; k += 8, out += 2 * 64)
+    spread_codes(codes + k * 8, vi_shr(vi_load(meta + k / 32 * 64), (int)(k % 32)), out);
+}
+
 template <class Code>
 void widen(const uint8_t* packed, int64_t columns, uint8_t* wide) {
   for (int64_t i = 0; i < columns; i += 8, packed += Code::kPacked8, wide += Code::kWide8) {
@@ -263,11 +299,20 @@ VF finish_dot(const Packed* w, const uint8_t* base, const IntRows& x, int64_t ro
 int64_t tile_height() { return kTileHeight; }
 int64_t units_per_quad(int32_t code) { return code == AO_INT4 ? Int4::kUnits : Int8::kUnits; }
 
-int64_t wide_bytes(int32_t code, int64_t k) {
-  return kWidens ? (k + 7) / 8 * (code == AO_INT4 ? Int4::kWide8 : Int8::kWide8) : 0;
+int64_t wide_bytes(const Packed* w, int64_t k) {
+  if (!kWidens) return w->sparse ? k * kPanelRows : 0;
+  return (k + 7) / 8 * (w->code == AO_INT4 ? Int4::kWide8 : Int8::kWide8);
 }
 
 void widen_panel(const Packed* w, int64_t panel, int64_t k0, int64_t k1, uint8_t* wide) {
+  if (w->sparse && !kWidens) return spread_panel(w, panel, k0, k1, wide);
+  alignas(64) uint8_t spread[32 * kPanelRows];
+  for (; w->sparse && k0 < k1; k0 += 32, wide += 4 * Int8::kWide8) {
+    const int64_t end = k1 - k0 < 32 ? k1 : k0 + 32;
+    spread_panel(w, panel, k0, end, spread);
+    widen<Int8>(spread, end - k0, wide);
+  }
+  if (w->sparse) return;
   if (w->code == AO_INT4)
     widen<Int4>(panel_at(w, panel) + k0 / 8 * Int4::kPacked8, k1 - k0, wide);
   else
@@ -302,6 +347,15 @@ void int_finish(const Packed* w, int64_t panel, int64_t panels, const IntRows& x
 void int_rows(const Packed* w, int64_t panel, int64_t panels, const IntRows& x, int64_t rows, const Store& store) {
   alignas(64) float sums[2 * kFewRows * kPanelRows], group[2 * kFewRows * kPanelRows];
   const IntState state = {sums, group, kFewRows * kPanelRows};
+  if (w->sparse) {
+    const auto run = rows == 1   ? sparse_dots<1>
+                     : rows == 2 ? sparse_dots<2>
+                     : rows == 3 ? sparse_dots<3>
+                                 : sparse_dots<4>;
+    for (int64_t p = 0; p < panels; p++)
+      run(w, panel_at(w, panel + p), x.tiles.at(0), (int32_t*)sums + p * state.stride);
+    return int_finish(w, panel, panels, x, 0, rows, state, store);
+  }
   const Work work = {w, panel, panels, nullptr, 0, w->k, &x, 0, rows, state, true};
   if (w->code == AO_INT4)
     run_few<Int4>(work);

@@ -29,8 +29,8 @@ void lay_out(const int8_t* codes, int64_t k8, uint32_t* units) {
 // `codes` is scratch of k rounded up to 8 bytes.
 void quantize_row(const Packed* w, int32_t dtype, float eps, const float* x, const IntRows& out, int64_t row,
                   int8_t* codes, uint32_t* units) {
-  const int64_t k = w->k, k8 = (k + 7) / 8 * 8, segments = out.segments, segment = out.segment;
-  const int64_t per_group = (w->group + segment - 1) / segment;
+  const int64_t k = columns_of(w), k8 = (k + 7) / 8 * 8, segments = out.segments, segment = out.segment;
+  const int64_t per_group = (group_columns(w) + segment - 1) / segment;
   // with an integer zero point the offset is part of it
   const int32_t offset = w->zero_domain == AO_ZERO_INT ? 0 : w->code == AO_INT4 ? Int4::kOffset : Int8::kOffset;
   memset(codes + k, 0, k8 - k);

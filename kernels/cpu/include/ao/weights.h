@@ -12,6 +12,11 @@ extern "C" {
 // stand for what a table of 2^bits floats says.
 enum { AO_INT4 = 16, AO_TABLE = 17 };
 
+// Added to a code: of each four columns two are there. Codes are [n, k / 2], and meta, uint8 [n, k / 8], has for each four columns,
+// from the low bits up, the two that are there in ascending order, two bits each. k and group_size count all columns. There is no
+// zero point; integer activations are by token, and take int8 with a scale a row.
+enum { AO_TWO_OF_FOUR = 256 };
+
 // w = q * scale without a zero point; (q - zero) * scale; q * scale + zero, with a float one.
 typedef enum ao_zero_domain { AO_ZERO_NONE = 0, AO_ZERO_INT = 1, AO_ZERO_FLOAT = 2 } ao_zero_domain;
 

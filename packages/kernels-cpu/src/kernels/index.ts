@@ -10,6 +10,7 @@ import { optimKernels } from './optim.ts';
 import { cpuPacker } from './packer.ts';
 import { quantizeKernels } from './quantize.ts';
 import { rowKernels } from './rows.ts';
+import { sparsityKernels } from './sparsity.ts';
 import { trainingKernels } from './training.ts';
 
 export const cpuEntries = (): Entry[] => [
@@ -23,5 +24,6 @@ export const cpuEntries = (): Entry[] => [
   ...quantizeKernels(),
   ...optimKernels(),
   ...trainingKernels(),
+  ...sparsityKernels(),
   packer('cpu', cpuPacker),
 ];

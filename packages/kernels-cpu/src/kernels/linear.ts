@@ -70,7 +70,8 @@ function together(ws: readonly Tensor[]): boolean {
         tokenFlags(b) === tokenFlags(a) &&
         actOf(packedOf(w)).actScale === actOf(packedOf(ws[0]!)).actScale &&
         actOf(packedOf(w)).inputScale === actOf(packedOf(ws[0]!)).inputScale &&
-        (a.activation === 'exact' || (b.code === a.code && b.bits === a.bits && b.groupSize === a.groupSize))
+        (a.activation === 'exact' ||
+          (b.code === a.code && b.twoOfFour === a.twoOfFour && b.bits === a.bits && b.groupSize === a.groupSize))
       );
     })
   );
@@ -120,7 +121,7 @@ export const linearKernels = (): KernelEntry[] => [
         out.dtype.code,
       );
     },
-    { packed: true, name: 'gather_packed' },
+    { packed: true, name: 'gather_packed', when: (w) => packedOf(w).format.twoOfFour !== true },
   ),
   kernel(
     ao.linear,

@@ -15,6 +15,8 @@ import { address, addressOr, calls } from './support.ts';
 /** AO_INT4 and AO_TABLE of include/ao/weights.h; the other codes are dtypes. */
 const INT4 = 16;
 const TABLE = 17;
+/** AO_TWO_OF_FOUR, added to a code. */
+const TWO_OF_FOUR = 256;
 const CODES: Readonly<Partial<Record<WeightFormat['code'], number>>> = {
   float32: ao.float32.code,
   float16: ao.float16.code,
@@ -26,7 +28,8 @@ const CODES: Readonly<Partial<Record<WeightFormat['code'], number>>> = {
 const ZERO_DOMAINS = ['none', 'int', 'float'] as const;
 const ACTIVATIONS = ['exact', 'int8-group', 'int8-token', 'int8-token-asym'] as const;
 
-export const codeOf = (f: WeightFormat): number => CODES[f.code] ?? -1;
+export const codeOf = (f: WeightFormat): number =>
+  CODES[f.code] === undefined ? -1 : CODES[f.code]! + (f.twoOfFour ? TWO_OF_FOUR : 0);
 export const zeroDomainOf = (f: WeightFormat): number => ZERO_DOMAINS.indexOf(f.zeroDomain);
 /** Bits of a code; 0 where the code says it. */
 export const bitsOf = (f: WeightFormat): number =>
@@ -68,14 +71,24 @@ export class CpuPackedWeight implements PackedWeight {
     const { N, K, groupSize, code } = this.format;
     const { rt } = this.data;
     const make = (shape: number[], dtype: DType) => empty(rt, shape, { dtype, device: 'cpu' });
-    const codes = make([N, code === 'int4' ? Math.ceil(K / 2) : K], this.#codes);
+    const columns = this.format.twoOfFour ? K / 2 : K;
+    const codes = make([N, code === 'int4' ? Math.ceil(columns / 2) : columns], this.#codes);
+    const meta = this.format.twoOfFour && make([N, K / 8], ao.uint8);
     const groups = Math.ceil(K / groupSize);
     const scale = this.#scale && make([N, groups], this.#scale);
     const zero = this.#zero && make([N, groups], this.#zero);
-    calls(this.data).unpack_weight(address(codes), addressOr(scale), addressOr(zero), address(this.data), N, K, 0, N);
+    const plain = [address(codes), addressOr(scale), addressOr(zero)] as const;
+    calls(this.data).unpack_weight(...plain, address(this.data), N, K, 0, N, addressOr(meta || undefined));
     const { actScale, actZero, inputScale } = this;
     const known = { ...(actScale && { actScale }), ...(actZero && { actZero }), ...(inputScale && { inputScale }) };
-    return { format: this.format, codes, ...(scale && { scale }), ...(zero && { zero }), ...known };
+    return {
+      format: this.format,
+      codes,
+      ...(scale && { scale }),
+      ...(zero && { zero }),
+      ...(meta && { meta }),
+      ...known,
+    };
   }
 
   guard(): void {
@@ -106,7 +119,9 @@ export const cpuPacker: Packer = {
     );
     if (size < 0) return null;
     const data = empty(codes.rt, [size], { dtype: ao.uint8, device: 'cpu' });
-    const plain = [codes, scale, zero].map((t) => (t === undefined ? undefined : (ao.contiguous(t) as Dense)));
+    const plain = [codes, scale, zero, parts.meta].map((t) =>
+      t === undefined ? undefined : (ao.contiguous(t) as Dense),
+    );
     calls(codes).pack_weight(
       address(data),
       address(plain[0] as Dense),
@@ -124,6 +139,7 @@ export const cpuPacker: Packer = {
       f.N,
       bitsOf(f),
       addressOr(parts.table ?? tableOf(f, codes)),
+      addressOr(plain[3]),
     );
     return new CpuPackedWeight(parts, dtype, data);
   },

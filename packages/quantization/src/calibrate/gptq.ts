@@ -67,6 +67,10 @@ async function ordered(
   return { order, factor: factorOf(values, order, percdamp, rows, fqn) };
 }
 
+/** U of an input's damped Hessian, float32 [K, K]. Rejects with ERR_AO_CONFIG where that is not positive definite. */
+export const hessianFactor = async (input: ObservedInput, percdamp: number, fqn: string): Promise<Float32Array> =>
+  (await ordered(input, percdamp, false, fqn)).factor;
+
 async function gptqRound(
   task: RoundTask,
   { order, factor }: Ordered,
@@ -192,8 +196,8 @@ function roundColumns(r: Rounding, at: number, end: number, from: number, to: nu
   }
 }
 
-/** w[:, to..] -= errors U[from..to, to..]. */
-async function updateRest(
+/** w[:, to..] -= errors U[from..to, to..], for w [N, K]; the product runs on the weight's device. */
+export async function updateRest(
   weight: Dense,
   w: Float32Array,
   errors: Float32Array,

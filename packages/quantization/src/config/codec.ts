@@ -43,10 +43,9 @@ const isRuntime = (more: MoreConfigs): more is Runtime => !Array.isArray(more);
 function finder(more: MoreConfigs): (type: string) => AnyConfigSpec | undefined {
   const specs = new Map([...builtin(), ...(isRuntime(more) ? [] : more)].map((s) => [s.type as string, s]));
   return (type) => {
-    const known = specs.get(aliases[type] ?? type);
-    return known === undefined && isRuntime(more) && more.answers(specTrait, { type })
-      ? more.ask(specTrait, { type })
-      : known;
+    // a runtime's own says more than what is known of a config only to keep it
+    if (isRuntime(more) && more.answers(specTrait, { type })) return more.ask(specTrait, { type });
+    return specs.get(aliases[type] ?? type);
   };
 }
 
