@@ -17,6 +17,7 @@ const ceilings: Readonly<Record<string, number>> = {
   '@ao/optim': 0.3e6,
   '@ao/qat': 0.3e6,
   '@ao/float8': 0.3e6,
+  '@ao/sparsity': 0.3e6,
   '@ao/hf-integration': 1.5e6,
   '@ao/train': 0.2e6,
   '@ao/kernels-cpu': 0.5e6,

@@ -71,6 +71,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'kernels-cpu': ['core'],
   qat: ['core', 'quantization'],
   float8: ['core', 'quantization'],
+  sparsity: ['core', 'quantization'],
   'hf-integration': ['core', 'quantization'],
   train: ['core'],
 };
