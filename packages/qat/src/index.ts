@@ -26,6 +26,7 @@ export { fakeQuantizedLinear, type LinearScheme } from './fake-quantized-linear.
 export { type FakeQuantizedAttrs, type FakeQuantizedTensor, fakeQuantizedKind } from './fake-quantized-tensor.ts';
 export * from './lora/index.ts';
 export { enableFakeQuant, FakeQuantizedEmbedding, FakeQuantizedLinear } from './modules.ts';
+export * from './parq/index.ts';
 export { qat } from './qat.ts';
 export { initializeFakeQuantizers } from './range-learning.ts';
 export {

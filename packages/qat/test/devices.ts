@@ -2,6 +2,7 @@
 import { createRuntime, isAoError, type Runtime } from '@ao/core';
 import { autograd } from '@ao/core/autograd';
 import { cpu } from '@ao/kernels-cpu';
+import { optim } from '@ao/optim';
 import { quantization } from '@ao/quantization';
 import { qat } from '../src/index.ts';
 
@@ -10,7 +11,7 @@ export interface TestDevice {
   readonly rt: Runtime;
 }
 
-const use = () => [autograd(), quantization(), qat()];
+const use = () => [autograd(), quantization(), qat(), optim()];
 
 async function open(): Promise<TestDevice[]> {
   const found = [{ device: 'reference', rt: await createRuntime({ use: use(), device: 'reference' }) }];
