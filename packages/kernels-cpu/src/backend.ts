@@ -60,11 +60,7 @@ export class CpuBackend implements Backend {
     }
     const whole = bytes.byteLength === b.nbytes ? 1 : 0;
     if (bytes.byteLength <= INLINE) {
-      const length = 5 + Math.ceil(bytes.byteLength / 8);
-      const at = s.reserve(length);
-      s.records.set([WRITE_INLINE, b.ptr, byteOffset, bytes.byteLength, whole], at);
-      new Uint8Array(s.records.buffer, (at + 5) * 8, bytes.byteLength).set(bytes);
-      s.commit(length);
+      this.#writeInline(b, byteOffset, bytes, whole);
       return;
     }
     if (s.idle) this.#staged = 0;
@@ -83,6 +79,11 @@ export class CpuBackend implements Backend {
     const at = s.reserve(6);
     s.records.set([WRITE_STAGED, b.ptr, byteOffset, bytes.byteLength, whole, staging], at);
     s.commit(6);
+  }
+
+  /** Fills a buffer of at most 4,096 bytes with what never changes; in a capture the bytes are the plan's, written at each replay. */
+  constant(buffer: Buffer, bytes: Uint8Array): void {
+    this.#writeInline(this.#bounds(buffer, 0, bytes.byteLength, 'constant'), 0, bytes, 1);
   }
 
   /** Copies between buffers in stream order; a copy over the whole target heals it. */
@@ -235,6 +236,15 @@ export class CpuBackend implements Backend {
     if (failure === 0) return bytes;
     this.#stream.collect();
     throw this.#stream.failures.error(failure);
+  }
+
+  #writeInline(b: CpuBuffer, byteOffset: number, bytes: Uint8Array, whole: number): void {
+    const s = this.#stream;
+    const length = 5 + Math.ceil(bytes.byteLength / 8);
+    const at = s.reserve(length);
+    s.records.set([WRITE_INLINE, b.ptr, byteOffset, bytes.byteLength, whole], at);
+    new Uint8Array(s.records.buffer, (at + 5) * 8, bytes.byteLength).set(bytes);
+    s.commit(length);
   }
 
   /** The buffer behind a transfer, which a capture cannot hold. */

@@ -14,6 +14,7 @@ import {
   linear,
   linearWeight,
   type PackedWeight,
+  type Tensor,
   tensor,
   uint8,
   type WeightFormat,
@@ -131,6 +132,22 @@ describe.each(FORMATS)('%s', (_, f) => {
     expect(await back.scale?.bits()).toEqual(await parts.scale?.bits());
     expect(await back.zero?.bits()).toEqual(await parts.zero?.bits());
   });
+});
+
+it.each([2, 4, 8])('a captured call reads a plain weight by its table of %d bits, at each replay', async (bits) => {
+  const { format: f, codes, scale, zero } = partsOf(table(bits), rt);
+  const x = (seed: number) => tensor(rt, noise(3 * f.K, seed), { shape: [3, f.K] });
+  const g = (seed: number) => tensor(rt, noise(3 * N, seed), { shape: [3, N] });
+  const both = (a: Tensor, b: Tensor) => [
+    linearWeight(a, codes, scale, zero, undefined, f),
+    linearGradInputWeight(b, codes, scale, zero, f),
+  ];
+  const plan = rt.capture((a, b) => both(a!, b!), x(1), g(2));
+  for (const seed of [3, 4]) {
+    const want = await Promise.all(both(x(seed), g(seed)).map((t) => t.data()));
+    expect(await Promise.all(plan.replay(x(seed), g(seed)).map((t) => t.data()))).toEqual(want);
+  }
+  plan.dispose();
 });
 
 it('packs codes of few bits in that many', () => {

@@ -34,9 +34,14 @@ export const zeroDomainOf = (f: WeightFormat): number => ZERO_DOMAINS.indexOf(f.
 /** Bits of a code; 0 where the code says it. */
 export const bitsOf = (f: WeightFormat): number =>
   f.table === undefined ? (f.code === 'int8' || f.code === 'table' ? (f.bits ?? 8) : 0) : Math.log2(f.table.length);
-/** The values of a table's codes on the weight's device. */
-export const tableOf = (f: WeightFormat, codes: Dense): Dense | undefined =>
-  f.table && (ao.tensor(codes.rt, f.table, { device: codes.device }) as Dense);
+/** The values of a table's codes on the weight's device, captured calls included. */
+export function tableOf({ table }: WeightFormat, codes: Dense): Dense | undefined {
+  if (table === undefined) return undefined;
+  const values = empty(codes.rt, [table.length], { device: codes.device });
+  const bytes = new Uint8Array(table.buffer, table.byteOffset, table.byteLength);
+  (values.storage.backend as CpuBackend).constant(values.storage.buffer, bytes);
+  return values;
+}
 export const activationOf = (f: WeightFormat): number => ACTIVATIONS.indexOf(f.activation);
 
 /** ao_act_flags of include/ao/weights.h. */
