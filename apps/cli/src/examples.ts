@@ -24,6 +24,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   finetune: [
     'ao finetune stories-7m --train-file stories.txt --output-dir stories-tuned --lr 1e-4 --num-train-epochs 1',
     'ao finetune HuggingFaceTB/SmolLM2-135M-Instruct --train-file chats.jsonl --output-dir tuned --optim adamw_torch_4bit --gradient-checkpointing',
+    'ao finetune stories-7m --qat 8da4w-32 --train-file stories.txt --output-dir stories-8da4w --lr 4e-4 --max-steps 100',
     'ao finetune stories-7m --qlora int4wo-32 --lora-r 16 --train-file answers.jsonl --output-dir stories-adapter',
   ],
   eval: [

@@ -219,7 +219,7 @@ export function program(): Command {
       new Option(
         '--qlora <scheme>',
         'adapters over a model that is quantized while it loads, e.g. int4wo-32',
-      ).conflicts('lora'),
+      ).conflicts(['lora', 'qat']),
     )
     .option('--lora-r <n>', 'rank (default: 8)', count)
     .option('--lora-alpha <x>', 'adapters are scaled by alpha / r (default: 16)', number(0, false))

@@ -7,9 +7,10 @@ import { modelFolder } from '../model-folder.ts';
 import { full } from '../training/method.ts';
 import type { TrainingOptions } from '../training/options.ts';
 import { PRESETS } from '../training/presets.ts';
+import { type QatFlags, qatMethod } from '../training/qat.ts';
 import { runTraining } from '../training/run.ts';
 
-interface Options extends TrainingOptions {
+interface Options extends TrainingOptions, QatFlags {
   readonly configName: string;
   readonly tokenizerName?: string;
 }
@@ -27,7 +28,7 @@ export async function train(options: Options): Promise<void> {
     await writeConfig(configName, base);
     await runTraining(
       {
-        method: full,
+        method: options.qat === undefined ? full : qatMethod(options.qat),
         tokenizer: base,
         open: (runtime, checkpoint) =>
           checkpoint === undefined

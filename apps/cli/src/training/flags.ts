@@ -44,6 +44,10 @@ export function trainingFlags(c: Command): Command {
     .option('--max-steps <n>', 'steps in all, instead of epochs', count)
     .option('--seed <n>', 'of the order of rows, and of new weights', number(0, true), 42)
     .option('--bf16', 'products and attention in bfloat16; weights stay float32')
+    .option(
+      '--qat <scheme>',
+      'train on weights and inputs rounded as this scheme rounds; the quantized model is what is saved',
+    )
     .option('--gradient-checkpointing', 'less memory, a third more time: layers run again in backward')
     .option('--logging-steps <n>', 'steps a line of the log (default: 10)', count, 10)
     .option('--eval-steps <n>', 'steps between evaluations (default: at the end alone)', count)

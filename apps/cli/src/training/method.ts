@@ -1,5 +1,5 @@
-// How a model is trained: what loads it, which of its parameters train, and what is kept of it. `full` trains all of them, lora.ts adapters; further
-// methods (fake quantization) are further values of this type.
+// How a model is trained: what loads it, which of its parameters train, and what is kept of it. `full` trains all of them, lora.ts adapters,
+// qat.ts what is read rounded.
 import type { Extension, Tensor } from '@ao/core';
 import { trainableParameters } from '@ao/core/autograd';
 import type { CausalLM, FromPretrainedOptions } from '@ao/hf-integration';
@@ -13,8 +13,8 @@ export interface Method {
   readonly savesModel: boolean;
   /** Changes the loaded model. */
   prepare(model: CausalLM): Promise<void>;
-  /** Writes the model, or what is to be kept of it, into a folder. */
-  save(model: CausalLM, folder: string): Promise<void>;
+  /** Writes the model, or what is to be kept of it, into a folder: one of a checkpoint, or once it is trained, after which it trains no further. */
+  save(model: CausalLM, folder: string, trained: boolean): Promise<void>;
 }
 
 export const full: Method = {

@@ -86,11 +86,11 @@ export async function runTraining({ method, tokenizer: folder, open }: Job, opti
           total: maxSteps,
           name: `loss ${loss.toFixed(4)}  ${rate(tokensPerSecond)} tokens/s`,
         }),
-      save: (state) => writeCheckpoint(outputDir, (to) => method.save(model, to), parts, state),
+      save: (state) => writeCheckpoint(outputDir, (to) => method.save(model, to, false), parts, state),
     });
     await Promise.all([data.close(), evaluation?.close()]);
     bar.stop();
-    if (!result.aborted) await method.save(model, outputDir);
+    if (!result.aborted) await method.save(model, outputDir, true);
     report(result, optimizer.stateBytes(), options);
   } finally {
     bar.stop();
