@@ -88,3 +88,17 @@ export function int8DynamicActivationIntxWeight(
 ): Int8DynamicActivationIntxWeightConfig {
   return makeConfig(int8DynamicActivationIntxWeightSpec, { ...options });
 }
+
+/** torchao's older name of int4 weights in groups, 32 unless given: `quantize_(model, int8DynamicActivationInt4Weight({ groupSize: 32 }))`. */
+export function int8DynamicActivationInt4Weight(
+  options: Omit<Int8DynamicActivationIntxWeightOptions, 'weightDtype' | 'weightGranularity' | 'weightMappingType'> & {
+    readonly mappingType?: Int8DynamicActivationIntxWeightOptions['weightMappingType'];
+  } = {},
+): Int8DynamicActivationIntxWeightConfig {
+  const { groupSize = 32, mappingType = 'SYMMETRIC', ...rest } = options;
+  const weightGranularity = perGroup(groupSize);
+  return int8DynamicActivationIntxWeight({
+    ...{ weightDtype: 'int4', weightGranularity, weightMappingType: mappingType },
+    ...rest,
+  });
+}

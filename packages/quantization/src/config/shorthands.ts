@@ -8,10 +8,13 @@ import { float8DynamicActivationInt4Weight } from './float8-dynamic-activation-i
 import { float8StaticActivationFloat8Weight } from './float8-static-activation-float8-weight.ts';
 import { float8WeightOnly } from './float8-weight-only.ts';
 import { fpxWeightOnly } from './fpx-weight-only.ts';
-import { perGroup, perRow, perTensor } from './granularity.ts';
+import { perRow, perTensor } from './granularity.ts';
 import { int4WeightOnly } from './int4-weight-only.ts';
 import { int8DynamicActivationInt8Weight } from './int8-dynamic-activation-int8-weight.ts';
-import { int8DynamicActivationIntxWeight } from './int8-dynamic-activation-intx-weight.ts';
+import {
+  int8DynamicActivationInt4Weight,
+  int8DynamicActivationIntxWeight,
+} from './int8-dynamic-activation-intx-weight.ts';
 import { int8StaticActivationInt8Weight } from './int8-static-activation-int8-weight.ts';
 import { int8WeightOnly } from './int8-weight-only.ts';
 import { intxWeightOnly } from './intx-weight-only.ts';
@@ -25,15 +28,6 @@ export type SchemeKwargs = Readonly<Record<string, unknown>>;
 type Make = (options: SchemeKwargs) => AoConfig;
 type Row = readonly [names: string, make: Make, preset?: SchemeKwargs];
 
-/** torchao's int8_dynamic_activation_int4_weight: int4 in groups of 32 unless given, int8 activations per token. */
-const int4Dynamic: Make = ({ groupSize = 32, mappingType, ...rest }) =>
-  int8DynamicActivationIntxWeight({
-    weightDtype: 'int4',
-    weightGranularity: perGroup(groupSize as number),
-    ...(mappingType !== undefined && { weightMappingType: mappingType as 'SYMMETRIC' }),
-    ...rest,
-  });
-
 const uintx: Make = ({ dtype = 'uint4', ...rest }) => uintxWeightOnly({ dtype: dtype as UIntxDtype, ...rest });
 
 const fpx: Make = ({ ebits = 3, mbits = 2, ...rest }) => fpxWeightOnly(ebits as number, mbits as number, rest);
@@ -45,7 +39,7 @@ const makeRows = (): readonly Row[] => [
   ['int8_weight_only int8wo int_a16w8', int8WeightOnly],
   ['intx_weight_only', intxWeightOnly],
   ['int8_dynamic_activation_int8_weight int8dq int_a8w8', int8DynamicActivationInt8Weight],
-  ['int8_dynamic_activation_int4_weight int4dq int_a8w4', int4Dynamic],
+  ['int8_dynamic_activation_int4_weight int4dq int_a8w4', int8DynamicActivationInt4Weight],
   ['int8_dynamic_activation_intx_weight', int8DynamicActivationIntxWeight],
   ['int8_static_activation_int8_weight', int8StaticActivationInt8Weight],
   // diffusers' float8wo is e5m2; here it is torchao's default, which has one bit more of mantissa
