@@ -138,7 +138,14 @@ static inline vf round_bf16(vf v) {
   const vu rounded = (u + 0x7fffu + ((u >> 16) & 1u)) & 0xffff0000u;
   return (vf)((v != v) ? (u | 0x400000u) & 0xffff0000u : rounded);
 }
-static inline vh narrow_bf16(vf v) { return low16((vi)((vu)round_bf16(v) >> 16)); }
+static inline vh narrow_bf16(vf v) {
+#if AO_ISA_LEVEL == 2
+  // the instruction takes subnormals as zeros
+  if (!_mm512_fpclass_ps_mask((__m512)v, 0x20)) [[likely]]
+    return (vh)_mm512_cvtneps_pbh((__m512)v);
+#endif
+  return low16((vi)((vu)round_bf16(v) >> 16));
+}
 
 static inline vf abs_(vf a) { return (vf)((vi)a & set1i(INT32_MAX)); }
 static inline vf sign_of(vf magnitude, vf sign) { return (vf)((vi)magnitude | ((vi)sign & set1i(INT32_MIN))); }

@@ -3,13 +3,15 @@
 // has code 0. Each step of that is monotone in x, so the code is the number of thresholds t_i <= x, t_i being the least
 // float that has a code above i. A bucket holds the floats of equal sign, exponent and upper 7 bits of mantissa, and `base`
 // counts the thresholds below it: the code is one look-up and one comparison where no bucket holds two thresholds. `heap` is the
-// same thresholds as a search tree: the root at 1, the children of h at 2h and 2h + 1.
+// same thresholds as a search tree: the root at 1, the children of h at 2h and 2h + 1. `ramps` are the same once more, for maps
+// of 0 and runs of even steps (ops/code_ramps.h).
 #pragma once
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "base/dtype.h"
+#include "ops/code_ramps.h"
 
 namespace ao {
 
@@ -21,6 +23,8 @@ struct CodeTable {
   float heap[256];
   float threshold[257]; // those of no code are NaN, which nothing reaches
   uint8_t base[2 * kBuckets];
+  uint8_t plane[4][256]; // byte k of each value
+  CodeRamps ramps;
   bool deep; // a bucket holds several thresholds
   int size = 0;
 
@@ -44,6 +48,8 @@ struct CodeTable {
   void build(const float* map, int n) {
     memset(value, 0, sizeof value);
     memcpy(value, map, sizeof(float) * n);
+    for (int i = 0; i < 256; i++)
+      for (int k = 0; k < 4; k++) plane[k][i] = (uint8_t)(ao_bits(value[i]) >> 8 * k);
     for (int i = 0; i < n - 1; i++) {
       const float low = map[i], high = map[i + 1];
       float t = low + (high - low) * 0.5f;
@@ -66,6 +72,7 @@ struct CodeTable {
     heap[0] = 0;
     for (int first = 1; first < n; first *= 2)
       for (int h = first; h < 2 * first; h++) heap[h] = threshold[(2 * (h - first) + 1) * (n / 2 / first) - 1];
+    ramps.build(map, threshold, n);
     size = n;
   }
 };

@@ -71,7 +71,7 @@ extern "C" int ao_cpu_fused_adam(const ao_fused_adam_args* a, ao_ctx* ctx) {
   s.root = static_cast<float>(sqrt(1 - pow(a->beta2, t)));
   s.eps = static_cast<float>(a->eps);
   s.rng = rng;
-  const int64_t block = form == ao::MOMENT_FLOATS ? 1024 : a->block_size, room = 3 * block + 48;
+  const int64_t block = form == ao::MOMENT_FLOATS ? 1024 : a->block_size, room = 3 * (block + 64);
   float* work = ao::scratch<float>(ctx, room * ao_ctx_threads(ctx));
   if (!work) return 1;
   const auto run = AO_ISA_PICK(ctx, fused_adam_block);

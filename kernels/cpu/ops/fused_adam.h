@@ -26,7 +26,7 @@ struct AdamStep {
 
 } // namespace ao
 
-// Elements [at, at + n): one block of the codes, or any run of floats (at a multiple of 8). `work` has room for 3 n + 48 floats.
+// Elements [at, at + n): one block of the codes, or any run of floats (at a multiple of 8). `work` has room for 3 (n + 64) floats.
 AO_ISA_DECLARE(void, fused_adam_block, (const ao::AdamStep& s, int64_t at, int64_t n, int64_t block, float* work))
 AO_ISA_DECLARE(void, fused_sgd_row,
                (int64_t dtype, void* param, const void* grad, void* buffer, int64_t at, int64_t n, const float* facts))

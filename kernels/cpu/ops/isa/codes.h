@@ -1,5 +1,6 @@
-// Codes and the floats they stand for, AO_W at a time: bytes, pairs of 4 bits (the first in the high half), e4m3fn, and the two
-// directions of a CodeTable: by permutations in registers on AVX-512, by its buckets elsewhere.
+// Codes and the floats they stand for: bytes, pairs of 4 bits (the first in the high half), e4m3fn, and the two directions of a
+// CodeTable: on AVX-512 by permutations in registers and by ramps, by its buckets elsewhere. A vector that begins within a row is
+// loaded whole: rows have room up to a multiple of 64.
 #pragma once
 #include "base/simd.h"
 #include "ops/code_table.h"
@@ -33,21 +34,40 @@ static inline __m512 of128(const __m512* t, __m512i i) {
   return _mm512_mask_mov_ps(of64(t, i), _mm512_test_epi32_mask(i, _mm512_set1_epi32(64)), of64(t + 4, i));
 }
 
-// Made before a loop, so that its vectors stay in registers.
-template <int size>
-struct Values {
-  __m512 t[size / 16];
-  explicit Values(const CodeTable& table) {
-    for (int k = 0; k < size / 16; k++) t[k] = _mm512_loadu_ps(table.value + 16 * k);
-  }
-  vf operator()(vi code) const {
-    const __m512i i = (__m512i)code;
-    if constexpr (size == 16) return (vf)of16(t, i);
-    const __mmask16 upper = _mm512_test_epi32_mask(i, _mm512_set1_epi32(128));
-    return (vf)_mm512_mask_mov_ps(of128(t, i), upper, of128(t + (size > 16 ? 8 : 0), i));
-  }
+// The values of 16 codes, and of 64, whose bytes are looked up as 4 planes and then put together.
+struct Values16 {
+  __m512 t;
+  explicit Values16(const CodeTable& table) : t(_mm512_loadu_ps(table.value)) {}
+  vf operator()(vi code) const { return (vf)_mm512_permutexvar_ps((__m512i)code, t); }
 };
 
+// out[i] = value of codes[i] times scale; out has room for n rounded up to 64.
+static inline void read_bytes(const CodeTable& table, const uint8_t* codes, int64_t n, float scale, float* out) {
+  __m512i plane[4][4];
+  for (int k = 0; k < 4; k++)
+    for (int q = 0; q < 4; q++) plane[k][q] = _mm512_loadu_si512(table.plane[k] + 64 * q);
+  const __m512i turn = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512 factor = _mm512_set1_ps(scale);
+  for (int64_t i = 0; i < n; i += 64) {
+    const __mmask64 there = n - i < 64 ? (__mmask64)((1ull << (n - i)) - 1) : ~(__mmask64)0;
+    const __m512i c = _mm512_permutexvar_epi32(turn, _mm512_maskz_loadu_epi8(there, codes + i));
+    const __mmask64 upper = _mm512_movepi8_mask(c);
+    __m512i byte[4];
+    for (int k = 0; k < 4; k++)
+      byte[k] = _mm512_mask_mov_epi8(_mm512_permutex2var_epi8(plane[k][0], c, plane[k][1]), upper,
+                                     _mm512_permutex2var_epi8(plane[k][2], c, plane[k][3]));
+    const __m512i low[] = {_mm512_unpacklo_epi8(byte[0], byte[1]), _mm512_unpackhi_epi8(byte[0], byte[1])};
+    const __m512i high[] = {_mm512_unpacklo_epi8(byte[2], byte[3]), _mm512_unpackhi_epi8(byte[2], byte[3])};
+    for (int k = 0; k < 2; k++) {
+      const __m512 first = (__m512)_mm512_unpacklo_epi16(low[k], high[k]);
+      const __m512 second = (__m512)_mm512_unpackhi_epi16(low[k], high[k]);
+      _mm512_storeu_ps(out + i + 32 * k, _mm512_mul_ps(first, factor));
+      _mm512_storeu_ps(out + i + 32 * k + 16, _mm512_mul_ps(second, factor));
+    }
+  }
+}
+
+// Made before a loop, so that its vectors stay in registers.
 template <int size>
 struct Codes {
   __m512 t[size / 16];
@@ -72,6 +92,55 @@ struct Codes {
     return (vi)h & (size - 1);
   }
 };
+
+// The codes of x / scale by ramps (ops/code_ramps.h); `sure` has the lanes that they are sure of.
+struct RampCodes {
+  __m512 end, slope, offset, most, factor;
+  __m512i first[2], zero;
+  RampCodes(const CodeRamps& r, float scale)
+      : end(_mm512_loadu_ps(r.end)), slope(_mm512_loadu_ps(r.slope)), offset(_mm512_loadu_ps(r.offset)),
+        most(_mm512_loadu_ps(r.most)), factor(_mm512_set1_ps(1.0f / scale)),
+        first{_mm512_loadu_si512(r.first), _mm512_loadu_si512(r.first + 16)}, zero(_mm512_set1_epi32(r.zero)) {}
+  vi operator()(vf v, __mmask16* sure) const {
+    const __m512 x = _mm512_mul_ps((__m512)v, factor);
+    const __m512 a = _mm512_max_ps(_mm512_abs_ps(x), _mm512_set1_ps(CodeRamps::kLeast));
+    const __m512i bits = (__m512i)a;
+    __m512i r = _mm512_permutex2var_epi32(first[0], _mm512_srli_epi32(bits, 23), first[1]);
+    const __m512 stop = _mm512_permutexvar_ps(r, end);
+    const __m512i past = _mm512_sub_epi32(bits, (__m512i)stop);
+    const __mmask16 far = _mm512_cmpgt_epu32_mask(_mm512_add_epi32(past, _mm512_set1_epi32(CodeRamps::kUlps)),
+                                                  _mm512_set1_epi32(2 * CodeRamps::kUlps));
+    r = _mm512_mask_sub_epi32(r, _mm512_cmp_ps_mask(a, stop, _CMP_GE_OQ), r, _mm512_set1_epi32(-1));
+    const __m512 t = _mm512_min_ps(_mm512_fmadd_ps(a, _mm512_permutexvar_ps(r, slope), _mm512_permutexvar_ps(r, offset)),
+                                   _mm512_permutexvar_ps(r, most));
+    const __m512 off = _mm512_reduce_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); // t - round(t)
+    *sure = _mm512_mask_cmp_ps_mask(far, _mm512_abs_ps(off), _mm512_set1_ps(CodeRamps::kNear), _CMP_GT_OQ);
+    const __m512i j = _mm512_cvttps_epi32(t);
+    const __mmask16 below = _mm512_movepi32_mask((__m512i)x);
+    return (vi)_mm512_mask_sub_epi32(_mm512_add_epi32(zero, j), below, zero, _mm512_min_epi32(j, zero));
+  }
+};
+
+static __attribute__((noinline)) vi exact_codes(const CodeTable& table, vf x) { return Codes<256>(table)(x); }
+
+// codes[i] = code of x[i] / scale, for magnitudes up to scale (or NaN, where scale is NaN too).
+static inline void write_bytes(const CodeTable& table, const float* x, int64_t n, float scale, uint8_t* codes) {
+  if (!table.ramps.known || !(scale < 1e30f)) {
+    const Codes<256> code(table);
+    for (int64_t i = 0; i < n; i += AO_W)
+      store_bytes(codes + i, code(load(x + i) / set1(scale)), (int)(n - i < AO_W ? n - i : AO_W));
+    return;
+  }
+  const RampCodes code(table.ramps, scale);
+  for (int64_t i = 0; i < n; i += AO_W) {
+    const int count = (int)(n - i < AO_W ? n - i : AO_W);
+    __mmask16 sure;
+    vi c = code(load(x + i), &sure);
+    if ((__mmask16)(~sure & lanes(count))) [[unlikely]]
+      c = exact_codes(table, load(x + i) / set1(scale));
+    store_bytes(codes + i, c, count);
+  }
+}
 #else
 static inline vi load_bytes(const uint8_t* p, int n) {
   vi v = set1i(0);
@@ -90,10 +159,9 @@ static inline void store_nibbles(uint8_t* p, vi v, int n) {
   for (int k = 0; k < n; k += 2) p[k / 2] = (uint8_t)(v[k] << 4 | v[k + 1]);
 }
 
-template <int size>
-struct Values {
+struct Values16 {
   const CodeTable& t;
-  explicit Values(const CodeTable& table) : t(table) {}
+  explicit Values16(const CodeTable& table) : t(table) {}
   vf operator()(vi code) const {
     int32_t c[AO_W];
     float out[AO_W];
@@ -128,6 +196,16 @@ struct Codes {
     return *(const vi_any*)code;
   }
 };
+
+static inline void read_bytes(const CodeTable& table, const uint8_t* codes, int64_t n, float scale, float* out) {
+  for (int64_t i = 0; i < n; i++) out[i] = table.value[codes[i]] * scale;
+}
+
+static inline void write_bytes(const CodeTable& table, const float* x, int64_t n, float scale, uint8_t* codes) {
+  const Codes<256> code(table);
+  for (int64_t i = 0; i < n; i += AO_W)
+    store_bytes(codes + i, code(load(x + i) / set1(scale)), (int)(n - i < AO_W ? n - i : AO_W));
+}
 #endif
 
 static inline vf from_float8(vi c) {

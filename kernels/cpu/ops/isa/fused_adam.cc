@@ -33,10 +33,9 @@ static inline void read(const Moment& m, int64_t at, int64_t n, int64_t block, f
   const uint8_t* codes = (const uint8_t*)m.codes;
   const vf scale = set1(m.scale[block]);
   if constexpr (form == MOMENT_MAP_256) {
-    const Values<256> values(*m.table);
-    steps(n, [&](int64_t i, int count) { store(out + i, values(load_bytes(codes + at + i, count)) * scale); });
+    read_bytes(*m.table, codes + at, n, m.scale[block], out);
   } else if constexpr (form == MOMENT_MAP_16) {
-    const Values<16> values(*m.table);
+    const Values16 values(*m.table);
     steps(n, [&](int64_t i, int count) { store(out + i, values(load_nibbles(codes + (at + i) / 2, count)) * scale); });
   } else {
     steps(n, [&](int64_t i, int count) { store(out + i, from_float8(load_bytes(codes + at + i, count)) * scale); });
@@ -51,8 +50,7 @@ static inline void write(const Moment& m, int64_t at, int64_t n, int64_t block, 
   m.scale[block] = form == MOMENT_FLOAT8 ? clipped / 448.0f : clipped;
   const vf scale = set1(m.scale[block]);
   if constexpr (form == MOMENT_MAP_256) {
-    const Codes<256> code(*m.table);
-    steps(n, [&](int64_t i, int count) { store_bytes(codes + at + i, code(load(x + i) / scale), count); });
+    write_bytes(*m.table, x, n, m.scale[block], codes + at);
   } else if constexpr (form == MOMENT_MAP_16) {
     const Codes<16> code(*m.table);
     steps(n, [&](int64_t i, int count) { store_nibbles(codes + (at + i) / 2, code(load(x + i) / scale), count); });
@@ -77,7 +75,7 @@ static inline void store_random(uint16_t* out, vf v, int64_t first, int n, const
 template <int d, int form>
 static inline void block_as(const AdamStep& s, int64_t at, int64_t n, int64_t block, float* work) {
   constexpr bool coded = form != MOMENT_FLOATS;
-  const int64_t room = (n + 15) / 16 * 16;
+  const int64_t room = (n + 63) / 64 * 64;
   float *m = work, *v = work + room, *x = work + 2 * room; // the moments of codes, first as they were
   const bool amsgrad = s.max_exp_avg_sq.codes != nullptr;
   if constexpr (coded) {
