@@ -111,8 +111,9 @@ struct RampCodes {
     const __mmask16 far = _mm512_cmpgt_epu32_mask(_mm512_add_epi32(past, _mm512_set1_epi32(CodeRamps::kUlps)),
                                                   _mm512_set1_epi32(2 * CodeRamps::kUlps));
     r = _mm512_mask_sub_epi32(r, _mm512_cmp_ps_mask(a, stop, _CMP_GE_OQ), r, _mm512_set1_epi32(-1));
-    const __m512 t = _mm512_min_ps(_mm512_fmadd_ps(a, _mm512_permutexvar_ps(r, slope), _mm512_permutexvar_ps(r, offset)),
-                                   _mm512_permutexvar_ps(r, most));
+    const __m512 t =
+        _mm512_min_ps(_mm512_fmadd_ps(a, _mm512_permutexvar_ps(r, slope), _mm512_permutexvar_ps(r, offset)),
+                      _mm512_permutexvar_ps(r, most));
     const __m512 off = _mm512_reduce_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); // t - round(t)
     *sure = _mm512_mask_cmp_ps_mask(far, _mm512_abs_ps(off), _mm512_set1_ps(CodeRamps::kNear), _CMP_GT_OQ);
     const __m512i j = _mm512_cvttps_epi32(t);

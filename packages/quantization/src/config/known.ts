@@ -27,7 +27,6 @@ const foreign = (type: string, version: number, fields: ConfigSpec['fields']): C
 
 const strings = (name: string, ...members: string[]): EnumSpec => ({ name, members, strings: true });
 
-const INTX = ['int1', 'int2', 'int3', 'int4', 'int5', 'int6', 'int7', 'int8'];
 const floats = /*@__PURE__*/ dtypeName(['float32', 'float16', 'bfloat16']);
 const step = /*@__PURE__*/ enumeration(
   /*@__PURE__*/ strings(
