@@ -1,4 +1,4 @@
-// fake_quantize (exports.inc): x [blocks, n] contiguous, one scale and zero point a block, found and used in one pass.
+// fake_quantize, fake_quantize_int4 (exports.inc): x [blocks, n] contiguous, one scale and zero point a block, found and used in one pass.
 #include "ops/check.h"
 #include "ops/choose_qparams.h"
 
@@ -28,6 +28,22 @@ extern "C" int ao_cpu_fake_quantize(const ao_fake_quantize_args* a, ao_ctx* ctx)
                                     false};
       run(block, scale, x, a->grad ? ao::element(a->grad, a->dtype, b * a->n) : nullptr,
           ao::element(a->out, a->dtype, b * a->n), a->n);
+    }
+  });
+  return 0;
+}
+
+extern "C" int ao_cpu_fake_quantize_int4(const ao_fake_quantize_int4_args* a, ao_ctx* ctx) {
+  if (ao::need_float(ctx, "fake_quantize_int4", a->dtype)) return 1;
+  if (a->n < 1) return ao_fail(ctx, "fake_quantize_int4: groups of %lld", static_cast<long long>(a->n));
+  const auto range = AO_ISA_PICK(ctx, min_max_block);
+  const auto run = AO_ISA_PICK(ctx, fake_int4_block);
+  const auto at = [a](const void* t, int64_t k) { return t ? ao::element(t, a->dtype, k * a->n) : nullptr; };
+  ao::parallel_for(ctx, a->groups, ao::rows_per_chunk(a->n), [&](int64_t begin, int64_t end, int) {
+    for (int64_t k = begin; k < end; k++) {
+      float lo, hi;
+      range(a->dtype, at(a->x, k), a->n, &lo, &hi);
+      run(a->dtype, lo, hi, at(a->x, k), at(a->grad, k), ao::element(a->out, a->dtype, k * a->n), a->n);
     }
   });
   return 0;

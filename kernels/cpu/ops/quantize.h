@@ -30,6 +30,11 @@ AO_ISA_DECLARE(void, dequantize_block, (const ao::DequantizeBlock& b, const void
 // (clamp(q) - shift) scale, q as quantize_block finds it; with a grad, grad where q is within low..high and 0 elsewhere.
 AO_ISA_DECLARE(void, fake_quantize_block,
                (const ao::QuantizeBlock& b, float scale, const void* x, const void* grad, void* out, int64_t n))
+// Values of one int4 group of least lo and greatest hi, with s = max(hi - lo, 1e-6) / 15, t = (x - lo) / s and c = clamp(round(t), 0, 15):
+//   (c - 8) s + (lo + 8 s); with a grad g, whose rounding passes gradients on, g + S / 15 shared by the greatest and - S / 15 by the least,
+//   S = sum g (c - t), 0 where hi - lo <= 1e-6
+AO_ISA_DECLARE(void, fake_int4_block,
+               (int64_t dtype, float lo, float hi, const void* x, const void* grad, void* out, int64_t n))
 // int4 of `groups` runs of g values (g even), in float32 with true division; of run k, with lo and hi its least and greatest:
 //   scale[k step] = max(hi - lo, 1e-6) / 15    zero[k step] = lo + 8 scale    q = clamp(round((x - lo) / scale), 0, 15) - 8
 // Codes are two a byte, the even one in the low nibble.

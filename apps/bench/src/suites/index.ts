@@ -11,6 +11,7 @@ import { suite as longContext } from './long-context.ts';
 import { suite as optim } from './optim.ts';
 import { suite as ort } from './ort.ts';
 import { suite as overhead } from './overhead.ts';
+import { suite as qat } from './qat.ts';
 import { suite as quantize } from './quantize.ts';
 import { suite as speculative } from './speculative.ts';
 import { suite as startup } from './startup.ts';
@@ -32,6 +33,7 @@ export const SUITES: readonly Suite[] = [
   autoquant,
   speculative,
   optim,
+  qat,
   overhead,
   quantize,
   startup,

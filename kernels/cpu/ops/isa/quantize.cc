@@ -172,5 +172,45 @@ void int4_groups(int64_t dtype, const void* x, int64_t groups, int64_t g, int8_t
   });
 }
 
+static inline float lanes(vf v) {
+  float total = 0;
+  for (int k = 0; k < AO_W; k++) total += v[k];
+  return total;
+}
+
+void fake_int4_block(int64_t dtype, float lo, float hi, const void* x, const void* grad, void* out, int64_t n) {
+  by_dtype(dtype, [&](auto tag) {
+    constexpr int d = decltype(tag)::dtype;
+    const float range = hi - lo, scale = (range < 1e-6f ? 1e-6f : range) / 15;
+    const vf low = set1(lo), high = set1(hi), unit = set1(scale), shift = set1(lo + 8 * scale), none = set1(0.0f);
+    const auto codes = [&](vf t) {
+      const vf c = round_(t);
+      return c < none ? none : c > set1(15.0f) ? set1(15.0f) : c;
+    };
+    if (!grad) {
+      steps(n, [&](int64_t i, int count) {
+        const vf t = (load_as(d, x, i, count) - low) / unit;
+        store_as(d, out, i, (codes(t) - set1(8.0f)) * unit + shift, count);
+      });
+      return;
+    }
+    vf sum = none, least = none, greatest = none;
+    steps(n, [&](int64_t i, int count) {
+      const vi in = first_n(count);
+      const vf v = load_as(d, x, i, count), g = load_as(d, grad, i, count), t = (v - low) / unit;
+      sum += in ? g * (codes(t) - t) : none;
+      least += (v == low) & in ? set1(1.0f) : none;
+      greatest += (v == high) & in ? set1(1.0f) : none;
+    });
+    const float through = range > 1e-6f ? lanes(sum) / 15 : 0;
+    const vf to_least = set1(through / lanes(least)), to_greatest = set1(through / lanes(greatest));
+    steps(n, [&](int64_t i, int count) {
+      const vf v = load_as(d, x, i, count), g = load_as(d, grad, i, count);
+      const vf up = g + (v == high ? to_greatest : none);
+      store_as(d, out, i, up - (v == low ? to_least : none), count);
+    });
+  });
+}
+
 } // namespace AO_ISA_NS
 } // namespace ao

@@ -2,6 +2,7 @@
 import * as ao from '@ao/core';
 import { type ChooseQParamsOptions, type Dense, type KernelEntry, kernel, type MappingName } from '@ao/core';
 import { address, addressOr, calls, dtypeOr, isFloat } from './support.ts';
+import { named } from './training.ts';
 
 const MAPPINGS: readonly MappingName[] = ['SYMMETRIC', 'SYMMETRIC_NO_CLIPPING_ERR', 'ASYMMETRIC'];
 const TINYGEMM = 3;
@@ -119,6 +120,14 @@ function fakeQuantize(out: Dense, x: Dense, grad: Dense | undefined, o: ao.FakeG
   );
 }
 
+/** By their ids, so that an app that trains nothing does not bundle them. */
+const fakeInt4 = /*@__PURE__*/ named<typeof ao.fakeQuantizeInt4>('fake_quantize_int4');
+const fakeInt4Grad = /*@__PURE__*/ named<typeof ao.fakeQuantizeInt4Grad>('fake_quantize_int4_grad');
+
+function fakeQuantizeInt4(out: Dense, x: Dense, grad: Dense | undefined, n: number): void {
+  calls(out).fake_quantize_int4(address(out), address(x), addressOr(grad), x.numel / n, n, x.dtype.code);
+}
+
 export const quantizeKernels = (): KernelEntry[] => [
   chooseKernel(ao.chooseQparamsAffine, 'affine'),
   chooseKernel(ao.chooseQparamsAffineDontPreserveZero, 'true-range'),
@@ -135,6 +144,8 @@ export const quantizeKernels = (): KernelEntry[] => [
   kernel(ao.fakeQuantizeGroupsGrad, 'cpu', (out, g, x, o) => fakeQuantize(out, x, g, o), {
     when: (g) => isFloat(g.dtype),
   }),
+  kernel(fakeInt4, 'cpu', (out, x, n) => fakeQuantizeInt4(out, x, undefined, n), { when: (x) => isFloat(x.dtype) }),
+  kernel(fakeInt4Grad, 'cpu', (out, g, x, n) => fakeQuantizeInt4(out, x, g, n), { when: (g) => isFloat(g.dtype) }),
   kernel(ao.quantizeInt4, 'cpu', ([qdata, scale, zero], x, groupSize) => {
     const [rows, columns] = x.shape as [number, number];
     calls(x).quantize_int4(

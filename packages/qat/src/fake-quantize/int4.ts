@@ -1,22 +1,19 @@
-// int4 weights as int4WeightOnly makes them, in float32 by groups of a row:
-//   s = max(max - min, 1e-6) / 15,  z = min + 8 s,  w' = (clamp(round((w - min) / s), 0, 15) - 8) s + z
-// As in torchao the gradient also flows through min, max and s. And torchao's form for float8 activations, rounded to float8 first:
-//   s = max(amax / 8, 1e-6),  w' = clamp(round(w * (1 / s)), -8, 7) s
+// int4 weights as int4WeightOnly makes them (core's fakeQuantizeInt4), and torchao's form for float8 activations, rounded to float8 first:
+//   s = max(amax / 8, 1e-6),  w' = clamp(round(w * (1 / s)), -8, 7) s, the gradient through s too
 import {
   abs,
-  add,
   amax,
-  amin,
   cast,
   clamp,
   div,
+  fakeQuantizeInt4,
+  fakeQuantizeInt4Grad,
   float8_e4m3fn,
   float32,
   maximum,
   mul,
   reciprocal,
   reshape,
-  sub,
   type Tensor,
 } from '@ao/core';
 import { detach, enableGrad, grad } from '@ao/core/autograd';
@@ -38,14 +35,10 @@ const differentiated = (f: (x: Tensor) => Tensor): FakeQuantizer => ({
   },
 });
 
-export const int4Rows = (groupSize: number): FakeQuantizer =>
-  differentiated((w) => {
-    const x = reshape(cast(w, float32), [w.shape[0]!, -1, groupSize]);
-    const low = amin(x, 2, true);
-    const scale = div(maximum(sub(amax(x, 2, true), low), 1e-6), 15);
-    const q = sub(clamp(roundThrough(div(sub(x, low), scale)), 0, 15), 8);
-    return cast(reshape(add(mul(q, scale), add(low, mul(scale, 8))), [...w.shape]), w.dtype);
-  });
+export const int4Rows = (groupSize: number): FakeQuantizer => ({
+  forward: (w) => fakeQuantizeInt4(w, groupSize),
+  backward: (g, w) => fakeQuantizeInt4Grad(g, w, groupSize),
+});
 
 export const int4Float8 = (groupSize: number): FakeQuantizer =>
   differentiated((w) => {

@@ -14,6 +14,7 @@ export {
 } from './dequantize.ts';
 export * from './exmy.ts';
 export { type FakeGroups, fakeQuantizeGroups, fakeQuantizeGroupsGrad } from './fake-groups.ts';
+export { fakeQuantizeInt4, fakeQuantizeInt4Grad } from './fake-int4.ts';
 export * from './float8.ts';
 export * from './floatx.ts';
 export * from './hqq.ts';

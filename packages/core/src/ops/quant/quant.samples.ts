@@ -17,6 +17,7 @@ import {
 } from './dequantize.ts';
 import { f32ToFloatxUnpacked, floatxUnpackedToF32 } from './exmy.ts';
 import { fakeQuantizeGroups, fakeQuantizeGroupsGrad } from './fake-groups.ts';
+import { fakeQuantizeInt4, fakeQuantizeInt4Grad } from './fake-int4.ts';
 import { chooseScaleFloat8, dequantizeAffineFloat8, quantizeAffineFloat8 } from './float8.ts';
 import { chooseQparamsAffineFloatx, dequantizeAffineFloatx, quantizeAffineFloatx } from './floatx.ts';
 import { intMm } from './int-mm.ts';
@@ -162,6 +163,22 @@ export const quantSamples = (): OpSamples[] => [
       name,
       args: (make) => [values(make, dtype), values(make, dtype), options],
     })),
+  ),
+  samples(
+    fakeQuantizeInt4,
+    named.flatMap(({ dtype, name }) =>
+      [32, 20].map((n) => ({ name: `${name} ${n}`, args: (make) => [make([3, 3 * n], { dtype }), n] })),
+    ),
+  ),
+  samples(
+    fakeQuantizeInt4Grad,
+    named.flatMap(({ dtype, name }) =>
+      [32, 20].map((n) => ({
+        name: `${name} ${n}`,
+        args: (make) => [make([3, 3 * n], { dtype }), make([3, 3 * n], { dtype }), n],
+        tolerance: { rtol: 1e-6, ulps: 1, why: 'the sum of a group in another order' },
+      })),
+    ),
   ),
   samples(
     quantizeInt4,
