@@ -2,32 +2,39 @@
 import {
   bfloat16,
   cast,
+  dequantize,
   Embedding,
   int32,
   keep,
   Linear,
+  linear,
   linearAdd,
   linears,
   Module,
+  matmul,
   mul,
   type Runtime,
   sum,
   type Tensor,
   tensor,
+  transpose,
 } from '@ao/core';
-import { backward, noGrad, requiresGrad_, trainableParameters } from '@ao/core/autograd';
+import { backward, grad, noGrad, requiresGrad_, trainableParameters } from '@ao/core/autograd';
 import {
   type AoConfig,
   flattenTensorStateDict,
+  float8DynamicActivationInt4Weight,
   int4WeightOnly,
   int8DynamicActivationInt8Weight,
   int8DynamicActivationIntxWeight,
   int8WeightOnly,
   intxWeightOnly,
+  nvfp4DynamicActivationNvfp4Weight,
   perGroup,
   perTensor,
   quantize_,
 } from '@ao/quantization';
+import { expectClose } from '@ao/testing';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import {
   type ConvertedModel,
@@ -36,6 +43,7 @@ import {
   FakeQuantizeConfig,
   FakeQuantizedEmbedding,
   FakeQuantizedLinear,
+  type FakeQuantizedTensor,
   FromIntXQuantizationAwareTrainingConfig,
   fakeQuantizedKind,
   IntXQuantizationAwareTrainingConfig,
@@ -103,6 +111,12 @@ const INTS: Record<string, AoConfig> = {
   int8dqAsym: int8DynamicActivationInt8Weight({ actMappingType: 'ASYMMETRIC' }),
 };
 
+const FLOATS: Record<string, AoConfig> = {
+  nvfp4: nvfp4DynamicActivationNvfp4Weight(),
+  'nvfp4 without a scale of the tensor': nvfp4DynamicActivationNvfp4Weight({ useDynamicPerTensorScale: false }),
+  float8int4: float8DynamicActivationInt4Weight(),
+};
+
 const bits = async (t: Tensor): Promise<number[]> => [...(await t.bits())].map(Number);
 
 describe.each(devices)('$device', ({ rt }) => {
@@ -130,6 +144,35 @@ describe.each(devices)('$device', ({ rt }) => {
     expect(model.q.constructor).toBe(Linear);
     expect(model.q.weight.kind?.name).not.toBe('fake_quantized');
     expect(await bits(noGrad(() => model.call(ids)))).toEqual(want);
+  });
+
+  it.each(
+    Object.keys(FLOATS).flatMap((name) => [
+      [name, 'float32'],
+      [name, 'bfloat16'],
+    ]),
+  )('%s in %s: forward is the converted one, gradients are those of the rounded operands', async (name, dtype) => {
+    const to = (t: Tensor): Tensor => (dtype === 'bfloat16' ? keep(cast(t, bfloat16)) : t);
+    const layer = new Linear(to(values(rt, [32, 128], 2)));
+    const [x, g] = [to(values(rt, [5, 128], 7)), to(values(rt, [5, 32], 8))];
+    requiresGrad_(layer);
+    x.requiresGrad = true;
+    await quantize_(layer, qat(FLOATS[name]!));
+    const { weight, attrs } = layer.weight as FakeQuantizedTensor;
+    const y = layer.call(x);
+    const [gx, gw] = grad(y, [x, weight], { gradient: g });
+    const [rx, rw] = noGrad(() => [attrs.activation!.forward(x), attrs.weight!.forward(weight)]);
+    const want = await bits(y);
+    const close = { sqnr: 35, why: 'bfloat16 rounds sums' } as const;
+    expectClose(await gx!.data(), await noGrad(() => matmul(g, rw!)).data(), close);
+    expectClose(await gw!.data(), await noGrad(() => matmul(transpose(g, 0, 1), rx!)).data(), close);
+    expectClose(await y.data(), await noGrad(() => linear(rx!, rw!)).data(), close);
+    // rounding did something, and is of four bits
+    expect(new Set(await rw!.data()).size).toBeLessThan(new Set(await weight.data()).size);
+    await quantize_(layer, qat(FLOATS[name]!, { step: 'convert' }));
+    expect(layer.weight.kind).not.toBeNull();
+    expect(await bits(noGrad(() => layer.call(x)))).toEqual(want);
+    expect(await dequantize(layer.weight).data()).toEqual(await rw!.data());
   });
 
   it('learned ranges convert to the bits that were trained', async () => {
