@@ -223,6 +223,7 @@ export function program(): Command {
     )
     .option('--lora-r <n>', 'rank (default: 8)', count)
     .option('--lora-alpha <x>', 'adapters are scaled by alpha / r (default: 16)', number(0, false))
+    .option('--lora-dropout <p>', 'share of an adapter’s inputs that training drops (default: 0)', number(0, false))
     .option('--lora-target-modules <names>', 'e.g. q_proj,v_proj (default: all-linear)')
     .option('--use-dora', 'train the rows’ lengths apart from their directions')
     .action(async (model: string, options) => (await import('./commands/finetune.ts')).finetune(model, options));

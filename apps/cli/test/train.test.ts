@@ -136,10 +136,29 @@ test('finetune --qat --lora: adapters over a rounded base, and the base quantize
     '--lora',
     '--lora-r',
     '4',
+    '--lora-dropout',
+    '0.1',
   ];
-  const more = ['--block-size', '24', '--per-device-train-batch-size', '3', '--max-steps', '3', '--lr', '1e-2'];
+  const more = [
+    '--block-size',
+    '24',
+    '--per-device-train-batch-size',
+    '3',
+    '--max-steps',
+    '3',
+    '--lr',
+    '1e-2',
+    '--save-steps',
+    '1',
+    '--gradient-checkpointing',
+  ];
   const result = await json(...args, ...more, '--output-dir', at('both'), '--logging-steps', '1');
   expect(result['loss']).toBeLessThan(4);
+  const half = ['--resume-from-checkpoint', join(at('both'), 'checkpoint-1')];
+  await json(...args, ...more, '--output-dir', at('both2'), ...half);
+  const files = ['both', 'both2'].map((name) => readFile(join(at(name), 'adapter_model.safetensors')));
+  const [whole, again] = await Promise.all(files);
+  expect(again!.equals(whole!)).toBe(true);
   const config = JSON.parse(await readFile(join(at('both'), 'adapter_config.json'), 'utf8'));
   expect(config).toMatchObject({ r: 4, base_model_name_or_path: join(at('both'), 'base') });
   // the base did not train, so it is what quantizing gives

@@ -5,7 +5,7 @@ export { autocast } from './autograd/autocast.ts';
 export { type BackwardOptions, backward, grad } from './autograd/backward.ts';
 export { type CheckpointOptions, checkpoint } from './autograd/checkpoint.ts';
 export { autograd } from './autograd/extension.ts';
-export { detach, enableGrad, isGradEnabled, noGrad } from './autograd/grad-mode.ts';
+export { detach, enableGrad, isGradEnabled, isTraining, noGrad } from './autograd/grad-mode.ts';
 export { type GradcheckOptions, gradcheck } from './autograd/gradcheck.ts';
 export { type HookHandle, registerHook, registerPostAccumulateGradHook } from './autograd/hooks.ts';
 export * from './autograd/ops/accumulate.ts';

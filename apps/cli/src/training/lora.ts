@@ -11,6 +11,7 @@ export interface LoraFlags {
   readonly qlora?: string;
   readonly loraR?: number;
   readonly loraAlpha?: number;
+  readonly loraDropout?: number;
   readonly loraTargetModules?: string;
   readonly useDora?: boolean;
 }
@@ -20,10 +21,11 @@ export const asksForLora = ({ lora, qlora }: LoraFlags): boolean => lora === tru
 /** Refuses flags of adapters without adapters. */
 export function checkLoraFlags(flags: LoraFlags): void {
   if (asksForLora(flags)) return;
-  const { loraR, loraAlpha, loraTargetModules, useDora } = flags;
+  const { loraR, loraAlpha, loraDropout, loraTargetModules, useDora } = flags;
   const [given] = Object.entries({
     'lora-r': loraR,
     'lora-alpha': loraAlpha,
+    'lora-dropout': loraDropout,
     'lora-target-modules': loraTargetModules,
     'use-dora': useDora,
   }).flatMap(([name, value]) => (value === undefined ? [] : [name]));
@@ -31,12 +33,19 @@ export function checkLoraFlags(flags: LoraFlags): void {
 }
 
 export function loraMethod(
-  { qlora, loraR = 8, loraAlpha = 16, loraTargetModules: targets = 'all-linear', useDora = false }: LoraFlags,
+  {
+    qlora,
+    loraR = 8,
+    loraAlpha = 16,
+    loraDropout = 0,
+    loraTargetModules: targets = 'all-linear',
+    useDora = false,
+  }: LoraFlags,
   seed: number,
   base: string,
 ): Method {
   const config = loraConfig({
-    ...{ r: loraR, loraAlpha, useDora, baseModelNameOrPath: base },
+    ...{ r: loraR, loraAlpha, loraDropout, useDora, baseModelNameOrPath: base },
     targetModules: targets.includes(',') ? targets.split(',') : targets === 'all-linear' ? targets : [targets],
   });
   let adapter: Adapter | undefined;
@@ -44,6 +53,7 @@ export function loraMethod(
     extensions: [qat()],
     load: qlora === undefined ? {} : { quantizationConfig: torchAoConfig(parseScheme(qlora)) },
     savesModel: false,
+    generators: () => (adapter?.generator ? { lora: adapter.generator } : {}),
     async prepare(model) {
       adapter = await getPeftModel(model, config, { seed });
     },

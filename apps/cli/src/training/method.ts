@@ -13,6 +13,8 @@ export interface Method {
   readonly savesModel: boolean;
   /** Changes the loaded model. */
   prepare(model: CausalLM): Promise<void>;
+  /** What forward draws by, once the model is prepared. */
+  generators?(): Readonly<Record<string, Tensor>>;
   /** Writes the model, or what is to be kept of it, into a folder: one of a checkpoint, or once it is trained, after which it trains no further. */
   save(model: CausalLM, folder: string, trained: boolean): Promise<void>;
 }

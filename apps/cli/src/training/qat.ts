@@ -25,6 +25,7 @@ export function qatMethod(scheme: string, lora?: Method): Method {
     extensions: [qat()],
     load: { trainable: true },
     savesModel: false,
+    generators: () => lora?.generators?.() ?? {},
     async prepare(model) {
       await quantize_(model, qat(config, { step: 'prepare' }), options);
       await lora?.prepare(model);

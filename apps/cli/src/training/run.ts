@@ -49,7 +49,9 @@ export async function runTraining({ method, tokenizer: folder, open }: Job, opti
   try {
     const model = await open(runtime, method.savesModel ? checkpoint : undefined);
     await method.prepare(model);
-    if (options.gradientCheckpointing) gradientCheckpointing(model);
+    const generators = method.generators?.() ?? {};
+    if (options.gradientCheckpointing)
+      gradientCheckpointing(model, undefined, { generators: Object.values(generators) });
     const blockSize = options.blockSize ?? Math.min(512, model.maxPositions);
     const into = { blockSize, vocabSize: model.vocabSize, eosTokenId, folder: scratch, signal };
     const data = await datasetOf(source, tokenizer, { ...into, name: 'train' });
@@ -65,7 +67,7 @@ export async function runTraining({ method, tokenizer: folder, open }: Job, opti
       numWarmupSteps: warmupSteps,
       numTrainingSteps: maxSteps,
     });
-    const parts = { parameters: parametersToKeep(method, model), optimizer };
+    const parts = { parameters: parametersToKeep(method, model), optimizer, generators };
     const resume = checkpoint === undefined ? undefined : await readCheckpoint(checkpoint, parts);
     const write = logger(join(outputDir, 'train-log.jsonl'), options, bar.stop);
     const result = await train({

@@ -5,7 +5,7 @@ import { keep, scope } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';
 import { withAutocast } from './autocast.ts';
 import { accumulateGrad, runBackward } from './backward.ts';
-import { detach, enableGrad, noGrad } from './grad-mode.ts';
+import { detach, enableGrad, noGrad, recordLater } from './grad-mode.ts';
 import { edgeOf, Node } from './node.ts';
 import { Saved } from './saved.ts';
 
@@ -28,7 +28,7 @@ export function checkpoint<T extends Tensor | Tensor[]>(
   const { autocast } = shared();
   const states = generators.map((g) => keep(noGrad(() => clone(g))));
   for (const s of states) s.guard();
-  const result = noGrad(() => scope(() => fn(...inputs)));
+  const result = recordLater(() => scope(() => fn(...inputs)));
   const outs: readonly Tensor[] = Array.isArray(result) ? result : [result as Tensor];
   const edges = inputs.map(edgeOf);
   const node = new Node('checkpoint', edges, outs, !Array.isArray(result));

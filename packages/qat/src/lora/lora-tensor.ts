@@ -32,7 +32,7 @@ type Extra = 'magnitude' | 'squares';
 
 export interface LoraAttrs {
   readonly scaling: number;
-  /** What happens to the adapter's input, while training: dropout. */
+  /** What happens to the adapter's input: dropout, while training. */
   readonly input?: ((x: Tensor) => Tensor) | undefined;
 }
 

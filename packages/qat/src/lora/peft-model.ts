@@ -2,6 +2,7 @@
 import {
   AoError,
   float32,
+  int32,
   isTensor,
   keep,
   Linear,
@@ -16,7 +17,7 @@ import {
   tensor,
   zeros,
 } from '@ao/core';
-import { requiresGrad_ } from '@ao/core/autograd';
+import { dropout, isTraining, requiresGrad_ } from '@ao/core/autograd';
 import { isTarget, type LoraConfig, rankOf } from './lora-config.ts';
 import { type LoraTensor, loraKind, rowSquares } from './lora-tensor.ts';
 
@@ -26,6 +27,8 @@ export interface Adapter {
   readonly tensors: Map<string, LoraTensor>;
   /** Parameters of modulesToSave, by name. */
   readonly saved: Map<string, Tensor>;
+  /** int32 [2] that dropout draws by, where there is dropout: for checkpoints of training, and for those of gradients. */
+  readonly generator?: Tensor | undefined;
 }
 
 /** U(-1/sqrt(K), 1/sqrt(K)), PEFT's kaiming_uniform_ with a = sqrt(5); numbers of core's generator. */
@@ -99,11 +102,13 @@ export function attach(
   config: LoraConfig,
   targets: readonly Target[],
   make: (target: Target) => AdapterParts,
+  generator?: Tensor,
 ): Adapter {
   requiresGrad_(model, false);
   const saved = savedModules(model, config);
   for (const t of saved.values()) t.requiresGrad = true;
   const tensors = new Map<string, LoraTensor>();
+  const input = generator && ((x: Tensor): Tensor => (isTraining() ? dropout(x, config.loraDropout, generator)[0] : x));
   for (const target of targets) {
     const { name, module, scaling } = target;
     const base = module.weight;
@@ -112,12 +117,12 @@ export function attach(
     const length = squares === undefined ? undefined : (magnitude ?? keep(scope(() => sqrt(squares))));
     packWeight(base.rt, base);
     const dora = squares !== undefined && length !== undefined ? { squares, magnitude: length } : {};
-    const t = keep(loraKind.make({ base, lora_A: a, lora_B: b, ...dora }, { scaling }, base.shape, base.dtype));
+    const t = keep(loraKind.make({ base, lora_A: a, lora_B: b, ...dora }, { scaling, input }, base.shape, base.dtype));
     for (const part of [a, b, length]) if (part !== undefined) part.requiresGrad = true;
     module.weight = t;
     tensors.set(name, t);
   }
-  return { config, tensors, saved };
+  return { config, tensors, saved, generator };
 }
 
 /**
@@ -131,15 +136,19 @@ export async function getPeftModel(
   options: { readonly seed?: number } = {},
 ): Promise<Adapter> {
   const { seed = 0 } = options;
+  const targets = targetsOf(model, config);
+  const { rt, device } = targets[0]!.module.weight;
+  // the calls before are those of the values of A
+  const state = (): Tensor => keep(tensor(rt, [seed, targets.length], { dtype: int32, device }));
   let call = 0;
-  const adapter = attach(model, config, targetsOf(model, config), ({ module, r }) => {
-    const { rt, device, shape } = module.weight;
-    const [n, k] = shape as [number, number];
+  const make = ({ module, r }: Target): AdapterParts => {
+    const [n, k] = module.weight.shape as [number, number];
     return {
       a: initialA(rt, r, k, device, seed, call++),
       b: keep(zeros(rt, [n, r], { dtype: float32, device })),
     };
-  });
+  };
+  const adapter = attach(model, config, targets, make, config.loraDropout > 0 ? state() : undefined);
   await prepare(model);
   return adapter;
 }

@@ -17,7 +17,7 @@ import {
   type Tensor,
   tensor,
 } from '@ao/core';
-import { autograd, backward, noGrad, trainableParameters, zeroGrad } from '@ao/core/autograd';
+import { autograd, backward, checkpoint, noGrad, trainableParameters, zeroGrad } from '@ao/core/autograd';
 import { cpu } from '@ao/kernels-cpu';
 import { int4WeightOnly, int8WeightOnly, nf4WeightOnly, quantization, quantize_ } from '@ao/quantization';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -140,6 +140,30 @@ describe.each(['reference', 'cpu'])('%s', (device) => {
       for (const [, p] of trainableParameters(model)) p.requiresGrad = false;
       expect(off(gradient(w), gradient(merged))).toBeLessThan(1e-5);
     });
+  });
+
+  it('drops inputs of adapters while training alone, the same again where layers run again', async () => {
+    using model = new Net(rt, device);
+    const x = input(device);
+    const { generator, tensors } = await getPeftModel(model, loraConfig({ r: 4, loraDropout: 0.5 }), { seed: 3 });
+    const leaves = [...tensors.values()].map((t) => t.lora_B);
+    for (const b of leaves)
+      noGrad(() => copy_(b, tensor(rt, new Float32Array(256).fill(0.1), { shape: [64, 4], device })));
+    const quiet = values(noGrad(() => model.call(x)));
+    expect(values(noGrad(() => model.call(x)))).toEqual(quiet);
+    const begun = noGrad(() => clone(generator!));
+    const run = (again: boolean): number[][] => {
+      noGrad(() => copy_(generator!, begun));
+      const y = again ? checkpoint((h) => model.call(h!), [x], { generators: [generator!] }) : model.call(x);
+      backward(sum(mul(y, y)));
+      const out = [values(y), ...leaves.map((b) => values(b.grad!))];
+      zeroGrad(leaves);
+      return out;
+    };
+    const plain = run(false);
+    expect(off(plain[0]!, quiet)).toBeGreaterThan(1e-3);
+    expect(run(true)).toEqual(plain);
+    expect(values(model.call(x))).not.toEqual(plain[0]);
   });
 
   it('saves an adapter, loads it on another copy, and swaps one for another in place', async () => {
