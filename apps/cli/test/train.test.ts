@@ -39,8 +39,9 @@ const preset = [
 ];
 const weights = (name: string): Promise<Buffer> => readFile(join(at(name), 'model.safetensors'));
 
-test('train: a log, checkpoints, and a resumed run that ends in the same bytes', async () => {
+test('train in float8: a log, checkpoints, and a resumed run that ends in the same bytes', async () => {
   const args = [...preset, '--train-file', at('train.txt'), '--logging-steps', '2', '--optim', 'adamw_torch_8bit'];
+  args.push('--float8', 'tensorwise');
   const more = ['--max-steps', '6', '--warmup-steps', '2', '--lr-scheduler-type', 'cosine', '--save-steps', '3'];
   const whole = await json(...args, ...more, '--output-dir', at('whole'), '--validation-file', at('valid.txt'));
   expect(whole).toMatchObject({ step: 6, tokens: 6 * 2 * 32, aborted: false, outputDir: at('whole') });

@@ -31,6 +31,6 @@ export {
 export { type Int8Rows, quantizeInt8Rowwise } from './schemes/int8-rows.ts';
 export { type MXFP8TrainingConfig, mxfp8Training } from './schemes/mxfp8.ts';
 export { type NVFP4TrainingConfig, nvfp4Training } from './schemes/nvfp4.ts';
-export { type ModuleFilterFn, toFloatLinears } from './swap-linears.ts';
+export { type ModuleFilterFn, toFloatLinears, withFloatWeights } from './swap-linears.ts';
 export { type TrainingScheme, trainingLinear } from './training-linear.ts';
 export { type TrainingAttrs, type TrainingTensor, trainingKind } from './training-tensor.ts';

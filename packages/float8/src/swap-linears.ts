@@ -2,6 +2,7 @@
 import {
   AoError,
   type Dense,
+  getModule,
   keep,
   Linear,
   type Module,
@@ -10,7 +11,7 @@ import {
   scope,
   type Tensor,
 } from '@ao/core';
-import { noGrad } from '@ao/core/autograd';
+import { detach, noGrad } from '@ao/core/autograd';
 import { type TrainingTensor, trainingKind } from './training-tensor.ts';
 
 /** Whether a linear is converted. */
@@ -76,13 +77,16 @@ export function trainingTensors(model: Module): [string, TrainingTensor][] {
   return [...model.namedParameters()].filter((entry): entry is [string, TrainingTensor] => trainingKind.is(entry[1]));
 }
 
-/** Puts the trained weights back, and plain linears with them: what convertToFloat8Training and its like changed is undone. */
+/**
+ * Undoes convertToFloat8Training and its like: plain linears with the trained weights. These are new tensors of the same memory, so that an
+ * optimizer made before does not know them.
+ */
 export function toFloatLinears<M extends Module>(model: M): M {
   const linears = [...model.namedModules()].filter(([, m]) => m instanceof Linear && trainingKind.is(m.weight));
   for (const [, t] of trainingTensors(model)) {
-    const { weight } = t;
-    const learns = weight.requiresGrad;
-    replaceTensor(model, t, keep(noGrad(() => weight)));
+    const learns = t.weight.requiresGrad;
+    const weight = detach(t.weight);
+    replaceTensor(model, t, weight);
     if (learns) weight.requiresGrad = true;
   }
   let root = model as Module;
@@ -94,4 +98,20 @@ export function toFloatLinears<M extends Module>(model: M): M {
     else replaceModule(model, fqn, plain);
   }
   return root as M;
+}
+
+/** Runs fn while the model holds its float weights themselves, to save it under the names and in the form of any float model. */
+export async function withFloatWeights<T>(model: Module, fn: () => Promise<T>): Promise<T> {
+  const places = [...model.namedParameters({ all: true })].flatMap(([name, t]) => {
+    if (!trainingKind.is(t)) return [];
+    const dot = name.lastIndexOf('.');
+    const holder = getModule(model, name.slice(0, Math.max(0, dot))) as unknown as Record<string, Tensor>;
+    return [{ holder, key: name.slice(dot + 1), t }];
+  });
+  try {
+    for (const { holder, key, t } of places) holder[key] = t.weight;
+    return await fn();
+  } finally {
+    for (const { holder, key, t } of places) holder[key] = t;
+  }
 }

@@ -6,6 +6,7 @@ import {
   type Dense,
   dequantize,
   Embedding,
+  float8_e4m3fn,
   int32,
   keep,
   Linear,
@@ -32,12 +33,14 @@ import {
   float8Counts,
   float8LinearConfig,
   float8Recipes,
+  float8Scale,
   precomputeFloat8DynamicScale,
   recipeConfig,
   type TrainingTensor,
   toFloat8,
   toFloatLinears,
   trainingKind,
+  withFloatWeights,
 } from '../src/index.ts';
 import { devices } from './devices.ts';
 
@@ -105,7 +108,7 @@ describe('configs', () => {
 });
 
 describe.each(devices)('float8 training on $device', ({ rt, device }) => {
-  it('converts the linears that the filter takes, under the names they had, and back', () => {
+  it('converts the linears that the filter takes, under the names they had, and back', async () => {
     const model = new Mlp(rt);
     const names = trainableParameters(model).map(([name]) => name);
     const before = model.fc1.weight;
@@ -115,7 +118,15 @@ describe.each(devices)('float8 training on $device', ({ rt, device }) => {
     expect(model.fc2).not.toBeInstanceOf(Float8Linear);
     expect(trainableParameters(model).map(([name]) => name)).toEqual(names);
     expect(before.disposed).toBe(true);
+    const w = model.fc1.weight as TrainingTensor;
+    const bits = await w.weight.bits();
+    const saved = await withFloatWeights(model, async () => stateDict(model));
+    expect(saved.get('fc1.weight')).toBe(w.weight);
+    expect(model.fc1.weight).toBe(w);
     toFloatLinears(model);
+    expect(await model.fc1.weight.bits()).toEqual(bits);
+    backward(mean(model.call(wave(rt, [16, 64], 5))));
+    expect(model.fc1.weight.grad).not.toBe(null);
     expect(model.fc1.constructor).toBe(Linear);
     expect([...stateDict(model)].every(([, t]) => t.kind === null)).toBe(true);
     expect(trainableParameters(model).map(([name]) => name)).toEqual(names);
@@ -215,9 +226,16 @@ describe.each(devices)('float8 training on $device', ({ rt, device }) => {
     expect(await run(true)).toEqual(await run(false));
   });
 
+  it('rounds scales down to powers of two by their bits', async () => {
+    const x = tensor(rt, [448 * 2 ** -10 * (1 + 2 ** -23), 448 * 2 ** -10], { shape: [2, 1] });
+    const scale = float8Scale(x, float8_e4m3fn, 'rows', true);
+    expect(Array.from(await scale.data(), Number)).toEqual([512, 1024]);
+    const [, fused] = toFloat8(x, float8_e4m3fn, 'rows', true);
+    expect(await fused.bits()).toEqual(await scale.bits());
+  });
+
   it('keeps NaN, and takes zeros and infinities', async () => {
     const x = tensor(rt, [0, 0, 1, Number.POSITIVE_INFINITY, Number.NaN, 2], { shape: [3, 2] });
-    const { float8_e4m3fn } = await import('@ao/core');
     const [codes, scale] = toFloat8(x, float8_e4m3fn, 'rows', true);
     expect(Array.from(await scale.data(), Number).slice(0, 2)).toEqual([2 ** 48, 0]);
     expect(Array.from(await codes.data(), Number)).toEqual([0, 0, 0, Number.NaN, Number.NaN, Number.NaN]);

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { number } from '../number.ts';
 
 const OPTIMIZERS = ['adamw_torch', 'adamw_torch_8bit', 'adamw_torch_4bit', 'adamw_torch_fp8', 'sgd'];
+const FLOAT8_RECIPES = ['tensorwise', 'rowwise', 'rowwise_with_gw_hp'];
 const SCHEDULES = [
   'linear',
   'cosine',
@@ -47,6 +48,11 @@ export function trainingFlags(c: Command): Command {
     .option(
       '--qat <scheme>',
       'train on weights and inputs rounded as this scheme rounds; the quantized model is what is saved',
+    )
+    .addOption(
+      new Option('--float8 <recipe>', 'linears but the last multiply in float8, emulated on the cpu')
+        .choices(FLOAT8_RECIPES)
+        .conflicts('qat'),
     )
     .option('--gradient-checkpointing', 'less memory, a third more time: layers run again in backward')
     .option('--logging-steps <n>', 'steps a line of the log (default: 10)', count, 10)

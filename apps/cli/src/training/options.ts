@@ -1,4 +1,5 @@
 // What `ao train` and `ao finetune` share: transformers' TrainingArguments in the shell's spelling, and what they mean together.
+import type { Float8LinearRecipeName } from '@ao/float8';
 import type { SchedulerName } from '@ao/optim';
 
 export interface TrainingOptions {
@@ -21,6 +22,7 @@ export interface TrainingOptions {
   readonly maxSteps?: number;
   readonly seed: number;
   readonly bf16?: boolean;
+  readonly float8?: Float8LinearRecipeName;
   readonly gradientCheckpointing?: boolean;
   readonly loggingSteps: number;
   readonly evalSteps?: number;

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { bfloat16, type Runtime } from '@ao/core';
 import { autograd, trainableParameters } from '@ao/core/autograd';
+import { convertToFloat8Training, float8Training, withFloatWeights } from '@ao/float8';
 import { AutoTokenizer, autoRuntime, type CausalLM } from '@ao/hf-integration';
 import { getScheduler, optim } from '@ao/optim';
 import { gradientCheckpointing, type TrainLog, type TrainResult, train } from '@ao/train';
@@ -42,13 +43,22 @@ export async function runTraining({ method, tokenizer: folder, open }: Job, opti
   const eosTokenId = tokenizer.eosTokenId;
   if (eosTokenId === undefined)
     throw new UsageError(`the tokenizer of ${folder} names no eos_token, which ends documents and answers`);
-  const use = [autograd(), optim(), ...method.extensions];
+  const { float8: recipe } = options;
+  const use = [autograd(), optim(), ...method.extensions, ...(recipe === undefined ? [] : [float8Training()])];
   const runtime = await autoRuntime({ device: options.device, log, use });
   const bar = await progress();
   const scratch = await mkdtemp(join(tmpdir(), 'ao-tokens-'));
   try {
     const model = await open(runtime, method.savesModel ? checkpoint : undefined);
     await method.prepare(model);
+    if (recipe !== undefined)
+      convertToFloat8Training(model, {
+        recipe,
+        config: { padInnerDim: true },
+        moduleFilterFn: (_, fqn) => !fqn.endsWith('lm_head'),
+      });
+    const save = (to: string, last: boolean): Promise<void> =>
+      withFloatWeights(model, () => method.save(model, to, last));
     const generators = method.generators?.() ?? {};
     if (options.gradientCheckpointing)
       gradientCheckpointing(model, undefined, { generators: Object.values(generators) });
@@ -88,11 +98,11 @@ export async function runTraining({ method, tokenizer: folder, open }: Job, opti
           total: maxSteps,
           name: `loss ${loss.toFixed(4)}  ${rate(tokensPerSecond)} tokens/s`,
         }),
-      save: (state) => writeCheckpoint(outputDir, (to) => method.save(model, to, false), parts, state),
+      save: (state) => writeCheckpoint(outputDir, (to) => save(to, false), parts, state),
     });
     await Promise.all([data.close(), evaluation?.close()]);
     bar.stop();
-    if (!result.aborted) await method.save(model, outputDir, true);
+    if (!result.aborted) await save(outputDir, true);
     report(result, optimizer.stateBytes(), options);
   } finally {
     bar.stop();

@@ -43,7 +43,11 @@ const PRODUCTS: Readonly<Record<Gemm, (a: Tensor, b: Tensor) => Tensor>> = {
 /** The product of a and b as they are, in the larger of their dtypes. */
 export const plainMm = (a: Tensor, b: Tensor, gemm: Gemm): Tensor => PRODUCTS[gemm](a, b);
 
-const decoded = (codes: Tensor, scale: Tensor): Tensor => div(cast(codes, float32), scale);
+/** Codes [R, C] and scales that broadcast to them -> float32 values q / s. */
+export const fromFloat8 = /*@__PURE__*/ defineOp<[codes: Tensor, scale: Tensor]>('from_float8', {
+  meta: (codes) => ({ shape: codes.shape, dtype: float32 }),
+  decompose: (codes, scale) => div(cast(codes, float32), scale),
+});
 
 /** Codes a and b with scales that broadcast to them, [1, 1], [R, 1] or [1, C] -> a matrix in outDtype. */
 export const scaledMm = /*@__PURE__*/ defineOp<
@@ -67,5 +71,5 @@ export const scaledMm = /*@__PURE__*/ defineOp<
     return { shape: [a.shape[1 - i]!, b.shape[1 - j]!], dtype: outDtype };
   },
   decompose: (a, aScale, b, bScale, { gemm, outDtype }) =>
-    cast(PRODUCTS[gemm](decoded(a, aScale), decoded(b, bScale)), outDtype),
+    cast(PRODUCTS[gemm](fromFloat8(a, aScale), fromFloat8(b, bScale)), outDtype),
 });
