@@ -6,6 +6,7 @@
 
 #include "base/ctx.h"
 #include "ops/convert.h"
+#include "ops/elementwise.h"
 #include "ops/strides.h"
 
 namespace {
@@ -122,6 +123,12 @@ extern "C" int ao_cpu_copy_strided(const ao_copy_strided_args* a, ao_ctx* ctx) {
     copy_transposed(ctx, out, x, walk, dim);
     return 0;
   }
+  const auto is_half = [](int64_t dtype) { return dtype == AO_F16 || dtype == AO_BF16; };
+  const bool even = walk.inner_stride(0) == 1 && walk.inner_stride(1) == 1;
+  const bool narrows = even && x.dtype == AO_F32 && is_half(out.dtype),
+             widens = even && out.dtype == AO_F32 && is_half(x.dtype);
+  const auto narrow = AO_ISA_PICK(ctx, store_run);
+  const auto widen = AO_ISA_PICK(ctx, load_run);
   const int64_t pieces = (walk.inner() + kPiece - 1) / kPiece;
   const int64_t chunk = ao::rows_per_chunk(walk.inner() < kPiece ? walk.inner() : kPiece, 1 << 16);
   ao::parallel_for(ctx, walk.rows() * pieces, chunk, [&](int64_t begin, int64_t end, int) {
@@ -129,9 +136,14 @@ extern "C" int ao_cpu_copy_strided(const ao_copy_strided_args* a, ao_ctx* ctx) {
       const auto offset = walk.offsets(piece / pieces);
       const int64_t from = piece % pieces * kPiece;
       const int64_t n = walk.inner() - from < kPiece ? walk.inner() - from : kPiece;
-      copy_run({out.data + (offset.at[0] + from * walk.inner_stride(0)) * out.size, out.dtype, out.size},
-               walk.inner_stride(0), {x.data + (offset.at[1] + from * walk.inner_stride(1)) * x.size, x.dtype, x.size},
-               walk.inner_stride(1), n);
+      const Side to{out.data + (offset.at[0] + from * walk.inner_stride(0)) * out.size, out.dtype, out.size};
+      const Side of{x.data + (offset.at[1] + from * walk.inner_stride(1)) * x.size, x.dtype, x.size};
+      if (narrows)
+        narrow(out.dtype, to.data, reinterpret_cast<const float*>(of.data), n);
+      else if (widens)
+        widen(x.dtype, of.data, reinterpret_cast<float*>(to.data), n);
+      else
+        copy_run(to, walk.inner_stride(0), of, walk.inner_stride(1), n);
     }
   });
   return 0;
