@@ -38,10 +38,10 @@ struct IntRows {
   float* shift; // s * z of the asymmetric mode, else null
   int64_t segment, segments, rows;
   bool token;
-  bool reduced;          // codes from -64 to 63
-  const TokenForm* form; // of all rows, or null to find each row's own
-  bool given;            // the form was known beforehand: its codes are float32 steps
-  int32_t between;       // dtype that sums * sx round to before the weight's scale; -1 where nothing is rounded between
+  bool reduced;           // codes from -64 to 63
+  const TokenForm* forms; // one a row, or null to find each row's own
+  bool given;             // forms were known beforehand: its codes are float32 steps
+  int32_t between; // dtype that sums * sx round to before the weight's scale; -1 where nothing is rounded between
 };
 
 // What waits between two blocks of k: per row and column of a panel, the result so far and the open group's part of it; [panel][row][16],

@@ -29,20 +29,21 @@ bool float_tiles(ao_ctx* ctx, int32_t dtype, bool pairs, const void* x, int64_t 
                     });
 }
 
-// The form that all rows share: given, or found from all of x; none where each row has its own.
-static bool all_rows(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int64_t stride, int64_t m,
-                     const ActForm& act, IntRows* rows) {
+// The forms of rows: given, or one found from all of x; none where each row finds its own.
+static bool forms_of_rows(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int64_t stride, int64_t m,
+                          const ActForm& act, IntRows* rows) {
   rows->reduced = act.flags & AO_ACT_REDUCED;
   rows->given = act.scale != nullptr;
-  rows->form = nullptr;
+  rows->forms = nullptr;
   if (!rows->token || (!act.scale && !(act.flags & AO_ACT_ONE_SCALE))) return true;
-  TokenForm* form = scratch<TokenForm>(ctx, 1);
+  TokenForm* forms = scratch<TokenForm>(ctx, m);
   const int64_t k = columns_of(w);
   float* row = scratch<float>(ctx, round_up_to(k, 8));
-  if (!form || !row) return false;
-  rows->form = form;
+  if (!forms || !row) return false;
+  rows->forms = forms;
   if (act.scale) {
-    *form = {*act.scale, act.zero ? *act.zero : 0};
+    const int64_t step = act.flags & AO_ACT_ROW_SCALES ? 1 : 0;
+    for (int64_t i = 0; i < m; i++) forms[i] = {act.scale[i * step], act.zero ? act.zero[i * step] : 0};
     return true;
   }
   const bool asymmetric = w->activation == AO_ACT_INT8_TOKEN_ASYM;
@@ -55,7 +56,9 @@ static bool all_rows(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype,
     if (dtype != AO_F32) load(dtype, from, k, row);
     finite = token_span(asymmetric, dtype == AO_F32 ? (const float*)from : row, k, &lo, &hi) && finite;
   }
-  *form = finite ? token_form(dtype, asymmetric, code_range(rows->reduced), act.eps, lo, hi) : TokenForm{NAN, 0};
+  const TokenForm one =
+      finite ? token_form(dtype, asymmetric, code_range(rows->reduced), act.eps, lo, hi) : TokenForm{NAN, 0};
+  for (int64_t i = 0; i < m; i++) forms[i] = one;
   return true;
 }
 
@@ -80,7 +83,7 @@ bool int_tiles(ao_ctx* ctx, const Packed* w, const void* x, int32_t dtype, int64
   char* memory = scratch<char>(ctx, each * ao_ctx_threads(ctx));
   if (!rows->s || !rows->sum || !rows->offset || !rows->total || !rows->shift || !memory) return false;
   if (w->activation != AO_ACT_INT8_TOKEN_ASYM) rows->shift = nullptr;
-  if (!all_rows(ctx, w, x, dtype, stride, m, act, rows)) return false;
+  if (!forms_of_rows(ctx, w, x, dtype, stride, m, act, rows)) return false;
   const auto load = AO_ISA_PICK(ctx, load_row);
   const auto quantize = AO_ISA_PICK(ctx, quantize_row);
   const int64_t size = dtype == AO_F32 ? 4 : 2, units = k8 / 4 * AO_ISA_PICK(ctx, units_per_quad)(w->code);

@@ -38,6 +38,8 @@ export interface TokenOptions {
   readonly reducedRange?: boolean;
   /** One scale for all rows of x; where a weight has `actScale`, that one. */
   readonly oneScale?: boolean;
+  /** `actScale` and `actZero` have a value for each row of x: such a weight meets batches of that many rows alone. */
+  readonly rowScales?: boolean;
   /** A single row of x is not quantized. */
   readonly exactRow?: boolean;
 }
@@ -55,7 +57,7 @@ export interface WeightParts {
   readonly meta?: Dense;
   /** float32 [2^bits]: the values of code table where they are data of the device and `format` has none. */
   readonly table?: Dense;
-  /** float32 and int8, one value each: how x becomes int8 where that is known beforehand. They live as long as the weight. */
+  /** float32 and int8, one value each or one a row (`rowScales`): how x becomes int8 where that is known beforehand. They live as long as the weight. */
   readonly actScale?: Dense;
   readonly actZero?: Dense;
   /** [K], lives as long as the weight: linear multiplies x by it first, rounded to x's dtype; the gradient of x is scaled so too. */

@@ -100,8 +100,8 @@ describe('kinds', () => {
     const fixed = weightOf(int8StaticActivationInt8Weight({ actQuantScale: [[0.02]], granularity }));
     expect(fixed).toMatchObject({ format: { activation: 'int8-token', tokens: { oneScale: true } } });
     expect(fixed?.actScale?.dataSync()[0]).toBeCloseTo(0.02, 6);
-    // a scale for each row of x has no packed form
-    expect(formatOf(int8StaticActivationInt8Weight({ actQuantScale: [[0.02]] }))).toBeUndefined();
+    const byRows = weightOf(int8StaticActivationInt8Weight({ actQuantScale: [[0.02], [0.03]] }));
+    expect(byRows).toMatchObject({ format: { activation: 'int8-token', tokens: { rowScales: true } } });
   });
 
   it('keep act_pre_scale: the activation is multiplied first', () => {

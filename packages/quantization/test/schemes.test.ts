@@ -56,10 +56,6 @@ const NOT_THERE = [
     '3-D weights in MX and NVFP4',
     'torchao 0.18 fails on the first, refuses NVFP4 weight-only, and has the dynamic form on SM100 alone; experts are quantized one by one here',
   ],
-  [
-    'kernels for static activations with a scale for each row',
-    'such scales fit batches of one shape alone: they run in plain ops, as torchao computes them',
-  ],
 ];
 
 interface Row {

@@ -38,13 +38,14 @@ void quantize_row(const Packed* w, int32_t dtype, float eps, const float* x, con
   if (out.token) {
     const bool asymmetric = w->activation == AO_ACT_INT8_TOKEN_ASYM;
     int32_t zero;
-    if (!out.form) {
+    if (!out.forms) {
       out.s[row] = quantize_token(dtype, asymmetric, eps, x, k, codes, &zero, out.reduced);
     } else {
       const bool finite = amax_bits(x, k) < 0x7f800000u;
-      zero = finite ? out.form->zero : 0;
+      zero = finite ? out.forms[row].zero : 0;
       const int32_t steps = asymmetric && !out.given ? dtype : AO_F32;
-      out.s[row] = finite ? code_token(steps, *out.form, code_range(out.reduced), x, k, codes) : quantize_bad(codes, k);
+      out.s[row] =
+          finite ? code_token(steps, out.forms[row], code_range(out.reduced), x, k, codes) : quantize_bad(codes, k);
     }
     if (out.shift) out.shift[row] = out.s[row] * (float)zero;
   }

@@ -32,7 +32,8 @@ typedef enum ao_activation {
 typedef enum ao_act_flags {
   AO_ACT_REDUCED = 1,   // codes from -64 to 63: pairs of products fit 16 bits
   AO_ACT_ONE_SCALE = 2, // one scale for all rows of x
-  AO_ACT_EXACT_ROW = 4  // one row of x is not quantized
+  AO_ACT_EXACT_ROW = 4, // one row of x is not quantized
+  AO_ACT_ROW_SCALES = 8 // act_scale and act_zero have a value for each row of x
 } ao_act_flags;
 
 // Bytes of the blob for w [n, k], or -1 where pack_weight would refuse. scale_dtype and zero_dtype only count where the

@@ -20,6 +20,7 @@ function linearPacked(input: Dense, targets: readonly Target[], residual?: Dense
   const { inputScale } = actOf(first.w);
   const x = inputScale === undefined ? input : scaledBy(input, inputScale);
   const { rows: m, n: k } = rows(x);
+  requireScales(first.w, m);
   const t = (i: number): [number, number, number, number, number] => {
     const target = targets[i];
     if (target === undefined) return [0, 0, 0, 0, 0];
@@ -47,6 +48,16 @@ function linearPacked(input: Dense, targets: readonly Target[], residual?: Dense
     tokenFlags(first.w.format),
   );
   if (x !== input) x.dispose();
+}
+
+/** Scales of rows, which were found beforehand, are of batches of one shape. */
+function requireScales(w: PackedWeight, m: number): void {
+  const given = actOf(w).actScale?.numel ?? m;
+  if (w.format.tokens?.rowScales !== true || given === m) return;
+  throw new AoError('ERR_AO_SHAPE', `static scales of ${given} rows met an activation of ${m}`, {
+    op: 'linear',
+    fix: `give ${given} rows, or quantize with one scale: granularity: [perTensor(), perRow()]`,
+  });
 }
 
 const scaledBy = (x: Dense, scale: Dense): Dense => ao.scope(() => ao.cast(ao.mul(x, scale), x.dtype) as Dense);

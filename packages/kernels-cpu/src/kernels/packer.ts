@@ -46,7 +46,7 @@ export const activationOf = (f: WeightFormat): number => ACTIVATIONS.indexOf(f.a
 
 /** ao_act_flags of include/ao/weights.h. */
 export const tokenFlags = ({ tokens = {} }: WeightFormat): number =>
-  (tokens.reducedRange ? 1 : 0) + (tokens.oneScale ? 2 : 0) + (tokens.exactRow ? 4 : 0);
+  (tokens.reducedRange ? 1 : 0) + (tokens.oneScale ? 2 : 0) + (tokens.exactRow ? 4 : 0) + (tokens.rowScales ? 8 : 0);
 
 export class CpuPackedWeight implements PackedWeight {
   readonly device = 'cpu';

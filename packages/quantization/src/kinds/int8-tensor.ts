@@ -51,12 +51,15 @@ function activationOf(t: Int8Tensor): ActivationForm | null {
   if (kwargs === null) return { activation };
   const oneScale = kwargs.granularity.type === 'PerTensor';
   const known = t.act_quant_scale;
-  if (known !== undefined && (known.numel !== 1 || !oneScale)) return null;
+  if (known !== undefined && known.numel !== (oneScale ? 1 : (t.act_quant_zero_point ?? known).numel)) return null;
+  const rowScales = known !== undefined && !oneScale;
   const { reduceRange, weightOnlyDecode = false } = kwargs;
-  const plain = !oneScale && !reduceRange && !weightOnlyDecode;
+  const plain = !oneScale && !rowScales && !reduceRange && !weightOnlyDecode;
   return {
     activation: kwargs.mappingType === 'SYMMETRIC' ? 'int8-token' : 'int8-token-asym',
-    ...(!plain && { tokens: { oneScale, reducedRange: reduceRange, exactRow: weightOnlyDecode } }),
+    ...(!plain && {
+      tokens: { oneScale, reducedRange: reduceRange, exactRow: weightOnlyDecode, ...(rowScales && { rowScales }) },
+    }),
   };
 }
 
