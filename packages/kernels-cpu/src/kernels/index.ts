@@ -3,6 +3,7 @@ import { type Entry, packer } from '@ao/core';
 import { decoderKernels } from './attention.ts';
 import { elementwise } from './elementwise.ts';
 import { expertKernels } from './experts.ts';
+import { float8Kernels } from './float8.ts';
 import { linearKernels } from './linear.ts';
 import { linearGradKernels } from './linear-grad.ts';
 import { movement } from './movement.ts';
@@ -22,6 +23,7 @@ export const cpuEntries = (): Entry[] => [
   ...expertKernels(),
   ...linearGradKernels(),
   ...quantizeKernels(),
+  ...float8Kernels(),
   ...optimKernels(),
   ...trainingKernels(),
   ...sparsityKernels(),

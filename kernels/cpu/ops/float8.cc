@@ -1,0 +1,96 @@
+// float8 of training, of a matrix x [rows, cols] (contiguous): scales by the tensor, by rows or by columns, codes, and back.
+//   s = largest / max(amax, 1e-12) in double, then float, rounded down to a power of two where asked;  q = saturate(x s);  v = q / s
+// A row's amax and codes are one pass over it; a column's one pass over a strip of columns, twice where the strip leaves the cache.
+#include "ops/float8.h"
+
+#include <atomic>
+
+#include "ops/check.h"
+
+namespace {
+
+enum Axis { ALL, ROWS, COLUMNS };
+
+// Columns of a strip: a few vectors, and no more of a row than a cache line or two.
+constexpr int64_t kStrip = 64;
+
+int check(ao_ctx* ctx, const char* op, int64_t f8, int64_t axis) {
+  if (f8 != AO_F8E4M3 && f8 != AO_F8E5M2)
+    return ao_fail(ctx, "%s: codes are %s; they are float8_e4m3fn or float8_e5m2", op, ao_dtype_name(f8));
+  if (axis < ALL || axis > COLUMNS)
+    return ao_fail(ctx, "%s: axis %lld; it is 0, 1 or 2", op, static_cast<long long>(axis));
+  return 0;
+}
+
+float scale_of(int32_t bits, int64_t f8, bool pow2) {
+  const double amax = ao_float(static_cast<uint32_t>(bits)), largest = f8 == AO_F8E4M3 ? 448 : 57344;
+  const float scale = static_cast<float>(largest / (amax < 1e-12 ? 1e-12 : amax));
+  return pow2 && scale == scale ? ao_float(ao_bits(scale) & 0x7f800000u) : scale;
+}
+
+} // namespace
+
+extern "C" int ao_cpu_to_float8(const ao_to_float8_args* a, ao_ctx* ctx) {
+  if (check(ctx, "to_float8", a->f8, a->axis) || ao::need_float(ctx, "to_float8", a->dtype)) return 1;
+  const auto peak = AO_ISA_PICK(ctx, float8_peak);
+  const auto peaks = AO_ISA_PICK(ctx, float8_peaks);
+  const auto encode = AO_ISA_PICK(ctx, float8_encode);
+  const int64_t rows = a->rows, cols = a->cols;
+  float* scale = static_cast<float*>(a->scale);
+  uint8_t* q = static_cast<uint8_t*>(a->q);
+  const auto at = [&](int64_t r, int64_t c) { return ao::element(a->x, a->dtype, r * cols + c); };
+  if (a->axis == ROWS) {
+    ao::parallel_for(ctx, rows, ao::rows_per_chunk(cols), [&](int64_t begin, int64_t end, int) {
+      for (int64_t r = begin; r < end; r++) {
+        if (!a->given) scale[r] = scale_of(peak(a->dtype, at(r, 0), cols, 0), a->f8, a->pow2);
+        encode(a->dtype, a->f8, at(r, 0), cols, scale + r, false, q + r * cols);
+      }
+    });
+    return 0;
+  }
+  if (a->axis == COLUMNS) {
+    const int64_t strips = (cols + kStrip - 1) / kStrip;
+    ao::parallel_for(ctx, strips, ao::rows_per_chunk(rows * kStrip), [&](int64_t begin, int64_t end, int) {
+      for (int64_t c = begin * kStrip; c < end * kStrip && c < cols; c += kStrip) {
+        const int64_t n = cols - c < kStrip ? cols - c : kStrip;
+        if (!a->given) {
+          int32_t most[kStrip] = {0};
+          for (int64_t r = 0; r < rows; r++) peaks(a->dtype, at(r, c), n, most);
+          for (int64_t i = 0; i < n; i++) scale[c + i] = scale_of(most[i], a->f8, a->pow2);
+        }
+        for (int64_t r = 0; r < rows; r++) encode(a->dtype, a->f8, at(r, c), n, scale + c, true, q + r * cols + c);
+      }
+    });
+    return 0;
+  }
+  const int64_t n = rows * cols, run = 1 << 14, runs = (n + run - 1) / run;
+  const auto length = [&](int64_t i) { return n - i * run < run ? n - i * run : run; };
+  if (!a->given) {
+    std::atomic<int32_t> most{0};
+    ao::parallel_for(ctx, runs, 4, [&](int64_t begin, int64_t end, int) {
+      int32_t mine = 0;
+      for (int64_t i = begin; i < end; i++) mine = peak(a->dtype, at(0, i * run), length(i), mine);
+      int32_t had = most.load(std::memory_order_relaxed);
+      while (mine > had && !most.compare_exchange_weak(had, mine, std::memory_order_relaxed)) {
+      }
+    });
+    *scale = scale_of(most.load(), a->f8, a->pow2);
+  }
+  ao::parallel_for(ctx, runs, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; i++) encode(a->dtype, a->f8, at(0, i * run), length(i), scale, false, q + i * run);
+  });
+  return 0;
+}
+
+extern "C" int ao_cpu_from_float8(const ao_from_float8_args* a, ao_ctx* ctx) {
+  if (check(ctx, "from_float8", a->f8, a->axis)) return 1;
+  const auto decode = AO_ISA_PICK(ctx, float8_decode);
+  const float* scale = static_cast<const float*>(a->scale);
+  const int64_t cols = a->cols;
+  ao::parallel_for(ctx, a->rows, ao::rows_per_chunk(cols), [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; r++)
+      decode(a->f8, static_cast<const uint8_t*>(a->q) + r * cols, cols, a->axis == ROWS ? scale + r : scale,
+             a->axis == COLUMNS, static_cast<float*>(a->out) + r * cols);
+  });
+  return 0;
+}
