@@ -11,8 +11,13 @@ namespace {
 
 enum Axis { ALL, ROWS, COLUMNS };
 
-// Columns of a strip: a few vectors, and no more of a row than a cache line or two.
-constexpr int64_t kStrip = 64;
+// Most columns of a strip. Narrow matrices have eight, so that threads share them.
+constexpr int64_t kStrip = 512;
+
+int64_t strip_of(int64_t cols) {
+  const int64_t eighth = (cols / 8 + 63) / 64 * 64;
+  return eighth < 64 ? 64 : eighth < kStrip ? eighth : kStrip;
+}
 
 int check(ao_ctx* ctx, const char* op, int64_t f8, int64_t axis) {
   if (f8 != AO_F8E4M3 && f8 != AO_F8E5M2)
@@ -49,10 +54,10 @@ extern "C" int ao_cpu_to_float8(const ao_to_float8_args* a, ao_ctx* ctx) {
     return 0;
   }
   if (a->axis == COLUMNS) {
-    const int64_t strips = (cols + kStrip - 1) / kStrip;
-    ao::parallel_for(ctx, strips, ao::rows_per_chunk(rows * kStrip), [&](int64_t begin, int64_t end, int) {
-      for (int64_t c = begin * kStrip; c < end * kStrip && c < cols; c += kStrip) {
-        const int64_t n = cols - c < kStrip ? cols - c : kStrip;
+    const int64_t strip = strip_of(cols), strips = (cols + strip - 1) / strip;
+    ao::parallel_for(ctx, strips, ao::rows_per_chunk(rows * strip), [&](int64_t begin, int64_t end, int) {
+      for (int64_t c = begin * strip; c < end * strip && c < cols; c += strip) {
+        const int64_t n = cols - c < strip ? cols - c : strip;
         if (!a->given) {
           int32_t most[kStrip] = {0};
           for (int64_t r = 0; r < rows; r++) peaks(a->dtype, at(r, c), n, most);

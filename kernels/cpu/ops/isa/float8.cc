@@ -45,17 +45,33 @@ static inline void store_codes(uint8_t* p, vi codes, int n) {
 #endif
 }
 
+// The lesser of magnitudes' bits, which are never negative.
+static inline vi least(vi a, vi b) { return a < b ? a : b; }
+
+static inline bool any(vi mask) {
+#if AO_ISA_LEVEL == 2
+  return _mm512_movepi32_mask((__m512i)mask) != 0;
+#elif AO_ISA_LEVEL == 1
+  return _mm256_movemask_ps((__m256)mask) != 0;
+#else
+  return (mask[0] | mask[1] | mask[2] | mask[3]) != 0;
+#endif
+}
+
 template <class F>
 static inline vi encode(vf v) {
   constexpr int drop = 23 - F::mantissa;
-  const vf top = set1(F::max), bottom = set1(-F::max);
-  const vf r = v < bottom ? bottom : v > top ? top : v;
-  const vu u = (vu)abs_(r), sign = ((vu)r >> 24) & 0x80u;
-  const vf magic = set1(F::magic);
-  const vi tiny = (vi)((vu)((vf)u + magic) - (vu)magic);
-  const vi normal = (vi)((u + ((1u << (drop - 1)) - 1) + ((u >> drop) & 1u) - ((127u - F::bias) << 23)) >> drop);
-  const vi code = (vf)u < set1(F::least) ? tiny : normal;
-  return (v != v ? set1i(F::last) : code) | (vi)sign;
+  const vi bits = (vi)v, whole = bits & INT32_MAX;
+  const vi u = least(whole, (vi)set1(F::max));
+  vi code = (u + (((1 << (drop - 1)) - 1) - ((127 - F::bias) << 23)) + ((u >> drop) & 1)) >> drop;
+  const vi special = (whole < (vi)set1(F::least)) | (whole > (int32_t)0x7f800000);
+  if (any(special)) { // seldom: values far below the largest, and NaN
+    const vf magic = set1(F::magic);
+    const vi tiny = (vi)((vf)u + magic) - (vi)magic;
+    code = u < (vi)set1(F::least) ? tiny : code;
+    code = whole > (int32_t)0x7f800000 ? set1i(F::last) : code;
+  }
+  return code | ((bits >> 24) & 0x80);
 }
 
 template <class F>
