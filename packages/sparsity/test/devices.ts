@@ -2,6 +2,7 @@
 import { createRuntime, type Dense, dtypeByName, fromBits, isAoError, keep, type Runtime, tensor } from '@ao/core';
 import { autograd } from '@ao/core/autograd';
 import { cpu } from '@ao/kernels-cpu';
+import { qat } from '@ao/qat';
 import { quantization } from '@ao/quantization';
 import { type GoldenCase, goldenInputs } from '@ao/testing';
 import { sparsity } from '../src/index.ts';
@@ -11,7 +12,7 @@ export interface TestDevice {
   readonly rt: Runtime;
 }
 
-const use = () => [autograd(), quantization(), sparsity()];
+const use = () => [autograd(), quantization(), sparsity(), qat()];
 
 async function open(): Promise<TestDevice[]> {
   const found = [{ device: 'reference', rt: await createRuntime({ use: use(), device: 'reference' }) }];

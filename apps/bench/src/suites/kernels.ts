@@ -14,10 +14,13 @@ const ROWS = {
     'gemv-bf16-8192',
     'gemv-int8-8192',
     'gemv-int4-8192',
+    'gemv-bf16-24-8192',
+    'gemv-int8-24-8192',
     'gemm-int8-4096',
     'gemm-f32-4096',
     'gemm-bf16-4096',
   ],
+  bench_gemm_block_sparse: ['f32', 'bf16'].flatMap((dtype) => ['1', '512'].map((m) => `blocks-${dtype}-${m}`)),
   bench_ops_sdpa: ['smollm2', '8b'].flatMap((shape) =>
     ['4k', '16k', '32k'].map((keys) => `sdpa-bf16-${shape}-${keys}`),
   ),

@@ -39,6 +39,13 @@ const Format kBF16 = {"bfloat16", "bfloat16 pairs", AO_BF16, 0, AO_F32, AO_ACT_E
 const Format kBF16Exact = {"bfloat16", "exact", AO_BF16, 0, AO_F32, AO_ACT_EXACT, AO_F32};
 const Format kF32 = {"float32", "exact", AO_F32, 0, AO_F32, AO_ACT_EXACT, AO_F32};
 
+// 2:4: codes of half the columns; GB/s and GOP/s count what is there.
+const Format kBF16Sparse = {"bfloat16 2:4", "bfloat16 pairs",       AO_BF16 | AO_TWO_OF_FOUR, 0,
+                            AO_F32,         AO_ACT_EXACT,           AO_BF16};
+const Format kBF16SparseExact = {"bfloat16 2:4", "exact", AO_BF16 | AO_TWO_OF_FOUR, 0, AO_F32, AO_ACT_EXACT, AO_F32};
+const Format kInt8Sparse = {"int8 row 2:4", "int8-token", AO_I8 | AO_TWO_OF_FOUR, 0, AO_F32, AO_ACT_INT8_TOKEN, AO_F32};
+const Format kInt4Sparse = {"int4 g128 2:4", "exact", AO_INT4 | AO_TWO_OF_FOUR, 128, AO_BF16, AO_ACT_EXACT, AO_F32};
+
 Format int_of(const char* name, int64_t bits) {
   return {name, "exact", AO_I8, 32, AO_BF16, AO_ACT_EXACT, AO_F32, AO_ZERO_NONE, bits};
 }
@@ -61,6 +68,13 @@ std::vector<Case> cases() {
       {"gemv-bf16-8192", kBF16, 8192, 8192, 1, false, kRead, 0.90},
       {"gemv-int8-8192", kInt8Token, 8192, 8192, 1, false, kRead, 0.85},
       {"gemv-int4-8192", kInt4G32, 8192, 8192, 1, false, kRead, 0.85},
+      {"gemv-bf16-24-8192", kBF16Sparse, 8192, 8192, 1, false, kRead, 0.80},
+      {"gemv-int8-24-8192", kInt8Sparse, 8192, 8192, 1, false, kRead, 0.80},
+      {"gemv-int4-24-8192", kInt4Sparse, 8192, 8192, 1, false, kRead, 0},
+      {"gemv-bf16-24-exact-8192", kBF16SparseExact, 8192, 8192, 1, false, kRead, 0},
+      {"gemv-bf16-exact-8192", kBF16Exact, 8192, 8192, 1, false, kRead, 0},
+      {"gemm-bf16-24-4096", kBF16Sparse, 4096, 4096, 512, true, kPairs, 0},
+      {"gemm-int8-24-4096", kInt8Sparse, 4096, 4096, 512, true, kVnni, 0},
       {"gemv-int4-g128-8192", kInt4G128, 8192, 8192, 1, false, kRead, 0},
       {"gemv-int8-g32-8192", kInt8G32, 8192, 8192, 1, false, kRead, 0},
       {"gemv-int8-exact-8192", kInt8Exact, 8192, 8192, 1, false, kRead, 0},
@@ -147,7 +161,9 @@ public:
         x_(c.m * c.k * 4), out_(c.m * c.n) {
     const Format& f = c.format;
     const int64_t group = f.group ? f.group : c.k;
-    Buffer<uint8_t> codes(c.n * c.k * (f.code == AO_INT4 || f.code == AO_TABLE ? 1 : ao_dtype_size(f.code)), 0x11);
+    const int64_t code = f.code & ~(int64_t)AO_TWO_OF_FOUR;
+    Buffer<uint8_t> meta(c.n * c.k / 8, 0x94); // columns 0 and 1, then 1 and 2
+    Buffer<uint8_t> codes(c.n * c.k * (code == AO_INT4 || code == AO_TABLE ? 1 : ao_dtype_size(code)), 0x11);
     Buffer<float> table(256);
     ao_test::Random values(2);
     for (int i = 0; i < 256; i++)
@@ -165,8 +181,8 @@ public:
         ao_test::encode(f.scale_dtype, scale.data(), i, 0x1p-6);
       ao_test::encode(AO_BF16, zero.data(), i, 0.25);
     }
-    if (f.code == AO_F32 || f.code == AO_BF16)
-      for (int64_t i = 0; i < c.n * c.k; i++) ao_test::encode(f.code, codes.data(), i, 0.25);
+    if (code == AO_F32 || code == AO_BF16)
+      for (int64_t i = 0; i < c.n * c.k; i++) ao_test::encode(code, codes.data(), i, 0.25);
     const ao_pack_weight_args p = {weights_.data(),
                                    codes.data(),
                                    scale.data(),
@@ -182,7 +198,8 @@ public:
                                    0,
                                    c.n,
                                    f.bits,
-                                   table.data()};
+                                   table.data(),
+                                   meta.data()};
     check(ao_cpu_pack_weight(&p, ctx));
     for (int64_t i = 1; i < copies_; i++) memcpy(weights_.data() + i * size_, weights_.data(), size_);
     ao_test::Random random(1);

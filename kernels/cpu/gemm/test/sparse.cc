@@ -1,6 +1,8 @@
 // 2:4 weights against the same weights with their zeros, bit for bit, whatever the code and the mode; and block-sparse ones.
 #include "gemm/test/cases.h"
 
+using namespace ao_test;
+
 namespace {
 
 // The columns that are there of rows of `values`, `size` bytes each, whose zeros are spread by `meta`.

@@ -32,6 +32,10 @@ interface Blocks {
   readonly blockSize?: readonly number[];
 }
 
+/** The same memory under handles of their own, which may be disposed by themselves. */
+const aliases = (parts: Readonly<Record<string, Tensor>>): Record<string, Tensor> =>
+  Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, slice(part, 0, 0)]));
+
 /** The same values with their zeros: of quantized values a tensor of their kind, else a plain one. Inside a scope. */
 export function denseOf(t: Sparse24Tensor): Tensor {
   const { values, meta } = t;
@@ -44,9 +48,7 @@ export function denseOf(t: Sparse24Tensor): Tensor {
     });
   }
   const attrs = { ...(values.attrs as object), blockSize: [blockSize[0]!, 2 * blockSize[1]!] };
-  // the same memory under handles of their own, which the scope may dispose
-  const own = Object.fromEntries(Object.entries(rest).map(([name, part]) => [name, slice(part, 0, 0)]));
-  const parts = { ...own, qdata: sparse24Expand(qdata, meta) };
+  const parts = { ...aliases(rest), qdata: sparse24Expand(qdata, meta) };
   return new Wrapped(t.rt, values.kind, parts, values.kind.spec.attrs(attrs), t.shape, t.dtype);
 }
 
@@ -72,7 +74,7 @@ function fromWeight(w: WeightParts, t: Sparse24Tensor): Readonly<Record<string, 
   if (held === undefined || !isWrapped(held)) return { values: w.codes, meta };
   const { twoOfFour: _, ...format } = w.format;
   const inner = { ...w, format: { ...format, K: format.K / 2, groupSize: format.groupSize / 2 } };
-  const parts = { ...held.held, ...held.kind.fromWeight(inner, held) };
+  const parts = { ...aliases(held.held), ...held.kind.fromWeight(inner, held) };
   return { values: new Wrapped(t.rt, held.kind, parts, held.attrs, held.shape, held.dtype), meta };
 }
 
