@@ -24,7 +24,14 @@ import {
   tensor,
 } from '@ao/core';
 import { autograd, backward, clipGradNorm_, noGrad, trainableParameters } from '@ao/core/autograd';
-import { AutoModelForCausalLM, AutoTokenizer, calibrateModel, type CausalLM, evaluate, windowsOf } from '@ao/hf-integration';
+import {
+  AutoModelForCausalLM,
+  AutoTokenizer,
+  type CausalLM,
+  calibrateModel,
+  evaluate,
+  windowsOf,
+} from '@ao/hf-integration';
 import { cpu } from '@ao/kernels-cpu';
 import { AdamW } from '@ao/optim';
 import { quantization } from '@ao/quantization';
@@ -130,7 +137,8 @@ async function tuned(name: string, pruned: ReadonlyMap<string, Float32Array>): P
     adam.zeroGrad();
     results.losses[name].push(await loss.item());
     loss.dispose();
-    if (step % 20 === 19) process.stderr.write(`${name}, step ${step + 1}: ${results.losses[name].at(-1)?.toFixed(4)}\n`);
+    if (step % 20 === 19)
+      process.stderr.write(`${name}, step ${step + 1}: ${results.losses[name].at(-1)?.toFixed(4)}\n`);
   }
   for (const p of parameters) p.requiresGrad = false;
   const zeros = await valuesOf(model);
@@ -157,7 +165,11 @@ for (const name of given.methods.split(',')) {
   if (steps > 0) results.tuned[name] = await tuned(name, pruned);
   save();
 }
-const lines = ['| 2:4 by | perplexity | after fine-tuning |', '| --- | --- | --- |', `| dense | ${results.dense.toFixed(3)} | |`];
+const lines = [
+  '| 2:4 by | perplexity | after fine-tuning |',
+  '| --- | --- | --- |',
+  `| dense | ${results.dense.toFixed(3)} | |`,
+];
 for (const [name, value] of Object.entries(results.pruned))
   lines.push(`| ${name} | ${value.toFixed(3)} | ${results.tuned[name]?.toFixed(3) ?? ''} |`);
 process.stdout.write(`${lines.join('\n')}\n`);

@@ -2,8 +2,8 @@
 // ordinary training of a plain parameter, so it has no test of its own; fake quantization before 2:4 does.
 import { keep, Linear, Module, mul, type Runtime, sum, type Tensor } from '@ao/core';
 import { backward, trainableParameters } from '@ao/core/autograd';
-import { flattenTensorStateDict, quantize_, unflattenTensorStateDict } from '@ao/quantization';
 import { adapterFiles, getPeftModel, loadAdapter, loraConfig, mergeAndUnload, qat } from '@ao/qat';
+import { flattenTensorStateDict, quantize_, unflattenTensorStateDict } from '@ao/quantization';
 import { describe, expect, it } from 'vitest';
 import {
   applyFakeSparsity,

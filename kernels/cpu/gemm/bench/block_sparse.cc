@@ -45,8 +45,8 @@ Times measure(ao_ctx* ctx, int64_t dtype, int64_t m, int rounds) {
       out(m * kSide * size);
   for (int64_t i = 0; i < (int64_t)col.size() * kBlock * kBlock; i++) ao_test::encode(dtype, values.data(), i, 0.25);
   for (int64_t i = 0; i < m * kSide; i++) ao_test::encode(dtype, x.data(), i, random.normal());
-  const ao_block_sparse_copy_args copy = {dense.data(), values.data(), crow.data(), col.data(), kSide, kSide,
-                                          kBlock,       dtype,         0};
+  const ao_block_sparse_copy_args copy = {dense.data(), values.data(), crow.data(), col.data(), kSide,
+                                          kSide,        kBlock,        dtype,       0};
   check(ctx, ao_cpu_block_sparse_copy(&copy, ctx));
   Buffer<uint8_t> packed(ao_cpu_weight_packed_size(dtype, kSide, kSide, kSide, 0, AO_F32, AO_F32, 0, 0));
   ao_pack_weight_args p = {};

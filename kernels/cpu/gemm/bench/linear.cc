@@ -40,8 +40,8 @@ const Format kBF16Exact = {"bfloat16", "exact", AO_BF16, 0, AO_F32, AO_ACT_EXACT
 const Format kF32 = {"float32", "exact", AO_F32, 0, AO_F32, AO_ACT_EXACT, AO_F32};
 
 // 2:4: codes of half the columns; GB/s and GOP/s count what is there.
-const Format kBF16Sparse = {"bfloat16 2:4", "bfloat16 pairs",       AO_BF16 | AO_TWO_OF_FOUR, 0,
-                            AO_F32,         AO_ACT_EXACT,           AO_BF16};
+const Format kBF16Sparse = {"bfloat16 2:4", "bfloat16 pairs", AO_BF16 | AO_TWO_OF_FOUR, 0, AO_F32,
+                            AO_ACT_EXACT,   AO_BF16};
 const Format kBF16SparseExact = {"bfloat16 2:4", "exact", AO_BF16 | AO_TWO_OF_FOUR, 0, AO_F32, AO_ACT_EXACT, AO_F32};
 const Format kInt8Sparse = {"int8 row 2:4", "int8-token", AO_I8 | AO_TWO_OF_FOUR, 0, AO_F32, AO_ACT_INT8_TOKEN, AO_F32};
 const Format kInt4Sparse = {"int4 g128 2:4", "exact", AO_INT4 | AO_TWO_OF_FOUR, 128, AO_BF16, AO_ACT_EXACT, AO_F32};

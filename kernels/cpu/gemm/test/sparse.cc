@@ -84,7 +84,7 @@ void compare(ao_ctx* ctx, Random& random, Spec kept, int64_t dtype) {
 } // namespace
 
 TEST(two_of_four) {
-  Random random;
+  Random random(seed());
   Context ctx(2);
   for (const auto& [n, k] : {std::pair<int64_t, int64_t>{16, 32}, {40, 100}, {33, 512}}) {
     for (int64_t code : {AO_F32, AO_BF16, AO_F16})
@@ -110,7 +110,7 @@ TEST(refusals) {
 }
 
 TEST(blocks) {
-  Random random;
+  Random random(seed());
   Context ctx(2);
   const int64_t n = 96, k = 64;
   for (int64_t block : {16, 32})
