@@ -32,7 +32,7 @@ struct CodeRamps {
       if (value[zero - j] != -value[zero + j]) return;
     int count = 0;
     for (int j = 0; j <= top && count < kMost; count++) j = run(t + zero, j, top, count);
-    if (ends(count) < top) return;
+    if ((int)most[count - 1] < top) return; // more than kMost ramps
     for (int i = 0, r = 0; i < 32; i++) {
       const float low = ldexpf(1, i - 31);
       while (end[r] <= low) r++;
@@ -43,9 +43,6 @@ struct CodeRamps {
   }
 
 private:
-  // The j at the end of the last ramp.
-  int ends(int count) const { return (int)most[count - 1]; }
-
   // Ramp r, which begins with j: returns that of the next one.
   int run(const float* t, int j, int top, int r) {
     if (j == top) return flat(j, r);
