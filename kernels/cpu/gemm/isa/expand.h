@@ -8,6 +8,15 @@ namespace ao {
 namespace AO_ISA_NS {
 namespace {
 
+// The words of 32 columns, `at` bytes into a panel's. Those of a panel lie apart from its codes, so what will be needed is fetched here:
+// words further on, or the next panel's.
+AO_INLINE VI load_words(const Packed* w, const uint8_t* meta, int64_t at) {
+  constexpr int64_t kAhead = 2048;
+  const int64_t then = at + kAhead, bytes = meta_bytes(columns_of(w));
+  v_prefetch(meta + (then < bytes ? then : then - bytes + w->panel_bytes));
+  return vi_load(meta + at);
+}
+
 #if AO_ISA_LEVEL == 2
 // For each four bits of meta the bytes that a shuffle takes for `width` columns from column `first` on: those of the values that are
 // there, which begin at byte `from`, and zero (0x80) for the others. A value has `size` bytes.
@@ -39,6 +48,51 @@ AO_INLINE VF v_pick(const float* x, VI places) {
 template <int half>
 AO_INLINE VI vi_spread_pair(VI kept, VI words) {
   return vi_shuffled(kept, words, kSpreadPairs[half]);
+}
+
+// For each four bits of meta what picks the two of four x that meet a pair, the upper of them first in a product's order. Columns of
+// different halves meet in ascending order, so their pair is turned by `turn` bits.
+struct Picks {
+  uint32_t x[16], turn[16];
+  constexpr Picks() : x(), turn() {
+    for (int nibble = 0; nibble < 16; nibble++) {
+      const int a = nibble & 3, b = nibble >> 2;
+      const bool apart = a < 2 && b >= 2;
+      const int lower = apart ? b : a, upper = apart ? a : b;
+      x[nibble] = (uint32_t)(2 * lower | (2 * lower + 1) << 8 | 2 * upper << 16 | (2 * upper + 1) << 24);
+      turn[nibble] = apart ? 16 : 0;
+    }
+  }
+};
+alignas(64) inline constexpr Picks kPicks;
+
+// acc + a pair that is there times its two of the four x, rounded as that of the four columns.
+AO_INLINE VF v_dot_picked(VF acc, VI kept, VI words, const uint32_t* x) {
+  const VI four = _mm512_set1_epi64(*(const int64_t*)x);
+  const VI two = _mm512_shuffle_epi8(four, _mm512_permutexvar_epi32(words, vi_load(kPicks.x)));
+  const VI pair = _mm512_rorv_epi32(kept, _mm512_permutexvar_epi32(words, vi_load(kPicks.turn)));
+  return _mm512_dpbf16_ps(acc, (__m512bh)pair, (__m512bh)two);
+}
+
+// For each four bits of meta which two of four bytes, from byte `from` on, and where they go.
+struct Bytes2 {
+  uint32_t at[16];
+  constexpr Bytes2(int from, int shift) : at() {
+    for (int nibble = 0; nibble < 16; nibble++)
+      at[nibble] = (uint32_t)((from + (nibble & 3)) | (from + (nibble >> 2)) << 8) << shift;
+  }
+};
+alignas(64) inline constexpr Bytes2 kPickBytes[2] = {{0, 0}, {4, 16}};
+
+// acc += four codes that are there, 128 more each, times their four of the eight x; of += these x.
+inline constexpr bool kPicksBytes = true;
+AO_INLINE void vi_dot_picked(VI& acc, VI& of, VI kept, VI words, const uint32_t* x) {
+  const VI eight = _mm512_set1_epi64(*(const int64_t*)x);
+  const VI places = vi_or(_mm512_permutexvar_epi32(words, vi_load(kPickBytes[0].at)),
+                          _mm512_permutexvar_epi32(vi_shr(words, 4), vi_load(kPickBytes[1].at)));
+  const VI four = _mm512_shuffle_epi8(eight, places);
+  acc = _mm512_dpbusd_epi32(acc, _mm512_xor_si512(kept, _mm512_set1_epi8((char)0x80)), four);
+  of = _mm512_dpbusd_epi32(of, _mm512_set1_epi8(1), four);
 }
 
 // Eight columns [2][16][4] of the four codes [16][4] that are there; the low eight bits of words say which.
@@ -87,6 +141,13 @@ AO_INLINE void spread_codes(const uint8_t* kept, VI words, uint8_t* out) {
   }
   memcpy(out, spread, sizeof spread);
 }
+
+AO_INLINE VF v_dot_picked(VF acc, VI kept, VI words, const uint32_t* x) {
+  return v_dot_pairs(v_dot_pairs(acc, vi_spread_pair<0>(kept, words), x[0]), vi_spread_pair<1>(kept, words), x[1]);
+}
+
+inline constexpr bool kPicksBytes = false;
+AO_INLINE void vi_dot_picked(VI&, VI&, VI, VI, const uint32_t*) {}
 #endif
 
 } // namespace

@@ -99,7 +99,7 @@ void pairs_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store& s
   finish_rows<rows>(sums, panel, store);
 }
 
-// Pairs of a 2:4 weight are spread in registers.
+// Pairs of a 2:4 weight are spread in registers; one row of x is picked from instead.
 template <int rows>
 void sparse_pairs_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store& store) {
   const uint8_t *codes = panel_at(w, panel), *meta = meta_at(w, codes), *ahead = codes + fetch_distance(w);
@@ -107,11 +107,16 @@ void sparse_pairs_kernel(const Packed* w, int64_t panel, const Tiles& x, const S
   sums.clear();
   VI words = vi_zero();
   for (int64_t g = 0; g < w->k / 2; g++, words = vi_shr(words, 4)) {
-    if (g % 8 == 0) words = vi_load(meta + g * 8);
+    if (g % 8 == 0) words = load_words(w, meta, g * 8);
     v_prefetch(ahead + g * 64);
-    const VI kept = vi_load(codes + g * 64), a = vi_spread_pair<0>(kept, words), b = vi_spread_pair<1>(kept, words);
-    sums.add_pairs(a, a, x.units + 2 * g * rows);
-    sums.add_pairs(b, b, x.units + (2 * g + 1) * rows);
+    const VI kept = vi_load(codes + g * 64);
+    if constexpr (rows == 1) {
+      sums.first = v_dot_picked(sums.first, kept, words, x.units + 2 * g);
+    } else {
+      const VI a = vi_spread_pair<0>(kept, words), b = vi_spread_pair<1>(kept, words);
+      sums.add_pairs(a, a, x.units + 2 * g * rows);
+      sums.add_pairs(b, b, x.units + (2 * g + 1) * rows);
+    }
   }
   finish_rows<rows>(sums, panel, store);
 }
@@ -130,7 +135,7 @@ void picked_kernel(const Packed* w, int64_t panel, const Tiles& x, const Store& 
     if (!halves) decode_kept(w, panel, c0, c1, columns);
     VI words = vi_zero();
     for (int64_t c = c0; c < c1; c += 2, words = vi_shr(words, 4)) {
-      if (c % 16 == 0) words = vi_load(meta + c * 4);
+      if (c % 16 == 0) words = load_words(w, meta, c * 4);
       VF first, second;
       if (halves) {
         v_prefetch(ahead + c * 32);

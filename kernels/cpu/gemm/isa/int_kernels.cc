@@ -235,7 +235,7 @@ void sparse_dots(const Packed* w, const uint8_t* codes, const uint32_t* q, int32
   VI words = vi_zero();
   for (int64_t k = 0; k < columns; k += 8, q += 2 * Int8::kUnits * rows, words = vi_shr(words, 8)) {
     if (k % 32 == 0) {
-      words = vi_load(meta + k * 2);
+      words = load_words(w, meta, k * 2);
       if (Int8::kSpan < 65536 && k > 0) {
         dots.flush(sums, 0, fresh);
         fresh = false;
@@ -247,6 +247,19 @@ void sparse_dots(const Packed* w, const uint8_t* codes, const uint32_t* q, int32
     codes += 64;
   }
   dots.flush(sums, 0, fresh);
+}
+
+// One row of x, picked from. What the codes' offset adds is taken off here, and that of all columns added, which int_finish takes off.
+void picked_dots(const Packed* w, const uint8_t* codes, const uint32_t* q, int32_t offset, int32_t* sums) {
+  const uint8_t* meta = meta_at(w, codes);
+  const int64_t columns = columns_of(w), ahead = fetch_distance(w);
+  VI acc = vi_zero(), of = vi_zero(), words = vi_zero();
+  for (int64_t k = 0; k < columns; k += 8, q += 2, codes += 64, words = vi_shr(words, 8)) {
+    if (k % 32 == 0) words = load_words(w, meta, k * 2);
+    v_prefetch(codes + ahead);
+    vi_dot_picked(acc, of, vi_load(codes), words, q);
+  }
+  vi_store(sums, vi_sub(vi_sub(acc, vi_mul(of, vi_set1(Int8::kOffset))), vi_set1(offset)));
 }
 
 // Columns [k0, k1) of a 2:4 panel as the packed codes of all of them.
@@ -347,6 +360,11 @@ void int_finish(const Packed* w, int64_t panel, int64_t panels, const IntRows& x
 void int_rows(const Packed* w, int64_t panel, int64_t panels, const IntRows& x, int64_t rows, const Store& store) {
   alignas(64) float sums[2 * kFewRows * kPanelRows], group[2 * kFewRows * kPanelRows];
   const IntState state = {sums, group, kFewRows * kPanelRows};
+  if (w->sparse && kPicksBytes && rows == 1) {
+    for (int64_t p = 0; p < panels; p++)
+      picked_dots(w, panel_at(w, panel + p), x.tiles.at(0), x.offset[0], (int32_t*)sums + p * state.stride);
+    return int_finish(w, panel, panels, x, 0, rows, state, store);
+  }
   if (w->sparse) {
     const auto run = rows == 1   ? sparse_dots<1>
                      : rows == 2 ? sparse_dots<2>
