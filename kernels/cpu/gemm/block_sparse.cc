@@ -46,7 +46,7 @@ extern "C" int ao_cpu_block_sparse_linear(const ao_block_sparse_linear_args* a, 
   if (a->m == 0 || !float_tiles(ctx, (int32_t)a->dtype, pairs, a->x, a->m, a->k, a->k, height, &tiles))
     return a->m ? 1 : 0;
   const Store store = {a->bias, nullptr, a->out, 0, a->n, a->n, (int32_t)a->dtype, (int32_t)a->dtype};
-  const int64_t rows = block_rows(a->m, a->k * 2, 1 << 18, kTile, 240), down = (a->m + rows - 1) / rows;
+  const int64_t rows = block_rows(a->m, a->k * 2, 1 << 22, kTile, 512), down = (a->m + rows - 1) / rows;
   const int64_t per_block = (a->block / kPanelRows + kPanelsPerTask - 1) / kPanelsPerTask, across = a->n / a->block;
   const int64_t room = units * kPanelRows, stride = rows * kPanelRows, each = kPanelsPerTask * (room + stride);
   float* memory = scratch<float>(ctx, each * ao_ctx_threads(ctx));
