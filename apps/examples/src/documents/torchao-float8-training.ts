@@ -25,8 +25,12 @@ async function lastLoss(recipe?: 'tensorwise' | 'rowwise'): Promise<number> {
     { lr: 2e-3 },
   );
   let last = Number.NaN;
-  const onLog = ({ loss }: { loss?: number }) => void (last = loss ?? last);
-  await train({ model, optimizer, data, maxSteps: 12, batchSize: 1, autocast: bfloat16, onLog });
+  await train({
+    ...{ model, optimizer, data, maxSteps: 12, batchSize: 1, autocast: bfloat16 },
+    onStep: ({ loss }) => {
+      last = loss;
+    },
+  });
   model.dispose();
   return last;
 }
