@@ -77,14 +77,16 @@ interface Row {
 async function one(scheme: string): Promise<Row> {
   const at = (name: string): string => join(work, scheme, name);
   for (const d of ['before', 'after']) mkdirSync(at(d), { recursive: true });
-  let dense: string = PEERS.smollm2;
+  const base = at('base'); // what is rounded has one dtype on both sides
+  await convertCheckpoint(PEERS.smollm2, base, { dtype: values.dtype });
+  let dense = base;
   if (scheme !== 'none') {
-    await quantizeCheckpoint(PEERS.smollm2, at('quantized'), { quantizationConfig: scheme });
+    await quantizeCheckpoint(base, at('quantized'), { quantizationConfig: scheme });
     await convertCheckpoint(at('quantized'), at('dense'), { dequantize: true, dtype: 'float32' });
     dense = at('dense');
   }
   const request: PeftRequest = {
-    folder: PEERS.smollm2,
+    folder: base,
     scheme,
     dtype: values.dtype,
     threads: Number(values.threads),

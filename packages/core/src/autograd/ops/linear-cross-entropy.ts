@@ -14,8 +14,8 @@ import { linearGradInput, linearGradWeight } from './linear-grad.ts';
 import { wanted } from './norm-grad.ts';
 import { crossEntropyBackward } from './softmax-grad.ts';
 
-/** Logits of a chunk: 64 MiB in float32, at least 64 rows so that the weight's panels are read by many. */
-const CHUNK = 2 ** 24;
+/** Logits of a chunk: 16 MiB in float32, at least 64 rows so that the weight's panels are read by many. */
+const CHUNK = 2 ** 22;
 const LEAST_ROWS = 64;
 
 function check(op: string, x: Tensor, w: Tensor, targets: Tensor): void {
