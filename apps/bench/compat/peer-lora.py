@@ -49,7 +49,10 @@ else:
         for prompt in asked["prompts"]:
             ids = torch.tensor([prompt])
             for _ in range(asked["length"]):
-                ids = torch.cat([ids, model(input_ids=ids).logits[:, -1].argmax(-1, keepdim=True)], 1)
+                token = model(input_ids=ids).logits[:, -1].argmax(-1, keepdim=True)
+                if token.item() == base.generation_config.eos_token_id:
+                    break
+                ids = torch.cat([ids, token], 1)
             tokens.append(ids[0, len(prompt) :].tolist())
     answer = {"tokens": tokens}
 json.dump(answer, open(out, "w"))

@@ -84,11 +84,7 @@ const peak = Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf
 await save(asked.after);
 const tokens: (readonly number[])[] = [];
 for (const prompt of asked.prompts) {
-  const { ids } = await model.generate(prompt, {
-    maxNewTokens: asked.length,
-    temperature: 0,
-    minNewTokens: asked.length,
-  });
+  const { ids } = await model.generate(prompt, { maxNewTokens: asked.length, temperature: 0 });
   tokens.push(ids);
 }
 writeFileSync(to, JSON.stringify({ losses, seconds, peak, tokens }));

@@ -2,7 +2,7 @@
 // lambda gamma tau / norm, to exactly 0 where that is at least 1; gamma is the sum of the learning rates so far.
 //   ProxLasso       groups are single values: tau = 1, norm = |w|
 //   ProxGroupLasso  groups are rows, columns or tiles: tau = sqrt(values of a group), norm = its L2 norm
-//   nmSparse        of each m values of a row the n largest stay (hard)
+//   semiSparseConstraint  of each four values of a row, or of each tile, those of largest magnitude stay
 import {
   AoError,
   abs,
