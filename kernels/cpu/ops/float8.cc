@@ -1,8 +1,11 @@
 // float8 of training, of a matrix x [rows, cols] (contiguous): scales by the tensor, by rows or by columns, codes, and back.
 //   s = largest / max(amax, 1e-12) in double, then float, rounded down to a power of two where asked;  q = saturate(x s);  v = q / s
-// A row's amax and codes are one pass over it; a column's one pass over a strip of columns, twice where the strip leaves the cache.
+// A row's amax and codes are one pass over it, those of columns and of the whole two.
 #include "ops/float8.h"
 
+#include <string.h>
+
+#include <algorithm>
 #include <atomic>
 
 #include "ops/check.h"
@@ -10,14 +13,6 @@
 namespace {
 
 enum Axis { ALL, ROWS, COLUMNS };
-
-// Most columns of a strip. Narrow matrices have eight, so that threads share them.
-constexpr int64_t kStrip = 512;
-
-int64_t strip_of(int64_t cols) {
-  const int64_t eighth = (cols / 8 + 63) / 64 * 64;
-  return eighth < 64 ? 64 : eighth < kStrip ? eighth : kStrip;
-}
 
 int check(ao_ctx* ctx, const char* op, int64_t f8, int64_t axis) {
   if (f8 != AO_F8E4M3 && f8 != AO_F8E5M2)
@@ -54,17 +49,21 @@ extern "C" int ao_cpu_to_float8(const ao_to_float8_args* a, ao_ctx* ctx) {
     return 0;
   }
   if (a->axis == COLUMNS) {
-    const int64_t strip = strip_of(cols), strips = (cols + strip - 1) / strip;
-    ao::parallel_for(ctx, strips, ao::rows_per_chunk(rows * strip), [&](int64_t begin, int64_t end, int) {
-      for (int64_t c = begin * strip; c < end * strip && c < cols; c += strip) {
-        const int64_t n = cols - c < strip ? cols - c : strip;
-        if (!a->given) {
-          int32_t most[kStrip] = {0};
-          for (int64_t r = 0; r < rows; r++) peaks(a->dtype, at(r, c), n, most);
-          for (int64_t i = 0; i < n; i++) scale[c + i] = scale_of(most[i], a->f8, a->pow2);
-        }
-        for (int64_t r = 0; r < rows; r++) encode(a->dtype, a->f8, at(r, c), n, scale + c, true, q + r * cols + c);
+    const int64_t few = ao::rows_per_chunk(cols);
+    if (!a->given) {
+      int32_t* most = ao::scratch<int32_t>(ctx, cols * ao_ctx_threads(ctx)); // of the rows that a thread has seen
+      if (!most) return 1;
+      memset(most, 0, cols * ao_ctx_threads(ctx) * 4);
+      ao::parallel_for(ctx, rows, few, [&](int64_t begin, int64_t end, int thread) {
+        for (int64_t r = begin; r < end; r++) peaks(a->dtype, at(r, 0), cols, most + thread * cols);
+      });
+      for (int64_t i = 0; i < cols; i++) {
+        for (int t = 1; t < ao_ctx_threads(ctx); t++) most[i] = std::max(most[i], most[t * cols + i]);
+        scale[i] = scale_of(most[i], a->f8, a->pow2);
       }
+    }
+    ao::parallel_for(ctx, rows, few, [&](int64_t begin, int64_t end, int) {
+      for (int64_t r = begin; r < end; r++) encode(a->dtype, a->f8, at(r, 0), cols, scale, true, q + r * cols);
     });
     return 0;
   }
