@@ -144,7 +144,7 @@ async function tuned(name: string, pruned: ReadonlyMap<string, Float32Array>): P
   const zeros = await valuesOf(model);
   for (const [fqn, values] of zeros)
     if (values.some((v, i) => v !== 0 && pruned.get(fqn)?.[i] === 0)) throw new Error(`${fqn} lost its zeros`);
-  return perplexity(model);
+  return await perplexity(model);
 }
 
 if (results.dense === undefined) {
