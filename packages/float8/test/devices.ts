@@ -1,29 +1,16 @@
-// The devices that tests of numbers run on: the reference backend, and the cpu where its native part is built.
-import { createRuntime, type Extension, isAoError, type Runtime } from '@ao/core';
+// The devices that tests of numbers run on, with what they need of a runtime.
+import type { Extension } from '@ao/core';
 import { autograd } from '@ao/core/autograd';
 import { cpu } from '@ao/kernels-cpu';
 import { optim } from '@ao/optim';
 import { quantization } from '@ao/quantization';
+import { openDevices } from '@ao/testing';
 import { float8Training } from '../src/index.ts';
 
-export interface TestDevice {
-  readonly device: string;
-  readonly rt: Runtime;
-}
-
-const use = () => [autograd(), quantization(), optim(), float8Training()];
+export const { devices } = await openDevices(
+  'float8',
+  () => [autograd(), quantization(), optim(), float8Training()],
+  cpu,
+);
 
 export const backends = (device: string): Extension[] => (device === 'cpu' ? [cpu()] : []);
-
-async function open(): Promise<TestDevice[]> {
-  const found = [{ device: 'reference', rt: await createRuntime({ use: use(), device: 'reference' }) }];
-  try {
-    return [...found, { device: 'cpu', rt: await createRuntime({ use: [...use(), cpu()] }) }];
-  } catch (error) {
-    if (!isAoError(error)) throw error;
-    console.warn(`float8: the cpu is not tested: ${error.message}`);
-    return found;
-  }
-}
-
-export const devices = await open();

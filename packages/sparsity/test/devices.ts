@@ -1,31 +1,13 @@
-// The devices that tests of numbers run on: the reference backend, and the cpu where its native part is built.
-import { createRuntime, type Dense, dtypeByName, fromBits, isAoError, keep, type Runtime, tensor } from '@ao/core';
+// The devices that tests of numbers run on, with what they need of a runtime.
+import { type Dense, dtypeByName, fromBits, keep, type Runtime, tensor } from '@ao/core';
 import { autograd } from '@ao/core/autograd';
 import { cpu } from '@ao/kernels-cpu';
 import { qat } from '@ao/qat';
 import { quantization } from '@ao/quantization';
-import { type GoldenCase, goldenInputs } from '@ao/testing';
+import { type GoldenCase, goldenInputs, openDevices } from '@ao/testing';
 import { sparsity } from '../src/index.ts';
 
-export interface TestDevice {
-  readonly device: string;
-  readonly rt: Runtime;
-}
-
-const use = () => [autograd(), quantization(), sparsity(), qat()];
-
-async function open(): Promise<TestDevice[]> {
-  const found = [{ device: 'reference', rt: await createRuntime({ use: use(), device: 'reference' }) }];
-  try {
-    return [...found, { device: 'cpu', rt: await createRuntime({ use: [...use(), cpu()] }) }];
-  } catch (error) {
-    if (!isAoError(error)) throw error;
-    console.warn(`sparsity: the cpu is not tested: ${error.message}`);
-    return found;
-  }
-}
-
-export const devices = await open();
+export const { devices } = await openDevices('sparsity', () => [autograd(), quantization(), sparsity(), qat()], cpu);
 
 /** The inputs of a golden case on the runtime's device. */
 export async function inputs(rt: Runtime, c: GoldenCase): Promise<Record<string, Dense>> {

@@ -10,6 +10,7 @@
 #include "ao/weights.h"
 #include "gemm/bench/peaks.h"
 #include "gemm/packed.h"
+#include "testing/bench_options.h"
 #include "testing/check.h"
 
 using namespace ao_bench;
@@ -68,33 +69,18 @@ Times measure(ao_ctx* ctx, int64_t dtype, int64_t m, int rounds) {
 } // namespace
 
 int main(int argc, char** argv) {
-  int threads = 0, rounds = 5;
-  bool json = false;
-  std::string only;
-  for (int i = 1; i < argc; i++) {
-    const std::string word = argv[i];
-    if (word == "--json")
-      json = true;
-    else if (word == "--threads" && i + 1 < argc)
-      threads = atoi(argv[++i]);
-    else if (word == "--rounds" && i + 1 < argc)
-      rounds = atoi(argv[++i]);
-    else if (word == "--only" && i + 1 < argc)
-      only = argv[++i];
-    else
-      return fprintf(stderr, "bench_gemm_block_sparse [--threads N] [--only TEXT] [--rounds N] [--json]\n"), 2;
-  }
+  const Options options = options_of(argc, argv, "bench_gemm_block_sparse", {0, 5});
   char err[256];
-  ao_ctx* ctx = ao_ctx_create(threads, nullptr, err, sizeof err);
+  ao_ctx* ctx = ao_ctx_create(options.threads, nullptr, err, sizeof err);
   if (!ctx) return fprintf(stderr, "%s\n", err), 1;
   for (int64_t dtype : {AO_F32, AO_BF16}) {
     for (int64_t m : {1, 512}) {
       const char* name = dtype == AO_F32 ? "f32" : "bf16";
       const std::string id = std::string("blocks-") + name + "-" + std::to_string(m);
-      if (id.find(only) == std::string::npos) continue;
-      const Times t = measure(ctx, dtype, m, rounds);
+      if (!options.wants(id)) continue;
+      const Times t = measure(ctx, dtype, m, options.rounds);
       const double times = t.dense / t.sparse;
-      if (json)
+      if (options.json)
         printf("{\"id\":\"%s\",\"what\":\"80 %% zeros in blocks of 64, %s, %lld rows, times dense\",\"value\":%.4g,"
                "\"unit\":\"x\",\"limit\":\"a fifth of the work\",\"limitValue\":5%s}\n",
                id.c_str(), name, (long long)m, times, m > 1 ? ",\"target\":0.6" : "");

@@ -11,6 +11,7 @@
 #include "ao/weights.h"
 #include "gemm/bench/peaks.h"
 #include "gemm/packed.h"
+#include "testing/bench_options.h"
 #include "testing/check.h"
 
 using namespace ao_bench;
@@ -285,37 +286,22 @@ void report(const Case& c, int threads, double t, const Peaks& peaks, bool json)
 } // namespace
 
 int main(int argc, char** argv) {
-  int threads = 0, rounds = 5;
-  bool json = false;
-  std::string only;
-  for (int i = 1; i < argc; i++) {
-    const std::string word = argv[i];
-    if (word == "--json")
-      json = true;
-    else if (word == "--threads" && i + 1 < argc)
-      threads = atoi(argv[++i]);
-    else if (word == "--rounds" && i + 1 < argc)
-      rounds = atoi(argv[++i]);
-    else if (word == "--only" && i + 1 < argc)
-      only = argv[++i];
-    else
-      return fprintf(stderr, "bench_gemm_linear [--threads N] [--only TEXT] [--rounds N] [--json]\n"), 2;
-  }
+  const Options options = options_of(argc, argv, "bench_gemm_linear", {0, 5});
   char err[256];
-  ao_ctx* ctx = ao_ctx_create(threads, nullptr, err, sizeof err);
+  ao_ctx* ctx = ao_ctx_create(options.threads, nullptr, err, sizeof err);
   if (!ctx) return fprintf(stderr, "%s\n", err), 1;
   const Peaks peaks = measure_peaks(ctx);
-  if (!json)
+  if (!options.json)
     printf("%s, %d threads: reads %.1f GB/s, float32 FMA %.0f GFLOP/s, int8 VNNI %.0f GOP/s, bfloat16 pairs %.0f "
            "GFLOP/s\n",
            ao_isa_name(ao_ctx_isa(ctx)), ao_ctx_threads(ctx), peaks.read * 1e-9, peaks.fma * 1e-9, peaks.vnni * 1e-9,
            peaks.pairs * 1e-9);
   for (const Case& c : cases()) {
-    if (c.id.find(only) == std::string::npos) continue;
+    if (!options.wants(c.id)) continue;
     Running running(ctx, c);
     std::vector<double> times;
-    for (int round = 0; round < rounds; round++) times.push_back(running.seconds());
-    report(c, ao_ctx_threads(ctx), median(times), peaks, json);
+    for (int round = 0; round < options.rounds; round++) times.push_back(running.seconds());
+    report(c, ao_ctx_threads(ctx), median(times), peaks, options.json);
     fflush(stdout);
   }
   ao_ctx_destroy(ctx);

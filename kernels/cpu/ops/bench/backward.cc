@@ -2,15 +2,14 @@
 //   bench_ops_backward [--threads N] [--only TEXT] [--rounds N] [--json]      --json: one line per case; AO_ISA chooses what runs
 #include <sys/mman.h>
 
+#include "testing/bench_options.h"
 #include "testing/check.h"
 
 using namespace ao_test;
 
 namespace {
 
-bool json = false;
-int rounds = 20;
-std::string only;
+ao_bench::Options options{2, 20};
 
 struct Values { // on huge pages, as the backend's buffers of this size are
   char* data;
@@ -30,16 +29,16 @@ struct Values { // on huge pages, as the backend's buffers of this size are
 template <class Args>
 void measure(ao_ctx* ctx, const std::string& id, int (*run)(const Args*, ao_ctx*), const Args& args, double amount,
              const char* unit) {
-  if (id.find(only) == std::string::npos) return;
+  if (!options.wants(id)) return;
   double least = 1e9;
-  for (int i = 0; i < rounds; i++) {
+  for (int i = 0; i < options.rounds; i++) {
     const auto begin = std::chrono::steady_clock::now();
     if (run(&args, ctx)) fprintf(stderr, "%s\n", ao_ctx_error(ctx)), exit(1);
     const double t = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     ao_ctx_reset(ctx);
     least = t < least ? t : least;
   }
-  printf(json ? "{\"id\":\"%s\",\"us\":%.1f,\"value\":%.2f,\"unit\":\"%s\"}\n" : "  %-34s %9.1f us  %8.2f %s\n",
+  printf(options.json ? "{\"id\":\"%s\",\"us\":%.1f,\"value\":%.2f,\"unit\":\"%s\"}\n" : "  %-34s %9.1f us  %8.2f %s\n",
          id.c_str(), least * 1e6, amount / least * 1e-9, unit);
   fflush(stdout);
 }
@@ -47,7 +46,7 @@ void measure(ao_ctx* ctx, const std::string& id, int (*run)(const Args*, ao_ctx*
 void attention(ao_ctx* ctx, const std::string& name, int64_t dtype, int64_t batch, int64_t tokens, int64_t heads,
                int64_t kv_heads, int64_t dim) {
   const std::string id = "attention-" + name;
-  if (id.find(only) == std::string::npos) return;
+  if (!options.wants(id)) return;
   const int64_t n = batch * tokens * heads * dim, m = batch * tokens * kv_heads * dim;
   Values q(dtype, n), g(dtype, n), out(dtype, n, 0.1), dq(dtype, n), k(dtype, m), v(dtype, m), dk(dtype, m),
       dv(dtype, m);
@@ -64,22 +63,9 @@ void attention(ao_ctx* ctx, const std::string& name, int64_t dtype, int64_t batc
 } // namespace
 
 int main(int argc, char** argv) {
-  int threads = 2;
-  for (int i = 1; i < argc; i++) {
-    const std::string word = argv[i];
-    if (word == "--json")
-      json = true;
-    else if (word == "--threads" && i + 1 < argc)
-      threads = atoi(argv[++i]);
-    else if (word == "--rounds" && i + 1 < argc)
-      rounds = atoi(argv[++i]);
-    else if (word == "--only" && i + 1 < argc)
-      only = argv[++i];
-    else
-      return fprintf(stderr, "bench_ops_backward [--threads N] [--only TEXT] [--rounds N] [--json]\n"), 2;
-  }
-  Context ctx(threads);
-  if (!json) printf("%s, %d threads\n", ao_isa_name(ao_ctx_isa(ctx)), ao_ctx_threads(ctx));
+  options = ao_bench::options_of(argc, argv, "bench_ops_backward", options);
+  Context ctx(options.threads);
+  if (!options.json) printf("%s, %d threads\n", ao_isa_name(ao_ctx_isa(ctx)), ao_ctx_threads(ctx));
   for (const int64_t dtype : {AO_F32, AO_BF16}) {
     const std::string type = dtype == AO_F32 ? "f32-" : "bf16-";
     const double size = (double)ao_dtype_size(dtype);

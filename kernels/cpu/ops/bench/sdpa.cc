@@ -7,6 +7,7 @@
 
 #include "gemm/bench/peaks.h"
 #include "ops/code_rows.h"
+#include "testing/bench_options.h"
 #include "testing/check.h"
 
 using namespace ao_test;
@@ -111,22 +112,9 @@ double seconds(ao_ctx* ctx, const Heads& h, const Cache& kind, int64_t tokens, i
 } // namespace
 
 int main(int argc, char** argv) {
-  int threads = 2, rounds = 3;
-  std::string only;
-  for (int i = 1; i < argc; i++) {
-    const std::string word = argv[i];
-    if (word == "--json")
-      json = true;
-    else if (word == "--threads" && i + 1 < argc)
-      threads = atoi(argv[++i]);
-    else if (word == "--rounds" && i + 1 < argc)
-      rounds = atoi(argv[++i]);
-    else if (word == "--only" && i + 1 < argc)
-      only = argv[++i];
-    else
-      return fprintf(stderr, "bench_ops_sdpa [--threads N] [--only TEXT] [--rounds N] [--json]\n"), 2;
-  }
-  Context ctx(threads);
+  const ao_bench::Options options = ao_bench::options_of(argc, argv, "bench_ops_sdpa", {2, 3});
+  json = options.json;
+  Context ctx(options.threads);
   const ao_bench::Peaks peaks = ao_bench::measure_peaks(ctx);
   if (!json)
     printf("%s, %d threads: reads %.1f GB/s, float32 multiply-adds %.0f GFLOP/s\n", ao_isa_name(ao_ctx_isa(ctx)),
@@ -139,19 +127,19 @@ int main(int argc, char** argv) {
                                 std::to_string(h.dim) + ", " + kind + " cache";
       for (int64_t keys : {4096, 16384, 32768}) {
         const std::string id = start + std::to_string(keys / 1024) + "k";
-        if (id.find(only) == std::string::npos) continue;
+        if (!options.wants(id)) continue;
         const double bytes = 2.0 * h.kv * keys * (double)cache.row_bytes(h.dim);
         const int64_t layers = (int64_t)(192e6 / bytes) + 1;
-        const double time = seconds(ctx, h, cache, 1, keys - 1, layers, rounds);
+        const double time = seconds(ctx, h, cache, 1, keys - 1, layers, options.rounds);
         report(ctx, id.c_str(),
                "1 query over " + std::to_string(keys) + " keys, " + shape + ", " + std::to_string((int)(time * 1e6)) +
                    " us",
                bytes / time * 1e-9, "GB/s", "read bandwidth", peaks.read * 1e-9, 0.7);
       }
       const std::string id = start + "prefill";
-      if (id.find(only) == std::string::npos) continue;
+      if (!options.wants(id)) continue;
       const double work = 4.0 * h.q * h.dim * 512 * 513 / 2;
-      report(ctx, id.c_str(), "512 queries, " + shape, work / seconds(ctx, h, cache, 512, 0, 4, rounds) * 1e-9,
+      report(ctx, id.c_str(), "512 queries, " + shape, work / seconds(ctx, h, cache, 512, 0, 4, options.rounds) * 1e-9,
              "GFLOP/s", "float32 multiply-adds", peaks.fma * 1e-9, 0.5);
     }
   }
