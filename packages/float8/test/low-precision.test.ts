@@ -128,60 +128,62 @@ describe.each(devices)('ways of training on $device', ({ rt, device }) => {
     expect(Math.max(...off), `${off}`).toBeLessThan(tolerance);
   });
 
-  it.runIf(device === 'cpu')('int8 weights: rows of 255 values from step to step, right in the mean', async () => {
-    const model = convertToTraining(new Mlp(rt), int8WeightOnlyQuantizedTraining({ seed: 5 }));
-    const params = trainableParameters(model).map(([, p]) => p);
-    const [x, t] = [values(rt, 71, 3), values(rt, 97, 7)];
-    const before = Number(await lossOf(model, x, t).item());
-    for (let i = 0; i < 5; i++) {
-      scope(() => step(model, params, x, t));
-      expect(requantize_(model)).toBe(2);
-    }
-    const row = Array.from((await select(params[0]!, 0, 3).data()) as Float32Array);
-    const unit = Math.max(...row.map(Math.abs)) / 127;
-    expect(Math.max(...row.map((v) => Math.abs(v / unit - Math.round(v / unit))))).toBeLessThan(1e-3);
-    expect(Number(await lossOf(model, x, t).item())).toBeLessThan(before);
-    // 0.3 of a step, added 100 times to a weight that only holds whole steps
-    const flat = convertToTraining(
-      new Linear(
-        keep(
-          tensor(
-            rt,
-            Float32Array.from({ length: 4096 }, (_, i) => (i % 64 === 0 ? 127 : 0)),
-            { shape: [64, 64] },
+  if (device === 'cpu')
+    it('int8 weights: rows of 255 values from step to step, right in the mean', async () => {
+      const model = convertToTraining(new Mlp(rt), int8WeightOnlyQuantizedTraining({ seed: 5 }));
+      const params = trainableParameters(model).map(([, p]) => p);
+      const [x, t] = [values(rt, 71, 3), values(rt, 97, 7)];
+      const before = Number(await lossOf(model, x, t).item());
+      for (let i = 0; i < 5; i++) {
+        scope(() => step(model, params, x, t));
+        expect(requantize_(model)).toBe(2);
+      }
+      const row = Array.from((await select(params[0]!, 0, 3).data()) as Float32Array);
+      const unit = Math.max(...row.map(Math.abs)) / 127;
+      expect(Math.max(...row.map((v) => Math.abs(v / unit - Math.round(v / unit))))).toBeLessThan(1e-3);
+      expect(Number(await lossOf(model, x, t).item())).toBeLessThan(before);
+      // 0.3 of a step, added 100 times to a weight that only holds whole steps
+      const flat = convertToTraining(
+        new Linear(
+          keep(
+            tensor(
+              rt,
+              Float32Array.from({ length: 4096 }, (_, i) => (i % 64 === 0 ? 127 : 0)),
+              { shape: [64, 64] },
+            ),
           ),
         ),
-      ),
-      int8WeightOnlyQuantizedTraining(),
-    );
-    const w = (flat.weight as unknown as { weight: Tensor }).weight;
-    const bump = keep(
-      tensor(
-        rt,
-        Float32Array.from({ length: 4096 }, (_, i) => (i % 64 === 0 ? 0 : 0.3)),
-        { shape: [64, 64] },
-      ),
-    );
-    for (let i = 0; i < 20; i++) {
-      noGrad(() => scope(() => void copy_(w, sub(w, mul(bump, -1)))));
-      requantize_(flat);
-    }
-    const data = Array.from((await w.data()) as Float32Array).filter((_, i) => i % 64 !== 0);
-    const average = data.reduce((a, b) => a + b, 0) / data.length;
-    expect(Math.abs(average - 6)).toBeLessThan(0.15);
-  });
+        int8WeightOnlyQuantizedTraining(),
+      );
+      const w = (flat.weight as unknown as { weight: Tensor }).weight;
+      const bump = keep(
+        tensor(
+          rt,
+          Float32Array.from({ length: 4096 }, (_, i) => (i % 64 === 0 ? 0 : 0.3)),
+          { shape: [64, 64] },
+        ),
+      );
+      for (let i = 0; i < 20; i++) {
+        noGrad(() => scope(() => void copy_(w, sub(w, mul(bump, -1)))));
+        requantize_(flat);
+      }
+      const data = Array.from((await w.data()) as Float32Array).filter((_, i) => i % 64 !== 0);
+      const average = data.reduce((a, b) => a + b, 0) / data.length;
+      expect(Math.abs(average - 6)).toBeLessThan(0.15);
+    });
 
-  it.runIf(device === 'cpu')('nvfp4 rounds gradients at random: other bits, the same mean', async () => {
-    const weightGradient = async (seed: number | null): Promise<Float32Array> => {
-      const model = convertToTraining(new Mlp(rt), nvfp4Training({ seed }));
-      scope(() => backward(lossOf(model, values(rt, 71, 3), values(rt, 97, 7))));
-      return (await trainableParameters(model)[0]![1].grad!.data()) as Float32Array;
-    };
-    const [a, b, nearest] = [await weightGradient(1), await weightGradient(2), await weightGradient(null)];
-    expect(Array.from(a)).not.toEqual(Array.from(b));
-    const off = (p: Float32Array): number => Math.hypot(...p.map((v, i) => v - nearest[i]!)) / Math.hypot(...nearest);
-    for (const p of [a, b]) expect(off(p)).toBeLessThan(0.5);
-  });
+  if (device === 'cpu')
+    it('nvfp4 rounds gradients at random: other bits, the same mean', async () => {
+      const weightGradient = async (seed: number | null): Promise<Float32Array> => {
+        const model = convertToTraining(new Mlp(rt), nvfp4Training({ seed }));
+        scope(() => backward(lossOf(model, values(rt, 71, 3), values(rt, 97, 7))));
+        return (await trainableParameters(model)[0]![1].grad!.data()) as Float32Array;
+      };
+      const [a, b, nearest] = [await weightGradient(1), await weightGradient(2), await weightGradient(null)];
+      expect(Array.from(a)).not.toEqual(Array.from(b));
+      const off = (p: Float32Array): number => Math.hypot(...p.map((v, i) => v - nearest[i]!)) / Math.hypot(...nearest);
+      for (const p of [a, b]) expect(off(p)).toBeLessThan(0.5);
+    });
 
   it('names what does not fit', async () => {
     const small = new Linear(keep(tensor(rt, new Float32Array(16 * 48), { shape: [16, 48] })));
@@ -199,31 +201,30 @@ describe.each(devices)('ways of training on $device', ({ rt, device }) => {
   });
 
   const ways = { ...CONFIGS, int8: int8WeightOnlyQuantizedTraining(), random: nvfp4Training() };
-  it
-    .runIf(device === 'cpu')
-    .each(
+  if (device === 'cpu')
+    it.each(
       Object.entries(ways).flatMap(([name, config]): [string, TrainingConfig][] => (config ? [[name, config]] : [])),
     )('%s: a captured step replays to the bits of an eager one', async (_, config) => {
-    const begin = () => {
-      const model = convertToTraining(new Mlp(rt), config);
-      const params = trainableParameters(model).map(([, p]) => p);
-      const t = values(rt, 97, 7);
-      const run = (x: Tensor): Tensor[] => {
-        const loss = step(model, params, x, t);
-        requantize_(model);
-        return [loss];
+      const begin = () => {
+        const model = convertToTraining(new Mlp(rt), config);
+        const params = trainableParameters(model).map(([, p]) => p);
+        const t = values(rt, 97, 7);
+        const run = (x: Tensor): Tensor[] => {
+          const loss = step(model, params, x, t);
+          requantize_(model);
+          return [loss];
+        };
+        return { params, run };
       };
-      return { params, run };
-    };
-    const [eager, planned] = [begin(), begin()];
-    const inputs = [71, 73].map((s) => values(rt, s, 3));
-    const plan = scope(() => rt.capture((x) => planned.run(x!), values(rt, 1, 0)));
-    for (const x of inputs) {
-      const [want] = scope(() => eager.run(x));
-      const [got] = scope(() => plan.replay(x));
-      expect(await got!.bits()).toEqual(await want!.bits());
-    }
-    for (const [i, p] of planned.params.entries()) expect(await p.bits()).toEqual(await eager.params[i]!.bits());
-    plan.dispose();
-  });
+      const [eager, planned] = [begin(), begin()];
+      const inputs = [71, 73].map((s) => values(rt, s, 3));
+      const plan = scope(() => rt.capture((x) => planned.run(x!), values(rt, 1, 0)));
+      for (const x of inputs) {
+        const [want] = scope(() => eager.run(x));
+        const [got] = scope(() => plan.replay(x));
+        expect(await got!.bits()).toEqual(await want!.bits());
+      }
+      for (const [i, p] of planned.params.entries()) expect(await p.bits()).toEqual(await eager.params[i]!.bits());
+      plan.dispose();
+    });
 });
