@@ -55,16 +55,17 @@ const unary = (): VjpEntry[] => [
 
 type Binary = typeof add;
 
-/** Gradients of two broadcast operands, each from g and both operands. */
+/** Gradients of two broadcast operands, each from g and the operands that `reads` names of it; what no wanted one reads is not kept. */
 const binary = (
   op: Binary,
   byA: (g: Tensor, a: ao.Operand, b: ao.Operand) => Tensor,
   byB: (g: Tensor, a: ao.Operand, b: ao.Operand) => Tensor,
-  reads: boolean,
+  reads: readonly [byA: string, byB: string],
 ): VjpEntry =>
   vjp(op, ({ needs, save }, _, a, b) => {
-    const keep = (x: ao.Operand): (() => ao.Operand) => (isTensor(x) ? save(x) : () => x);
-    const [x, y] = reads ? [keep(a), keep(b)] : [() => a, () => b];
+    const keep = (name: string, x: ao.Operand): (() => ao.Operand) =>
+      isTensor(x) && reads.some((names, i) => needs(i) && names.includes(name)) ? save(x) : () => x;
+    const [x, y] = [keep('a', a), keep('b', b)];
     return (g) => [
       needs(0) ? unbroadcast(byA(g, x(), y()), a as Tensor) : null,
       needs(1) ? unbroadcast(byB(g, x(), y()), b as Tensor) : null,
@@ -75,7 +76,7 @@ const binary = (
 const extreme = (op: Binary, wins: Binary): VjpEntry => {
   const share = (g: Tensor, a: ao.Operand, b: ao.Operand): Tensor =>
     where(ao.eq(a, b), mul(g, 0.5), where(wins(a, b), g, 0));
-  return binary(op, share, (g, a, b) => share(g, b, a), true);
+  return binary(op, share, (g, a, b) => share(g, b, a), ['ab', 'ab']);
 };
 
 export const elementwiseRules = (): VjpEntry[] => [
@@ -84,25 +85,25 @@ export const elementwiseRules = (): VjpEntry[] => [
     add,
     (g) => g,
     (g) => g,
-    false,
+    ['', ''],
   ),
   binary(
     sub,
     (g) => g,
     (g) => u.neg(g),
-    false,
+    ['', ''],
   ),
   binary(
     mul,
     (g, _, b) => mul(g, b),
     (g, a) => mul(g, a),
-    true,
+    ['b', 'a'],
   ),
   binary(
     div as Binary,
     (g, _, b) => div(g, b),
     (g, a, b) => u.neg(div(mul(g, a), mul(b, b))),
-    true,
+    ['b', 'ab'],
   ),
   extreme(ao.maximum, ao.gt),
   extreme(ao.minimum, ao.lt),
@@ -110,7 +111,7 @@ export const elementwiseRules = (): VjpEntry[] => [
     ao.pow,
     (g, a, b) => mul(g, mul(b, ao.pow(a, isTensor(b) ? sub(b, 1) : b - 1))),
     (g, a, b) => where(ao.gt(a, 0), mul(g, mul(ao.pow(a, b), u.log(a as Tensor))), 0),
-    true,
+    ['ab', 'ab'],
   ),
   vjp(where, ({ needs, save }, _, cond, a, b) => {
     const c = save(cond);
