@@ -1,6 +1,6 @@
 // The figure of training in low precision: the Llama of stories-7m from new weights, on a text that stories-7m wrote itself, with products in
-// bfloat16, in float8 by each recipe and in MXFP8; a few seeds each, of weights and of the order of the data alike. Writes losses as JSON
-// and a table. Restartable, run by run: it ends before --minutes are over, exit code 75, and goes on where it was with the same --out.
+// bfloat16, in float8 by each recipe and in MXFP8; a few seeds each, of weights and of the order of the data alike. Writes losses as JSON,
+// a table and a plot of the means over seeds. Restartable, run by run: it ends before --minutes are over, exit code 75, and goes on where it was with the same --out.
 //   node --conditions=@ao/source apps/bench/training/low-precision.ts --tokens 300000 --minutes 7.5 --out low-precision
 import { existsSync, mkdirSync } from 'node:fs';
 import { readFile, rename, writeFile } from 'node:fs/promises';
@@ -21,10 +21,13 @@ import {
 import { AdamW, getScheduler, optim } from '@ao/optim';
 import { loadCheckpoint, openTokens, packedDataset, saveCheckpoint, train, writeTokens } from '@ao/train';
 import { commit, machine } from '../src/machine.ts';
+import { plotCurves } from './plot-curves.ts';
 import { writeStories } from './stories.ts';
 
 const STORIES = dirname(fileURLToPath(import.meta.resolve('@ao/stories-7m/config.json')));
 const EXIT_AGAIN = 75;
+/** Steps that a point of the plot is the mean of. */
+const MEAN_OF = 4;
 const inner = (module: unknown, fqn: string): boolean => module instanceof Linear && !fqn.includes('lm_head');
 
 const WAYS: Readonly<Record<string, (model: CausalLM) => void>> = {
@@ -140,8 +143,28 @@ const table = [
   ),
 ].join('\n');
 await put(join(out, 'low-precision.md'), `${table}\n`);
+const curves = await Promise.all(
+  rows.map(async ({ way, validationLoss }) => ({
+    label: `${way}: validation ${validationLoss.toFixed(3)}`,
+    points: await pointsOf(way),
+  })),
+);
+const title = `A Llama from new weights, products of few bits, means of ${seeds} seeds`;
+await put(join(out, 'low-precision.svg'), await plotCurves(title, curves));
 say(table);
 await runtime.close();
+
+async function pointsOf(way: string): Promise<{ tokens: number; loss: number }[]> {
+  const all = await Promise.all(
+    Array.from({ length: seeds }, async (_, seed) => {
+      return JSON.parse(await readFile(join(out!, `${way}-${seed}.losses`), 'utf8')) as number[];
+    }),
+  );
+  return Array.from({ length: Math.floor(steps / MEAN_OF) }, (_, i) => ({
+    tokens: (i + 1) * MEAN_OF * batch * block,
+    loss: mean(all.flatMap((losses) => losses.slice(i * MEAN_OF, (i + 1) * MEAN_OF))),
+  }));
+}
 
 /** One run to its end, products outside the converted linears in bfloat16; undefined where time ends before. */
 async function runOf(way: string, seed: number): Promise<Run | undefined> {

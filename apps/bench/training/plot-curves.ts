@@ -1,28 +1,19 @@
-// plotCurves: loss by tokens, a line for each optimizer, as SVG; the legend tells the bytes of its state.
+// plotCurves: loss by tokens, a line for each way of training, as SVG.
 import { parse, View } from 'vega';
 import { compile } from 'vega-lite';
 
 export interface Curve {
-  readonly name: string;
-  readonly parameters: number;
-  readonly stateBytes: number;
-  /** Two float32 moments a parameter. */
-  readonly float32StateBytes: number;
-  readonly validationLoss: number;
+  /** Of the legend. */
+  readonly label: string;
   readonly points: readonly { readonly tokens: number; readonly loss: number }[];
 }
 
-export async function plotCurves(curves: readonly Curve[]): Promise<string> {
-  const label = (c: Curve): string =>
-    `${c.name}: ${(c.stateBytes / 1e6).toFixed(1)} MB of state, validation ${c.validationLoss.toFixed(3)}`;
+export async function plotCurves(title: string, curves: readonly Curve[]): Promise<string> {
   const { spec } = compile({
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
     background: 'white',
-    title: {
-      text: `A Llama of ${(curves[0]!.parameters / 1e6).toFixed(1)} M parameters from new weights`,
-      anchor: 'start',
-    },
-    data: { values: curves.flatMap((c) => c.points.map((p) => ({ ...p, optimizer: label(c) }))) },
+    title: { text: title, anchor: 'start' },
+    data: { values: curves.flatMap((c) => c.points.map((p) => ({ ...p, way: c.label }))) },
     width: 640,
     height: 360,
     mark: { type: 'line', strokeWidth: 1.2, opacity: 0.8 },
@@ -30,13 +21,13 @@ export async function plotCurves(curves: readonly Curve[]): Promise<string> {
       x: { field: 'tokens', type: 'quantitative', title: 'tokens' },
       y: { field: 'loss', type: 'quantitative', title: 'loss, nats a token', scale: { zero: false } },
       color: {
-        field: 'optimizer',
+        field: 'way',
         type: 'nominal',
         sort: null,
         title: null,
         legend: { orient: 'top-right', labelLimit: 0 },
       },
-      strokeDash: { field: 'optimizer', type: 'nominal', sort: null, legend: null },
+      strokeDash: { field: 'way', type: 'nominal', sort: null, legend: null },
     },
   });
   const view = new View(parse(spec), { renderer: 'none' });

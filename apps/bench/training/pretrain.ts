@@ -12,7 +12,7 @@ import { AutoModelForCausalLM, AutoTokenizer, autoRuntime, createFile, openFile 
 import { AdamW, AdamW4bit, AdamW8bit, AdamWFp8, getScheduler, type Optimizer, optim } from '@ao/optim';
 import { loadCheckpoint, openTokens, packedDataset, saveCheckpoint, train, writeTokens } from '@ao/train';
 import { commit, machine } from '../src/machine.ts';
-import { type Curve, plotCurves } from './plot-curves.ts';
+import { plotCurves } from './plot-curves.ts';
 import { writeStories } from './stories.ts';
 
 const STORIES = dirname(fileURLToPath(import.meta.resolve('@ao/stories-7m/config.json')));
@@ -79,6 +79,16 @@ const runtime = await autoRuntime({ use: [autograd(), optim()] });
 const data = packedDataset(await openTokens(await openFile(files.train)), block);
 const validation = packedDataset(await openTokens(await openFile(files.validation)), block);
 const evaluation = { ...validation, length: Math.min(64, validation.length) };
+interface Curve {
+  readonly name: string;
+  readonly parameters: number;
+  readonly stateBytes: number;
+  /** Two float32 moments a parameter. */
+  readonly float32StateBytes: number;
+  readonly validationLoss: number;
+  readonly points: readonly { readonly tokens: number; readonly loss: number }[];
+}
+
 const curves: Curve[] = [];
 for (const name of names) {
   const curve = await curveOf(name);
@@ -105,7 +115,12 @@ const results = {
   })),
 };
 await put(join(out, 'pretrain.json'), `${JSON.stringify(results, null, 1)}\n`);
-await put(join(out, 'pretrain.svg'), await plotCurves(curves));
+const labelled = curves.map((c) => ({
+  label: `${c.name}: ${(c.stateBytes / 1e6).toFixed(1)} MB of state, validation ${c.validationLoss.toFixed(3)}`,
+  points: c.points,
+}));
+const title = `A Llama of ${(base!.parameters / 1e6).toFixed(1)} M parameters from new weights`;
+await put(join(out, 'pretrain.svg'), await plotCurves(title, labelled));
 for (const { name, validationLoss, stateBytes, stateTimesSmaller, meanLossDifference } of results.curves)
   say(
     `${name.padEnd(10)} validation ${validationLoss.toFixed(4)} nats, state ${stateBytes} bytes (${stateTimesSmaller.toFixed(2)}x smaller than ` +
