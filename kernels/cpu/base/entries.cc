@@ -36,7 +36,7 @@ inline void* to_pointer(double value) { return reinterpret_cast<void*>(static_ca
 #define AO_FN(name, fields)                                                                                            \
   int run_##name(const double* p, ao_ctx* ctx) {                                                                       \
     ao_##name##_args a;                                                                                                \
-    fields return ao_cpu_##name(&a, ctx);                                                                              \
+    fields return AO_ROW(name)(&a, ctx);                                                                              \
   }
 #include "exports.inc"
 #undef IN
@@ -79,12 +79,12 @@ struct Hash {
 
 } // namespace
 
-extern "C" const ao_entry* ao_cpu_entries(int* count) {
+extern "C" const ao_entry* AO_ROW(entries)(int* count) {
   *count = static_cast<int>(sizeof entries / sizeof entries[0]);
   return entries;
 }
 
-extern "C" const char* ao_cpu_abi_hash(void) {
+extern "C" const char* AO_ROW(abi_hash)(void) {
   static const Hash hash;
   return hash.text;
 }

@@ -23,18 +23,18 @@ struct TokenForm {
 
 namespace {
 
-inline float round_to(int32_t dtype, float x) {
+AO_HD inline float round_to(int32_t dtype, float x) {
   return dtype == AO_F32 ? x : dtype == AO_BF16 ? ao_from_bf16(ao_to_bf16(x)) : ao_from_f16(ao_to_f16(x));
 }
 
 // Half to even for |x| < 2^22, without a library call.
-inline float round_even(float x) {
+AO_HD inline float round_even(float x) {
   const float magic = 12582912.0f; // 1.5 * 2^23
   return (x + magic) - magic;
 }
 
 // Bits of max |x|; 0x7f800000 and above where a value is not finite.
-inline uint32_t amax_bits(const float* x, int64_t n) {
+AO_HD inline uint32_t amax_bits(const float* x, int64_t n) {
   uint32_t m = 0;
   for (int64_t i = 0; i < n; i++) {
     uint32_t u;
@@ -45,12 +45,12 @@ inline uint32_t amax_bits(const float* x, int64_t n) {
   return m;
 }
 
-inline float quantize_bad(int8_t* q, int64_t n) {
+AO_HD inline float quantize_bad(int8_t* q, int64_t n) {
   memset(q, 0, n);
   return ao_float(0x7fc00000u);
 }
 
-inline float quantize_group(const float* x, int64_t n, int8_t* q) {
+AO_HD inline float quantize_group(const float* x, int64_t n, int8_t* q) {
   const uint32_t bits = amax_bits(x, n);
   if (bits >= 0x7f800000u) return quantize_bad(q, n);
   const float quotient = ao_float(bits) / 127.0f;
@@ -64,7 +64,7 @@ inline float quantize_group(const float* x, int64_t n, int8_t* q) {
   return s;
 }
 
-inline float token_inverse(int32_t dtype, float s) {
+AO_HD inline float token_inverse(int32_t dtype, float s) {
   const float inverse = round_to(dtype, 1.0f / s);
   return isinf(inverse) ? 1.0f / s : inverse;
 }
@@ -73,10 +73,10 @@ inline float token_inverse(int32_t dtype, float s) {
 struct CodeRange {
   float low, high;
 };
-inline CodeRange code_range(bool reduced) { return reduced ? CodeRange{-64, 63} : CodeRange{-128, 127}; }
+AO_HD inline CodeRange code_range(bool reduced) { return reduced ? CodeRange{-64, 63} : CodeRange{-128, 127}; }
 
 template <int32_t dtype>
-inline void token_codes(const float* x, int64_t n, float inverse, float zero, CodeRange range, int8_t* q) {
+AO_HD inline void token_codes(const float* x, int64_t n, float inverse, float zero, CodeRange range, int8_t* q) {
   for (int64_t i = 0; i < n; i++) {
     float v = round_even(round_to(dtype, x[i] * inverse)) + zero;
     v = v < range.low ? range.low : v;
@@ -85,7 +85,7 @@ inline void token_codes(const float* x, int64_t n, float inverse, float zero, Co
   }
 }
 
-inline TokenForm token_form(int32_t dtype, bool asymmetric, CodeRange range, float eps, float lo, float hi) {
+AO_HD inline TokenForm token_form(int32_t dtype, bool asymmetric, CodeRange range, float eps, float lo, float hi) {
   if (!(eps > 0)) eps = !asymmetric ? 0x1p-23f : dtype == AO_F16 ? 0x1p-14f : 0x1p-126f;
   eps = round_to(dtype, eps);
   const float steps = range.high - range.low;
@@ -100,7 +100,7 @@ inline TokenForm token_form(int32_t dtype, bool asymmetric, CodeRange range, flo
 }
 
 // Widens lo <= 0 <= hi by x, in the symmetric form by magnitudes alone; false where x is not finite.
-inline bool token_span(bool asymmetric, const float* x, int64_t n, float* lo, float* hi) {
+AO_HD inline bool token_span(bool asymmetric, const float* x, int64_t n, float* lo, float* hi) {
   const uint32_t bits = amax_bits(x, n);
   if (!asymmetric) *hi = ao_float(bits) > *hi ? ao_float(bits) : *hi;
   for (int64_t i = 0; asymmetric && i < n; i++) {
@@ -111,7 +111,7 @@ inline bool token_span(bool asymmetric, const float* x, int64_t n, float* lo, fl
 }
 
 // Codes of a finite row in a known form, each step rounded to `dtype`.
-inline float code_token(int32_t dtype, TokenForm form, CodeRange range, const float* x, int64_t n, int8_t* q) {
+AO_HD inline float code_token(int32_t dtype, TokenForm form, CodeRange range, const float* x, int64_t n, int8_t* q) {
   if (isnan(form.s)) return quantize_bad(q, n);
   const float inverse = token_inverse(dtype, form.s), z = (float)form.zero;
   if (dtype == AO_F32)
@@ -124,7 +124,7 @@ inline float code_token(int32_t dtype, TokenForm form, CodeRange range, const fl
 }
 
 // x holds values of `dtype` as float32; eps 0 = the mode's own. *zero is 0 in the symmetric mode.
-inline float quantize_token(int32_t dtype, bool asymmetric, float eps, const float* x, int64_t n, int8_t* q,
+AO_HD inline float quantize_token(int32_t dtype, bool asymmetric, float eps, const float* x, int64_t n, int8_t* q,
                             int32_t* zero, bool reduced = false) {
   *zero = 0;
   float lo = 0, hi = 0;

@@ -8,21 +8,21 @@
 
 namespace ao {
 
-inline float round_to(int64_t dtype, float v) {
+AO_HD inline float round_to(int64_t dtype, float v) {
   return dtype == AO_BF16 ? ao_from_bf16(ao_to_bf16(v)) : dtype == AO_F16 ? ao_from_f16(ao_to_f16(v)) : v;
 }
 
 // torch's result type of two tensors.
-inline int64_t common_dtype(int64_t a, int64_t b) { return !is_float_dtype(b) || a == b ? a : int64_t{AO_F32}; }
+AO_HD inline int64_t common_dtype(int64_t a, int64_t b) { return !is_float_dtype(b) || a == b ? a : int64_t{AO_F32}; }
 
 // torch's clamp(min=eps): NaN stays.
-inline float raise(float v, float least) { return v < least ? least : v; }
+AO_HD inline float raise(float v, float least) { return v < least ? least : v; }
 
 struct QParams {
   float scale, zero;
 };
 
-inline QParams choose_qparams(int64_t dtype, int64_t mapping, bool preserve_zero, double low, double high,
+AO_HD inline QParams choose_qparams(int64_t dtype, int64_t mapping, bool preserve_zero, double low, double high,
                               double smallest, float lo, float hi) {
   const auto r = [dtype](float v) { return round_to(dtype, v); };
   const float qmin = static_cast<float>(low), qmax = static_cast<float>(high), eps = r(static_cast<float>(smallest));

@@ -5,6 +5,7 @@
 // than float32, reads as NaN throughout.
 #pragma once
 #include "base/ctx.h"
+#include "base/host_device.h"
 #include "base/isa.h"
 
 namespace ao {
@@ -12,8 +13,8 @@ namespace ao {
 struct CodeRows {
   int bits;        // 8 or 4; 0 = these are no code rows
   bool asymmetric; // has m
-  int64_t header() const { return asymmetric ? 8 : 4; }
-  int64_t row_bytes(int64_t n) const { return header() + n * bits / 8; }
+  AO_HD int64_t header() const { return asymmetric ? 8 : 4; }
+  AO_HD int64_t row_bytes(int64_t n) const { return header() + n * bits / 8; }
 };
 
 // No code rows at all, or of 8 bits, or of 4 and an even number of values.

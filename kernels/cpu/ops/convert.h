@@ -8,14 +8,14 @@
 
 namespace ao {
 
-inline int64_t truncate(double x) {
+AO_HD inline int64_t truncate(double x) {
   return x >= -9223372036854775808.0 && x < 9223372036854775808.0 ? static_cast<int64_t>(x) : INT64_MIN;
 }
 
-inline bool is_float_dtype(int64_t dtype) { return dtype <= AO_F8E5M2; }
+AO_HD inline bool is_float_dtype(int64_t dtype) { return dtype <= AO_F8E5M2; }
 
 // Element i of a buffer of `dtype` from a double.
-inline void store_scalar(int64_t dtype, void* out, int64_t i, double value) {
+AO_HD inline void store_scalar(int64_t dtype, void* out, int64_t i, double value) {
   switch (dtype) {
   case AO_F32:
     static_cast<float*>(out)[i] = static_cast<float>(value);

@@ -5,13 +5,15 @@
 #pragma once
 #include <stdint.h>
 
+#include "base/host_device.h"
+
 namespace ao {
 
 struct Philox {
   uint32_t word[4];
 };
 
-inline Philox philox(uint32_t seed, uint64_t element, uint32_t call) {
+AO_HD inline Philox philox(uint32_t seed, uint64_t element, uint32_t call) {
   uint32_t c[4] = {static_cast<uint32_t>(element), static_cast<uint32_t>(element >> 32), call, 0};
   uint32_t key[2] = {seed, 0};
   for (int round = 0; round < 10; round++) {

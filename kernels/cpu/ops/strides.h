@@ -3,6 +3,8 @@
 #pragma once
 #include <stdint.h>
 
+#include "base/host_device.h"
+
 namespace ao {
 
 template <int operands>
@@ -11,9 +13,9 @@ struct Walk {
   int64_t shape[6];
   int64_t strides[operands][6];
 
-  int64_t inner() const { return shape[ndim - 1]; }
-  int64_t inner_stride(int operand) const { return strides[operand][ndim - 1]; }
-  int64_t rows() const {
+  AO_HD int64_t inner() const { return shape[ndim - 1]; }
+  AO_HD int64_t inner_stride(int operand) const { return strides[operand][ndim - 1]; }
+  AO_HD int64_t rows() const {
     int64_t count = shape[ndim - 1] > 0 ? 1 : 0;
     for (int d = 0; d + 1 < ndim; d++) count *= shape[d];
     return count;
@@ -23,7 +25,7 @@ struct Walk {
     int64_t at[operands];
   };
   // Where run `row` begins in each operand, in elements.
-  Offsets offsets(int64_t row) const {
+  AO_HD Offsets offsets(int64_t row) const {
     Offsets result{};
     for (int d = ndim - 2; d >= 0; d--) {
       const int64_t index = row % shape[d];

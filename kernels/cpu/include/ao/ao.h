@@ -1,6 +1,6 @@
 // The C ABI of the cpu kernels. Each row of exports.inc becomes a POD argument struct, a prototype
 //   int ao_cpu_<name>(const ao_<name>_args*, ao_ctx*)     0 = ok; else the reason is in ao_ctx_error
-// and an entry of ao_cpu_entries(), whose `run` takes the same arguments as a record of doubles (pointers below
+// and an entry of AO_ROW(entries)(), whose `run` takes the same arguments as a record of doubles (pointers below
 // 2^48 and integers below 2^53 are exact), so that eager calls, captured plans and replays share one record.
 #pragma once
 #include "ao/kernel.h"
@@ -43,6 +43,10 @@ const char* ao_ctx_error(const ao_ctx* ctx);
 void ao_ctx_reset(ao_ctx* ctx);
 
 // --- argument structs, from the rows ---
+// The C name of a row; other backends that have the same rows define it.
+#ifndef AO_ROW
+#define AO_ROW(name) ao_cpu_##name
+#endif
 #define IN(n) const void* n;
 #define OUT(n) void* n;
 #define INOUT(n) void* n;
@@ -53,7 +57,7 @@ void ao_ctx_reset(ao_ctx* ctx);
   typedef struct ao_##name##_args {                                                                                    \
     fields                                                                                                             \
   } ao_##name##_args;                                                                                                  \
-  int ao_cpu_##name(const ao_##name##_args* a, ao_ctx* ctx);
+  int AO_ROW(name)(const ao_##name##_args* a, ao_ctx* ctx);
 #include "../../exports.inc"
 #undef AO_FN
 #undef IN
@@ -64,10 +68,10 @@ void ao_ctx_reset(ao_ctx* ctx);
 #undef V
 
 // --- the table behind the binding ---
-const ao_entry* ao_cpu_entries(int* count);
+const ao_entry* AO_ROW(entries)(int* count);
 // FNV-1a (64 bit) as 16 hex digits over the text "AO_FN(<name>, <fields>)\n" of all rows in order, white space between
 // tokens as one space; the TypeScript side was generated from rows with the same hash.
-const char* ao_cpu_abi_hash(void);
+const char* AO_ROW(abi_hash)(void);
 
 #ifdef __cplusplus
 }
