@@ -5,7 +5,7 @@ import { defineConfig } from 'tsup';
 const headers = ['kernel.h', 'plugin.h'];
 
 export default defineConfig({
-  entry: ['src/index.ts'],
+  entry: ['src/index.ts', 'src/native.ts'],
   format: ['esm', 'cjs'],
   dts: { compilerOptions: { ignoreDeprecations: '6.0' } },
   target: 'node20',

@@ -59,7 +59,7 @@ napi_value reserve(napi_env env, napi_callback_info info) {
   Handle* handle = a.read(env, info) ? Handle::from(env, a.at[0]) : nullptr;
   double bytes;
   if (!handle || !to_double(env, a.at[1], &bytes)) return nullptr;
-  return number(env, to_number(handle->stream()->arena().reserve(static_cast<size_t>(bytes))));
+  return number(env, to_number(handle->stream()->reserve(static_cast<size_t>(bytes))));
 }
 
 // poke(stream, address, bytes): writes at once; only where no queued command uses the memory
@@ -69,7 +69,7 @@ napi_value poke(napi_env env, napi_callback_info info) {
   double address;
   Bytes bytes;
   if (!handle || !to_double(env, a.at[1], &address) || !to_bytes(env, a.at[2], &bytes)) return nullptr;
-  memcpy(to_pointer(address), bytes.data, bytes.size);
+  handle->stream()->poke(to_pointer(address), bytes);
   return nullptr;
 }
 
@@ -82,9 +82,7 @@ napi_value peek(napi_env env, napi_callback_info info) {
   if (!handle || !to_double(env, a.at[1], &block) || !to_double(env, a.at[2], &offset) ||
       !to_bytes(env, a.at[3], &bytes))
     return nullptr;
-  const uint32_t failure = handle->stream()->failure_of(static_cast<uintptr_t>(block));
-  if (!failure) memcpy(bytes.data, to_pointer(block + offset), bytes.size);
-  return number(env, failure);
+  return number(env, handle->stream()->peek(static_cast<uintptr_t>(block), static_cast<size_t>(offset), bytes));
 }
 
 // stage(stream, bytes) -> address of a copy that a write command frees, 0 where memory is out
@@ -193,7 +191,7 @@ napi_value weight_packed_size(napi_env env, napi_callback_info info) {
   }
   const auto at = [&v](int i) { return static_cast<int64_t>(v[i]); };
   return number(env, static_cast<double>(
-                         ao_cpu_weight_packed_size(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8))));
+                         AO_ROW(weight_packed_size)(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8))));
 }
 
 // reportMemory(change): tells the garbage collector about native bytes
@@ -235,11 +233,9 @@ napi_value init(napi_env env, napi_value exports) {
       return nullptr;
     set(env, exports, function.name, value);
   }
-  set(env, exports, "abiHash", text(env, ao_cpu_abi_hash()));
+  set(env, exports, "abiHash", text(env, AO_ROW(abi_hash)()));
   set(env, exports, "protocol", text(env, protocol_text()));
   return exports;
 }
 
 } // namespace ao
-
-NAPI_MODULE_INIT() { return ao::init(env, exports); }

@@ -37,7 +37,7 @@ void Stream::run_kernel(const ao_entry& entry, const double* record) {
   }
   std::string message;
   try {
-    if (entry.run(record, ctx_)) message = *ao_ctx_error(ctx_) ? ao_ctx_error(ctx_) : "failed without a reason";
+    if (run_entry(entry, record)) message = *ao_ctx_error(ctx_) ? ao_ctx_error(ctx_) : "failed without a reason";
   } catch (const std::exception& error) {
     message = error.what();
   }
@@ -50,30 +50,55 @@ void Stream::run_kernel(const ao_entry& entry, const double* record) {
 }
 
 void Stream::run_write(const double* command, const void* bytes) {
-  memcpy(address(command[1], command[2]), bytes, static_cast<size_t>(command[3]));
-  if (command[4] != 0) heal(static_cast<uintptr_t>(command[1]));
+  const uintptr_t block = static_cast<uintptr_t>(command[1]);
+  const std::string message = write(address(command[1], command[2]), bytes, static_cast<size_t>(command[3]));
+  if (!message.empty())
+    poison(block, fail("write", message));
+  else if (command[4] != 0)
+    heal(block);
+}
+
+std::string Stream::write(uint8_t* to, const void* from, size_t size) { return memcpy(to, from, size), std::string(); }
+
+std::string Stream::move(uint8_t* to, const uint8_t* from, size_t size) {
+  return memmove(to, from, size), std::string();
+}
+
+std::string Stream::read(uint8_t* to, const uint8_t* from, size_t size) {
+  return memcpy(to, from, size), std::string();
+}
+
+void Stream::poke(void* to, const Bytes& bytes) { memcpy(to, bytes.data, bytes.size); }
+
+uint32_t Stream::peek(uintptr_t block, size_t offset, const Bytes& bytes) {
+  const uint32_t failure = failure_of(block);
+  if (!failure) memcpy(bytes.data, reinterpret_cast<uint8_t*>(block) + offset, bytes.size);
+  return failure;
 }
 
 void Stream::run_copy(const double* command) {
   const uintptr_t to = static_cast<uintptr_t>(command[1]);
   if (const uint32_t failure = failure_of(static_cast<uintptr_t>(command[3]))) return poison(to, failure);
-  memmove(address(command[1], command[2]), address(command[3], command[4]), static_cast<size_t>(command[5]));
-  if (command[6] != 0) heal(to);
+  const std::string message =
+      move(address(command[1], command[2]), address(command[3], command[4]), static_cast<size_t>(command[5]));
+  if (!message.empty())
+    poison(to, fail("copy", message));
+  else if (command[6] != 0)
+    heal(to);
 }
 
 void Stream::run_read(const double* command) {
   Pin* pin = reinterpret_cast<Pin*>(static_cast<uintptr_t>(command[4]));
-  const uint32_t failure = failure_of(static_cast<uintptr_t>(command[1]));
-  if (!failure) memcpy(pin->data, address(command[1], command[2]), static_cast<size_t>(command[3]));
+  const uintptr_t block = static_cast<uintptr_t>(command[1]);
+  uint32_t failure = failure_of(block);
+  if (!failure) {
+    const std::string message = read(pin->data, address(command[1], command[2]), static_cast<size_t>(command[3]));
+    failure = message.empty() ? failure_of(block) : fail("read", message);
+  }
   answer_ = {command[5], failure, pin};
 }
 
-void Stream::run_read_file(const double* command) {
-  const uintptr_t block = static_cast<uintptr_t>(command[1]);
-  uint8_t* to = address(command[1], command[2]);
-  const size_t size = static_cast<size_t>(command[3]);
-  const int fd = static_cast<int>(command[5]);
-  const off_t position = static_cast<off_t>(command[6]);
+std::string Stream::read_file(uint8_t* to, size_t size, int fd, off_t position) {
   std::string message;
   for (size_t done = 0; done < size && message.empty();) {
     const ssize_t got =
@@ -87,6 +112,16 @@ void Stream::run_read_file(const double* command) {
       message = "the file cannot be read: " + std::string(strerror(errno));
     }
   }
+  return message;
+}
+
+void Stream::run_read_file(const double* command) {
+  const uintptr_t block = static_cast<uintptr_t>(command[1]);
+  uint8_t* to = address(command[1], command[2]);
+  const size_t size = static_cast<size_t>(command[3]);
+  const int fd = static_cast<int>(command[5]);
+  const off_t position = static_cast<off_t>(command[6]);
+  const std::string message = read_file(to, size, fd, position);
   uint32_t failure = 0;
   if (!message.empty()) {
     poison(block, failure = fail("readFileInto", message));
@@ -113,7 +148,7 @@ uint32_t Stream::failure_of(uintptr_t block) const {
 uint32_t Stream::input_failure(const ao_entry& entry, const double* record) const {
   uint32_t failure = 0;
   each_pointer(entry, record, [&](const ao_field& field, const void* at) {
-    if (field.kind != 'o' && !failure) failure = failure_of(arena_.find(at));
+    if (field.kind != 'o' && !failure) failure = failure_of(find(at));
   });
   return failure;
 }
@@ -127,14 +162,14 @@ std::string Stream::wrong_field(const ao_entry& entry, const double* record) con
   }
   std::string message;
   each_pointer(entry, record, [&](const ao_field& field, const void* at) {
-    if (message.empty() && !arena_.find(at)) message = std::string(field.name) + " points to no live buffer";
+    if (message.empty() && !find(at)) message = std::string(field.name) + " points to no live buffer";
   });
   return message;
 }
 
 void Stream::poison_outputs(const ao_entry& entry, const double* record, uint32_t failure) {
   each_pointer(entry, record, [&](const ao_field& field, const void* at) {
-    const uintptr_t block = field.kind == 'i' ? 0 : arena_.find(at);
+    const uintptr_t block = field.kind == 'i' ? 0 : find(at);
     if (block) poison(block, failure);
   });
 }

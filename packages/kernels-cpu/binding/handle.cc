@@ -39,24 +39,24 @@ bool Handle::open(int threads, const std::string& isa, bool check, napi_value on
   napi_value control_array = shared_array(env_, kControlWords * sizeof(uint32_t), &control, &control_);
   napi_value ring_array = control_array ? shared_array(env_, kRingDoubles * sizeof(double), &ring, &ring_) : nullptr;
   if (!ring_array) return throw_error(env_, "ERR_AO_MEMORY", "no memory for the stream's ring"), false;
-  char reason[512] = "";
-  ao_ctx* ctx = ao_ctx_create(threads, isa.c_str(), reason, sizeof reason);
-  if (!ctx) return throw_error(env_, "ERR_AO_CONFIG", reason), false;
   set(env_, result, "control", control_array);
   set(env_, result, "ring", ring_array);
-  set(env_, result, "threads", number(env_, ao_ctx_threads(ctx)));
-  set(env_, result, "isa", text(env_, ao_isa_name(ao_ctx_isa(ctx))));
   if (napi_create_threadsafe_function(env_, on_settled, nullptr, text(env_, "ao-stream"), 0, 1, nullptr, nullptr, this,
                                       call_javascript, &answers_) != napi_ok) {
-    ao_ctx_destroy(ctx);
     return throw_error(env_, "ERR_AO_STREAM", "the stream cannot reach the event loop"), false;
   }
   napi_unref_threadsafe_function(env_, answers_);
+  std::string why;
   try {
-    stream_ =
-        std::make_unique<Stream>(static_cast<uint32_t*>(control), static_cast<double*>(ring), ctx, check, settle, this);
+    stream_ = make_stream(static_cast<uint32_t*>(control), static_cast<double*>(ring), threads, isa.c_str(), check,
+                          settle, this, &why);
+    if (!stream_) return throw_error(env_, "ERR_AO_CONFIG", why), false;
+    const StreamFacts facts = facts_of(*stream_);
+    set(env_, result, "threads", number(env_, facts.threads));
+    set(env_, result, "isa", text(env_, facts.isa));
+    stream_->start();
   } catch (const std::system_error& error) {
-    ao_ctx_destroy(ctx);
+    stream_.reset();
     return throw_error(env_, "ERR_AO_STREAM", std::string("the stream's thread cannot start: ") + error.what()), false;
   }
   // Hooks run last in, first out: the thread is joined while the thread-safe function still stands.
@@ -80,6 +80,7 @@ Handle* Handle::from(napi_env env, napi_value value) {
 
 void Handle::close() {
   if (stream_) napi_remove_env_cleanup_hook(env_, on_environment_end, this);
+  if (stream_) stream_->stop();
   stream_.reset();
   for (auto& [pin, held] : pins_) napi_delete_reference(env_, held.second);
   pins_.clear();

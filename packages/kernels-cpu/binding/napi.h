@@ -7,12 +7,9 @@
 
 #include <string>
 
-namespace ao {
+#include "stream.h"
 
-struct Bytes {
-  uint8_t* data = nullptr;
-  size_t size = 0;
-};
+namespace ao {
 
 napi_value throw_error(napi_env env, const char* code, const std::string& message);
 

@@ -48,15 +48,23 @@ std::thread without_signals(Fn fn) {
 Stream::Stream(uint32_t* control, double* ring, ao_ctx* ctx, bool check, Settle settle, void* owner)
     : control_(control), ring_(ring), ctx_(ctx), check_(check), settle_(settle), owner_(owner) {
   int count;
-  entries_ = ao_cpu_entries(&count);
+  entries_ = AO_ROW(entries)(&count);
+}
+
+void Stream::start() {
   thread_ = without_signals([this] { loop(); });
   pthread_setname_np(thread_.native_handle(), "ao-stream");
 }
 
-Stream::~Stream() {
+void Stream::stop() {
+  if (!thread_.joinable()) return;
   stopping_.store(true);
   wake();
   thread_.join();
+}
+
+Stream::~Stream() {
+  stop();
   for (void* bytes : staged_) free(bytes);
   ao_ctx_destroy(ctx_);
 }
@@ -105,6 +113,7 @@ std::vector<Failure> Stream::take_failures() {
 
 void Stream::loop() {
   uint32_t head = 0;
+  begin();
   while (await(head)) {
     const uint32_t tail = word(control_, kTail).load(std::memory_order_acquire);
     while (head != tail && !stopping_.load(std::memory_order_relaxed)) {
@@ -162,11 +171,13 @@ size_t Stream::execute(const double* command) {
     return 2;
   case kRelease:
     heal(static_cast<uintptr_t>(command[1]));
-    arena_.release(reinterpret_cast<void*>(static_cast<uintptr_t>(command[1])));
+    release(reinterpret_cast<void*>(static_cast<uintptr_t>(command[1])));
     return 2;
   case kFreePlan: {
+    Plan* plan = reinterpret_cast<Plan*>(static_cast<uintptr_t>(command[1]));
+    drop(*plan);
     std::lock_guard<std::mutex> hold(shared_);
-    plans_.erase(reinterpret_cast<Plan*>(static_cast<uintptr_t>(command[1])));
+    plans_.erase(plan);
     return 2;
   }
   case kWriteInline:
@@ -189,11 +200,13 @@ size_t Stream::execute(const double* command) {
   case kReadFile:
     run_read_file(command);
     return 8;
-  case kFence:
-    answer_ = {command[1], 0, nullptr};
+  case kFence: {
+    const std::string message = fence();
+    answer_ = {command[1], message.empty() ? 0 : fail("sync", message), nullptr};
     return 2;
+  }
   case kReplay:
-    replay(*reinterpret_cast<const Plan*>(static_cast<uintptr_t>(command[1])));
+    replay(*reinterpret_cast<Plan*>(static_cast<uintptr_t>(command[1])));
     return 2;
   case kForeign: {
     const ao_entry& entry = *reinterpret_cast<const ao_entry*>(static_cast<uintptr_t>(command[1]));
@@ -204,7 +217,9 @@ size_t Stream::execute(const double* command) {
   abort(); // the two sides disagree about the protocol, which load compares
 }
 
-void Stream::replay(const Plan& plan) {
+void Stream::replay(Plan& plan) { run_records(plan); }
+
+void Stream::run_records(const Plan& plan) {
   plan_ = plan.id;
   index_ = 0;
   for (size_t at = 0; at < plan.records.size() && !stopping_.load(std::memory_order_relaxed);) {

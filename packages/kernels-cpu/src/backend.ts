@@ -1,4 +1,5 @@
-// The cpu backend: core's Backend over one native stream. Kernels enqueue through `calls`, with addresses of buffers.
+// A native backend: core's Backend over one native stream, the cpu's or that of another addon with the same rows. Kernels enqueue through
+// `calls`, with addresses of buffers.
 import { AoError, type Backend, type Buffer, type Dense, type MemoryInfo, type PlanHandle } from '@ao/core';
 import { Calls } from './abi.ts';
 import type { Addon, PluginKernel } from './addon.ts';
@@ -26,7 +27,7 @@ export interface CpuPlan extends PlanHandle {
 }
 
 export class CpuBackend implements Backend {
-  readonly name = 'cpu';
+  readonly name: string;
   /** One method per row of exports.inc. */
   readonly calls: Calls;
   readonly #addon: Addon;
@@ -36,6 +37,7 @@ export class CpuBackend implements Backend {
   #staged = 0;
 
   constructor(addon: Addon, options: BackendOptions) {
+    this.name = options.device ?? 'cpu';
     this.#addon = addon;
     this.#options = options;
     this.#stream = new Stream(addon, options);
@@ -256,7 +258,7 @@ export class CpuBackend implements Backend {
   #bounds(buffer: Buffer, byteOffset: number, nbytes: number, op: string): CpuBuffer {
     const b = buffer as CpuBuffer;
     if (this.#stream.closed)
-      throw new AoError('ERR_AO_DISPOSED', 'the cpu backend is closed', {
+      throw new AoError('ERR_AO_DISPOSED', `the ${this.name} backend is closed`, {
         op,
         fix: 'use tensors before closing their runtime',
       });

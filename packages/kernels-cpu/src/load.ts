@@ -1,5 +1,5 @@
-// Finds and opens the addon: the local build first, then the platform package. One error carries every reason and its fix.
-// AO_NATIVE=0 refuses native code, AO_NATIVE=<path of a .node> takes that file only.
+// Finds and opens an addon: the local build first, then the platform package. One error carries every reason and its fix.
+// AO_NATIVE=0 refuses native code, AO_NATIVE=<path of a .node> takes that file only; other addons have a variable of their own.
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { AoError } from '@ao/core';
@@ -23,8 +23,28 @@ interface Manifest {
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
+/** An addon of a package with the cpu's rows. */
+export interface AddonSource {
+  readonly package: string;
+  readonly file: string;
+  /** The environment variable that names another file, or refuses by 0. */
+  readonly variable: string;
+  /** The extension in createRuntime({ use }). */
+  readonly extension: string;
+  /** The package's manifest. */
+  readonly manifest: string;
+}
+
+const cpuSource = (): AddonSource => ({
+  package: '@ao/kernels-cpu',
+  file: 'ao_cpu.node',
+  variable: 'AO_NATIVE',
+  extension: 'cpu()',
+  manifest: createRequire(import.meta.url).resolve('../package.json'),
+});
+
 const ELF_MACHINES: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
-const REBUILD = 'build it here: pnpm --filter @ao/kernels-cpu build:native';
+const rebuild = (name = '@ao/kernels-cpu'): string => `build it here: pnpm --filter ${name} build:native`;
 
 export function host(): Host {
   const { platform, arch } = process;
@@ -33,8 +53,8 @@ export function host(): Host {
   return { platform, arch, musl: report !== undefined && report.header?.glibcVersionRuntime === undefined };
 }
 
-export function platformPackage({ platform, arch, musl }: Host): string {
-  return `@ao/kernels-cpu-${platform}-${arch}${musl ? '-musl' : ''}`;
+export function platformPackage({ platform, arch, musl }: Host, name = '@ao/kernels-cpu'): string {
+  return `${name}-${platform}-${arch}${musl ? '-musl' : ''}`;
 }
 
 /** Why a file is not a shared object of this machine, or undefined. dlopen of anything else could do harm. */
@@ -62,7 +82,7 @@ export function accept(module: unknown, library: string): Addon {
       'ERR_AO_DEVICE',
       `${library} is not this package's addon (${missing.join(', ') || 'abiHash'} missing)`,
       {
-        fix: REBUILD,
+        fix: rebuild(),
       },
     );
   }
@@ -107,7 +127,7 @@ function refuse(machine: Host, reasons: readonly { reason: string; fix: string }
 }
 
 /** Why the platform package cannot be found, by what this package's manifest lists. */
-export function absent(name: string, manifest: Manifest): { reason: string; fix: string } {
+export function absent(name: string, manifest: Manifest, extension = 'cpu()'): { reason: string; fix: string } {
   const listed = Object.keys(manifest.optionalDependencies ?? {});
   if (listed.includes(name))
     return {
@@ -115,15 +135,17 @@ export function absent(name: string, manifest: Manifest): { reason: string; fix:
       fix: `npm install ${name}@${manifest.version}, and do not omit optional dependencies`,
     };
   return {
-    reason: `there is no package ${name}, only ${listed.join(' and ')}`,
-    fix: "leave cpu() out of createRuntime({ use }) and run on device 'reference'",
+    reason: `there is no package ${name}, only ${listed.join(' and ') || 'what a checkout builds'}`,
+    fix: `leave ${extension} out of createRuntime({ use }) and run on another device, such as 'reference'`,
   };
 }
 
-export function load(native = process.env['AO_NATIVE']): Loaded {
+export function load(native?: string, source = cpuSource()): Loaded {
+  native ??= process.env[source.variable];
+  const { variable, extension } = source;
   if (native === '0') {
-    throw new AoError('ERR_AO_DEVICE', 'AO_NATIVE=0 asks for no native code, so cpu() cannot open', {
-      fix: "unset AO_NATIVE, or leave cpu() out of createRuntime({ use }) and run on device 'reference'",
+    throw new AoError('ERR_AO_DEVICE', `${variable}=0 asks for no native code, so ${extension} cannot open`, {
+      fix: `unset ${variable}, or leave ${extension} out of createRuntime({ use }) and run on another device, such as 'reference'`,
     });
   }
   const require = createRequire(import.meta.url);
@@ -137,23 +159,23 @@ export function load(native = process.env['AO_NATIVE']): Loaded {
   };
   if (native !== undefined && native !== '')
     return (
-      attempt(native, 'AO_NATIVE names it; give the path of an ao_cpu.node, or unset it') ?? refuse(machine, reasons)
+      attempt(native, `${variable} names it; give the path of an ${source.file}, or unset it`) ?? refuse(machine, reasons)
     );
 
-  const manifest = require.resolve('../package.json');
+  const { manifest } = source;
   const beside = (file: string): string => manifest.replace(/package\.json$/, file);
   // only a checkout can build one
   if (existsSync(beside('CMakeLists.txt'))) {
-    const local = attempt(beside('build/Release/ao_cpu.node'), REBUILD);
+    const local = attempt(beside(`build/Release/${source.file}`), rebuild(source.package));
     if (local !== undefined) return local;
   }
-  const name = platformPackage(machine);
+  const name = platformPackage(machine, source.package);
   try {
-    const packaged = attempt(require.resolve(`${name}/ao_cpu.node`), `reinstall ${name}`);
+    const packaged = attempt(require.resolve(`${name}/${source.file}`), `reinstall ${name}`);
     if (packaged !== undefined) return packaged;
   } catch (error) {
     if (error instanceof AoError) throw error;
-    reasons.push(absent(name, require(manifest) as Manifest));
+    reasons.push(absent(name, require(manifest) as Manifest, source.extension));
   }
   return refuse(machine, reasons);
 }

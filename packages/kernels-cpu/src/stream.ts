@@ -38,6 +38,8 @@ export interface NativePlan {
 }
 
 export interface StreamOptions {
+  /** The device's name, for errors. */
+  readonly device?: string;
   readonly threads: number;
   /** '' = the best this machine has. */
   readonly isa: string;
@@ -241,7 +243,7 @@ export class Stream implements CommandStream {
 
   #open(): void {
     if (this.#state === 'open') return;
-    throw new AoError('ERR_AO_DISPOSED', 'the cpu backend is closed', {
+    throw new AoError('ERR_AO_DISPOSED', `the ${this.#options.device ?? 'cpu'} backend is closed`, {
       fix: 'use tensors before closing their runtime',
     });
   }

@@ -65,6 +65,8 @@ struct JavaScript {
                     [](void* owner, const ao::Settled&) { static_cast<JavaScript*>(owner)->settled++; },
                     this};
 
+  JavaScript() { stream.start(); }
+
   void send(bool counted, std::initializer_list<double> command) {
     const uint32_t length = static_cast<uint32_t>(command.size()),
                    end = ao::kRingDoubles - (written & (ao::kRingDoubles - 1));

@@ -4,6 +4,7 @@
 // 2^48 and integers below 2^53 are exact), so that eager calls, captured plans and replays share one record.
 #pragma once
 #include "ao/kernel.h"
+#include "ao/rows.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -43,10 +44,6 @@ const char* ao_ctx_error(const ao_ctx* ctx);
 void ao_ctx_reset(ao_ctx* ctx);
 
 // --- argument structs, from the rows ---
-// The C name of a row; other backends that have the same rows define it.
-#ifndef AO_ROW
-#define AO_ROW(name) ao_cpu_##name
-#endif
 #define IN(n) const void* n;
 #define OUT(n) void* n;
 #define INOUT(n) void* n;

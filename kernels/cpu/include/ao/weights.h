@@ -1,7 +1,7 @@
 // Packed weights: one blob per matrix w [N, K] that serves linear, small batches and row gather, private to this backend.
 // Rows: pack_weight, unpack_weight, linear_packed, gather_packed, and `linear` for weights that are not packed.
 #pragma once
-#include <stdint.h>
+#include "ao/rows.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -38,7 +38,7 @@ typedef enum ao_act_flags {
 
 // Bytes of the blob for w [n, k], or -1 where pack_weight would refuse. scale_dtype and zero_dtype only count where the
 // weight has them; float codes have neither. ISA independent.
-int64_t ao_cpu_weight_packed_size(int64_t code, int64_t n, int64_t k, int64_t group_size, int64_t zero_domain,
+int64_t AO_ROW(weight_packed_size)(int64_t code, int64_t n, int64_t k, int64_t group_size, int64_t zero_domain,
                                   int64_t scale_dtype, int64_t zero_dtype, int64_t bits, int64_t activation);
 
 #ifdef __cplusplus

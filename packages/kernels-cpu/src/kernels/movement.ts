@@ -30,7 +30,7 @@ export const movement = (): KernelEntry[] => [
         calls(out).fill(address(out), out.numel, out.dtype.code, value);
         return;
       }
-      ao.scope(() => copy('fill_', out, ao.full(out.rt, [], value, { dtype: out.dtype, device: 'cpu' })));
+      ao.scope(() => copy('fill_', out, ao.full(out.rt, [], value, { dtype: out.dtype, device: out.device })));
     },
     { strided: true },
   ),

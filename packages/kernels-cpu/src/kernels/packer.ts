@@ -49,7 +49,7 @@ export const tokenFlags = ({ tokens = {} }: WeightFormat): number =>
   (tokens.reducedRange ? 1 : 0) + (tokens.oneScale ? 2 : 0) + (tokens.exactRow ? 4 : 0) + (tokens.rowScales ? 8 : 0);
 
 export class CpuPackedWeight implements PackedWeight {
-  readonly device = 'cpu';
+  readonly device: string;
   readonly format: WeightFormat;
   readonly dtype: DType;
   readonly data: Dense;
@@ -61,6 +61,7 @@ export class CpuPackedWeight implements PackedWeight {
   readonly #zero: DType | undefined;
 
   constructor(parts: WeightParts, dtype: DType, data: Dense) {
+    this.device = data.device;
     this.format = parts.format;
     this.dtype = dtype;
     this.data = data;
@@ -75,7 +76,7 @@ export class CpuPackedWeight implements PackedWeight {
   unpack(): WeightParts {
     const { N, K, groupSize, code } = this.format;
     const { rt } = this.data;
-    const make = (shape: number[], dtype: DType) => empty(rt, shape, { dtype, device: 'cpu' });
+    const make = (shape: number[], dtype: DType) => empty(rt, shape, { dtype, device: this.device });
     const columns = this.format.twoOfFour ? K / 2 : K;
     const codes = make([N, code === 'int4' ? Math.ceil(columns / 2) : columns], this.#codes);
     const meta = this.format.twoOfFour && make([N, K / 8], ao.uint8);
@@ -123,7 +124,7 @@ export const cpuPacker: Packer = {
       activationOf(f),
     );
     if (size < 0) return null;
-    const data = empty(codes.rt, [size], { dtype: ao.uint8, device: 'cpu' });
+    const data = empty(codes.rt, [size], { dtype: ao.uint8, device: codes.device });
     const plain = [codes, scale, zero, parts.meta].map((t) =>
       t === undefined ? undefined : (ao.contiguous(t) as Dense),
     );

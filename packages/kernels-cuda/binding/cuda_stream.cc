@@ -1,0 +1,216 @@
+#include "cuda_stream.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+namespace ao {
+namespace {
+
+constexpr size_t kSlack = 256; // readable behind each block
+constexpr size_t kSmall = 4096;
+
+void* pointer(double at) { return reinterpret_cast<void*>(static_cast<uintptr_t>(at)); }
+
+} // namespace
+
+// A plan's first replay runs kernel by kernel, so that modules and libraries are loaded; the second captures a graph.
+struct CudaStream::Graph {
+  int replays = 0;
+  bool refused = false;
+  cudaGraphExec_t exec = nullptr;
+  std::unordered_set<uintptr_t> writes;
+};
+
+CudaStream::CudaStream(uint32_t* control, double* ring, ao_ctx* ctx, bool check, Settle settle, void* owner)
+    : Stream(control, ring, ctx, check, settle, owner), gpu_(ctx), device_(ctx->device) {}
+
+CudaStream::~CudaStream() {
+  stop();
+  cudaStreamSynchronize(gpu_->stream);
+  for (const auto& [start, bytes] : blocks_) cudaFree(reinterpret_cast<void*>(start));
+}
+
+bool CudaStream::open(std::string* why) {
+  if (!transfer_.open(gpu_)) return true;
+  *why = reason(1);
+  return false;
+}
+
+void CudaStream::begin() { cudaSetDevice(device_); }
+
+std::string CudaStream::reason(int failed) {
+  if (!failed) return {};
+  const std::string why = ao_ctx_error(gpu_);
+  ao_ctx_reset(gpu_);
+  return why.empty() ? "failed without a reason" : why;
+}
+
+void* CudaStream::reserve(size_t bytes) {
+  void* block = nullptr;
+  cudaSetDevice(device_);
+  if (cudaMalloc(&block, bytes + kSlack) != cudaSuccess) {
+    cudaGetLastError();
+    return nullptr;
+  }
+  std::lock_guard<std::mutex> hold(memory_);
+  blocks_[reinterpret_cast<uintptr_t>(block)] = bytes;
+  return block;
+}
+
+void CudaStream::release(void* block) {
+  {
+    std::lock_guard<std::mutex> hold(memory_);
+    blocks_.erase(reinterpret_cast<uintptr_t>(block));
+  }
+  gpu_->weights.erase(block);
+  written_.erase(reinterpret_cast<uintptr_t>(block));
+  cudaFree(block);
+}
+
+uintptr_t CudaStream::find(const void* address) const {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  std::lock_guard<std::mutex> hold(memory_);
+  auto next = blocks_.upper_bound(at);
+  if (next == blocks_.begin()) return 0;
+  --next;
+  return at <= next->first + next->second ? next->first : 0;
+}
+
+void CudaStream::poke(void* to, const Bytes& bytes) {
+  std::lock_guard<std::recursive_mutex> hold(gpu_lock_);
+  cudaSetDevice(device_);
+  write(static_cast<uint8_t*>(to), bytes.data, bytes.size);
+}
+
+uint32_t CudaStream::peek(uintptr_t block, size_t offset, const Bytes& bytes) {
+  std::lock_guard<std::recursive_mutex> hold(gpu_lock_);
+  cudaSetDevice(device_);
+  const std::string message =
+      failure_of(block) ? "" : read(bytes.data, reinterpret_cast<uint8_t*>(block) + offset, bytes.size);
+  if (!message.empty()) return fail("read", message);
+  return failure_of(block);
+}
+
+size_t CudaStream::execute(const double* command) {
+  std::lock_guard<std::recursive_mutex> hold(gpu_lock_);
+  return Stream::execute(command);
+}
+
+void CudaStream::wrote(const void* at) {
+  const uintptr_t block = find(at);
+  if (block) written_.insert(block);
+}
+
+int CudaStream::run_entry(const ao_entry& entry, const double* record) {
+  ao_cuda_at(gpu_, static_cast<uint32_t>(plan_), static_cast<uint32_t>(plan_ != 0 ? index_ : sequence_));
+  for (int i = 0, at = 0; i < entry.field_count; at += entry.fields[i++].count)
+    if ((entry.fields[i].kind == 'o' || entry.fields[i].kind == 'b') && record[at] != 0) wrote(pointer(record[at]));
+  return entry.run(record, gpu_);
+}
+
+std::string CudaStream::write(uint8_t* to, const void* from, size_t size) {
+  if (capturing_ || size <= kSmall) return reason(transfer_.write_small(gpu_, to, from, size));
+  const uint8_t* bytes = static_cast<const uint8_t*>(from);
+  for (size_t at = 0; at < size; at += Transfer::kChunk) {
+    const size_t n = size - at < Transfer::kChunk ? size - at : Transfer::kChunk;
+    uint8_t* room = transfer_.next(gpu_);
+    if (!room) return reason(1);
+    memcpy(room, bytes + at, n);
+    if (transfer_.send(gpu_, to + at, n)) return reason(1);
+  }
+  return {};
+}
+
+std::string CudaStream::move(uint8_t* to, const uint8_t* from, size_t size) {
+  wrote(to);
+  const auto it = gpu_->weights.find(from);
+  if (it != gpu_->weights.end()) gpu_->weights.erase(to); // a blob belongs to its address
+  return reason(copy(gpu_, to, from, size));
+}
+
+std::string CudaStream::read(uint8_t* to, const uint8_t* from, size_t size) {
+  const std::string message = reason(transfer_.read(gpu_, to, from, size));
+  if (message.empty()) look();
+  return message;
+}
+
+std::string CudaStream::read_file(uint8_t* to, size_t size, int fd, off_t position) {
+  for (size_t at = 0; at < size; at += Transfer::kChunk) {
+    const size_t n = size - at < Transfer::kChunk ? size - at : Transfer::kChunk;
+    uint8_t* room = transfer_.next(gpu_);
+    if (!room) return reason(1);
+    const std::string message = Stream::read_file(room, n, fd, position + static_cast<off_t>(at));
+    if (!message.empty()) return message;
+    if (transfer_.send(gpu_, to + at, n)) return reason(1);
+  }
+  return {};
+}
+
+std::string CudaStream::fence() {
+  const std::string message = reason(check_cuda(gpu_, "wait", cudaStreamSynchronize(gpu_->stream)));
+  if (message.empty()) look();
+  return message;
+}
+
+void CudaStream::look() {
+  ao_cuda_failure found[16];
+  const int count = ao_cuda_failures(gpu_, found, 16);
+  const double plan = plan_;
+  const int64_t index = index_;
+  const uint64_t sequence = sequence_;
+  uint32_t first = 0;
+  for (int i = 0; i < count; i++) {
+    plan_ = found[i].plan;
+    if (found[i].plan)
+      index_ = found[i].index;
+    else
+      sequence_ = found[i].index;
+    const uint32_t failure = fail("kernel", found[i].text);
+    if (!first) first = failure;
+  }
+  plan_ = plan, index_ = index, sequence_ = sequence;
+  if (first)
+    for (uintptr_t block : written_) poison(block, first);
+  written_.clear();
+}
+
+bool CudaStream::capture(Plan& plan, Graph& graph) {
+  cudaGraph_t made = nullptr;
+  if (cudaStreamBeginCapture(gpu_->stream, cudaStreamCaptureModeRelaxed) != cudaSuccess) return false;
+  capturing_ = true;
+  written_.swap(graph.writes);
+  run_records(plan);
+  written_.swap(graph.writes);
+  capturing_ = false;
+  const bool ended = cudaStreamEndCapture(gpu_->stream, &made) == cudaSuccess && made;
+  const bool good = ended && cudaGraphInstantiate(&graph.exec, made, 0) == cudaSuccess;
+  if (made) cudaGraphDestroy(made);
+  if (!good) cudaGetLastError();
+  return good;
+}
+
+void CudaStream::replay(Plan& plan) {
+  if (!plan.own) plan.own = new Graph;
+  Graph& graph = *static_cast<Graph*>(plan.own);
+  const bool poisoned = word(control_, kPoisoned).load() != 0;
+  if (graph.replays++ == 0 || graph.refused || poisoned) return run_records(plan);
+  if (!graph.exec && !capture(plan, graph)) {
+    graph.refused = true;
+    return run_records(plan);
+  }
+  written_.insert(graph.writes.begin(), graph.writes.end());
+  if (check_cuda(gpu_, "cudaGraphLaunch", cudaGraphLaunch(graph.exec, gpu_->stream))) {
+    const uint32_t failure = fail("replay", reason(1));
+    for (uintptr_t block : graph.writes) poison(block, failure);
+  }
+}
+
+void CudaStream::drop(Plan& plan) {
+  Graph* graph = static_cast<Graph*>(plan.own);
+  if (!graph) return;
+  if (graph->exec) cudaGraphExecDestroy(graph->exec);
+  delete graph;
+}
+
+} // namespace ao

@@ -1,0 +1,58 @@
+// The stream of a GPU: the thread enqueues kernels on a CUDA stream, plans are CUDA graphs. A kernel that finds its data wrong says so in
+// a report that is looked at when something is read or waited for; then all that was written since the last look is poisoned with that
+// failure, as the GPU has gone on meanwhile.
+#pragma once
+#include <map>
+#include <memory>
+#include <mutex>
+#include <unordered_set>
+
+#include "base/ctx.h"
+#include "base/transfer.h"
+#include "stream.h"
+
+namespace ao {
+
+class CudaStream : public Stream {
+public:
+  CudaStream(uint32_t* control, double* ring, ao_ctx* ctx, bool check, Settle settle, void* owner);
+  ~CudaStream() override;
+  bool open(std::string* why);
+
+  void* reserve(size_t bytes) override;
+  void poke(void* to, const Bytes& bytes) override;
+  uint32_t peek(uintptr_t block, size_t offset, const Bytes& bytes) override;
+  int device() const { return device_; }
+
+protected:
+  void begin() override;
+  size_t execute(const double* command) override;
+  int run_entry(const ao_entry& entry, const double* record) override;
+  std::string write(uint8_t* to, const void* from, size_t size) override;
+  std::string move(uint8_t* to, const uint8_t* from, size_t size) override;
+  std::string read(uint8_t* to, const uint8_t* from, size_t size) override;
+  std::string read_file(uint8_t* to, size_t size, int fd, off_t position) override;
+  std::string fence() override;
+  void replay(Plan& plan) override;
+  void drop(Plan& plan) override;
+  void release(void* block) override;
+  uintptr_t find(const void* address) const override;
+
+private:
+  struct Graph; // of a plan
+  std::string reason(int failed);
+  void wrote(const void* at);
+  void look(); // at the reports of what has run
+  bool capture(Plan& plan, Graph& graph);
+
+  ao_ctx* const gpu_;
+  const int device_;
+  Transfer transfer_;
+  std::map<uintptr_t, size_t> blocks_; // under memory_
+  mutable std::mutex memory_;
+  std::recursive_mutex gpu_lock_; // whoever enqueues
+  bool capturing_ = false;
+  std::unordered_set<uintptr_t> written_; // blocks, since the last look
+};
+
+} // namespace ao
