@@ -60,7 +60,7 @@ int launch(ao_ctx* ctx, const char* name, Kernel kernel, dim3 grid, dim3 block, 
   emulator::launch(ctx->stream, grid, block, shared, [=] { kernel(args...); });
   return 0;
 }
-#else
+#elif defined(__CUDACC__)
 template <class... Takes, class... Args>
 int launch(ao_ctx* ctx, const char* name, void (*kernel)(Takes...), dim3 grid, dim3 block, size_t shared,
            Args... args) {

@@ -17,6 +17,7 @@ void describe(const Report& report, char* text, int size) {
       "id %lld of the history of row %lld is outside the vocabulary of %lld",
       "expert %lld of row %lld is outside the %lld experts",
       "the places of the blocks are wrong at %lld: %lld, of %lld",
+      "row %lld of the weight has a code of more than %lld bits",
   };
   const auto number = [&](int i) { return static_cast<long long>(report.numbers[i]); };
   const char* format = report.reason < kReasons ? kTexts[report.reason] : "an unknown reason";

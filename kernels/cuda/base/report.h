@@ -19,6 +19,7 @@ enum Reason : uint32_t {
   kIdOutside,       // id, row, vocabulary
   kExpertOutside,   // expert, row, experts
   kBlocksWrong,     // row or place, column, columns
+  kCodeWide,        // row, bits
   kReasons
 };
 
@@ -35,6 +36,7 @@ struct Site {
   uint32_t plan, index;
 };
 
+#if defined(__CUDACC__) || defined(AO_EMULATE) // not where a host compiler sees this
 __device__ inline void report(const Site& site, Reason reason, int64_t a, int64_t b = 0, int64_t c = 0) {
   Report* slot = site.slots + (site.index + site.plan * 31) % kReports;
   if (atomicCAS(&slot->taken, 0u, 1u) != 0) return;
@@ -46,6 +48,7 @@ __device__ inline void report(const Site& site, Reason reason, int64_t a, int64_
   slot->numbers[2] = c;
   __threadfence_system();
 }
+#endif
 
 // Why, in words; `op` is the caller's to add.
 void describe(const Report& report, char* text, int size);

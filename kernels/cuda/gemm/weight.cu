@@ -17,7 +17,7 @@ __device__ int64_t column_of(int64_t chunk, int i, int64_t chunks) {
 }
 
 __global__ void pack_codes_kernel(Weight w, uint8_t* out, const uint8_t* codes, int64_t source_bytes, int64_t row,
-                                  int64_t rows) {
+                                  int64_t rows, Site site) {
   const int64_t chunks = chunks_of(w.k);
   const int bias = bias_of(w);
   const uint32_t mask = (1u << w.bits) - 1;
@@ -38,6 +38,8 @@ __global__ void pack_codes_kernel(Weight w, uint8_t* out, const uint8_t* codes, 
           q = w.source == AO_I8 ? static_cast<int8_t>(from[k]) : from[k];
         }
       }
+      const int from_zero = w.values == kSigned && w.bits == 8 ? q + 128 : q + bias;
+      if (from_zero < 0 || from_zero > static_cast<int>(mask)) report(site, kCodeWide, row + r, w.bits);
       code[i] = static_cast<uint32_t>(q + bias) & mask;
     }
     each_plane(w.bits, [&](int width, int shift, int at) {
@@ -183,7 +185,7 @@ int pack_rows(ao_ctx* ctx, const ao_pack_weight_args* a, const WeightLayout& l) 
     if (copy_rows(ctx, base, a->codes, a->row, a->rows, w.row_bytes)) return 1;
   } else {
     if (launch(ctx, op, pack_codes_kernel, blocks_for(ctx, a->rows * chunks_of(w.k)), kThreads, 0, w, base,
-               static_cast<const uint8_t*>(a->codes), source_bytes_of(w), a->row, a->rows))
+               static_cast<const uint8_t*>(a->codes), source_bytes_of(w), a->row, a->rows, ctx->site))
       return 1;
     if (copy_rows(ctx, base + l.scale_at, a->scale, a->row, a->rows, w.groups * ao_dtype_size(w.scale_dtype))) return 1;
   }

@@ -69,6 +69,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   quantization: ['core'],
   optim: ['core'],
   'kernels-cpu': ['core'],
+  'kernels-cuda': ['core', 'kernels-cpu'],
   qat: ['core', 'quantization'],
   float8: ['core', 'quantization'],
   sparsity: ['core', 'quantization'],

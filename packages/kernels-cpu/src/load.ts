@@ -31,8 +31,8 @@ export interface AddonSource {
   readonly variable: string;
   /** The extension in createRuntime({ use }). */
   readonly extension: string;
-  /** The package's manifest. */
-  readonly manifest: string;
+  /** The file of the package's manifest. */
+  manifest(): string;
 }
 
 const cpuSource = (): AddonSource => ({
@@ -40,7 +40,7 @@ const cpuSource = (): AddonSource => ({
   file: 'ao_cpu.node',
   variable: 'AO_NATIVE',
   extension: 'cpu()',
-  manifest: createRequire(import.meta.url).resolve('../package.json'),
+  manifest: () => createRequire(import.meta.url).resolve('../package.json'),
 });
 
 const ELF_MACHINES: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
@@ -162,7 +162,7 @@ export function load(native?: string, source = cpuSource()): Loaded {
       attempt(native, `${variable} names it; give the path of an ${source.file}, or unset it`) ?? refuse(machine, reasons)
     );
 
-  const { manifest } = source;
+  const manifest = source.manifest();
   const beside = (file: string): string => manifest.replace(/package\.json$/, file);
   // only a checkout can build one
   if (existsSync(beside('CMakeLists.txt'))) {

@@ -19,7 +19,7 @@ struct CudaStream::Graph {
   int replays = 0;
   bool refused = false;
   cudaGraphExec_t exec = nullptr;
-  std::unordered_set<uintptr_t> writes;
+  std::unordered_map<uintptr_t, uint64_t> writes;
 };
 
 CudaStream::CudaStream(uint32_t* control, double* ring, ao_ctx* ctx, bool check, Settle settle, void* owner)
@@ -99,11 +99,12 @@ size_t CudaStream::execute(const double* command) {
 
 void CudaStream::wrote(const void* at) {
   const uintptr_t block = find(at);
-  if (block) written_.insert(block);
+  if (block) written_[block] = sequence_;
 }
 
 int CudaStream::run_entry(const ao_entry& entry, const double* record) {
   ao_cuda_at(gpu_, static_cast<uint32_t>(plan_), static_cast<uint32_t>(plan_ != 0 ? index_ : sequence_));
+  if (plan_ == 0) names_[sequence_ % kNames] = entry.name;
   for (int i = 0, at = 0; i < entry.field_count; at += entry.fields[i++].count)
     if ((entry.fields[i].kind == 'o' || entry.fields[i].kind == 'b') && record[at] != 0) wrote(pointer(record[at]));
   return entry.run(record, gpu_);
@@ -159,20 +160,21 @@ void CudaStream::look() {
   const double plan = plan_;
   const int64_t index = index_;
   const uint64_t sequence = sequence_;
-  uint32_t first = 0;
   for (int i = 0; i < count; i++) {
-    plan_ = found[i].plan;
-    if (found[i].plan)
-      index_ = found[i].index;
-    else
-      sequence_ = found[i].index;
-    const uint32_t failure = fail("kernel", found[i].text);
-    if (!first) first = failure;
+    const auto replay = found[i].plan ? replayed_.find(found[i].plan) : replayed_.end();
+    // the report has the low half of the number
+    const uint64_t from = replay != replayed_.end() ? replay->second
+                          : found[i].plan           ? 0
+                                                    : (sequence & ~uint64_t{0xffffffff}) | found[i].index;
+    plan_ = found[i].plan, index_ = found[i].index, sequence_ = from;
+    const char* name = found[i].plan ? "replay" : names_[from % kNames];
+    const uint32_t failure = fail(name ? name : "kernel", found[i].text);
+    for (const auto& [block, by] : written_)
+      if (by >= from) poison(block, failure);
   }
   plan_ = plan, index_ = index, sequence_ = sequence;
-  if (first)
-    for (uintptr_t block : written_) poison(block, first);
   written_.clear();
+  replayed_.clear();
 }
 
 bool CudaStream::capture(Plan& plan, Graph& graph) {
@@ -193,16 +195,17 @@ bool CudaStream::capture(Plan& plan, Graph& graph) {
 void CudaStream::replay(Plan& plan) {
   if (!plan.own) plan.own = new Graph;
   Graph& graph = *static_cast<Graph*>(plan.own);
+  replayed_.emplace(static_cast<uint32_t>(plan.id), sequence_);
   const bool poisoned = word(control_, kPoisoned).load() != 0;
   if (graph.replays++ == 0 || graph.refused || poisoned) return run_records(plan);
   if (!graph.exec && !capture(plan, graph)) {
     graph.refused = true;
     return run_records(plan);
   }
-  written_.insert(graph.writes.begin(), graph.writes.end());
+  for (const auto& [block, by] : graph.writes) written_[block] = sequence_;
   if (check_cuda(gpu_, "cudaGraphLaunch", cudaGraphLaunch(graph.exec, gpu_->stream))) {
     const uint32_t failure = fail("replay", reason(1));
-    for (uintptr_t block : graph.writes) poison(block, failure);
+    for (const auto& [block, by] : graph.writes) poison(block, failure);
   }
 }
 

@@ -1,11 +1,11 @@
 // The stream of a GPU: the thread enqueues kernels on a CUDA stream, plans are CUDA graphs. A kernel that finds its data wrong says so in
-// a report that is looked at when something is read or waited for; then all that was written since the last look is poisoned with that
+// a report that is looked at when something is read or waited for; then all that was written from that command on is poisoned with the
 // failure, as the GPU has gone on meanwhile.
 #pragma once
 #include <map>
 #include <memory>
 #include <mutex>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "base/ctx.h"
 #include "base/transfer.h"
@@ -52,7 +52,11 @@ private:
   mutable std::mutex memory_;
   std::recursive_mutex gpu_lock_; // whoever enqueues
   bool capturing_ = false;
-  std::unordered_set<uintptr_t> written_; // blocks, since the last look
+  // since the last look: blocks by the command that wrote them last, plans by their first replay, and kernels by their command
+  std::unordered_map<uintptr_t, uint64_t> written_;
+  std::unordered_map<uint32_t, uint64_t> replayed_;
+  static constexpr size_t kNames = 8192;
+  const char* names_[kNames] = {};
 };
 
 } // namespace ao

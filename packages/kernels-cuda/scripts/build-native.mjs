@@ -1,5 +1,5 @@
 // Builds the addon with cmake-js into build/Release/ao_cuda.node (needs nvcc 12 or newer and nothing else of CUDA), or, with --emulate, one
-// that runs the kernels on the host into build/emulated/Release. Without nvcc it says so and ends with 77. Other arguments go on to cmake-js.
+// that runs the kernels on the host into build-emulated/Release. Without nvcc it says so and ends with 77. Other arguments go on to cmake-js.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -16,7 +16,7 @@ if (!emulate && spawnSync(nvcc, ['--version'], { stdio: 'ignore' }).status !== 0
 const require = createRequire(import.meta.url);
 const manifest = require.resolve('cmake-js/package.json');
 const bin = fileURLToPath(new URL(require('cmake-js/package.json').bin['cmake-js'], `file://${manifest}`));
-const out = emulate ? ['--out', 'build/emulated', '--CDAO_EMULATE=ON'] : [`--CDCMAKE_CUDA_COMPILER=${nvcc}`];
+const out = emulate ? ['--out', 'build-emulated', '--CDAO_EMULATE=ON'] : [`--CDCMAKE_CUDA_COMPILER=${nvcc}`];
 const { status } = spawnSync(process.execPath, [bin, 'compile', '--CDCMAKE_BUILD_TYPE=Release', ...out, ...rest], {
   cwd: fileURLToPath(new URL('..', import.meta.url)),
   stdio: 'inherit',

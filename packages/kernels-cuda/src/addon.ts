@@ -45,7 +45,7 @@ export function loadCuda(): Loaded & { readonly addon: CudaAddon } {
     file: 'ao_cuda.node',
     variable: 'AO_CUDA',
     extension: 'cuda()',
-    manifest: createRequire(import.meta.url).resolve('../package.json'),
+    manifest: () => createRequire(import.meta.url).resolve('../package.json'),
   }) as Loaded & { readonly addon: CudaAddon };
 }
 

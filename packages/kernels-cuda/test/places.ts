@@ -12,7 +12,7 @@ export interface Place {
   open<T>(fn: () => Promise<T>): Promise<T>;
 }
 
-export const emulated = fileURLToPath(new URL('../build/emulated/Release/ao_cuda.node', import.meta.url));
+export const emulated = fileURLToPath(new URL('../build-emulated/Release/ao_cuda.node', import.meta.url));
 
 function gpuSkip(): string {
   try {

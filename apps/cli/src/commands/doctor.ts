@@ -12,6 +12,16 @@ interface BackendState {
   readonly reason?: string;
 }
 
+/** What there is of CUDA: versions, the driver that these kernels need, GPUs, or why there is none. */
+async function cuda(): Promise<BackendState> {
+  try {
+    const { reason, ...info } = (await import('@ao/kernels-cuda')).report();
+    return { name: 'cuda', available: reason === '', info, ...(reason === '' ? {} : { reason }) };
+  } catch (error) {
+    return { name: 'cuda', available: false, reason: (error as Error).message.replace(/\s*\n\s*/g, ' ') };
+  }
+}
+
 export async function doctor(options: { readonly json?: boolean }): Promise<void> {
   const notes: string[] = [];
   const { runtime, findings } = await probeRuntime({ log: ({ message }) => notes.push(message) });
@@ -26,6 +36,7 @@ export async function doctor(options: { readonly json?: boolean }): Promise<void
       backends.push({ name: backend, available: false, reason: reason ?? 'unknown' });
   }
   await runtime.close();
+  backends.push(await cuda());
   const machine = {
     node: process.version,
     platform: `${process.platform}-${process.arch}`,

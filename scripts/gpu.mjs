@@ -1,0 +1,49 @@
+// `pnpm gpu`: the cuda backend on a GPU: conformance and speeds, written as JSON with date, driver and GPU.
+//   pnpm gpu [FILE] [conformance] [bench]   here
+//   pnpm gpu --pack FOLDER                  what to carry to a machine with a GPU and nothing else: bundle, addon, Node; there: sh FOLDER/run.sh FILE
+import { spawnSync } from 'node:child_process';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { at } from './lib/checkout.mjs';
+
+const main = at('packages/kernels-cuda/gpu/main.ts');
+const addon = at('packages/kernels-cuda/build/Release/ao_cuda.node');
+
+/** @param {string} folder */
+async function pack(folder) {
+  if (!existsSync(addon)) throw new Error(`${addon} is not there: pnpm --filter @ao/kernels-cuda build:native`);
+  mkdirSync(folder, { recursive: true });
+  const { build } = createRequire(at('packages/guard/package.json'))('esbuild');
+  await build({
+    entryPoints: [main],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    conditions: ['@ao/source'],
+    outfile: join(folder, 'main.mjs'),
+    banner: { js: "import { createRequire as ownRequire } from 'node:module'; const require = ownRequire(import.meta.url);" },
+  });
+  copyFileSync(addon, join(folder, 'ao_cuda.node'));
+  writeFileSync(join(folder, 'package.json'), '{"name":"@ao/kernels-cuda","type":"module","version":"0.0.0"}\n');
+  const node = join(folder, 'node');
+  copyFileSync(process.execPath, node);
+  chmodSync(node, 0o755);
+  spawnSync('strip', [node]);
+  spawnSync('xz', ['-f', '-T0', '-3', node], { stdio: 'inherit' });
+  writeFileSync(
+    join(folder, 'run.sh'),
+    `here=$(cd "$(dirname "$0")" && pwd); n=/tmp/ao-gpu-node
+[ -x $n ] || { [ -f "$here/node" ] && cp "$here/node" $n || xz -dc "$here/node.xz" > $n; chmod +x $n; }
+AO_CUDA="$here/ao_cuda.node" exec $n "$here/main.mjs" "$@"\n`,
+  );
+  console.log(`${folder} is ready: carry it, then sh ${folder}/run.sh results.json`);
+}
+
+const args = process.argv.slice(2);
+if (args[0] === '--pack') await pack(resolve(args[1] ?? 'build-gpu'));
+else {
+  const { status } = spawnSync(process.execPath, ['--conditions=@ao/source', main, ...args], { stdio: 'inherit' });
+  process.exitCode = status ?? 1;
+}
