@@ -23,7 +23,9 @@ async function pack(folder) {
     target: 'node20',
     conditions: ['@ao/source'],
     outfile: join(folder, 'main.mjs'),
-    banner: { js: "import { createRequire as ownRequire } from 'node:module'; const require = ownRequire(import.meta.url);" },
+    banner: {
+      js: "import { createRequire as ownRequire } from 'node:module'; const require = ownRequire(import.meta.url);",
+    },
   });
   copyFileSync(addon, join(folder, 'ao_cuda.node'));
   writeFileSync(join(folder, 'package.json'), '{"name":"@ao/kernels-cuda","type":"module","version":"0.0.0"}\n');
@@ -34,7 +36,7 @@ async function pack(folder) {
   spawnSync('xz', ['-f', '-T0', '-3', node], { stdio: 'inherit' });
   writeFileSync(
     join(folder, 'run.sh'),
-    `here=$(cd "$(dirname "$0")" && pwd); n=/tmp/ao-gpu-node
+    `here=$(cd "$(dirname "$0")" && pwd); n=\${TMPDIR:-$HOME}/ao-gpu-node
 [ -x $n ] || { [ -f "$here/node" ] && cp "$here/node" $n || xz -dc "$here/node.xz" > $n; chmod +x $n; }
 AO_CUDA="$here/ao_cuda.node" exec $n "$here/main.mjs" "$@"\n`,
   );

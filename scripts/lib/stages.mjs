@@ -1,6 +1,7 @@
 // The stages of `npm test` in their order. A stage runs commands, whose output goes to its log, and returns counts.
 
 import { arm64 } from '../stages/arm64.mjs';
+import { cuda } from '../stages/cuda.mjs';
 import { demo, examples, outOfTree } from '../stages/examples.mjs';
 import { ctest, ctestSanitized, native } from '../stages/native.mjs';
 import { format, lint, types } from '../stages/static.mjs';
@@ -23,6 +24,7 @@ export const stages = [
   ctest,
   ctestSanitized,
   arm64,
+  cuda,
   vitest,
   packages,
   outOfTree,

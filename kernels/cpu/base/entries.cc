@@ -36,7 +36,7 @@ inline void* to_pointer(double value) { return reinterpret_cast<void*>(static_ca
 #define AO_FN(name, fields)                                                                                            \
   int run_##name(const double* p, ao_ctx* ctx) {                                                                       \
     ao_##name##_args a;                                                                                                \
-    fields return AO_ROW(name)(&a, ctx);                                                                              \
+    fields return AO_ROW(name)(&a, ctx);                                                                               \
   }
 #include "exports.inc"
 #undef IN

@@ -125,7 +125,7 @@ AO_HD inline float code_token(int32_t dtype, TokenForm form, CodeRange range, co
 
 // x holds values of `dtype` as float32; eps 0 = the mode's own. *zero is 0 in the symmetric mode.
 AO_HD inline float quantize_token(int32_t dtype, bool asymmetric, float eps, const float* x, int64_t n, int8_t* q,
-                            int32_t* zero, bool reduced = false) {
+                                  int32_t* zero, bool reduced = false) {
   *zero = 0;
   float lo = 0, hi = 0;
   if (!token_span(asymmetric, x, n, &lo, &hi)) return quantize_bad(q, n);

@@ -23,7 +23,7 @@ struct QParams {
 };
 
 AO_HD inline QParams choose_qparams(int64_t dtype, int64_t mapping, bool preserve_zero, double low, double high,
-                              double smallest, float lo, float hi) {
+                                    double smallest, float lo, float hi) {
   const auto r = [dtype](float v) { return round_to(dtype, v); };
   const float qmin = static_cast<float>(low), qmax = static_cast<float>(high), eps = r(static_cast<float>(smallest));
   if (preserve_zero && mapping != TINYGEMM) {

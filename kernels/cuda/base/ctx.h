@@ -66,9 +66,9 @@ int launch(ao_ctx* ctx, const char* name, void (*kernel)(Takes...), dim3 grid, d
            Args... args) {
   if (shared > (48u << 10)) { // more has to be asked for
     const auto function = reinterpret_cast<const void*>(kernel);
-    if (check_cuda(ctx, name,
-                   cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                        static_cast<int>(shared))))
+    if (check_cuda(
+            ctx, name,
+            cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared))))
       return 1;
   }
   kernel<<<grid, block, shared, ctx->stream>>>(static_cast<Takes>(args)...);

@@ -46,8 +46,8 @@ extern "C" int ao_cuda_describe(int device, char* json, int size) {
   cudaDeviceProp p;
   if (cudaGetDeviceProperties(&p, device) != cudaSuccess) return 1;
   snprintf(json, size,
-           "{\"name\":\"%s\",\"capability\":\"%d.%d\",\"memory\":%zu,\"multiprocessors\":%d,\"l2\":%d,\"sharedPerBlock\":%zu}",
-           p.name, p.major, p.minor, p.totalGlobalMem, p.multiProcessorCount, p.l2CacheSize,
-           p.sharedMemPerBlockOptin);
+           "{\"name\":\"%s\",\"capability\":\"%d.%d\",\"memory\":%zu,\"multiprocessors\":%d,\"l2\":%d,"
+           "\"sharedPerBlock\":%zu}",
+           p.name, p.major, p.minor, p.totalGlobalMem, p.multiProcessorCount, p.l2CacheSize, p.sharedMemPerBlockOptin);
   return 0;
 }

@@ -66,8 +66,9 @@ int Transfer::read(ao_ctx* ctx, void* to, const void* from, size_t size) {
     const size_t n = size - at < kChunk ? size - at : kChunk;
     uint8_t* room = next(ctx);
     if (!room ||
-        check_cuda(ctx, "read", cudaMemcpyAsync(room, static_cast<const uint8_t*>(from) + at, n,
-                                                cudaMemcpyDeviceToHost, ctx->stream)) ||
+        check_cuda(
+            ctx, "read",
+            cudaMemcpyAsync(room, static_cast<const uint8_t*>(from) + at, n, cudaMemcpyDeviceToHost, ctx->stream)) ||
         check_cuda(ctx, "read", cudaStreamSynchronize(ctx->stream)))
       return 1;
     memcpy(static_cast<uint8_t*>(to) + at, room, n);

@@ -14,9 +14,9 @@ namespace ao {
 
 // Numbers that codes stand for.
 enum Values : int32_t {
-  kFloats,  // the codes are floats
-  kSigned,  // q in two's complement
-  kTable,   // table[q]
+  kFloats, // the codes are floats
+  kSigned, // q in two's complement
+  kTable,  // table[q]
 };
 
 struct Weight {

@@ -132,7 +132,8 @@ __device__ void int_tile(const Weight& w, const Store& store, const IntRows& x, 
   const bool one = x.segments == 1;
   float acc[4] = {};
   for (int64_t s = 0; s < x.segments; s++) {
-    const int64_t begin = s * x.segment, end = begin + x.segment < columns ? begin + x.segment : columns, g = begin / group;
+    const int64_t begin = s * x.segment, end = begin + x.segment < columns ? begin + x.segment : columns,
+                  g = begin / group;
     int dot[4] = {}, sum[4] = {};
     for (int64_t k0 = begin; k0 < end; k0 += kTile) {
       __syncthreads();

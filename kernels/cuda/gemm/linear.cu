@@ -42,8 +42,8 @@ int check_experts(ao_ctx* ctx, const char* op, const int32_t* index, int64_t row
 
 // Packs a weight in canonical form to scratch.
 bool pack_to_scratch(ao_ctx* ctx, const char* op, ao_pack_weight_args a, Weight* w) {
-  const WeightLayout l = weight_layout(a.code, a.n, a.k, a.group_size, a.zero_domain, a.scale_dtype, a.zero_dtype,
-                                       a.bits, a.activation);
+  const WeightLayout l =
+      weight_layout(a.code, a.n, a.k, a.group_size, a.zero_domain, a.scale_dtype, a.zero_dtype, a.bits, a.activation);
   if (l.bytes < 0) return ao_fail(ctx, "%s: %s", op, l.refusal), false;
   a.packed = scratch_bytes(ctx, static_cast<size_t>(l.bytes));
   if (!a.packed || pack_rows(ctx, &a, l)) return false;
@@ -102,9 +102,10 @@ extern "C" int ao_cuda_linear(const ao_linear_args* a, ao_ctx* ctx) {
     t.w.source = static_cast<int32_t>(a->code), t.w.values = kFloats;
     t.w.row_bytes = a->k * ao_dtype_size(a->code);
   } else {
-    const ao_pack_weight_args pack = {nullptr,        a->codes,       a->scale,      a->zero,       a->code, a->n,
-                                      a->k,           a->group_size,  a->zero_domain, a->scale_dtype, a->zero_dtype,
-                                      a->activation,  0,              a->n,          a->bits,       a->table, nullptr};
+    const ao_pack_weight_args pack = {
+        nullptr, a->codes,      a->scale,       a->zero,        a->code,       a->n,
+        a->k,    a->group_size, a->zero_domain, a->scale_dtype, a->zero_dtype, a->activation,
+        0,       a->n,          a->bits,        a->table,       nullptr};
     if (!pack_to_scratch(ctx, op, pack, &t.w)) return 1;
   }
   return run_linear(ctx, op, targets, 1, {a->x, a->m, a->x_stride, a->x_dtype},
@@ -139,9 +140,9 @@ extern "C" int ao_cuda_linear_experts(const ao_linear_experts_args* a, ao_ctx* c
 extern "C" int ao_cuda_linear_grad_input_coded(const ao_linear_grad_input_coded_args* a, ao_ctx* ctx) {
   const char* op = "linear_grad_input_coded";
   if (!check_dtypes(ctx, op, a->g_dtype, a->out_dtype, AO_F32)) return 1;
-  const ao_pack_weight_args pack = {nullptr,       a->codes,      a->scale,       a->zero,        a->code,       a->n,
-                                    a->k,          a->group_size, a->zero_domain, a->scale_dtype, a->zero_dtype, AO_ACT_EXACT,
-                                    0,             a->n,          a->bits,        a->table,       nullptr};
+  const ao_pack_weight_args pack = {nullptr, a->codes,      a->scale,       a->zero,        a->code,       a->n,
+                                    a->k,    a->group_size, a->zero_domain, a->scale_dtype, a->zero_dtype, AO_ACT_EXACT,
+                                    0,       a->n,          a->bits,        a->table,       nullptr};
   Weight w;
   if (!pack_to_scratch(ctx, op, pack, &w)) return 1;
   const void* dense = dense_weight(ctx, op, w, AO_F32);

@@ -168,8 +168,7 @@ Weight place_weight(const WeightLayout& l, const void* blob) {
 
 const Weight* find_weight(ao_ctx* ctx, const char* op, const void* packed, int64_t n, int64_t columns) {
   const auto found = ctx->weights.find(packed);
-  if (found == ctx->weights.end())
-    return ao_fail(ctx, "%s: the weight was not packed by this stream", op), nullptr;
+  if (found == ctx->weights.end()) return ao_fail(ctx, "%s: the weight was not packed by this stream", op), nullptr;
   const Weight& w = found->second;
   if (w.n == n && w.columns() == columns) return &w;
   ao_fail(ctx, "%s: the packed weight is [%lld, %lld], the call says [%lld, %lld]", op, (long long)w.n,
@@ -216,8 +215,8 @@ extern "C" int64_t ao_cuda_weight_packed_size(int64_t code, int64_t n, int64_t k
 }
 
 extern "C" int ao_cuda_pack_weight(const ao_pack_weight_args* a, ao_ctx* ctx) {
-  const WeightLayout l = weight_layout(a->code, a->n, a->k, a->group_size, a->zero_domain, a->scale_dtype, a->zero_dtype,
-                                       a->bits, a->activation);
+  const WeightLayout l = weight_layout(a->code, a->n, a->k, a->group_size, a->zero_domain, a->scale_dtype,
+                                       a->zero_dtype, a->bits, a->activation);
   if (l.bytes < 0) return ao_fail(ctx, "pack_weight: %s", l.refusal);
   if (a->row < 0 || a->rows < 0 || a->row + a->rows > a->n)
     return ao_fail(ctx, "pack_weight: rows [%lld, %lld) of %lld", (long long)a->row, (long long)(a->row + a->rows),

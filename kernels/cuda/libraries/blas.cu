@@ -26,7 +26,7 @@ struct Heuristic {
   float waves;
   int reserved[4];
 };
-enum { kTransposeA = 3, kTransposeB = 4 };                               // cublasLtMatmulDescAttributes_t
+enum { kTransposeA = 3, kTransposeB = 4 };                                      // cublasLtMatmulDescAttributes_t
 enum { kMaxWorkspace = 1, kAlignA = 5, kAlignB = 6, kAlignC = 7, kAlignD = 8 }; // cublasLtMatmulPreferenceAttributes_t
 constexpr int kCompute32F = 68, kReal32F = 0, kReal16F = 2, kReal16BF = 14;
 
@@ -62,7 +62,8 @@ struct Prepared {
 int real_of(int64_t dtype) { return dtype == AO_F32 ? kReal32F : dtype == AO_F16 ? kReal16F : kReal16BF; }
 
 __global__ void finish_kernel(Store store, const float* sums, int64_t m) {
-  for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < m * store.n; i += int64_t{gridDim.x} * blockDim.x)
+  for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < m * store.n;
+       i += int64_t{gridDim.x} * blockDim.x)
     put(store, i / store.n, i % store.n, sums[i]);
 }
 
@@ -122,14 +123,14 @@ Prepared prepare(Libraries* l, const Key& key) {
   const uint32_t align = 16;
   Heuristic found{};
   int count = 0;
-  const bool good =
-      blas.desc_create(&p.desc, kCompute32F, kReal32F) == 0 &&
-      blas.desc_set(p.desc, kTransposeA, &first, sizeof first) == 0 &&
-      blas.desc_set(p.desc, kTransposeB, &second, sizeof second) == 0 &&
-      blas.layout_create(&p.a, type, turn_b ? depth : columns, turn_b ? columns : depth, stride_b) == 0 &&
-      blas.layout_create(&p.b, type, turn_a ? rows : depth, turn_a ? depth : rows, stride_a) == 0 &&
-      blas.layout_create(&p.d, out_type, columns, rows, stride_out) == 0 && blas.preference_create(&preference) == 0 &&
-      blas.preference_set(preference, kMaxWorkspace, &kWorkspace, sizeof kWorkspace) == 0;
+  const bool good = blas.desc_create(&p.desc, kCompute32F, kReal32F) == 0 &&
+                    blas.desc_set(p.desc, kTransposeA, &first, sizeof first) == 0 &&
+                    blas.desc_set(p.desc, kTransposeB, &second, sizeof second) == 0 &&
+                    blas.layout_create(&p.a, type, turn_b ? depth : columns, turn_b ? columns : depth, stride_b) == 0 &&
+                    blas.layout_create(&p.b, type, turn_a ? rows : depth, turn_a ? depth : rows, stride_a) == 0 &&
+                    blas.layout_create(&p.d, out_type, columns, rows, stride_out) == 0 &&
+                    blas.preference_create(&preference) == 0 &&
+                    blas.preference_set(preference, kMaxWorkspace, &kWorkspace, sizeof kWorkspace) == 0;
   if (good) {
     for (int attribute : {kAlignA, kAlignB, kAlignC, kAlignD})
       blas.preference_set(preference, attribute, &align, sizeof align);
@@ -185,8 +186,8 @@ int blas_product(ao_ctx* ctx, const char* op, const Term& t, int64_t m, const St
   void* out = plain ? store.out : scratch<float>(ctx, m * n);
   if (!out) return 1;
   const float alpha = 1, beta = 0;
-  const Status status = l->blas.matmul(l->handle, p.desc, &alpha, t.b.data, p.a, t.a.data, p.b, &beta, out, p.d, out, p.d,
-                                       &p.algorithm, l->workspace, kWorkspace, ctx->stream);
+  const Status status = l->blas.matmul(l->handle, p.desc, &alpha, t.b.data, p.a, t.a.data, p.b, &beta, out, p.d, out,
+                                       p.d, &p.algorithm, l->workspace, kWorkspace, ctx->stream);
   if (status != 0) return ao_fail(ctx, "%s: cuBLASLt failed with status %d", op, status);
   *done = true;
   if (plain) return 0;

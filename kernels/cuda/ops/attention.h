@@ -80,8 +80,7 @@ int need_attention(ao_ctx* ctx, const char* op, const Args* a) {
                    static_cast<long long>(a->v_dim));
   if (!a->pos && (a->past < 0 || (a->causal && a->past + a->tokens > a->keys)))
     return ao_fail(ctx, "%s: %lld queries at position %lld do not fit %lld keys; make a longer cache or start over", op,
-                   static_cast<long long>(a->tokens), static_cast<long long>(a->past),
-                   static_cast<long long>(a->keys));
+                   static_cast<long long>(a->tokens), static_cast<long long>(a->past), static_cast<long long>(a->keys));
   return 0;
 }
 

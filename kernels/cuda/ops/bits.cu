@@ -23,8 +23,7 @@ __global__ void pack_bits_kernel(uint8_t* out, const uint8_t* x, int64_t rows, i
        p += int64_t{gridDim.x} * blockDim.x) {
     const int64_t r = p / pieces, i = p % pieces * 8, n = cols - i < 8 ? cols - i : 8, bytes = (n * b + 7) / 8;
     uint64_t word = 0;
-    for (int64_t j = 0; j < n; j++)
-      word |= static_cast<uint64_t>(x[r * cols + i + j] & ((1 << b) - 1)) << (b * j);
+    for (int64_t j = 0; j < n; j++) word |= static_cast<uint64_t>(x[r * cols + i + j] & ((1 << b) - 1)) << (b * j);
     for (int64_t j = 0; j < bytes; j++) out[r * row + i / 8 * b + j] = static_cast<uint8_t>(word >> (8 * j));
   }
 }

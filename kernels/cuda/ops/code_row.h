@@ -34,7 +34,8 @@ __device__ inline float code_row_value(CodeRows rows, const uint8_t* row, int64_
 }
 
 // A warp writes n values x of a float dtype as a row; the formulas are code_row_write's.
-__device__ inline void write_code_row(CodeRows rows, uint8_t* out, const void* x, int64_t at, int64_t dtype, int64_t n) {
+__device__ inline void write_code_row(CodeRows rows, uint8_t* out, const void* x, int64_t at, int64_t dtype,
+                                      int64_t n) {
   const int lane = threadIdx.x % kWarp;
   const Larger larger;
   float high = -INFINITY, low = -INFINITY;

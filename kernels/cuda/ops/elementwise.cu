@@ -222,8 +222,7 @@ extern "C" int ao_cuda_binary(const ao_binary_args* a, ao_ctx* ctx) {
     return ao_fail(ctx, "binary: code %lld is not known", static_cast<long long>(a->op));
   if (need_ndim(ctx, "binary", a->ndim) || need_known(ctx, "binary", a->dtype)) return 1;
   if (floats && need_float(ctx, "binary", a->dtype)) return 1;
-  if (!floats && op == DIV)
-    return ao_fail(ctx, "binary: div of %s; cast to float32 first", ao_dtype_name(a->dtype));
+  if (!floats && op == DIV) return ao_fail(ctx, "binary: div of %s; cast to float32 first", ao_dtype_name(a->dtype));
   int64_t out_strides[6], n = 1;
   for (int64_t d = a->ndim - 1; d >= 0; d--) out_strides[d] = n, n *= a->shape[d];
   if (n == 0) return 0;

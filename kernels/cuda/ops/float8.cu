@@ -83,7 +83,8 @@ int find_scales(const ao_to_float8_args* a, ao_ctx* ctx) {
   if (!most || clear(ctx, most, static_cast<size_t>(count) * sizeof *most)) return 1;
   if (a->axis == COLUMNS) {
     const int64_t piece = a->rows > 64 * 65535 ? ceil_div(a->rows, 65535) : 64;
-    const dim3 grid(static_cast<unsigned>(ceil_div(a->cols, kThreads)), static_cast<unsigned>(ceil_div(a->rows, piece)));
+    const dim3 grid(static_cast<unsigned>(ceil_div(a->cols, kThreads)),
+                    static_cast<unsigned>(ceil_div(a->rows, piece)));
     if (launch(ctx, op, column_peak_kernel, grid, kThreads, 0, most, a->x, a->rows, a->cols, piece, a->dtype)) return 1;
   } else {
     const int64_t n = a->axis == ALL ? a->rows * a->cols : a->cols;

@@ -17,9 +17,7 @@ __device__ inline float silu(float x) {
 }
 
 // x/2 erfc(-x / sqrt 2): the tail keeps its relative accuracy.
-__device__ inline float gelu(float x) {
-  return x == -INFINITY ? -0.0f : 0.5f * x * erfcf(-x * 0.70710678118654752f);
-}
+__device__ inline float gelu(float x) { return x == -INFINITY ? -0.0f : 0.5f * x * erfcf(-x * 0.70710678118654752f); }
 
 __device__ inline float gelu_tanh(float x) {
   const float v = 1.5957691216057308f * fmaf(x * x * x, 0.044715f, x);

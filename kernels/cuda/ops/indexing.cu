@@ -150,8 +150,7 @@ extern "C" int ao_cuda_embedding_backward(const ao_embedding_backward_args* a, a
   int32_t* head = scratch<int32_t>(ctx, a->vocab);
   int32_t* next = scratch<int32_t>(ctx, a->n + 1);
   if (!head || !next) return 1;
-  if (check_cuda(ctx, "memset",
-                 cudaMemsetAsync(head, 0xff, static_cast<size_t>(a->vocab) * sizeof *head, ctx->stream)))
+  if (check_cuda(ctx, "memset", cudaMemsetAsync(head, 0xff, static_cast<size_t>(a->vocab) * sizeof *head, ctx->stream)))
     return 1;
   if (a->n > 0) {
     if (launch(ctx, "embedding_backward", check_kernel, blocks_for(ctx, a->n), kThreads, 0, ids, a->n, a->vocab,
@@ -160,8 +159,8 @@ extern "C" int ao_cuda_embedding_backward(const ao_embedding_backward_args* a, a
     const unsigned blocks = blocks_for(ctx, a->vocab);
     if (launch(ctx, "embedding_backward", chain_kernel, blocks, kThreads, 0, ids, a->n, a->vocab, head, next)) return 1;
   }
-  return launch(ctx, "embedding_backward", embedding_backward_kernel, blocks_for(ctx, n), kThreads, 0, a->dw, a->g, head,
-                next, a->vocab, a->dim, a->dtype);
+  return launch(ctx, "embedding_backward", embedding_backward_kernel, blocks_for(ctx, n), kThreads, 0, a->dw, a->g,
+                head, next, a->vocab, a->dim, a->dtype);
 }
 
 extern "C" int ao_cuda_gather_backward(const ao_gather_backward_args* a, ao_ctx* ctx) {

@@ -128,8 +128,8 @@ __device__ void write_moment(const Moment& m, int form, int64_t at, int64_t n, i
   uint8_t* codes = static_cast<uint8_t*>(m.codes);
   if (form == MOMENT_MAP_16) {
     for (int64_t i = 2 * threadIdx.x; i < n; i += 2 * blockDim.x)
-      codes[(at + i) / 2] = static_cast<uint8_t>(code_of(m.map, 16, fresh[i] / scale) << 4 |
-                                                 code_of(m.map, 16, fresh[i + 1] / scale));
+      codes[(at + i) / 2] =
+          static_cast<uint8_t>(code_of(m.map, 16, fresh[i] / scale) << 4 | code_of(m.map, 16, fresh[i + 1] / scale));
   } else {
     for (int64_t i = threadIdx.x; i < n; i += blockDim.x)
       codes[at + i] = static_cast<uint8_t>(form == MOMENT_MAP_256 ? code_of(m.map, 256, fresh[i] / scale)
@@ -218,9 +218,9 @@ extern "C" int ao_cuda_fused_adam(const ao_fused_adam_args* a, ao_ctx* ctx) {
   if (need_float(ctx, "fused_adam", a->dtype) || form_of(a, ctx, &form)) return 1;
   if (a->rng && a->dtype != AO_BF16) return ao_fail(ctx, "fused_adam: only bfloat16 is rounded at random");
   Facts* facts = scratch<Facts>(ctx, 1);
-  if (!facts || launch(ctx, "fused_adam", facts_kernel, 1, 1, 0, facts, static_cast<const float*>(a->step),
-                       static_cast<const float*>(a->lr), a->beta1, a->beta2, a->eps, a->weight_decay,
-                       a->decoupled != 0))
+  if (!facts ||
+      launch(ctx, "fused_adam", facts_kernel, 1, 1, 0, facts, static_cast<const float*>(a->step),
+             static_cast<const float*>(a->lr), a->beta1, a->beta2, a->eps, a->weight_decay, a->decoupled != 0))
     return 1;
   const float *signed_map = static_cast<const float*>(a->signed_map),
               *unsigned_map = static_cast<const float*>(a->unsigned_map);
@@ -261,5 +261,6 @@ extern "C" int ao_cuda_fused_sgd(const ao_fused_sgd_args* a, ao_ctx* ctx) {
               static_cast<float>(1 - a->dampening),
               a->nesterov != 0};
   if (a->n > 0 && launch(ctx, "fused_sgd", sgd_kernel, blocks_for(ctx, a->n), kThreads, 0, s)) return 1;
-  return launch(ctx, "fused_sgd", advance_kernel, 1, 1, 0, static_cast<float*>(a->step), static_cast<uint32_t*>(nullptr));
+  return launch(ctx, "fused_sgd", advance_kernel, 1, 1, 0, static_cast<float*>(a->step),
+                static_cast<uint32_t*>(nullptr));
 }

@@ -69,7 +69,8 @@ struct Affine {
   float low, high, mid;
 };
 
-__global__ void quantize_kernel(void* q, const void* x, const void* scales, const void* zeros, int64_t count, Affine a) {
+__global__ void quantize_kernel(void* q, const void* x, const void* scales, const void* zeros, int64_t count,
+                                Affine a) {
   for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < count; i += int64_t{gridDim.x} * blockDim.x) {
     const int64_t b = i / a.n;
     const float scale = load_float(a.scale_dtype, scales, b), zero = zeros ? load_float(a.zero_dtype, zeros, b) : 0,
@@ -179,7 +180,8 @@ __global__ void fake_int4_kernel(void* out, const void* x, const void* grad, int
     }
     float sum = 0, least = 0, greatest = 0;
     for (int64_t i = lane; i < n; i += kWarp) {
-      const float v = load_float(dtype, x, at + i), g = load_float(dtype, grad, at + i), t = (v - group.lo) / group.scale;
+      const float v = load_float(dtype, x, at + i), g = load_float(dtype, grad, at + i),
+                  t = (v - group.lo) / group.scale;
       sum += g * (group.code(v) - t);
       least += v == group.lo ? 1.0f : 0.0f;
       greatest += v == group.hi ? 1.0f : 0.0f;
@@ -220,10 +222,16 @@ int check(ao_ctx* ctx, const char* op, int64_t dtype, int64_t scale_dtype, const
 template <class Args>
 Affine affine_of(const Args* a, bool shifted) {
   const int64_t p = common_dtype(a->dtype, a->scale_dtype);
-  return {a->n,        a->dtype,      a->scale_dtype,
-          a->zero_dtype, a->q_dtype,  a->zero_domain,
-          p,           shifted ? common_dtype(p, a->zero_dtype) : p,
-          static_cast<float>(a->qmin), static_cast<float>(a->qmax),
+  return {a->n,
+          a->dtype,
+          a->scale_dtype,
+          a->zero_dtype,
+          a->q_dtype,
+          a->zero_domain,
+          p,
+          shifted ? common_dtype(p, a->zero_dtype) : p,
+          static_cast<float>(a->qmin),
+          static_cast<float>(a->qmax),
           static_cast<float>((a->qmax + a->qmin + 1) / 2)};
 }
 
@@ -254,8 +262,8 @@ extern "C" int ao_cuda_quantize_affine(const ao_quantize_affine_args* a, ao_ctx*
   const int64_t n = a->blocks * a->n;
   if (n == 0) return 0;
   const void* zeros = a->zero_domain == ZERO_NONE ? nullptr : a->zero_point;
-  return launch(ctx, "quantize_affine", quantize_kernel, blocks_for(ctx, n), kThreads, 0, a->q, a->x, a->scale, zeros, n,
-                affine_of(a, zeros != nullptr));
+  return launch(ctx, "quantize_affine", quantize_kernel, blocks_for(ctx, n), kThreads, 0, a->q, a->x, a->scale, zeros,
+                n, affine_of(a, zeros != nullptr));
 }
 
 extern "C" int ao_cuda_dequantize_affine(const ao_dequantize_affine_args* a, ao_ctx* ctx) {
@@ -281,8 +289,8 @@ extern "C" int ao_cuda_fake_quantize(const ao_fake_quantize_args* a, ao_ctx* ctx
   if (!room) return 1;
   const Fake fake{{a->dtype, a->scale_dtype, 0, a->mapping, true, a->qmin, a->qmax, a->eps},
                   common_dtype(a->dtype, a->scale_dtype)};
-  return launch(ctx, "fake_quantize", fake_quantize_kernel, blocks_for(ctx, n), kThreads, 0, a->out, a->x, a->grad, room,
-                parts, a->n, n, fake);
+  return launch(ctx, "fake_quantize", fake_quantize_kernel, blocks_for(ctx, n), kThreads, 0, a->out, a->x, a->grad,
+                room, parts, a->n, n, fake);
 }
 
 extern "C" int ao_cuda_fake_quantize_int4(const ao_fake_quantize_int4_args* a, ao_ctx* ctx) {

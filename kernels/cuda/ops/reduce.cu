@@ -157,9 +157,8 @@ __global__ void topk_kernel(void* values, int32_t* indices, const void* x, int64
     best_value[threadIdx.x] = best, best_place[threadIdx.x] = at;
     __syncthreads();
     for (int d = blockDim.x / 2; d > 0; d /= 2) {
-      if (static_cast<int>(threadIdx.x) < d &&
-          ahead(best_value[threadIdx.x], best_place[threadIdx.x], best_value[threadIdx.x + d],
-                best_place[threadIdx.x + d], false)) {
+      if (static_cast<int>(threadIdx.x) < d && ahead(best_value[threadIdx.x], best_place[threadIdx.x],
+                                                     best_value[threadIdx.x + d], best_place[threadIdx.x + d], false)) {
         best_value[threadIdx.x] = best_value[threadIdx.x + d];
         best_place[threadIdx.x] = best_place[threadIdx.x + d];
       }
@@ -267,8 +266,8 @@ extern "C" int ao_cuda_sum_of_squares(const ao_sum_of_squares_args* a, ao_ctx* c
   const int64_t parts = ceil_div(a->n, kPart);
   double* room = scratch<double>(ctx, parts + 1);
   if (!room) return 1;
-  if (parts && launch(ctx, "sum_of_squares", squares_kernel, grid_of(parts), kThreads, 0, room, a->x, a->n, a->dtype,
-                      kPart))
+  if (parts &&
+      launch(ctx, "sum_of_squares", squares_kernel, grid_of(parts), kThreads, 0, room, a->x, a->n, a->dtype, kPart))
     return 1;
   return launch(ctx, "sum_of_squares", join_squares_kernel, 1, 1, 0, static_cast<float*>(a->out),
                 static_cast<double*>(a->total), room, parts, a->first != 0);

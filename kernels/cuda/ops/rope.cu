@@ -103,13 +103,17 @@ extern "C" int ao_cuda_kv_append(const ao_kv_append_args* a, ao_ctx* ctx) {
   const CodeRows rows{static_cast<int>(a->bits), a->asymmetric != 0};
   if (need_code_rows(ctx, "kv_append", rows, a->dim)) return 1;
   if (rows.bits && need_float(ctx, "kv_append", a->x_dtype)) return 1;
-  if (!rows.bits && a->cache_dtype != a->x_dtype && (a->x_dtype != AO_F32 || need_float(ctx, "kv_append", a->cache_dtype)))
+  if (!rows.bits && a->cache_dtype != a->x_dtype &&
+      (a->x_dtype != AO_F32 || need_float(ctx, "kv_append", a->cache_dtype)))
     return ao_fail(ctx, "kv_append: %s does not go into a cache of %s; x has the cache's dtype or is float32",
                    ao_dtype_name(a->x_dtype), ao_dtype_name(a->cache_dtype));
   const int64_t n = a->batch * a->tokens * a->heads;
   if (n == 0) return 0;
-  Append s{a->cache, a->x, static_cast<const int32_t*>(a->pos), a->pos_count, a->batch, a->tokens, a->heads, a->dim,
-           a->capacity, {}, {}, a->cache_dtype, a->x_dtype, rows};
+  Append s{a->cache,     a->x,     static_cast<const int32_t*>(a->pos),
+           a->pos_count, a->batch, a->tokens,
+           a->heads,     a->dim,   a->capacity,
+           {},           {},       a->cache_dtype,
+           a->x_dtype,   rows};
   for (int i = 0; i < 3; i++) s.cache_strides[i] = a->cache_strides[i], s.x_strides[i] = a->x_strides[i];
   return launch(ctx, "kv_append", kv_append_kernel, blocks_for(ctx, n, 4), 4 * kWarp, 0, s, ctx->site);
 }

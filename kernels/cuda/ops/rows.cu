@@ -47,8 +47,8 @@ __global__ void cross_entropy_kernel(float* nll, const void* logits, const int32
   const float top = row_max<d>(logits, base, vocab);
   const double total = row_exponentials<d>(logits, base, vocab, top);
   if (threadIdx.x == 0)
-    nll[r] = static_cast<float>(static_cast<double>(top) + log(total) -
-                                static_cast<double>(load<d>(logits, base + target)));
+    nll[r] =
+        static_cast<float>(static_cast<double>(top) + log(total) - static_cast<double>(load<d>(logits, base + target)));
 }
 
 template <int d>

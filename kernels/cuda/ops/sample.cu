@@ -264,5 +264,6 @@ extern "C" int ao_cuda_process_logits(const ao_process_logits_args* a, ao_ctx* c
             static_cast<float>(a->presence),
             penalties};
   if (penalties && !(p.counts = scratch<int32_t>(ctx, a->rows * a->vocab))) return 1;
-  return launch(ctx, "process_logits", process_logits_kernel, static_cast<unsigned>(a->rows), kThreads, 0, p, ctx->site);
+  return launch(ctx, "process_logits", process_logits_kernel, static_cast<unsigned>(a->rows), kThreads, 0, p,
+                ctx->site);
 }

@@ -27,9 +27,9 @@ template <int slots>
 __global__ void sdpa_kernel(void* out, float* partials, Attention p, int64_t split_keys) {
   constexpr int rows = rows_of<slots>(), block_rows = rows * kWarps;
   AO_SHARED(float, shared);
-  float* q = shared;                                  // [block_rows][dim]
-  float* k = q + block_rows * p.dim;                  // [kTile][dim + 1]
-  float* v = k + kTile * (p.dim + 1);                 // [kTile][v_dim]
+  float* q = shared;                  // [block_rows][dim]
+  float* k = q + block_rows * p.dim;  // [kTile][dim + 1]
+  float* v = k + kTile * (p.dim + 1); // [kTile][v_dim]
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   const int64_t b = blockIdx.z / p.kv_heads, head = blockIdx.z % p.kv_heads, group = p.group();
   const int64_t total = p.tokens * group, begin = int64_t{blockIdx.x} * block_rows;

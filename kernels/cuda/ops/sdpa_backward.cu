@@ -15,7 +15,9 @@ struct Gradient {
   float *m, *l, *delta; // of query rows [batch, tokens, q_heads]
 };
 
-__device__ int64_t row_of(const Attention& p, int64_t b, int64_t t, int64_t h) { return (b * p.tokens + t) * p.q_heads + h; }
+__device__ int64_t row_of(const Attention& p, int64_t b, int64_t t, int64_t h) {
+  return (b * p.tokens + t) * p.q_heads + h;
+}
 
 // The score of a query and a key, and the slope of the soft cap there.
 __device__ float score(const Attention& p, int64_t b, int64_t t, int64_t h, int64_t j, float* slope) {
@@ -165,7 +167,8 @@ extern "C" int ao_cuda_sdpa_backward(const ao_sdpa_backward_args* a, ao_ctx* ctx
   s.m = scratch<float>(ctx, rows), s.l = scratch<float>(ctx, rows), s.delta = scratch<float>(ctx, rows);
   if (!s.m || !s.l || !s.delta) return 1;
   if (a->pos && launch(ctx, "sdpa_backward", check_attention_kernel, 1, kWarp, 0, s.p, ctx->site)) return 1;
-  if (launch(ctx, "sdpa_backward", sdpa_grad_rows_kernel, blocks_for(ctx, rows, kWarps), kWarps * kWarp, 0, s)) return 1;
+  if (launch(ctx, "sdpa_backward", sdpa_grad_rows_kernel, blocks_for(ctx, rows, kWarps), kWarps * kWarp, 0, s))
+    return 1;
   const int64_t widest = a->dim > a->v_dim ? a->dim : a->v_dim;
   return widest <= 128 ? run<4>(ctx, s, rows, keys) : run<16>(ctx, s, rows, keys);
 }

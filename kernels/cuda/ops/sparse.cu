@@ -191,8 +191,8 @@ extern "C" int ao_cuda_prune_tile4x4(const ao_prune_tile4x4_args* a, ao_ctx* ctx
   if (need_float(ctx, "prune_tile4x4", a->dtype)) return 1;
   const int64_t tiles = a->rows / 4 * (a->columns / 4);
   if (tiles == 0) return 0;
-  return launch(ctx, "prune_tile4x4", prune_kernel, blocks_for(ctx, tiles), kThreads, 0, a->out, a->x, tiles, a->columns,
-                a->dtype, a->magnitude != 0);
+  return launch(ctx, "prune_tile4x4", prune_kernel, blocks_for(ctx, tiles), kThreads, 0, a->out, a->x, tiles,
+                a->columns, a->dtype, a->magnitude != 0);
 }
 
 extern "C" int ao_cuda_block_sparse_linear(const ao_block_sparse_linear_args* a, ao_ctx* ctx) {

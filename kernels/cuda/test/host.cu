@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <set>
 #include <string>
 
@@ -26,14 +27,16 @@ void touch(const std::string& file) {
   if (FILE* f = fopen(file.c_str(), "w")) fclose(f);
 }
 
+void remove_all(const std::string& folder) { std::filesystem::remove_all(folder); }
+
 void search_order() {
-  char root[] = "/tmp/ao-cuda-XXXXXX";
-  if (!mkdtemp(root)) return expect(false, "a temporary folder");
-  const std::string base = root;
-  for (const char* folder : {"/own", "/toolkit", "/toolkit/lib64", "/env", "/env/lib", "/env/lib/python3.12",
-                             "/env/lib/python3.12/site-packages", "/env/lib/python3.12/site-packages/nvidia",
-                             "/env/lib/python3.12/site-packages/nvidia/cublas",
-                             "/env/lib/python3.12/site-packages/nvidia/cublas/lib"})
+  const char* temporary = getenv("TMPDIR");
+  std::string base = std::string(temporary ? temporary : ".") + "/ao-cuda-XXXXXX";
+  if (!mkdtemp(base.data())) return expect(false, "a temporary folder");
+  for (const char* folder :
+       {"/own", "/toolkit", "/toolkit/lib64", "/env", "/env/lib", "/env/lib/python3.12",
+        "/env/lib/python3.12/site-packages", "/env/lib/python3.12/site-packages/nvidia",
+        "/env/lib/python3.12/site-packages/nvidia/cublas", "/env/lib/python3.12/site-packages/nvidia/cublas/lib"})
     mkdir((base + folder).c_str(), 0700);
   const std::string files[] = {base + "/own/libx.so.13", base + "/toolkit/lib64/libx.so.13",
                                base + "/env/lib/python3.12/site-packages/nvidia/cublas/lib/libx.so.13"};
@@ -47,6 +50,7 @@ void search_order() {
          "own folder, toolkit, Python's packages, system");
   touch(base + "/own/libx.so.99");
   const ao::Opened opened = ao::open_library("x", {13, 12});
+  remove_all(base);
   expect(!opened.handle && opened.why.find("libx.so.13, libx.so.12") != std::string::npos &&
              opened.why.find("AO_CUDA_LIBRARY_PATH") != std::string::npos,
          "another major version is not taken");

@@ -72,7 +72,8 @@ public:
   Stream(uint32_t* control, double* ring, ao_ctx* ctx, bool check, Settle settle, void* owner);
   virtual ~Stream();
   void start();
-  void stop(); // ends after the current command; what is queued behind it is dropped. Before the destructor of a derived class ends
+  void
+  stop(); // ends after the current command; what is queued behind it is dropped. Before the destructor of a derived class ends
 
   // --- JavaScript's thread ---
   void wake();

@@ -159,7 +159,8 @@ export function load(native?: string, source = cpuSource()): Loaded {
   };
   if (native !== undefined && native !== '')
     return (
-      attempt(native, `${variable} names it; give the path of an ${source.file}, or unset it`) ?? refuse(machine, reasons)
+      attempt(native, `${variable} names it; give the path of an ${source.file}, or unset it`) ??
+      refuse(machine, reasons)
     );
 
   const manifest = source.manifest();

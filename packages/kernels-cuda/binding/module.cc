@@ -25,7 +25,8 @@ napi_value probe(napi_env env, napi_callback_info) {
   set(env, result, "floor", number(env, driver_floor(runtime)));
   for (int i = 0; !*text_of && i < devices; i++) {
     char json[512];
-    if (ao_cuda_describe(i, json, sizeof json) == 0) napi_set_element(env, list, static_cast<uint32_t>(i), text(env, json));
+    if (ao_cuda_describe(i, json, sizeof json) == 0)
+      napi_set_element(env, list, static_cast<uint32_t>(i), text(env, json));
   }
   set(env, result, "devices", list);
   return result;

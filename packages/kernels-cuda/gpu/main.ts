@@ -1,6 +1,8 @@
-// What `pnpm gpu` runs on a machine with a GPU: the conformance suite, then speeds of linear layers; all of it as JSON.
+// What `pnpm gpu` runs on a machine with a GPU: the conformance suite, then speeds of linear layers; all of it as JSON. AO_GPU_SHAPE=N,K
+// changes the layer, which is Llama 8B's gate otherwise.
 import { writeFileSync } from 'node:fs';
 import * as ao from '@ao/core';
+import { normal_ } from '@ao/core/autograd';
 import { opSamples } from '@ao/core/samples';
 import { runOpConformance } from '@ao/testing/ops';
 import { cuda, report } from '../src/index.ts';
@@ -33,9 +35,16 @@ async function time(rt: ao.Runtime, calls: readonly (() => ao.Tensor)[]): Promis
 }
 
 /** x [M, K] times int4 or int8 weights in groups of 128, or bfloat16 ones. */
-async function linear(rt: ao.Runtime, M: number, N: number, K: number, code: 'bfloat16' | 'int8' | 'int4'): Promise<Speed> {
+async function linear(
+  rt: ao.Runtime,
+  M: number,
+  N: number,
+  K: number,
+  code: 'bfloat16' | 'int8' | 'int4',
+): Promise<Speed> {
   const state = ao.tensor(rt, [1, 0], { dtype: ao.int32 });
-  const values = (shape: readonly number[]) => ao.cast(ao.sub(ao.full(rt, shape, 0.5), 0.25), ao.bfloat16) as ao.Dense;
+  const values = (shape: readonly number[], std = 0.02) =>
+    normal_(ao.empty(rt, shape, { dtype: ao.bfloat16 }), 0, std, state) as ao.Dense;
   const x = values([M, K]);
   const weights = Array.from({ length: CALLS }, () => {
     const w = values([N, K]);
@@ -44,21 +53,25 @@ async function linear(rt: ao.Runtime, M: number, N: number, K: number, code: 'bf
       return w;
     }
     const bytes = code === 'int4' ? K / 2 : K;
-    const codes = ao.cast(ao.full(rt, [N, bytes], 37), ao.int8) as ao.Dense;
+    const codes = ao.cast(values([N, bytes], 30), ao.int8) as ao.Dense;
     const scale = values([N, K / 128]);
     const format = { code, N, K, groupSize: 128, zeroDomain: 'none', activation: 'exact' } as const;
     w.packed = rt.packer('cuda')!.pack({ format, codes, scale }, ao.bfloat16);
     w.releaseBytes();
     return w;
   });
-  state.dispose();
   const us = await time(
     rt,
     weights.map((w) => () => ao.linear(x, w)),
   );
   const bytes = N * K * (code === 'bfloat16' ? 2 : code === 'int8' ? 1 : 0.5);
-  for (const t of [x, ...weights]) t.dispose();
-  return { name: `linear ${code} [${M}, ${K}] x [${N}, ${K}]`, us, gbPerSecond: bytes / us / 1e3, tflops: (2 * M * N * K) / us / 1e6 };
+  for (const t of [x, state, ...weights]) t.dispose();
+  return {
+    name: `linear ${code} [${M}, ${K}] x [${N}, ${K}]`,
+    us,
+    gbPerSecond: bytes / us / 1e3,
+    tflops: (2 * M * N * K) / us / 1e6,
+  };
 }
 
 const [out = 'gpu.json', ...only] = process.argv.slice(2);
@@ -78,13 +91,16 @@ if (only.length === 0 || only.includes('conformance')) {
   keep();
 }
 if (only.length === 0 || only.includes('bench')) {
+  const [N = 28672, K = 4096] = (process.env['AO_GPU_SHAPE'] ?? '').split(',').filter(Boolean).map(Number);
   const speeds: Speed[] = [];
   result['speeds'] = speeds;
   for (const M of [1, 8, 64, 2048])
     for (const code of ['bfloat16', 'int8', 'int4'] as const) {
-      const speed = await linear(rt, M, 28672, 4096, code);
+      const speed = await linear(rt, M, N, K, code);
       speeds.push(speed);
-      console.log(`${speed.name}: ${speed.us.toFixed(1)} us, ${speed.gbPerSecond.toFixed(0)} GB/s, ${speed.tflops.toFixed(1)} TFLOP/s`);
+      console.log(
+        `${speed.name}: ${speed.us.toFixed(1)} us, ${speed.gbPerSecond.toFixed(0)} GB/s, ${speed.tflops.toFixed(1)} TFLOP/s`,
+      );
       keep();
     }
 }

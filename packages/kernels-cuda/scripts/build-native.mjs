@@ -16,7 +16,9 @@ if (!emulate && spawnSync(nvcc, ['--version'], { stdio: 'ignore' }).status !== 0
 const require = createRequire(import.meta.url);
 const manifest = require.resolve('cmake-js/package.json');
 const bin = fileURLToPath(new URL(require('cmake-js/package.json').bin['cmake-js'], `file://${manifest}`));
-const out = emulate ? ['--out', 'build-emulated', '--CDAO_EMULATE=ON'] : [`--CDCMAKE_CUDA_COMPILER=${nvcc}`];
+const out = emulate
+  ? ['--out', 'build-emulated', '--CDAO_EMULATE=ON', '--CDAO_TESTS=ON']
+  : [`--CDCMAKE_CUDA_COMPILER=${nvcc}`];
 const { status } = spawnSync(process.execPath, [bin, 'compile', '--CDCMAKE_BUILD_TYPE=Release', ...out, ...rest], {
   cwd: fileURLToPath(new URL('..', import.meta.url)),
   stdio: 'inherit',

@@ -40,5 +40,13 @@ export function openBackend(options: CudaOptions, told: Told): CudaBackend {
       fix: 'put that right, or leave cuda() out of createRuntime({ use })',
     });
   }
-  return new CudaBackend(addon, { threads: device, isa: '', check, memoryLimit: limit, library, device: 'cuda', ...told });
+  return new CudaBackend(addon, {
+    threads: device,
+    isa: '',
+    check,
+    memoryLimit: limit,
+    library,
+    device: 'cuda',
+    ...told,
+  });
 }

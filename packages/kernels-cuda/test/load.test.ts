@@ -25,12 +25,18 @@ describe.skipIf(!existsSync(emulated))('the emulated addon', () => {
   it('opens, and names its driver and GPU', () => {
     process.env['AO_CUDA'] = emulated;
     const { reason, driver, runtime, driverFloor, devices } = report();
-    expect({ reason, driver, runtime, driverFloor }).toEqual({ reason: '', driver: '13.0', runtime: '13.0', driverFloor: 580 });
+    expect({ reason, driver, runtime, driverFloor }).toEqual({
+      reason: '',
+      driver: '13.0',
+      runtime: '13.0',
+      driverFloor: 580,
+    });
     expect(devices).toMatchObject([{ name: 'emulated GPU', capability: '8.0' }]);
   });
 
   it('names the driver that is needed where there is none', () => {
-    const script = "import { cuda } from '@ao/kernels-cuda'; await cuda().open({}).catch((e) => console.log(e.code, e.message));";
+    const script =
+      "import { cuda } from '@ao/kernels-cuda'; await cuda().open({}).catch((e) => console.log(e.code, e.message));";
     const said = execFileSync(process.execPath, ['--conditions=@ao/source', '--input-type=module', '-e', script], {
       cwd: fileURLToPath(new URL('..', import.meta.url)),
       env: { ...process.env, AO_CUDA: emulated, AO_EMULATED_GPUS: '0' },
@@ -40,7 +46,8 @@ describe.skipIf(!existsSync(emulated))('the emulated addon', () => {
   });
 });
 
-if (!existsSync(compiled)) it.skip('the compiled addon is not built: pnpm --filter @ao/kernels-cuda build:native needs nvcc');
+if (!existsSync(compiled))
+  it.skip('the compiled addon is not built: pnpm --filter @ao/kernels-cuda build:native needs nvcc');
 else
   it('the compiled addon opens anywhere, and without a GPU says why', () => {
     const { reason, runtime, devices } = report();

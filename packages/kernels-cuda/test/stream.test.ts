@@ -15,7 +15,10 @@ for (const place of places()) {
     it('keeps the order of writes, kernels and reads, small and large', async () => {
       const rt = await open();
       for (const n of [5, 3000, 2_000_001]) {
-        const x = ao.tensor(rt, Float32Array.from({ length: n }, (_, i) => i % 251));
+        const x = ao.tensor(
+          rt,
+          Float32Array.from({ length: n }, (_, i) => i % 251),
+        );
         const data = await ao.add(x, ao.full(rt, [n], 1)).data();
         expect([data[0], data[n - 1]]).toEqual([1, ((n - 1) % 251) + 1]);
       }

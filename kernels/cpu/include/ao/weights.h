@@ -39,7 +39,7 @@ typedef enum ao_act_flags {
 // Bytes of the blob for w [n, k], or -1 where pack_weight would refuse. scale_dtype and zero_dtype only count where the
 // weight has them; float codes have neither. ISA independent.
 int64_t AO_ROW(weight_packed_size)(int64_t code, int64_t n, int64_t k, int64_t group_size, int64_t zero_domain,
-                                  int64_t scale_dtype, int64_t zero_dtype, int64_t bits, int64_t activation);
+                                   int64_t scale_dtype, int64_t zero_dtype, int64_t bits, int64_t activation);
 
 #ifdef __cplusplus
 }
