@@ -27,6 +27,7 @@ template <int slots>
 __global__ void sdpa_kernel(void* out, float* partials, Attention p, int64_t split_keys) {
   constexpr int rows = rows_of<slots>(), block_rows = rows * kWarps;
   AO_SHARED(float, shared);
+  __shared__ float weights[kWarps][kTile];
   float* q = shared;                  // [block_rows][dim]
   float* k = q + block_rows * p.dim;  // [kTile][dim + 1]
   float* v = k + kTile * (p.dim + 1); // [kTile][v_dim]
@@ -79,8 +80,11 @@ __global__ void sdpa_kernel(void* out, float* partials, Attention p, int64_t spl
       l[r] = l[r] * before + reduce_warp(weight, Sum());
       m[r] = next;
       for (int c = 0; c < slots; c++) acc[r][c] *= before;
+      __syncwarp(); // those of the row before have been read
+      weights[warp][lane] = weight;
+      __syncwarp();
       for (int key = 0; key < kTile; key++) {
-        const float w = __shfl_sync(kAllLanes, weight, key);
+        const float w = weights[warp][key];
         for (int c = 0; c < slots; c++)
           if (c * kWarp + lane < p.v_dim) acc[r][c] = fmaf(w, v[key * p.v_dim + c * kWarp + lane], acc[r][c]);
       }

@@ -74,6 +74,7 @@ __device__ float probability(const Gradient& s, int64_t row, float v) {
 
 template <int slots>
 __global__ void sdpa_grad_query_kernel(Gradient s) {
+  __shared__ float shared_ds[kWarps][kWarp];
   const Attention& p = s.p;
   const int lane = threadIdx.x % kWarp;
   const int64_t rows = p.batch * p.tokens * p.q_heads, step = int64_t{gridDim.x} * kWarps;
@@ -91,8 +92,12 @@ __global__ void sdpa_grad_query_kernel(Gradient s) {
         ds = weight * (grad_dot(s, row, b, head, j) - s.delta[row]) * slope * p.scale;
       }
       const int64_t count = high - at < kWarp ? high - at : kWarp;
+      const int warp = threadIdx.x / kWarp;
+      __syncwarp(); // those of the keys before have been read
+      shared_ds[warp][lane] = ds;
+      __syncwarp();
       for (int key = 0; key < count; key++) {
-        const float w = __shfl_sync(kAllLanes, ds, key);
+        const float w = shared_ds[warp][key];
         const uint8_t* k = p.k_row(b, head, at + key);
         for (int c = 0; c < slots; c++)
           if (c * kWarp + lane < p.dim) dq[c] = fmaf(w, load_float(p.dtype, k, c * kWarp + lane), dq[c]);
@@ -105,6 +110,7 @@ __global__ void sdpa_grad_query_kernel(Gradient s) {
 
 template <int slots>
 __global__ void sdpa_grad_key_kernel(Gradient s) {
+  __shared__ float shared_ds[kWarps][kWarp], shared_weight[kWarps][kWarp];
   const Attention& p = s.p;
   const int lane = threadIdx.x % kWarp;
   const int64_t group = p.group(), total = p.tokens * group, keys = p.batch * p.kv_heads * p.keys;
@@ -122,8 +128,12 @@ __global__ void sdpa_grad_key_kernel(Gradient s) {
         ds = weight * (grad_dot(s, mine, b, head, j) - s.delta[mine]) * slope * p.scale;
       }
       const int64_t count = total - at < kWarp ? total - at : kWarp;
+      const int warp = threadIdx.x / kWarp;
+      __syncwarp(); // those of the rows before have been read
+      shared_ds[warp][lane] = ds, shared_weight[warp][lane] = weight;
+      __syncwarp();
       for (int i = 0; i < count; i++) {
-        const float w = __shfl_sync(kAllLanes, weight, i), d = __shfl_sync(kAllLanes, ds, i);
+        const float w = shared_weight[warp][i], d = shared_ds[warp][i];
         if (w == 0 && d == 0) continue;
         const int64_t ti = (at + i) / group, hi = head * group + (at + i) % group;
         const int64_t q = p.q_at(b, ti, hi), g = row_of(p, b, ti, hi) * p.v_dim;
