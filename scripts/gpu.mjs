@@ -12,7 +12,7 @@ const addon = at('packages/kernels-cuda/build/Release/ao_cuda.node');
 
 /** @param {string} folder */
 async function pack(folder) {
-  if (!existsSync(addon)) throw new Error(`${addon} is not there: pnpm --filter @ao/kernels-cuda build:native`);
+  if (!existsSync(addon)) throw new Error(`${addon} is not there: pnpm --filter @ao/kernels-cuda build:cuda`);
   mkdirSync(folder, { recursive: true });
   const { build } = createRequire(at('packages/guard/package.json'))('esbuild');
   await build({

@@ -29,6 +29,8 @@ export interface AddonSource {
   readonly file: string;
   /** The environment variable that names another file, or refuses by 0. */
   readonly variable: string;
+  /** The package's script that builds it; default build:native. */
+  readonly build?: string;
   /** The extension in createRuntime({ use }). */
   readonly extension: string;
   /** The file of the package's manifest. */
@@ -44,7 +46,8 @@ const cpuSource = (): AddonSource => ({
 });
 
 const ELF_MACHINES: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
-const rebuild = (name = '@ao/kernels-cpu'): string => `build it here: pnpm --filter ${name} build:native`;
+const rebuild = (name = '@ao/kernels-cpu', script = 'build:native'): string =>
+  `build it here: pnpm --filter ${name} ${script}`;
 
 export function host(): Host {
   const { platform, arch } = process;
@@ -167,7 +170,7 @@ export function load(native?: string, source = cpuSource()): Loaded {
   const beside = (file: string): string => manifest.replace(/package\.json$/, file);
   // only a checkout can build one
   if (existsSync(beside('CMakeLists.txt'))) {
-    const local = attempt(beside(`build/Release/${source.file}`), rebuild(source.package));
+    const local = attempt(beside(`build/Release/${source.file}`), rebuild(source.package, source.build));
     if (local !== undefined) return local;
   }
   const name = platformPackage(machine, source.package);

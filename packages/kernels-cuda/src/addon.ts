@@ -44,6 +44,7 @@ export function loadCuda(): Loaded & { readonly addon: CudaAddon } {
     package: '@ao/kernels-cuda',
     file: 'ao_cuda.node',
     variable: 'AO_CUDA',
+    build: 'build:cuda',
     extension: 'cuda()',
     manifest: () => createRequire(import.meta.url).resolve('../package.json'),
   }) as Loaded & { readonly addon: CudaAddon };

@@ -47,7 +47,7 @@ describe.skipIf(!existsSync(emulated))('the emulated addon', () => {
 });
 
 if (!existsSync(compiled))
-  it.skip('the compiled addon is not built: pnpm --filter @ao/kernels-cuda build:native needs nvcc');
+  it.skip('the compiled addon is not built: pnpm --filter @ao/kernels-cuda build:cuda needs nvcc');
 else
   it('the compiled addon opens anywhere, and without a GPU says why', () => {
     const { reason, runtime, devices } = report();
