@@ -43,7 +43,7 @@ async function addon({ exec }) {
 /** @type {import('../lib/stages.mjs').Stage} */
 export const arm64 = {
   name: 'arm64',
-  about: 'cross-compiled: the C++ tests on neon, dotprod and i8mm (long ones every fifth case), and the addon',
+  about: 'cross-compiled: the C++ tests on neon, dotprod and i8mm (long ones every eighth case), and the addon',
   async run(context) {
     if (!works('cmake') || !works('aarch64-linux-gnu-g++') || !works('qemu-aarch64'))
       return 'cmake, aarch64-linux-gnu-g++ or qemu-aarch64 not found: apt-get install cmake g++-aarch64-linux-gnu qemu-user';
@@ -52,7 +52,7 @@ export const arm64 = {
     const settings = [`-DCMAKE_TOOLCHAIN_FILE=${toolchain}`, `-DCMAKE_JS_INC=${headers()}`, '-DAO_TESTS=ON'];
     const configure = ['-S', 'packages/kernels-cpu', '-B', build, ...generator, ...settings];
     if ((await context.exec('cmake', configure)).code !== 0) return one(1);
-    const tests = await buildAndTest(context, build, `${build}/kernels`, { AO_TEST_EVERY: '5' });
+    const tests = await buildAndTest(context, build, `${build}/kernels`, { AO_TEST_EVERY: '8' });
     return tests.failed ? tests : sum([tests, await addon(context)]);
   },
 };

@@ -84,7 +84,7 @@ export const ctestSanitized = {
       {
         ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1',
         UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
-        AO_TEST_EVERY: '5',
+        AO_TEST_EVERY: '8',
       },
     ),
 };
