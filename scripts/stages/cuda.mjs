@@ -11,7 +11,7 @@ const nvcc = () => works('nvcc') || existsSync('/usr/local/cuda/bin/nvcc');
 /** @type {import('../lib/stages.mjs').Stage} */
 export const cuda = {
   name: 'cuda',
-  about: 'builds the cuda kernels for the emulator and, where there is nvcc, for GPUs; the C++ tests that need no GPU',
+  about: 'builds the cuda kernels for the emulator and, with AO_NVCC=1, for GPUs; the C++ tests that need no GPU',
   async run(context) {
     const jobs = ['-p', String(availableParallelism())];
     const script = 'packages/kernels-cuda/scripts/build-native.mjs';

@@ -24,10 +24,10 @@ inline int need_ndim(ao_ctx* ctx, const char* op, int64_t ndim) {
 }
 
 // Element `at` of a buffer.
-inline const void* element(const void* base, int64_t dtype, int64_t at) {
+AO_HD inline const void* element(const void* base, int64_t dtype, int64_t at) {
   return static_cast<const char*>(base) + at * ao_dtype_size(dtype);
 }
-inline void* element(void* base, int64_t dtype, int64_t at) {
+AO_HD inline void* element(void* base, int64_t dtype, int64_t at) {
   return static_cast<char*>(base) + at * ao_dtype_size(dtype);
 }
 

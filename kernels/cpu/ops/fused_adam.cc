@@ -25,30 +25,11 @@ const ao::CodeTable* table_of(const void* map, int64_t size, ao_ctx* ctx) {
   return &made;
 }
 
-int form_of(const ao_fused_adam_args* a, ao_ctx* ctx, int64_t* form) {
-  if (a->state_dtype == a->dtype && !a->exp_avg_scale)
-    *form = ao::MOMENT_FLOATS;
-  else if (a->state_dtype == AO_F8E4M3 && a->exp_avg_scale)
-    *form = ao::MOMENT_FLOAT8;
-  else if (a->state_dtype == AO_U8 && a->exp_avg_scale && a->signed_map && a->unsigned_map &&
-           (a->map_size == 256 || a->map_size == 16))
-    *form = a->map_size == 256 ? ao::MOMENT_MAP_256 : ao::MOMENT_MAP_16;
-  else
-    return ao_fail(ctx, "fused_adam: a state of %s with maps of %lld values is not known",
-                   ao_dtype_name(a->state_dtype), static_cast<long long>(a->map_size));
-  if (*form != ao::MOMENT_FLOATS && (a->block_size < 1 || a->n % a->block_size != 0))
-    return ao_fail(ctx, "fused_adam: %lld elements are no whole number of blocks of %lld", static_cast<long long>(a->n),
-                   static_cast<long long>(a->block_size));
-  if (*form == ao::MOMENT_MAP_16 && a->block_size % 2 != 0)
-    return ao_fail(ctx, "fused_adam: blocks of %lld codes do not fill bytes", static_cast<long long>(a->block_size));
-  return 0;
-}
-
 } // namespace
 
 extern "C" int ao_cpu_fused_adam(const ao_fused_adam_args* a, ao_ctx* ctx) {
   int64_t form = 0;
-  if (ao::need_float(ctx, "fused_adam", a->dtype) || form_of(a, ctx, &form)) return 1;
+  if (ao::need_float(ctx, "fused_adam", a->dtype) || ao::moment_form(a, ctx, &form)) return 1;
   if (a->rng && a->dtype != AO_BF16) return ao_fail(ctx, "fused_adam: only bfloat16 is rounded at random");
   float* step = static_cast<float*>(a->step);
   uint32_t* rng = static_cast<uint32_t*>(a->rng);

@@ -2,10 +2,9 @@
 #pragma once
 #include "base/isa.h"
 #include "ops/code_table.h"
+#include "ops/moment_form.h"
 
 namespace ao {
-
-enum MomentForm { MOMENT_FLOATS, MOMENT_MAP_256, MOMENT_MAP_16, MOMENT_FLOAT8 };
 
 struct Moment {
   void* codes; // null: there is none

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/dtype.h"
+#include "ops/check.h"
 #include "ops/convert.h"
 
 namespace ao {
@@ -132,14 +133,6 @@ AO_HD inline float rounded_to(int64_t dtype, float x) {
   return dtype == AO_BF16 ? rounded<AO_BF16>(x) : dtype == AO_F16 ? rounded<AO_F16>(x) : x;
 }
 
-// Element `at` of a buffer.
-AO_HD inline const void* element(const void* base, int64_t dtype, int64_t at) {
-  return static_cast<const char*>(base) + at * ao_dtype_size(dtype);
-}
-AO_HD inline void* element(void* base, int64_t dtype, int64_t at) {
-  return static_cast<char*>(base) + at * ao_dtype_size(dtype);
-}
-
 // Calls fn with the dtype as a constant: fn(Tag<AO_BF16>()).
 template <int d>
 struct Tag {
@@ -151,20 +144,16 @@ int by_dtype(int64_t dtype, const Fn& fn) {
   return dtype == AO_BF16 ? fn(Tag<AO_BF16>()) : fn(Tag<AO_F16>());
 }
 
-// --- refusals, as kernels/cpu/ops/check.h has them ---
-inline bool is_float(int64_t dtype) { return dtype == AO_F32 || dtype == AO_F16 || dtype == AO_BF16; }
-inline int need_float(ao_ctx* ctx, const char* op, int64_t dtype) {
-  if (is_float(dtype)) return 0;
-  return ao_fail(ctx, "%s: dtype is %s; it takes float32, float16 or bfloat16, so cast first", op,
-                 ao_dtype_name(dtype));
-}
-inline int need_known(ao_ctx* ctx, const char* op, int64_t dtype) {
-  if (ao_dtype_size(dtype)) return 0;
-  return ao_fail(ctx, "%s: dtype code %lld is not known", op, static_cast<long long>(dtype));
-}
-inline int need_ndim(ao_ctx* ctx, const char* op, int64_t ndim) {
-  if (ndim >= 0 && ndim <= 6) return 0;
-  return ao_fail(ctx, "%s: %lld dims; it takes at most 6", op, static_cast<long long>(ndim));
+// Moves a value of `size` bytes; zeros where `from` is null.
+__device__ inline void move(void* out, int64_t to, const void* from, int64_t at, int size) {
+  if (size == 1)
+    static_cast<uint8_t*>(out)[to] = from ? static_cast<const uint8_t*>(from)[at] : 0;
+  else if (size == 2)
+    static_cast<uint16_t*>(out)[to] = from ? static_cast<const uint16_t*>(from)[at] : 0;
+  else if (size == 4)
+    static_cast<uint32_t*>(out)[to] = from ? static_cast<const uint32_t*>(from)[at] : 0;
+  else
+    static_cast<uint64_t*>(out)[to] = from ? static_cast<const uint64_t*>(from)[at] : 0;
 }
 
 } // namespace ao

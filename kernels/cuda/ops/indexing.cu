@@ -6,17 +6,6 @@
 namespace ao {
 namespace {
 
-__device__ void move(void* out, int64_t to, const void* from, int64_t at, int size) {
-  if (size == 1)
-    static_cast<uint8_t*>(out)[to] = from ? static_cast<const uint8_t*>(from)[at] : 0;
-  else if (size == 2)
-    static_cast<uint16_t*>(out)[to] = from ? static_cast<const uint16_t*>(from)[at] : 0;
-  else if (size == 4)
-    static_cast<uint32_t*>(out)[to] = from ? static_cast<const uint32_t*>(from)[at] : 0;
-  else
-    static_cast<uint64_t*>(out)[to] = from ? static_cast<const uint64_t*>(from)[at] : 0;
-}
-
 __global__ void embedding_kernel(void* out, const void* table, const int32_t* ids, int64_t n, int64_t vocab,
                                  int64_t dim, int64_t stride, int size, Site site) {
   for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < n * dim; i += int64_t{gridDim.x} * blockDim.x) {

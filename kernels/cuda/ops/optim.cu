@@ -2,12 +2,11 @@
 // block of the state, whose new values wait in shared memory for their scale.
 #include "base/block.h"
 #include "base/elements.h"
+#include "ops/moment_form.h"
 #include "ops/philox.h"
 
 namespace ao {
 namespace {
-
-enum MomentForm { MOMENT_FLOATS, MOMENT_MAP_256, MOMENT_MAP_16, MOMENT_FLOAT8 };
 
 struct Moment {
   void* codes; // null: there is none
@@ -187,22 +186,8 @@ __global__ void sgd_kernel(Sgd a) {
   }
 }
 
-int form_of(const ao_fused_adam_args* a, ao_ctx* ctx, int* form) {
-  if (a->state_dtype == a->dtype && !a->exp_avg_scale)
-    *form = MOMENT_FLOATS;
-  else if (a->state_dtype == AO_F8E4M3 && a->exp_avg_scale)
-    *form = MOMENT_FLOAT8;
-  else if (a->state_dtype == AO_U8 && a->exp_avg_scale && a->signed_map && a->unsigned_map &&
-           (a->map_size == 256 || a->map_size == 16))
-    *form = a->map_size == 256 ? MOMENT_MAP_256 : MOMENT_MAP_16;
-  else
-    return ao_fail(ctx, "fused_adam: a state of %s with maps of %lld values is not known",
-                   ao_dtype_name(a->state_dtype), static_cast<long long>(a->map_size));
-  if (*form != MOMENT_FLOATS && (a->block_size < 1 || a->n % a->block_size != 0))
-    return ao_fail(ctx, "fused_adam: %lld elements are no whole number of blocks of %lld", static_cast<long long>(a->n),
-                   static_cast<long long>(a->block_size));
-  if (*form == MOMENT_MAP_16 && a->block_size % 2 != 0)
-    return ao_fail(ctx, "fused_adam: blocks of %lld codes do not fill bytes", static_cast<long long>(a->block_size));
+int form_of(const ao_fused_adam_args* a, ao_ctx* ctx, int64_t* form) {
+  if (moment_form(a, ctx, form)) return 1;
   if (*form != MOMENT_FLOATS && a->block_size > 8192)
     return ao_fail(ctx, "fused_adam: blocks of %lld; the GPU takes 8192", static_cast<long long>(a->block_size));
   return 0;
@@ -214,7 +199,7 @@ int form_of(const ao_fused_adam_args* a, ao_ctx* ctx, int* form) {
 using namespace ao;
 
 extern "C" int ao_cuda_fused_adam(const ao_fused_adam_args* a, ao_ctx* ctx) {
-  int form = 0;
+  int64_t form = 0;
   if (need_float(ctx, "fused_adam", a->dtype) || form_of(a, ctx, &form)) return 1;
   if (a->rng && a->dtype != AO_BF16) return ao_fail(ctx, "fused_adam: only bfloat16 is rounded at random");
   Facts* facts = scratch<Facts>(ctx, 1);

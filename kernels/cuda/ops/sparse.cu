@@ -42,17 +42,6 @@ __device__ int largest_two(const float* v) {
   return columns_of(mask);
 }
 
-__device__ void move(void* out, int64_t to, const void* from, int64_t at, int size) {
-  if (size == 1)
-    static_cast<uint8_t*>(out)[to] = from ? static_cast<const uint8_t*>(from)[at] : 0;
-  else if (size == 2)
-    static_cast<uint16_t*>(out)[to] = from ? static_cast<const uint16_t*>(from)[at] : 0;
-  else if (size == 4)
-    static_cast<uint32_t*>(out)[to] = from ? static_cast<const uint32_t*>(from)[at] : 0;
-  else
-    static_cast<uint64_t*>(out)[to] = from ? static_cast<const uint64_t*>(from)[at] : 0;
-}
-
 // Two groups a thread: a byte of meta.
 __global__ void compress_kernel(void* values, uint8_t* meta, const void* x, int64_t pairs, int64_t dtype) {
   const int size = ao_dtype_size(dtype);
