@@ -1,13 +1,13 @@
-// `pnpm gpu`: the cuda backend on a GPU: conformance and speeds, written as JSON with date, driver and GPU.
-//   pnpm gpu [FILE] [conformance] [bench]   here
-//   pnpm gpu --pack FOLDER                  what to carry to a machine with a GPU and nothing else: bundle, addon, Node; there: sh FOLDER/run.sh FILE
+// `pnpm gpu`: the cuda backend on a GPU: conformance and speeds beside peers', written as JSON with date, driver and GPU.
+//   pnpm gpu [FILE] [PART...]   here; parts are in apps/bench/gpu/parts, and `peers`
+//   pnpm gpu --pack FOLDER      what to carry to a machine with a GPU and nothing else: bundle, addon, Node; there: sh FOLDER/run.sh FILE [PART...]
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { at } from './lib/checkout.mjs';
 
-const main = at('packages/kernels-cuda/gpu/main.ts');
+const main = at('apps/bench/gpu/main.ts');
 const addon = at('packages/kernels-cuda/build/Release/ao_cuda.node');
 
 /** @param {string} folder */
@@ -27,18 +27,23 @@ async function pack(folder) {
       js: "import { createRequire as ownRequire } from 'node:module'; const require = ownRequire(import.meta.url);",
     },
   });
-  copyFileSync(addon, join(folder, 'ao_cuda.node'));
+  cpSync(at('apps/bench/gpu/peers'), join(folder, 'peers'), { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{"name":"@ao/kernels-cuda","type":"module","version":"0.0.0"}\n');
+  copyFileSync(addon, join(folder, 'ao_cuda.node'));
+  spawnSync('xz', ['-f', '-T0', '-6', join(folder, 'ao_cuda.node')], { stdio: 'inherit' });
   const node = join(folder, 'node');
-  copyFileSync(process.execPath, node);
-  chmodSync(node, 0o755);
-  spawnSync('strip', [node]);
-  spawnSync('xz', ['-f', '-T0', '-3', node], { stdio: 'inherit' });
+  if (!existsSync(`${node}.xz`)) {
+    copyFileSync(process.execPath, node);
+    chmodSync(node, 0o755);
+    spawnSync('strip', [node]);
+    spawnSync('xz', ['-f', '-T0', '-6', node], { stdio: 'inherit' });
+  }
   writeFileSync(
     join(folder, 'run.sh'),
-    `here=$(cd "$(dirname "$0")" && pwd); n=\${TMPDIR:-$HOME}/ao-gpu-node
-[ -x $n ] || { [ -f "$here/node" ] && cp "$here/node" $n || xz -dc "$here/node.xz" > $n; chmod +x $n; }
-AO_CUDA="$here/ao_cuda.node" exec $n "$here/main.mjs" "$@"\n`,
+    `here=$(cd "$(dirname "$0")" && pwd); there=\${TMPDIR:-/tmp}/ao-gpu; mkdir -p $there
+[ -x $there/node ] || { xz -dc "$here/node.xz" > $there/node && chmod +x $there/node; }
+xz -dc "$here/ao_cuda.node.xz" > $there/ao_cuda.node
+AO_CUDA=$there/ao_cuda.node exec $there/node "$here/main.mjs" "$@"\n`,
   );
   console.log(`${folder} is ready: carry it, then sh ${folder}/run.sh results.json`);
 }

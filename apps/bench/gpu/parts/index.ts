@@ -1,0 +1,6 @@
+// The parts of `pnpm gpu`, in the order they run.
+import type { Part } from '../part.ts';
+import { conformance } from './conformance.ts';
+import { linears } from './linear.ts';
+
+export const parts: readonly Part[] = [conformance, linears];
