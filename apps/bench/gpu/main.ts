@@ -25,7 +25,7 @@ function say(part: string, by: string, row: Row): void {
   rows.push({ part, by, ...row });
   const share = row.bytes === undefined ? '' : `, ${(row.bytes / row.value / 1e3).toFixed(0)} GB/s`;
   console.log(
-    `${part}: ${row.name}: ${by} ${row.value.toFixed(2)} ${row.unit}${share}${row.note === undefined ? '' : `\n${row.note}`}`,
+    `${part}: ${row.name}: ${by} ${row.value.toPrecision(4)} ${row.unit}${share}${row.note === undefined ? '' : `\n${row.note}`}`,
   );
   writeFileSync(out, `${JSON.stringify({ date: new Date().toISOString(), ...found, rows }, null, 1)}\n`);
 }

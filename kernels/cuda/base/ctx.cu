@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/probe.h"
+#include "libraries/cudnn_sdpa.h"
 #include "libraries/libraries.h"
 
 namespace ao {
@@ -88,6 +89,7 @@ ao_ctx* ao_ctx_create(int device, const char*, char* err, size_t err_size) {
 void ao_ctx_destroy(ao_ctx* ctx) {
   if (ctx->stream) cudaStreamSynchronize(ctx->stream);
   ao::close_libraries(ctx->libraries);
+  ao::close_cudnn(ctx->cudnn);
   for (const auto& block : ctx->blocks) cudaFree(block.data);
   if (ctx->reports) cudaFreeHost(ctx->reports);
   if (ctx->stream) cudaStreamDestroy(ctx->stream);

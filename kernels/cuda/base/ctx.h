@@ -11,7 +11,8 @@
 
 namespace ao {
 struct Libraries;
-}
+struct CudnnPlans;
+} // namespace ao
 
 struct ao_ctx {
   int device = 0, multiprocessors = 1;
@@ -21,6 +22,7 @@ struct ao_ctx {
   ao::Report* reports = nullptr;                         // the host's view of site.slots
   std::unordered_map<const void*, ao::Weight> weights{}; // packed blobs by address
   ao::Libraries* libraries = nullptr;
+  ao::CudnnPlans* cudnn = nullptr; // where attention has looked for it
   // Scratch: the last block is in use, earlier ones stay for plans that recorded them.
   struct Block {
     char* data;

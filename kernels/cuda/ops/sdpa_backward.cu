@@ -1,6 +1,7 @@
 // sdpa_backward (kernels/cpu/ops/sdpa_backward.cc) without atomics: first the maximum and sum of each row's exponentials and its
 // delta = g . out, then dq by a warp for each query row, then dk and dv by a warp for each key, rows ascending. Scores are computed
 // anew each time.
+#include "libraries/cudnn_sdpa.h"
 #include "ops/attention.h"
 
 namespace ao {
@@ -173,6 +174,8 @@ extern "C" int ao_cuda_sdpa_backward(const ao_sdpa_backward_args* a, ao_ctx* ctx
     return clear(ctx, a->dk, static_cast<size_t>(keys * a->dim) * size) ||
            clear(ctx, a->dv, static_cast<size_t>(keys * a->v_dim) * size);
   }
+  bool done = false;
+  if (const int failed = cudnn_sdpa_backward(ctx, a, &done); failed || done) return failed;
   Gradient s{attention_of(a), a->g, a->out, a->dq, a->dk, a->dv, nullptr, nullptr, nullptr};
   s.m = scratch<float>(ctx, rows), s.l = scratch<float>(ctx, rows), s.delta = scratch<float>(ctx, rows);
   if (!s.m || !s.l || !s.delta) return 1;
