@@ -191,6 +191,14 @@ uint64_t exchange(unsigned mask, uint64_t value, int from) {
   return w.gave[mine % 2] >> from & 1 ? values[from] : values[me];
 }
 
+const uint64_t* show(uint64_t value) {
+  Warp& w = block->warps[static_cast<size_t>(block->current / 32)];
+  if (w.lanes != 0xffffffffu) die("a warp's instruction that not all its lanes reach");
+  const unsigned mine = w.generation;
+  exchange(w.lanes, value, lane());
+  return w.values[mine % 2];
+}
+
 void* shared_memory() { return block->shared; }
 
 void launch(Stream* stream, dim3 grid, dim3 threads, size_t shared, std::function<void()> kernel) {

@@ -51,6 +51,8 @@ void* shared_memory();
 void barrier();
 // All live lanes of the warp give 8 bytes and see those of `from` (a lane of the warp; its own where that is not alive).
 uint64_t exchange(unsigned mask, uint64_t value, int from);
+// All lanes of a whole warp give 8 bytes and see those of all, until their next exchange.
+const uint64_t* show(uint64_t value);
 int lane();
 
 template <class T>
