@@ -86,6 +86,20 @@ void set_rows(const Problem& p, int64_t item, ao::SdpaRows* r, float* q, void** 
   }
 }
 
+// out and, where it is wanted, lse [batch, q_heads, tokens] of the rows of a block.
+void finish_rows(const Problem& p, int64_t item, const ao::SdpaRows& r, const ao::SdpaPartial& total, void* const* out,
+                 ao_ctx* ctx) {
+  const ao_sdpa_args* a = p.a;
+  AO_ISA_PICK(ctx, sdpa_finish)(r, total, a->dtype, out);
+  if (!a->lse) return;
+  const int64_t begin = (p.blocks - 1 - item % p.blocks) * kRows, head = item / p.blocks; // of all sequences
+  for (int i = 0; i < r.rows; i++) {
+    const int64_t t = (begin + i) / p.group, h = head * p.group + (begin + i) % p.group;
+    static_cast<float*>(a->lse)[h * a->tokens + t] =
+        total.m[i] == -INFINITY ? -INFINITY : total.m[i] + logf(total.l[i]);
+  }
+}
+
 int64_t first_split(const ao::SdpaRows& r) {
   int64_t low = r.low[0];
   for (int i = 1; i < r.rows; i++) low = r.low[i] < low ? r.low[i] : low;
@@ -117,7 +131,6 @@ int run_blocks(const Problem& p, int64_t items, ao_ctx* ctx) {
   if (!room) return 1;
   const auto split = AO_ISA_PICK(ctx, sdpa_split);
   const auto merge = AO_ISA_PICK(ctx, sdpa_merge);
-  const auto finish = AO_ISA_PICK(ctx, sdpa_finish);
   ao::parallel_for(ctx, items, 1, [&](int64_t begin, int64_t end, int thread) {
     float* base = room + thread * size;
     const ao::SdpaPartial total = partial_at(base + work_size(p)),
@@ -131,7 +144,7 @@ int run_blocks(const Problem& p, int64_t items, ao_ctx* ctx) {
         split(r, s, s + 1 < end_split(r) ? keys_at(p, item, s + 1) : nullptr, work_at(p, base), next);
         merge(r, total, next);
       }
-      finish(r, total, p.a->dtype, out);
+      finish_rows(p, item, r, total, out, ctx);
     }
   });
   return 0;
@@ -144,7 +157,6 @@ int run_splits(const Problem& p, int64_t items, int64_t splits, ao_ctx* ctx) {
   if (!rooms || !partials) return 1;
   const auto split = AO_ISA_PICK(ctx, sdpa_split);
   const auto merge = AO_ISA_PICK(ctx, sdpa_merge);
-  const auto finish = AO_ISA_PICK(ctx, sdpa_finish);
   const int64_t tasks = items * splits, chunk = tasks / (4 * ao_ctx_threads(ctx));
   ao::parallel_for(ctx, tasks, chunk > 1 ? chunk : 1, [&](int64_t begin, int64_t end, int thread) {
     for (int64_t n = begin; n < end; n++) {
@@ -170,7 +182,7 @@ int run_splits(const Problem& p, int64_t items, int64_t splits, ao_ctx* ctx) {
     }
     const ao::SdpaPartial total = partial_at(base + s * partial_size(p));
     for (s++; s < end_split(r); s++) merge(r, total, partial_at(base + s * partial_size(p)));
-    finish(r, total, p.a->dtype, out);
+    finish_rows(p, item, r, total, out, ctx);
   }
   return 0;
 }

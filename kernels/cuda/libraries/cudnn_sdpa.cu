@@ -1,5 +1,5 @@
 // The graphs by which cuDNN 9 knows attention: products, softmax spelled out, and where keys come after their query, minus
-// infinity. The library's backward wants log(sum(exp)) of each row, which the row of kernels/cpu does not keep: it is computed anew.
+// infinity. Its backward wants the `lse` of the forward pass.
 #include "libraries/cudnn_sdpa.h"
 
 #include <math.h>
@@ -107,8 +107,7 @@ void add_inputs(Builder& b, const Args* a, Plan* p, bool turn_v) {
   p->scale = b.g.scalar();
 }
 
-template <class Args>
-std::unique_ptr<Forward> make_forward(const Cudnn& cudnn, const Args* a, const Shape& s, bool stats) {
+std::unique_ptr<Forward> make_forward(const Cudnn& cudnn, const ao_sdpa_args* a, const Shape& s, bool stats) {
   auto p = std::make_unique<Forward>(cudnn);
   Builder b{p->graph, s};
   add_inputs(b, a, p.get(), false);
@@ -229,20 +228,19 @@ Plan* plan_of(std::map<std::vector<int64_t>, std::unique_ptr<Plan>>& plans, cons
   return found->second.get();
 }
 
-template <class Args>
-int run_forward(ao_ctx* ctx, const char* op, Forward* p, const Shape& s, const Args* a, const void* out, float* stats) {
+int run_forward(ao_ctx* ctx, Forward* p, const Shape& s, const ao_sdpa_args* a) {
   void* workspace = scratch_bytes(ctx, p->graph.workspace());
   if (!workspace) return 1;
   const float scale = static_cast<float>(a->scale);
   const int status = p->graph.run({{p->q, a->q},
                                    {p->k, a->k},
                                    {p->v, a->v},
-                                   {p->out, out},
+                                   {p->out, a->out},
                                    {p->scale, &scale},
                                    {p->hidden, &s.lowest},
-                                   {p->stats, stats}},
+                                   {p->stats, a->lse}},
                                   workspace);
-  return status == 0 ? 0 : ao_fail(ctx, "%s: cuDNN failed with status %d", op, status);
+  return status == 0 ? 0 : ao_fail(ctx, "sdpa: cuDNN failed with status %d", status);
 }
 
 } // namespace
@@ -253,37 +251,33 @@ int cudnn_sdpa(ao_ctx* ctx, const ao_sdpa_args* a, bool* done) {
   const Cudnn* cudnn = library_of(ctx);
   if (!cudnn) return 0;
   const Shape s = shape_of(*cudnn, a);
-  Forward* p = plan_of(ctx->cudnn->forward, key_of(a, 0), [&] { return make_forward(*cudnn, a, s, false); });
+  Forward* p = plan_of(ctx->cudnn->forward, key_of(a, a->lse ? 1 : 0),
+                       [&] { return make_forward(*cudnn, a, s, a->lse != nullptr); });
   if (!p) return 0;
   *done = true;
-  return run_forward(ctx, "sdpa", p, s, a, a->out, nullptr);
+  return run_forward(ctx, p, s, a);
 }
 
 int cudnn_sdpa_backward(ao_ctx* ctx, const ao_sdpa_backward_args* a, bool* done) {
   *done = false;
-  if (!fits(a, {a->q, a->k, a->v, a->out, a->g, a->dq, a->dk, a->dv})) return 0;
+  if (!a->lse || !fits(a, {a->q, a->k, a->v, a->out, a->g, a->dq, a->dk, a->dv})) return 0;
   const Cudnn* cudnn = library_of(ctx);
   if (!cudnn) return 0;
   const Shape s = shape_of(*cudnn, a);
-  const std::vector<int64_t> key = key_of(a, 1);
-  Forward* first = plan_of(ctx->cudnn->forward, key, [&] { return make_forward(*cudnn, a, s, true); });
-  Backward* p = first ? plan_of(ctx->cudnn->backward, key, [&] { return make_backward(*cudnn, a, s); }) : nullptr;
+  Backward* p = plan_of(ctx->cudnn->backward, key_of(a, 2), [&] { return make_backward(*cudnn, a, s); });
   if (!p) return 0;
   *done = true;
   const int64_t rows = s.batch * s.heads * s.tokens;
-  float *stats = scratch<float>(ctx, rows), *delta = scratch<float>(ctx, rows),
-        *sums = scratch<float>(ctx, rows * s.dim);
-  void *again = scratch_bytes(ctx, static_cast<size_t>(rows * s.v_dim) * 2),
-       *workspace = scratch_bytes(ctx, p->graph.workspace());
-  if (!stats || !delta || !sums || !again || !workspace) return 1;
-  if (run_forward(ctx, "sdpa_backward", first, s, a, again, stats)) return 1;
+  float *delta = scratch<float>(ctx, rows), *sums = scratch<float>(ctx, rows * s.dim);
+  void* workspace = scratch_bytes(ctx, p->graph.workspace());
+  if (!delta || !sums || !workspace) return 1;
   const float scale = static_cast<float>(a->scale), one = 1;
   const int status = p->graph.run({{p->q, a->q},
                                    {p->k, a->k},
                                    {p->v, a->v},
                                    {p->out, a->out},
                                    {p->g, a->g},
-                                   {p->stats, stats},
+                                   {p->stats, a->lse},
                                    {p->delta, delta},
                                    {p->sums, sums},
                                    {p->dq, a->dq},

@@ -65,6 +65,9 @@ Attention attention_of(const Args* a) {
   return p;
 }
 
+// lse of sdpa (sdpa_lse.cu).
+int run_lse(ao_ctx* ctx, float* lse, const Attention& p);
+
 // Reports where queries do not fit their keys.
 __global__ void check_attention_kernel(Attention p, Site site);
 

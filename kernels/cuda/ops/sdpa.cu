@@ -180,8 +180,9 @@ extern "C" int ao_cuda_sdpa(const ao_sdpa_args* a, ao_ctx* ctx) {
   bool done = false;
   if (const int failed = cudnn_sdpa(ctx, a, &done); failed || done) return failed;
   if (a->pos && launch(ctx, "sdpa", check_attention_kernel, 1, kWarp, 0, p, ctx->site)) return 1;
-  return a->v_dim <= 64    ? run<2>(a, ctx, p)
-         : a->v_dim <= 128 ? run<4>(a, ctx, p)
-         : a->v_dim <= 256 ? run<8>(a, ctx, p)
-                           : run<16>(a, ctx, p);
+  const int failed = a->v_dim <= 64    ? run<2>(a, ctx, p)
+                     : a->v_dim <= 128 ? run<4>(a, ctx, p)
+                     : a->v_dim <= 256 ? run<8>(a, ctx, p)
+                                       : run<16>(a, ctx, p);
+  return failed || !a->lse ? failed : run_lse(ctx, static_cast<float*>(a->lse), p);
 }

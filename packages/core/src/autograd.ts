@@ -10,7 +10,7 @@ export { type GradcheckOptions, gradcheck } from './autograd/gradcheck.ts';
 export { type HookHandle, registerHook, registerPostAccumulateGradHook } from './autograd/hooks.ts';
 export * from './autograd/ops/accumulate.ts';
 export * from './autograd/ops/activation-grad.ts';
-export { attentionBackward } from './autograd/ops/attention-grad.ts';
+export { attentionBackward, attentionWithLse } from './autograd/ops/attention-grad.ts';
 export * from './autograd/ops/dropout.ts';
 export * from './autograd/ops/indexing-grad.ts';
 export {

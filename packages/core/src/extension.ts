@@ -82,6 +82,8 @@ export interface VjpEntry {
   readonly type: 'vjp';
   readonly op: AnyOp;
   readonly run: unknown;
+  /** Called in the op's place where a gradient is required: it returns what the op does and, behind that, what backward wants besides. */
+  readonly forward?: AnyOp;
 }
 
 export interface TapeEntry {

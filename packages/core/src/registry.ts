@@ -13,6 +13,7 @@ export interface OpTable {
   readonly kernels: ReadonlyMap<string, readonly KernelEntry[]>;
   readonly packed: ReadonlyMap<string, readonly KernelEntry[]>;
   readonly vjp?: unknown;
+  readonly forward?: AnyOp;
 }
 
 export interface Coverage {
@@ -111,7 +112,7 @@ export class Registry {
       this.#answers.set(e.trait, answers.set(e.config, e.run));
     } else {
       const old = this.op(e.op);
-      if (e.type === 'vjp') this.#ops.set(e.op.id, { ...old, vjp: e.run });
+      if (e.type === 'vjp') this.#ops.set(e.op.id, { ...old, vjp: e.run, ...(e.forward && { forward: e.forward }) });
       else if (e.type === 'override') {
         this.kinds.set(e.kind.name, e.kind);
         this.#ops.set(e.op.id, { ...old, overrides: [...old.overrides, e] });

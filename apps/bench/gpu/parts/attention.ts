@@ -1,7 +1,7 @@
 // Attention as prefill and training have it, causal, 32 query heads over 8 of keys, 128 wide, bfloat16: errors against the same in
 // float32, which own kernels compute, then speeds of both passes.
 import * as ao from '@ao/core';
-import { attentionBackward, normal_ } from '@ao/core/autograd';
+import { attentionBackward, attentionWithLse, normal_ } from '@ao/core/autograd';
 import { type Part, timePlan } from '../part.ts';
 
 const HEADS = 32;
@@ -35,8 +35,8 @@ export const attentions: Part = {
   async run(rt, say) {
     const both = async (dtype: ao.DType) => {
       const [q, k, v, g] = inputs(rt, 2, 333, dtype) as [ao.Tensor, ao.Tensor, ao.Tensor, ao.Tensor];
-      const out = ao.attention(q, k, v, undefined, undefined, options);
-      return [out, ...attentionBackward(g, q, k, v, out, undefined, undefined, options)];
+      const [out, lse] = attentionWithLse(q, k, v, undefined, undefined, options);
+      return [out, ...attentionBackward(g, q, k, v, out, lse, undefined, undefined, options)];
     };
     const [half, full] = [await both(ao.bfloat16), await both(ao.float32)];
     for (const [i, name] of ['out', 'dq', 'dk', 'dv'].entries())
@@ -47,7 +47,7 @@ export const attentions: Part = {
       [1, 8192],
     ] as const) {
       const [q, k, v, g] = inputs(rt, batch, tokens, ao.bfloat16) as [ao.Tensor, ao.Tensor, ao.Tensor, ao.Tensor];
-      const out = ao.attention(q, k, v, undefined, undefined, options);
+      const [out, lse] = attentionWithLse(q, k, v, undefined, undefined, options);
       const pass = (name: string, value: number, products: number) =>
         say({
           name: `attention ${name} ${batch} x ${tokens}`,
@@ -68,7 +68,7 @@ export const attentions: Part = {
         'backward',
         await timePlan(
           rt,
-          calls.map(() => () => attentionBackward(g, q, k, v, out, undefined, undefined, options)[0]),
+          calls.map(() => () => attentionBackward(g, q, k, v, out, lse, undefined, undefined, options)[0]),
         ),
         5,
       );

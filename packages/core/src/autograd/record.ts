@@ -71,9 +71,12 @@ function record(rt: RuntimeImpl, op: AnyOp, given: Args): unknown {
       fix: 'wrap it in noGrad(() => ...), or detach its arguments',
     });
   }
-  const rule = rt.registry.op(op).vjp as AnyVjp | undefined;
+  const { vjp, forward } = rt.registry.op(op);
+  const rule = vjp as AnyVjp | undefined;
   if (rule === undefined || args.some(hasTrainedParts)) return withoutRule(rt, op, args);
-  const out = noGrad(() => withAutocast(null, () => rt.dispatch(op, args))) as Tensor | Tensor[];
+  const ran = noGrad(() => withAutocast(null, () => rt.dispatch(forward ?? op, args))) as Tensor | Tensor[];
+  const [first, ...besides] = forward === undefined ? [ran] : (ran as [Tensor, ...Tensor[]]);
+  const out = first;
   const outs = Array.isArray(out) ? out : [out];
   const edges = args.map(edgesOf);
   const node = new Node(op.id, edges, outs, !Array.isArray(out));
@@ -90,10 +93,12 @@ function record(rt: RuntimeImpl, op: AnyOp, given: Args): unknown {
         node.saved.push(saved);
         return () => saved.read(node.name, node.module) as typeof t;
       },
+      besides: besides as Tensor[],
     },
     out,
     ...args,
   );
+  for (const t of besides) (t as Tensor).dispose();
   for (const [index, t] of outs.entries()) if (t.dtype.category === 'float') t.gradFn = { node, index };
   return out;
 }

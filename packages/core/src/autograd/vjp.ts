@@ -12,6 +12,8 @@ export interface VjpContext {
    * what was saved may be read in backward; shapes and dtypes may be read anyway.
    */
   save<T extends Tensor | undefined>(t: T): () => T;
+  /** What the `forward` of the entry returned behind the op's own output. */
+  readonly besides: readonly Tensor[];
 }
 
 /** One for each argument; null (or missing) where there is none. A list argument has a list. */
@@ -20,7 +22,11 @@ export type Grads = readonly (Tensor | null | undefined | readonly (Tensor | nul
 /** Backward runs without recording and inside a scope. An output that nothing used has a gradient of zeros. */
 export type Vjp<A extends Args, R> = (ctx: VjpContext, out: R, ...args: A) => (grad: Outs<R, Tensor>) => Grads;
 
-/** An op's derivative, for an extension's entries. Gradients are dense, in the argument's shape and dtype. */
-export function vjp<A extends Args, R>(op: Op<A, R>, rule: Vjp<A, R>): VjpEntry {
-  return { type: 'vjp', op: op as unknown as AnyOp, run: rule };
+/**
+ * An op's derivative, for an extension's entries. Gradients are dense, in the argument's shape and dtype. `forward` takes the op's arguments and
+ * runs in its place where a gradient is required: its first output is the op's, the others are `besides` of the rule.
+ */
+export function vjp<A extends Args, R>(op: Op<A, R>, rule: Vjp<A, R>, forward?: Op<A, [R, ...Tensor[]]>): VjpEntry {
+  const entry = { type: 'vjp', op: op as unknown as AnyOp, run: rule } as const;
+  return forward === undefined ? entry : { ...entry, forward: forward as unknown as AnyOp };
 }

@@ -2,7 +2,7 @@
 
 import { AoError } from '../errors.ts';
 import { type KernelEntry, kernel } from '../extension.ts';
-import { attention, kvAppend_, rope, valueDim } from '../ops/attention.ts';
+import { type AttentionOptions, attention, kvAppend_, rope, valueDim } from '../ops/attention.ts';
 import { layerNorm, rmsNorm, siluMul } from '../ops/norm.ts';
 import type { CodeRows } from '../ops/quant/code-rows.ts';
 import { expand, slice, transpose } from '../ops/views.ts';
@@ -20,6 +20,60 @@ function rounded(t: Dense): (x: number) => number {
 /** The values of a cache of rows of n. */
 const cached = (t: Dense, rows: CodeRows | undefined, n: number): ArrayLike<number> =>
   rows === undefined ? valuesOf(t) : decodeCodeRows(rows, valuesOf(t), n);
+
+/** Attention, and where it is wanted log(sum(exp(scores))) of each query, float32 [B, Hq, T]; -infinity where it sees no key. */
+export function attend(
+  out: Dense,
+  lse: Dense | undefined,
+  q: Dense,
+  k: Dense,
+  v: Dense,
+  pos: Dense | undefined,
+  mask: Dense | undefined,
+  options: AttentionOptions,
+): void {
+  const [B, T, Hq, D] = q.shape as [number, number, number, number];
+  const [, Hkv, S] = k.shape as [number, number, number, number];
+  const Dv = valueDim(v, options);
+  const [qv, kv, vv] = [valuesOf(q), cached(k, options.keyRows, D), cached(v, options.valueRows, Dv)];
+  const bias = mask && scope(() => valuesOf(expand(mask, [B, Hq, T, S]) as Dense));
+  const starts = pos === undefined ? [S - T] : valuesOf(pos);
+  const { scale = 1 / Math.sqrt(D), softcap = 0 } = options;
+  const capped = (score: number): number => (softcap > 0 ? softcap * Math.tanh(score / softcap) : score);
+  const result = new Float64Array(out.numel);
+  const sums = new Float64Array(B * Hq * T).fill(Number.NEGATIVE_INFINITY);
+  for (let b = 0; b < B; b++) {
+    const past = starts[b % starts.length]!;
+    for (let t = 0; t < T; t++) {
+      const end = options.causal === true ? past + t + 1 : pos === undefined ? S : past + T;
+      const begin = options.window === undefined ? 0 : Math.max(0, past + t + 1 - options.window);
+      for (let h = 0; h < Hq; h++) {
+        const head = b * Hkv + Math.floor(h / (Hq / Hkv));
+        const qAt = ((b * T + t) * Hq + h) * D;
+        const scores = new Float64Array(end - begin);
+        let max = Number.NEGATIVE_INFINITY;
+        for (let s = begin; s < end; s++) {
+          let dot = 0;
+          for (let i = 0; i < D; i++) dot += qv[qAt + i]! * kv[(head * S + s) * D + i]!;
+          scores[s - begin] = capped(dot * scale) + (bias === undefined ? 0 : bias[((b * Hq + h) * T + t) * S + s]!);
+          max = Math.max(max, scores[s - begin]!);
+        }
+        let total = 0;
+        for (let s = 0; s < scores.length; s++)
+          total += scores[s] = max === Number.NEGATIVE_INFINITY ? 0 : Math.exp(scores[s]! - max);
+        const oAt = ((b * T + t) * Hq + h) * Dv;
+        if (total === 0) continue;
+        sums[(b * Hq + h) * T + t] = max + Math.log(total);
+        for (let s = begin; s < end; s++) {
+          const p = scores[s - begin]! / total;
+          for (let i = 0; i < Dv; i++) result[oAt + i]! += p * vv[(head * S + s) * Dv + i]!;
+        }
+      }
+    }
+  }
+  store(out, result);
+  if (lse !== undefined) store(lse, sums);
+}
 
 export const decoder = (): KernelEntry[] => [
   kernel(rmsNorm, 'reference', (out, x, w, eps, offset = 0) => {
@@ -114,50 +168,5 @@ export const decoder = (): KernelEntry[] => [
     },
     { strided: true },
   ),
-  kernel(
-    attention,
-    'reference',
-    (out, q, k, v, pos, mask, options) => {
-      const [B, T, Hq, D] = q.shape as [number, number, number, number];
-      const [, Hkv, S] = k.shape as [number, number, number, number];
-      const Dv = valueDim(v, options);
-      const [qv, kv, vv] = [valuesOf(q), cached(k, options.keyRows, D), cached(v, options.valueRows, Dv)];
-      const bias = mask && scope(() => valuesOf(expand(mask, [B, Hq, T, S]) as Dense));
-      const starts = pos === undefined ? [S - T] : valuesOf(pos);
-      const { scale = 1 / Math.sqrt(D), softcap = 0 } = options;
-      const capped = (score: number): number => (softcap > 0 ? softcap * Math.tanh(score / softcap) : score);
-      const result = new Float64Array(out.numel);
-      for (let b = 0; b < B; b++) {
-        const past = starts[b % starts.length]!;
-        for (let t = 0; t < T; t++) {
-          const end = options.causal === true ? past + t + 1 : pos === undefined ? S : past + T;
-          const begin = options.window === undefined ? 0 : Math.max(0, past + t + 1 - options.window);
-          for (let h = 0; h < Hq; h++) {
-            const head = b * Hkv + Math.floor(h / (Hq / Hkv));
-            const qAt = ((b * T + t) * Hq + h) * D;
-            const scores = new Float64Array(end - begin);
-            let max = Number.NEGATIVE_INFINITY;
-            for (let s = begin; s < end; s++) {
-              let dot = 0;
-              for (let i = 0; i < D; i++) dot += qv[qAt + i]! * kv[(head * S + s) * D + i]!;
-              scores[s - begin] =
-                capped(dot * scale) + (bias === undefined ? 0 : bias[((b * Hq + h) * T + t) * S + s]!);
-              max = Math.max(max, scores[s - begin]!);
-            }
-            let total = 0;
-            for (let s = 0; s < scores.length; s++)
-              total += scores[s] = max === Number.NEGATIVE_INFINITY ? 0 : Math.exp(scores[s]! - max);
-            const oAt = ((b * T + t) * Hq + h) * Dv;
-            if (total === 0) continue;
-            for (let s = begin; s < end; s++) {
-              const p = scores[s - begin]! / total;
-              for (let i = 0; i < Dv; i++) result[oAt + i]! += p * vv[(head * S + s) * Dv + i]!;
-            }
-          }
-        }
-      }
-      store(out, result);
-    },
-    { strided: true },
-  ),
+  kernel(attention, 'reference', (out, ...args) => attend(out, undefined, ...args), { strided: true }),
 ];

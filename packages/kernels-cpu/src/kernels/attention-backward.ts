@@ -11,6 +11,7 @@ export function attentionBackward(
   k: Dense,
   v: Dense,
   out: Dense,
+  lse: Dense | undefined,
   pos: Dense | undefined,
   mask: Dense | undefined,
   options: AttentionOptions,
@@ -49,6 +50,7 @@ export function attentionBackward(
       vs.strides.slice(0, 3),
       mask === undefined ? [0, 0, 0, 0] : broadcastStrides(mask, [batch, qHeads, tokens, keys]),
       q.dtype.code,
+      addressOr(whole(lse)),
     );
   });
 }

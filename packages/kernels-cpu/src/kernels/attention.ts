@@ -1,6 +1,6 @@
 // Rotary positions, the key-value cache, attention, processed logits and sampling.
 import * as ao from '@ao/core';
-import { type CodeRows, type Dense, type KernelEntry, kernel } from '@ao/core';
+import { type AttentionOptions, type CodeRows, type Dense, type KernelEntry, kernel } from '@ao/core';
 import { address, addressOr, broadcastStrides, calls } from './support.ts';
 
 /** t itself where its last dimension is contiguous, else a copy. */
@@ -11,6 +11,54 @@ export function innermost(t: Dense): Dense {
 /** Bits and whether there is an offset; 0 bits where rows hold floats. */
 const codes = (rows: CodeRows | undefined): [bits: number, asymmetric: number] =>
   rows === undefined ? [0, 0] : [rows.bits, rows.asymmetric ? 1 : 0];
+
+/** Attention on the sdpa kernel, and where it is wanted log(sum(exp(scores))). */
+export function sdpa(
+  out: Dense,
+  lse: Dense | undefined,
+  q: Dense,
+  k: Dense,
+  v: Dense,
+  pos: Dense | undefined,
+  mask: Dense | undefined,
+  options: AttentionOptions,
+): void {
+  ao.scope(() => {
+    const [qs, ks, vs] = [innermost(q), innermost(k), innermost(v)];
+    const [batch, tokens, qHeads, dim] = q.shape as [number, number, number, number];
+    const [, kvHeads, keys] = k.shape as [number, number, number];
+    calls(out).sdpa(
+      address(out),
+      address(qs),
+      address(ks),
+      address(vs),
+      addressOr(mask),
+      addressOr(pos && (ao.contiguous(pos) as Dense)),
+      pos?.numel ?? 0,
+      batch,
+      tokens,
+      qHeads,
+      kvHeads,
+      dim,
+      out.shape[3]!,
+      keys,
+      keys - tokens,
+      options.causal === true ? 1 : 0,
+      options.window ?? 0,
+      options.scale ?? 1 / Math.sqrt(dim),
+      options.softcap ?? 0,
+      qs.strides.slice(0, 3),
+      ks.strides.slice(0, 3),
+      vs.strides.slice(0, 3),
+      mask === undefined ? [] : broadcastStrides(mask, [batch, qHeads, tokens, keys]),
+      q.dtype.code,
+      (options.keyRows === undefined ? k : v).dtype.code,
+      ...codes(options.keyRows),
+      ...codes(options.valueRows),
+      addressOr(lse),
+    );
+  });
+}
 
 export const decoderKernels = (): KernelEntry[] => [
   kernel(ao.rope, 'cpu', (out, x, cos, sin, positions) => {
@@ -60,46 +108,7 @@ export const decoderKernels = (): KernelEntry[] => [
       }),
     { strided: true },
   ),
-  kernel(
-    ao.attention,
-    'cpu',
-    (out, q, k, v, pos, mask, options) =>
-      ao.scope(() => {
-        const [qs, ks, vs] = [innermost(q), innermost(k), innermost(v)];
-        const [batch, tokens, qHeads, dim] = q.shape as [number, number, number, number];
-        const [, kvHeads, keys] = k.shape as [number, number, number];
-        calls(out).sdpa(
-          address(out),
-          address(qs),
-          address(ks),
-          address(vs),
-          addressOr(mask),
-          addressOr(pos && (ao.contiguous(pos) as Dense)),
-          pos?.numel ?? 0,
-          batch,
-          tokens,
-          qHeads,
-          kvHeads,
-          dim,
-          out.shape[3]!,
-          keys,
-          keys - tokens,
-          options.causal === true ? 1 : 0,
-          options.window ?? 0,
-          options.scale ?? 1 / Math.sqrt(dim),
-          options.softcap ?? 0,
-          qs.strides.slice(0, 3),
-          ks.strides.slice(0, 3),
-          vs.strides.slice(0, 3),
-          mask === undefined ? [] : broadcastStrides(mask, [batch, qHeads, tokens, keys]),
-          q.dtype.code,
-          (options.keyRows === undefined ? k : v).dtype.code,
-          ...codes(options.keyRows),
-          ...codes(options.valueRows),
-        );
-      }),
-    { strided: true },
-  ),
+  kernel(ao.attention, 'cpu', (out, ...args) => sdpa(out, undefined, ...args), { strided: true }),
   kernel(ao.sample_, 'cpu', (token, _, logits, state, options) =>
     calls(token).sample(
       address(token),

@@ -3,6 +3,7 @@
 import * as ao from '@ao/core';
 import { type Dense, isTensor, type KernelEntry, kernel } from '@ao/core';
 import type * as grad from '@ao/core/autograd';
+import { sdpa } from './attention.ts';
 import { attentionBackward } from './attention-backward.ts';
 import { address, around, calls, rows } from './support.ts';
 
@@ -105,6 +106,14 @@ const gradients = (): KernelEntry[] => [
       dx.dtype.code,
     );
   }),
+  kernel(
+    named<typeof grad.attentionWithLse>('attention_with_lse'),
+    'cpu',
+    ([out, lse], ...args) => sdpa(out, lse, ...args),
+    {
+      strided: true,
+    },
+  ),
   kernel(named<typeof grad.attentionBackward>('attention_backward'), 'cpu', attentionBackward, { strided: true }),
 ];
 

@@ -1,10 +1,12 @@
 // The gradient of attention. With the scores s and probabilities p of a query i and key j, and c' the slope of the soft cap:
 //   dv[j] = sum_i p g[i]    ds = p (g[i] . v[j] - g[i] . out[i]) c' scale    dq[i] = sum_j ds k[j]    dk[j] = sum_i ds q[i]
+import { float32 } from '../../dtypes/index.ts';
 import { AoError } from '../../errors.ts';
 import { defineOp } from '../../op.ts';
 import { type AttentionOptions, attention } from '../../ops/attention.ts';
-import { requireSameDtype, requireShape } from '../../ops/checks.ts';
+import { requireDtype, requireSameDtype, requireShape } from '../../ops/checks.ts';
 import { expand } from '../../ops/views.ts';
+import { attend } from '../../reference/decoder.ts';
 import { store, valuesOf } from '../../reference/memory.ts';
 import { scope } from '../../scope.ts';
 import type { Dense, Tensor } from '../../tensor.ts';
@@ -16,6 +18,7 @@ function attentionReference(
   k: Dense,
   v: Dense,
   out: Dense,
+  _lse: Dense | undefined,
   pos: Dense | undefined,
   mask: Dense | undefined,
   options: AttentionOptions,
@@ -61,9 +64,31 @@ function attentionReference(
   for (const [i, values] of [dq, dk, dv].entries()) store(outs[i]!, values);
 }
 
+function requireLse(op: string, lse: Tensor, q: Tensor): void {
+  const [b, t, h] = q.shape as [number, number, number];
+  requireDtype(op, 'lse', lse, [float32]);
+  requireShape(op, 'lse', lse, [b, h, t]);
+}
+
+/**
+ * attention, and log(sum(exp(scores))) of each query, float32 [B, Hq, T], -infinity where it sees no key: what backward makes probabilities
+ * of again.
+ */
+export const attentionWithLse = /*@__PURE__*/ defineOp<
+  [q: Tensor, k: Tensor, v: Tensor, pos: Tensor | undefined, mask: Tensor | undefined, options: AttentionOptions],
+  [out: Tensor, lse: Tensor]
+>('attention_with_lse', {
+  reference: ([out, lse], q, k, v, pos, mask, options) => attend(out!, lse, q, k, v, pos, mask, options),
+  meta(q, k, v, pos, mask, options) {
+    const out = attention.spec.meta(q, k, v, pos, mask, options);
+    const [b, t, h] = q.shape as [number, number, number];
+    return [out, { shape: [b, h, t], dtype: float32 }];
+  },
+});
+
 /**
  * g and out [B, T, Hq, Dv], and attention's own arguments, all of one dtype -> [dq, dk, dv] in the shapes of q, k and v. `out` is what
- * attention returned; the mask has no gradient.
+ * attention returned, `lse` what attentionWithLse did besides, from which backends need not find it anew; the mask has no gradient.
  */
 export const attentionBackward = /*@__PURE__*/ defineOp<
   [
@@ -72,6 +97,7 @@ export const attentionBackward = /*@__PURE__*/ defineOp<
     k: Tensor,
     v: Tensor,
     out: Tensor,
+    lse: Tensor | undefined,
     pos: Tensor | undefined,
     mask: Tensor | undefined,
     options: AttentionOptions,
@@ -79,7 +105,7 @@ export const attentionBackward = /*@__PURE__*/ defineOp<
   [dq: Tensor, dk: Tensor, dv: Tensor]
 >('attention_backward', {
   reference: attentionReference,
-  meta(g, q, k, v, out, pos, mask, options) {
+  meta(g, q, k, v, out, lse, pos, mask, options) {
     const op = 'attention_backward';
     if (options.keyRows !== undefined || options.valueRows !== undefined) {
       throw new AoError('ERR_AO_CONFIG', 'keys or values are codes, which have no gradient', {
@@ -97,6 +123,7 @@ export const attentionBackward = /*@__PURE__*/ defineOp<
       requireSameDtype(op, ['q', q], [name, t]);
     requireShape(op, 'g', g, shape);
     requireShape(op, 'out', out, shape);
+    if (lse !== undefined) requireLse(op, lse, q);
     const like = (t: Tensor) => ({ shape: t.shape, dtype: t.dtype });
     return [like(q), like(k), like(v)];
   },

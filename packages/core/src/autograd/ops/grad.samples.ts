@@ -1,11 +1,10 @@
 import type { DType } from '../../dtype.ts';
 import { bfloat16, float16, float32, int32 } from '../../dtypes/index.ts';
-import { attention } from '../../ops/attention.ts';
 import { logSoftmax, softmax } from '../../ops/softmax.ts';
 import { type Make, type OpSamples, samples } from '../../sample.ts';
 import type { Tensor } from '../../tensor.ts';
 import { geluBackward, geluTanhBackward, siluBackward, siluMulBackward } from './activation-grad.ts';
-import { attentionBackward } from './attention-grad.ts';
+import { attentionBackward, attentionWithLse } from './attention-grad.ts';
 import { embeddingGradWeight, gatherBackward } from './indexing-grad.ts';
 import { linearCrossEntropyBackward, linearCrossEntropyOp } from './linear-cross-entropy.ts';
 import { layerNormBackward, rmsNormBackward } from './norm-grad.ts';
@@ -26,7 +25,7 @@ const index = (make: Make, shape: readonly number[], high: number): Tensor =>
 
 type Heads = readonly [batch: number, tokens: number, heads: number, kv: number, keys: number, dim: number];
 
-/** g, q, k, v, out, pos, mask, options; out is attention's own. */
+/** g, q, k, v, out, lse, pos, mask, options; out and lse are attention's own. */
 function attended(
   make: Make,
   [b, t, h, kv, s, d]: Heads,
@@ -37,7 +36,7 @@ function attended(
 ): Parameters<typeof attentionBackward> {
   const [g, q] = [make([b, t, h, d], { dtype }), make([b, t, h, d], { dtype })];
   const [k, v] = [make([b, kv, s, d], { dtype }), make([b, kv, s, d], { dtype })];
-  return [g, q, k, v, attention(q, k, v, pos, mask, options), pos, mask, options];
+  return [g, q, k, v, ...attentionWithLse(q, k, v, pos, mask, options), pos, mask, options];
 }
 
 export const gradSamples = (): OpSamples[] => [
@@ -147,6 +146,26 @@ export const gradSamples = (): OpSamples[] => [
     {
       name: 'first',
       args: (make) => [make([5, 7]), 0, index(make, [5, 7], 3), [3, 7]],
+      tolerance: SUM,
+    },
+  ]),
+  samples(attentionWithLse, [
+    ...FLOATS.map((dtype) => ({
+      name: `${dtype.name}, causal, grouped queries`,
+      args: (make: Make) => {
+        const [, q, k, v, , , ...rest] = attended(make, [2, 40, 6, 2, 300, 16], dtype, { causal: true });
+        return [q, k, v, ...rest] as Parameters<typeof attentionWithLse>;
+      },
+      tolerance: dtype === float32 ? SUM : SCORES,
+    })),
+    {
+      name: 'one query, positions, window, bias',
+      args: (make) => {
+        const pos = make([2], { dtype: int32, fill: [700, 5] });
+        const options = { causal: true, window: 40 };
+        const [, q, k, v, , , ...rest] = attended(make, [2, 1, 4, 2, 900, 32], float32, options, pos, make([1, 900]));
+        return [q, k, v, ...rest] as Parameters<typeof attentionWithLse>;
+      },
       tolerance: SUM,
     },
   ]),

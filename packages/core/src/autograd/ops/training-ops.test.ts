@@ -97,7 +97,7 @@ it.each([
     'attention_backward',
     () => {
       const [q, k] = [x(1, 2, 1, 4), zeros(rt, [1, 1, 2, 4], { dtype: bfloat16 })];
-      return attentionBackward(q, q, k, k, q, undefined, undefined, {});
+      return attentionBackward(q, q, k, k, q, undefined, undefined, undefined, {});
     },
   ],
 ] as const)('%s from %s', (code, op, call) => {

@@ -5,8 +5,9 @@ import { embedding, gather } from '../../ops/embedding.ts';
 import { layerNorm, rmsNorm, siluMul } from '../../ops/norm.ts';
 import { negativeLogLikelihood } from '../../ops/softmax.ts';
 import { neg } from '../../ops/unary.ts';
+import type { Tensor } from '../../tensor.ts';
 import { siluMulBackward } from '../ops/activation-grad.ts';
-import { attentionBackward } from '../ops/attention-grad.ts';
+import { attentionBackward, attentionWithLse } from '../ops/attention-grad.ts';
 import { dropout, dropoutBackward } from '../ops/dropout.ts';
 import { embeddingGradWeight, gatherBackward } from '../ops/indexing-grad.ts';
 import { linearCrossEntropyBackward, linearCrossEntropyOp } from '../ops/linear-cross-entropy.ts';
@@ -37,14 +38,18 @@ export const decoderRules = (): VjpEntry[] => [
     const [c, s, at] = [save(cos), save(sin), save(positions)];
     return (g) => [rope(g, c(), neg(s()), at())];
   }),
-  vjp(attention, ({ save }, out, q, k, v, pos, mask, options) => {
-    const saved = [q, k, v, out].map((t) => save(t));
-    const [at, bias] = [save(pos), save(mask)];
-    return (g) => {
-      const [qs, ks, vs, y] = saved.map((read) => read()) as [typeof q, typeof k, typeof v, typeof out];
-      return attentionBackward(g, qs, ks, vs, y, at(), bias(), options);
-    };
-  }),
+  vjp(
+    attention,
+    ({ save, besides }, out, q, k, v, pos, mask, options) => {
+      const saved = [q, k, v, out, besides[0]!].map((t) => save(t));
+      const [at, bias] = [save(pos), save(mask)];
+      return (g) => {
+        const [qs, ks, vs, y, lse] = saved.map((read) => read()) as [Tensor, Tensor, Tensor, Tensor, Tensor];
+        return attentionBackward(g, qs, ks, vs, y, lse, at(), bias(), options);
+      };
+    },
+    attentionWithLse,
+  ),
   vjp(negativeLogLikelihood, ({ save }, _, logits, targets, ignoreIndex) => {
     const [x, t] = [save(logits), save(targets)];
     return (g) => [crossEntropyBackward(g, x(), t(), ignoreIndex)];
