@@ -223,7 +223,10 @@ void launch(Stream* stream, dim3 grid, dim3 threads, size_t shared, std::functio
 }
 
 namespace {
-bool absent() { return getenv("AO_EMULATED_GPUS") && getenv("AO_EMULATED_GPUS")[0] == '0'; }
+// What machine this is: AO_EMULATED_GPUS=0 or 2, AO_EMULATED_DRIVER=12040, the CUDA that its driver runs.
+int setting(const char* name, int otherwise) { return getenv(name) ? atoi(getenv(name)) : otherwise; }
+int gpus() { return setting("AO_EMULATED_GPUS", 1); }
+int driver() { return gpus() ? setting("AO_EMULATED_DRIVER", 13000) : 0; }
 
 cudaError_t enqueue(Stream* stream, std::function<void()> work) {
   if (stream && stream->recording)
@@ -245,10 +248,11 @@ const char* cudaGetErrorString(cudaError_t status) {
 const char* cudaGetErrorName(cudaError_t status) {
   return status == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation" : "cudaError";
 }
-cudaError_t cudaDriverGetVersion(int* version) { return *version = emulator::absent() ? 0 : 13000, cudaSuccess; }
+cudaError_t cudaDriverGetVersion(int* version) { return *version = emulator::driver(), cudaSuccess; }
 cudaError_t cudaRuntimeGetVersion(int* version) { return *version = 13000, cudaSuccess; }
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = emulator::absent() ? 0 : 1;
+  *count = emulator::gpus();
+  if (*count && emulator::driver() < 13000) return *count = 0, cudaErrorInsufficientDriver;
   return *count ? cudaSuccess : cudaErrorNoDevice;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int) {

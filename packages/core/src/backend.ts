@@ -33,6 +33,8 @@ export interface Backend {
   readSync(buffer: Buffer, byteOffset: number, nbytes: number): Uint8Array;
   /** Fills a buffer from an open file in stream order, past JavaScript's memory; `fd` stays open until it resolves. */
   readFileInto?(buffer: Buffer, byteOffset: number, nbytes: number, fd: number, position: number): Promise<void>;
+  /** Copies from a buffer of another backend in the order of both, so that nobody waits; false where that backend has no such way. */
+  copyFrom?(source: Backend, from: Buffer, fromOffset: number, to: Buffer, toOffset: number, nbytes: number): boolean;
   sync(): Promise<void>;
   /** While capturing: records a kernel call as a function; backends that record their own commands leave it out. */
   execute?(run: () => void): void;

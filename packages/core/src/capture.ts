@@ -1,5 +1,5 @@
 // Capture and replay: `capture` records the kernel calls of fn without running them, into an arena of its own; a replay
-// is one call of the backend. What changes between replays lives in tensors.
+// is one call of each backend that takes part. What changes between replays lives in tensors.
 import type { Backend, PlanHandle } from './backend.ts';
 import { AoError } from './errors.ts';
 import type { Args } from './op.ts';
@@ -40,24 +40,32 @@ export class Recording {
   }
 }
 
+/** What one device does of a plan. */
+interface Part {
+  readonly backend: Backend;
+  readonly handle: PlanHandle;
+}
+
+/** Ends every recording; devices that got nothing to do have no part in the plan. */
+function endCapture(backends: readonly Backend[], main: Backend): Part[] {
+  const all = backends.map((backend) => ({ backend, handle: backend.endCapture() }));
+  return all.filter(({ backend, handle }) => {
+    const idle = handle.commands === 0 && backend !== main;
+    if (idle) backend.freePlan(handle);
+    return !idle;
+  });
+}
+
 export class Plan {
-  readonly #backend: Backend;
-  readonly #handle: PlanHandle;
+  readonly #parts: readonly Part[];
   readonly #inputs: readonly Dense[];
   readonly #outputs: readonly Dense[];
   readonly #recording: Recording;
   #replays = 0;
   #disposed = false;
 
-  constructor(
-    backend: Backend,
-    handle: PlanHandle,
-    inputs: readonly Dense[],
-    outputs: readonly Dense[],
-    recording: Recording,
-  ) {
-    this.#backend = backend;
-    this.#handle = handle;
+  constructor(parts: readonly Part[], inputs: readonly Dense[], outputs: readonly Dense[], recording: Recording) {
+    this.#parts = parts;
     this.#inputs = inputs;
     this.#outputs = outputs;
     this.#recording = recording;
@@ -65,7 +73,7 @@ export class Plan {
 
   /** Kernel calls in a replay. */
   get commands(): number {
-    return this.#handle.commands;
+    return this.#parts.reduce((n, { handle }) => n + handle.commands, 0);
   }
 
   /**
@@ -80,7 +88,7 @@ export class Plan {
       });
     }
     inputs.forEach((x, i) => copy_(this.#inputs[i]!, x));
-    this.#backend.replay(this.#handle);
+    for (const { backend, handle } of this.#parts) backend.replay(handle);
     const turn = ++this.#replays;
     const plan = this;
     const lease: Lease = {
@@ -100,7 +108,7 @@ export class Plan {
     this.#disposed = true;
     for (const t of [...this.#inputs, ...this.#outputs, ...this.#recording.aliases]) t.dispose();
     for (const s of this.#recording.storages) s.release();
-    this.#backend.freePlan(this.#handle);
+    for (const { backend, handle } of this.#parts) backend.freePlan(handle);
   }
 
   [Symbol.dispose](): void {
@@ -115,7 +123,8 @@ export class Plan {
 export function capture(rt: RuntimeImpl, fn: (...inputs: Dense[]) => unknown, inputs: readonly Tensor[]): Plan {
   if (rt.recording !== null)
     throw new AoError('ERR_AO_STREAM', 'capture inside a capture', { fix: 'capture once, outside' });
-  const backend = rt.backend(inputs[0]?.device ?? rt.device);
+  const main = rt.backend(inputs[0]?.device ?? rt.device);
+  const backends = rt.devices.map((device) => rt.backend(device));
   const own = inputs.map((x) => {
     const same = rt.contiguous(x as Dense);
     const copy = same === x ? rt.clone(x as Dense) : same;
@@ -124,19 +133,19 @@ export function capture(rt: RuntimeImpl, fn: (...inputs: Dense[]) => unknown, in
   });
   const recording = new Recording();
   rt.recording = recording;
-  backend.beginCapture();
+  for (const backend of backends) backend.beginCapture();
   let result: unknown;
   try {
     result = scope(() => fn(...own));
   } catch (error) {
     rt.recording = null;
-    new Plan(backend, backend.endCapture(), own, [], recording).dispose();
+    new Plan(endCapture(backends, main), own, [], recording).dispose();
     throw error;
   }
-  const handle = backend.endCapture();
+  const parts = endCapture(backends, main);
   rt.recording = null;
   const outputs = (Array.isArray(result) ? result : [result]).filter(isTensor) as Dense[];
   for (const t of outputs) t.kept = true;
   for (const t of own) t.kept = true;
-  return new Plan(backend, handle, own, outputs, recording);
+  return new Plan(parts, own, outputs, recording);
 }

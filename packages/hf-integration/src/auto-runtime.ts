@@ -3,8 +3,10 @@ import { createRuntime, type Extension, isAoError, type Log, type Runtime } from
 import { hfIntegration } from './extension.ts';
 
 export interface AutoRuntimeOptions {
-  /** 'auto' = the fastest backend that loads; a backend's name demands that one. */
+  /** 'auto' = the fastest backend that loads: 'cuda' where a GPU can be used, else 'cpu'. A name demands that one; 'cuda:1' is the second GPU. */
   readonly device?: string;
+  /** Backends that must open, the first for what is made without naming one; 'all' = every GPU, and what else loads. */
+  readonly devices?: 'all' | readonly string[];
   /** Default: warnings go to console.warn, a line each. */
   readonly log?: Log;
   /** Further extensions. */
@@ -27,13 +29,19 @@ export interface Finding {
 interface Optional {
   readonly package: string;
   readonly backend?: string;
-  load(): Promise<Extension>;
+  /** `devices`: which of its devices, 'all' of them, or nothing asked. */
+  load(devices: 'all' | readonly string[]): Promise<readonly Extension[]>;
 }
 
 // literal imports, so that bundlers see them
 const OPTIONAL: readonly Optional[] = [
-  { package: '@ao/quantization', load: async () => (await import('@ao/quantization')).quantization() },
-  { package: '@ao/kernels-cpu', backend: 'cpu', load: async () => (await import('@ao/kernels-cpu')).cpu() },
+  { package: '@ao/quantization', load: async () => [(await import('@ao/quantization')).quantization()] },
+  {
+    package: '@ao/kernels-cuda',
+    backend: 'cuda',
+    load: async (devices) => (await import('@ao/kernels-cuda')).gpus(devices),
+  },
+  { package: '@ao/kernels-cpu', backend: 'cpu', load: async () => [(await import('@ao/kernels-cpu')).cpu()] },
 ];
 
 /** Devices that autoRuntime can give. */
@@ -47,34 +55,38 @@ export async function autoRuntime(options: AutoRuntimeOptions = {}): Promise<Run
 export async function probeRuntime(
   options: AutoRuntimeOptions = {},
 ): Promise<{ runtime: Runtime; findings: readonly Finding[] }> {
-  const { device = 'auto', log = warnings } = options;
+  const { log = warnings } = options;
+  const device = options.device === 'cuda:0' ? 'cuda' : (options.device ?? 'auto');
+  const asked = options.devices ?? (device === 'auto' ? [] : [device]);
   const findings = new Map<string, Finding>();
   const use: Extension[] = [hfIntegration(), ...(options.use ?? [])];
   for (const { package: name, backend, load } of OPTIONAL) {
     const finding = { package: name, ...(backend === undefined ? {} : { backend }) };
     const refuse = (reason: string): unknown => findings.set(name, { ...finding, loaded: false, reason });
-    const unwanted = backend === undefined ? undefined : refusal(backend, device);
+    const mine = asked === 'all' ? asked : asked.filter((name) => name.replace(/:.*/, '') === backend);
+    const demanded = mine !== 'all' && mine.length > 0;
+    const unwanted = backend === undefined ? undefined : refusal(demanded, asked);
     if (unwanted !== undefined) {
       refuse(unwanted);
       continue;
     }
     try {
-      const extension = await load();
+      const extensions = await load(mine);
       findings.set(name, { ...finding, loaded: true });
-      use.push(device === backend ? extension : tolerant(extension, (error) => refuse(error.message)));
+      for (const one of extensions) use.push(demanded ? one : tolerant(one, (error) => refuse(error.message)));
     } catch (error) {
-      if (device === backend) throw error;
+      if (demanded) throw error;
       refuse(notInstalled(error, name) ? `${name} is not installed (npm install ${name})` : (error as Error).message);
     }
   }
   const runtime = await createRuntime({
     use,
-    ...(device === 'auto' ? {} : { device }),
+    ...(asked === 'all' || asked.length === 0 ? {} : { device: asked[0]! }),
     log,
   });
   const all = [...findings.values()];
   const failed = all.filter((f) => f.backend !== undefined && !f.loaded);
-  if (device === 'auto' && runtime.device === 'reference' && process.env['AO_NATIVE'] !== '0') {
+  if (asked.length === 0 && runtime.device === 'reference' && process.env['AO_NATIVE'] !== '0') {
     const reasons = failed.map((f) => `${f.backend}: ${f.reason}`.replace(/\s*\n\s*/g, ' ')).join('; ');
     const message = `no native backend loaded, running on the slow reference backend. ${reasons}`;
     runtime.say({ level: 'warn', code: 'no-native', message });
@@ -87,9 +99,9 @@ const notInstalled = (error: unknown, name: string): boolean =>
   /^(ERR_)?MODULE_NOT_FOUND$/.test(String((error as { code?: string }).code)) &&
   (error as Error).message.includes(`'${name}'`);
 
-function refusal(backend: string, device: string): string | undefined {
+function refusal(demanded: boolean, asked: 'all' | readonly string[]): string | undefined {
   if (process.env['AO_NATIVE'] === '0') return 'AO_NATIVE=0';
-  return device === 'auto' || device === backend ? undefined : `device '${device}' was asked for`;
+  return demanded || asked === 'all' || asked.length === 0 ? undefined : `device '${asked.join("', '")}' was asked for`;
 }
 
 /** The extension, whose backend may be absent: then its kernels have nothing to run on, and all else works. */

@@ -2,7 +2,7 @@
 // the way where a config is given, or as the folder has it.
 import { AoError, type DType, dtypeByName, dtypeBySafetensors, type LogMessage, type Runtime } from '@ao/core';
 import type { MoreConfigs, TensorPlan } from '@ao/quantization';
-import { autoRuntime } from './auto-runtime.ts';
+import { type AutoRuntimeOptions, autoRuntime } from './auto-runtime.ts';
 import { readGenerationConfig } from './config/generation-config.ts';
 import { type ModelConfig, readModelConfig } from './config/model-config.ts';
 import { readSentenceConfig } from './embed/sentence-config.ts';
@@ -14,8 +14,10 @@ import type { HubOptions } from './hub/options.ts';
 import { resolveModel } from './hub/resolve-model.ts';
 import { checkDtypes } from './load/check-dtypes.ts';
 import { checkNames } from './load/check-names.ts';
-import { type DeviceMap, deviceOf } from './load/device-map.ts';
+import { type AskedDevices, askedDevices, type DeviceMap } from './load/device-map.ts';
 import { loadWeights } from './load/load-weights.ts';
+import { blockOf, type MaxMemory } from './load/place-blocks.ts';
+import { placement } from './load/placement.ts';
 import type { CausalLM } from './models/causal-lm.ts';
 import { type AutoClassName, familyOf, type Outline } from './models/family.ts';
 import type { PretrainedModel } from './models/pretrained-model.ts';
@@ -42,8 +44,13 @@ export interface FromPretrainedOptions extends HubOptions {
   readonly torchDtype?: string;
   /** 'auto' (default) = the runtime's. */
   readonly device?: string;
-  /** transformers' name of `device`: 'auto', a device, or a device for each module ({ '': 'cpu' }), all the same for now. */
+  /**
+   * 'auto' puts a decoder on the GPUs and what is left of it on the cpu, layer by layer, and says so; a map gives each module a device by
+   * its longest prefix ({ '': 'cpu', 'model.layers.0': 'cuda' }); a device is `device`. `model.hfDeviceMap` tells what came of it.
+   */
   readonly deviceMap?: DeviceMap;
+  /** For deviceMap 'auto': the most of each device that weights may take, { cuda: '10GiB', cpu: 3e10 }; default: what is free, less a reserve. */
+  readonly maxMemory?: MaxMemory;
   /**
    * For training: float parameters require gradients and stay unpacked; quantized ones are frozen. A given runtime needs
    * autograd() of @ao/core/autograd.
@@ -61,7 +68,7 @@ export const autoClass = <M extends PretrainedModel>(auto: AutoClassName) => ({
     const stated = await readModelConfig(folder);
     const family = familyOf(stated, auto);
     const { config, outline, sources } = outlineFor(family, stated, asked);
-    const device = deviceOf(options, outline);
+    const devices = askedDevices(options, outline);
     const generationConfig = await readGenerationConfig(folder, config);
     const sentence = family.embedsTexts === true ? await readSentenceConfig(folder) : undefined;
     await using checkpoint = await openCheckpoint(folder, outline);
@@ -81,13 +88,22 @@ export const autoClass = <M extends PretrainedModel>(auto: AutoClassName) => ({
     );
     const { trainable } = options;
     const use = trainable === true ? [(await import('@ao/core/autograd')).autograd()] : [];
-    const rt = runtime ?? (await autoRuntime({ device, use }));
+    const rt = runtime ?? (await autoRuntime({ ...runtimeFor(devices), use }));
     for (const note of notes) rt.say(note);
     for (const message of checkpoint.notes) rt.say({ level: 'info', code: 'foreign', message }, message);
     try {
       const plans = asked ? plansOf(rt, outline, asked, dtype) : new Map<string, TensorPlan>();
+      const { deviceMap, deviceOf } = placement(rt, devices, outline, {
+        maxMemory: options.maxMemory,
+        dtype,
+        configs: asked && new Map(planQuantization(outline, asked).parameters.map((p) => [p.parameter.name, p.config])),
+        stored: (name) => {
+          const { type, nbytes } = stored.get(name)!;
+          return { nbytes, dtype: type === PLAIN ? dtypeBySafetensors(tensors.entry(name).dtype).name : undefined };
+        },
+      });
       const weights = await loadWeights(rt, outline, tensors, stored, {
-        device: device === 'auto' ? rt.device : device,
+        deviceOf: (name) => deviceOf(blockOf(name, outline)),
         dtype,
         plans,
         trainable,
@@ -102,6 +118,7 @@ export const autoClass = <M extends PretrainedModel>(auto: AutoClassName) => ({
         ...(quantization === undefined ? {} : { quantization }),
         ...(outline.configChanges === undefined ? {} : { configChanges: outline.configChanges }),
         ...(sentence === undefined ? {} : { sentence }),
+        ...(deviceMap === undefined ? {} : { deviceMap }),
       };
       return model as M;
     } catch (error) {
@@ -115,6 +132,12 @@ export const AutoModelForCausalLM = /*@__PURE__*/ Object.assign(
   /*@__PURE__*/ autoClass<CausalLM>('AutoModelForCausalLM'),
   { fromConfig },
 );
+
+/** What has to be open for these devices. */
+function runtimeFor(asked: AskedDevices): AutoRuntimeOptions {
+  if (asked.how === 'one') return { device: asked.device };
+  return asked.how === 'room' ? { devices: 'all' } : { devices: [...new Set(asked.map.values())] };
+}
 
 function plansOf(rt: Runtime, outline: Outline, config: TorchAoConfig, dtype: DType): Map<string, TensorPlan> {
   const plan = planQuantization(outline, config);

@@ -4,6 +4,7 @@
 
 #include "ao/weights.h"
 #include "handle.h"
+#include "handoff.h"
 #include "plugin.h"
 
 namespace ao {
@@ -103,6 +104,14 @@ napi_value pin(napi_env env, napi_callback_info info) {
   const Pin* pinned = handle->pin(a.at[1], bytes.data);
   return pinned ? number(env, to_number(pinned))
                 : throw_error(env, "ERR_AO_STREAM", "the array cannot be kept in place");
+}
+
+// createHandoff(nbytes) -> address for a send and a receive command, 0 where memory is out
+napi_value create_handoff(napi_env env, napi_callback_info info) {
+  Arguments<1> a;
+  double bytes;
+  if (!a.read(env, info) || !to_double(env, a.at[0], &bytes)) return nullptr;
+  return number(env, to_number(Handoff::create(static_cast<size_t>(bytes))));
 }
 
 // setBusy(stream, busy)
@@ -219,6 +228,7 @@ napi_value init(napi_env env, napi_value exports) {
       {"peek", peek},
       {"stage", stage},
       {"pin", pin},
+      {"createHandoff", create_handoff},
       {"setBusy", set_busy},
       {"createPlan", create_plan},
       {"takeFailures", take_failures},

@@ -6,10 +6,13 @@
 #include <algorithm>
 #include <exception>
 
+#include "handoff.h"
 #include "stream.h"
 
 namespace ao {
 namespace {
+
+constexpr size_t kReasons = 64;
 
 uint8_t* address(double block, double offset) {
   return reinterpret_cast<uint8_t*>(static_cast<uintptr_t>(block)) + static_cast<size_t>(offset);
@@ -131,9 +134,39 @@ void Stream::run_read_file(const double* command) {
   answer_ = {command[7], failure, nullptr};
 }
 
+void Stream::run_send(const double* command) {
+  Handoff* handoff = reinterpret_cast<Handoff*>(static_cast<uintptr_t>(command[1]));
+  if (!handoff->await(false, stopping_)) return;
+  const uintptr_t block = static_cast<uintptr_t>(command[2]);
+  uint32_t failure = failure_of(block);
+  std::string message;
+  if (!failure) {
+    message = read(handoff->bytes(), address(command[2], command[3]), static_cast<size_t>(command[4]));
+    failure = message.empty() ? failure_of(block) : fail("send", message);
+  }
+  if (failure) message = reasons_.count(failure) ? reasons_[failure] : "what it is made of failed earlier";
+  handoff->fill(message);
+}
+
+void Stream::run_receive(const double* command) {
+  Handoff* handoff = reinterpret_cast<Handoff*>(static_cast<uintptr_t>(command[1]));
+  if (!handoff->await(true, stopping_)) return;
+  const uintptr_t block = static_cast<uintptr_t>(command[2]);
+  std::string message = handoff->failure();
+  if (message.empty())
+    message = write(address(command[2], command[3]), handoff->bytes(), static_cast<size_t>(command[4]));
+  handoff->take();
+  if (!message.empty())
+    poison(block, fail("receive", message));
+  else if (command[5] != 0)
+    heal(block);
+}
+
 uint32_t Stream::fail(const char* op, const std::string& message) {
   std::lock_guard<std::mutex> hold(shared_);
   const uint32_t id = ++failure_count_;
+  reasons_[id] = std::string(op) + ": " + message;
+  if (reasons_.size() > kReasons) reasons_.erase(reasons_.begin());
   failures_.push_back({id, sequence_, plan_, index_, op, message});
   word(control_, kErrors).store(id);
   return id;

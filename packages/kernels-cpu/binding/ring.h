@@ -41,13 +41,19 @@ enum Builtin : int {
   kFence = -10,      // [id]                            + settle id
   kReplay = -11,     // [plan]                          + run the records of a plan
   kForeign = -12,    // [entry, record...]              + run a kernel of a plugin
+  kSend = -13,       // [handoff, block, offset, nbytes]                 + a block's bytes for another stream
+  kReceive = -14,    // [handoff, block, offset, nbytes, whole]          + what another stream sends, into a block
+  kEndHandoff = -15, // [handoff]                       + this stream is done with it
 };
+
+// Whether a command has a sequence number.
+inline bool counts(int code) { return code >= 0 || code <= kWriteInline; }
 
 // What both sides must agree on besides the rows.
 inline std::string protocol_text() {
   char text[128];
-  snprintf(text, sizeof text, "ring-2 %u %u %d %d %d %d %d %d %d %d", kRingDoubles, kMaxQueued, kTail, kHead,
-           kCompleted, kSleeping, kErrors, kPoisoned, kControlWords, kForeign);
+  snprintf(text, sizeof text, "ring-3 %u %u %d %d %d %d %d %d %d %d", kRingDoubles, kMaxQueued, kTail, kHead,
+           kCompleted, kSleeping, kErrors, kPoisoned, kControlWords, kEndHandoff);
   return text;
 }
 

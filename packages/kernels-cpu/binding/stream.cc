@@ -7,15 +7,14 @@
 
 #include <chrono>
 
+#include "handoff.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
 namespace ao {
 namespace {
-
-// Whether a command has a sequence number.
-bool counts(int code) { return code >= 0 || code <= kWriteInline; }
 
 constexpr auto kSpin = std::chrono::microseconds(50);
 
@@ -158,71 +157,107 @@ void Stream::finish(uint32_t head) {
   done_.notify_one();
 }
 
+size_t Stream::length_of(const double* command) const {
+  const int code = static_cast<int>(command[0]);
+  if (code >= 0) return 1 + static_cast<size_t>(entries_[code].record_length);
+  switch (code) {
+  case kWriteInline:
+    return 5 + (static_cast<size_t>(command[3]) + 7) / 8;
+  case kForeign:
+    return 2 +
+           static_cast<size_t>(reinterpret_cast<const ao_entry*>(static_cast<uintptr_t>(command[1]))->record_length);
+  case kCopy:
+    return 7;
+  case kReadFile:
+    return 8;
+  case kWriteStaged:
+  case kRead:
+  case kReceive:
+    return 6;
+  case kSend:
+    return 5;
+  default:
+    return 2;
+  }
+}
+
 // Runs one command and returns how many doubles it takes.
 size_t Stream::execute(const double* command) {
   const int code = static_cast<int>(command[0]);
+  const size_t length = length_of(command);
   if (code >= 0) {
     run_kernel(entries_[code], command + 1);
-    return 1 + static_cast<size_t>(entries_[code].record_length);
+    return length;
   }
   switch (code) {
   case kDiscard:
     heal(static_cast<uintptr_t>(command[1]));
-    return 2;
+    break;
   case kRelease:
     heal(static_cast<uintptr_t>(command[1]));
     release(reinterpret_cast<void*>(static_cast<uintptr_t>(command[1])));
-    return 2;
+    break;
   case kFreePlan: {
     Plan* plan = reinterpret_cast<Plan*>(static_cast<uintptr_t>(command[1]));
     drop(*plan);
     std::lock_guard<std::mutex> hold(shared_);
     plans_.erase(plan);
-    return 2;
+    break;
   }
   case kWriteInline:
     run_write(command, command + 5);
-    return 5 + (static_cast<size_t>(command[3]) + 7) / 8;
+    break;
   case kWriteStaged: {
     void* bytes = reinterpret_cast<void*>(static_cast<uintptr_t>(command[5]));
     run_write(command, bytes);
     free(bytes);
     std::lock_guard<std::mutex> hold(shared_);
     staged_.erase(bytes);
-    return 6;
+    break;
   }
   case kCopy:
     run_copy(command);
-    return 7;
+    break;
   case kRead:
     run_read(command);
-    return 6;
+    break;
   case kReadFile:
     run_read_file(command);
-    return 8;
+    break;
   case kFence: {
     const std::string message = fence();
     answer_ = {command[1], message.empty() ? 0 : fail("sync", message), nullptr};
-    return 2;
+    break;
   }
   case kReplay:
     replay(*reinterpret_cast<Plan*>(static_cast<uintptr_t>(command[1])));
-    return 2;
+    break;
   case kForeign: {
     const ao_entry& entry = *reinterpret_cast<const ao_entry*>(static_cast<uintptr_t>(command[1]));
     run_kernel(entry, command + 2);
-    return 2 + static_cast<size_t>(entry.record_length);
+    break;
   }
+  case kSend:
+    run_send(command);
+    break;
+  case kReceive:
+    run_receive(command);
+    break;
+  case kEndHandoff:
+    reinterpret_cast<Handoff*>(static_cast<uintptr_t>(command[1]))->end();
+    break;
+  default:
+    abort(); // the two sides disagree about the protocol, which load compares
   }
-  abort(); // the two sides disagree about the protocol, which load compares
+  return length;
 }
 
 void Stream::replay(Plan& plan) { run_records(plan); }
 
-void Stream::run_records(const Plan& plan) {
+void Stream::run_records(const Plan& plan, size_t begin, size_t end, int64_t index) {
   plan_ = plan.id;
-  index_ = 0;
-  for (size_t at = 0; at < plan.records.size() && !stopping_.load(std::memory_order_relaxed);) {
+  index_ = index;
+  for (size_t at = begin; at < end && !stopping_.load(std::memory_order_relaxed);) {
     const double* command = plan.records.data() + at;
     at += execute(command);
     if (counts(static_cast<int>(command[0]))) index_++;

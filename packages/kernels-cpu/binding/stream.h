@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -108,7 +109,10 @@ protected:
 
   uint32_t fail(const char* op, const std::string& message);
   void poison(uintptr_t block, uint32_t failure);
-  void run_records(const Plan& plan);
+  // The records from `begin` to `end`, of which the first has number `index`.
+  void run_records(const Plan& plan, size_t begin, size_t end, int64_t index);
+  void run_records(const Plan& plan) { run_records(plan, 0, plan.records.size(), 0); }
+  size_t length_of(const double* command) const; // doubles
 
 private:
   void loop();
@@ -119,6 +123,8 @@ private:
   void run_copy(const double* command);
   void run_read(const double* command);
   void run_read_file(const double* command);
+  void run_send(const double* command);
+  void run_receive(const double* command);
 
   uint32_t input_failure(const ao_entry& entry, const double* record) const;
   std::string wrong_field(const ao_entry& entry, const double* record) const;
@@ -150,6 +156,7 @@ protected:
   // under shared_
   std::vector<Failure> failures_;
   uint32_t failure_count_ = 0;
+  std::map<uint32_t, std::string> reasons_; // of the last failures, for what is sent to other streams
   std::unordered_map<Plan*, std::unique_ptr<Plan>> plans_;
   std::unordered_set<void*> staged_;
 

@@ -49,6 +49,8 @@ export interface Addon {
   peek(stream: StreamHandle, block: number, offset: number, bytes: Uint8Array): number;
   stage(stream: StreamHandle, bytes: Uint8Array): number;
   pin(stream: StreamHandle, bytes: Uint8Array): number;
+  /** The address of memory for bytes between two streams, 0 where memory is out. */
+  createHandoff(nbytes: number): number;
   setBusy(stream: StreamHandle, busy: boolean): void;
   createPlan(stream: StreamHandle, id: number, records: Float64Array, length: number): number;
   takeFailures(stream: StreamHandle): NativeFailure[];
@@ -80,6 +82,7 @@ export const ADDON_FUNCTIONS: readonly (keyof Addon)[] = [
   'peek',
   'stage',
   'pin',
+  'createHandoff',
   'setBusy',
   'createPlan',
   'takeFailures',

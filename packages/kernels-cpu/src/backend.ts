@@ -4,7 +4,7 @@ import { AoError, type Backend, type Buffer, type Dense, type MemoryInfo, type P
 import { Calls } from './abi.ts';
 import type { Addon, PluginKernel } from './addon.ts';
 import { Allocator, type CpuBuffer, type PlanArena } from './allocator.ts';
-import { COPY, FOREIGN, MAX_QUEUED, READ, READ_FILE, WRITE_INLINE, WRITE_STAGED } from './protocol.ts';
+import { COPY, FOREIGN, MAX_QUEUED, READ, READ_FILE, RECEIVE, SEND, WRITE_INLINE, WRITE_STAGED } from './protocol.ts';
 import { type NativePlan, Stream, type StreamOptions } from './stream.ts';
 
 /** Up to this many bytes travel in the ring, and a read of an idle stream is done at once. */
@@ -23,6 +23,8 @@ export interface BackendOptions extends StreamOptions {
 export interface CpuPlan extends PlanHandle {
   readonly native: NativePlan;
   readonly arena: PlanArena;
+  /** What it sends or receives at each replay. */
+  readonly handoffs: readonly number[];
   freed: boolean;
 }
 
@@ -35,6 +37,8 @@ export class CpuBackend implements Backend {
   readonly #stream: Stream;
   readonly #allocator: Allocator;
   #staged = 0;
+  /** Of the plan that is recorded. */
+  #handoffs: number[] = [];
 
   constructor(addon: Addon, options: BackendOptions) {
     this.name = options.device ?? 'cpu';
@@ -100,6 +104,39 @@ export class CpuBackend implements Backend {
     this.#stream.commit(7);
   }
 
+  copyFrom(source: Backend, from: Buffer, fromOffset: number, to: Buffer, toOffset: number, nbytes: number): boolean {
+    const sender = source as Partial<CpuBackend>;
+    if (sender.send === undefined) return false;
+    const b = this.#bounds(to, toOffset, nbytes, 'copyFrom');
+    const handoff = this.#addon.createHandoff(nbytes);
+    if (handoff === 0)
+      throw new AoError('ERR_AO_MEMORY', `no memory for ${nbytes} bytes on their way to ${this.name}`, {
+        op: 'copyFrom',
+        fix: 'move less at once',
+      });
+    sender.send(handoff, from, fromOffset, nbytes);
+    const at = this.#stream.reserve(6);
+    this.#stream.records.set([RECEIVE, handoff, b.ptr, toOffset, nbytes, nbytes === b.nbytes ? 1 : 0], at);
+    this.#stream.commit(6);
+    this.#endHandoff(handoff);
+    return true;
+  }
+
+  /** The other end of copyFrom. */
+  send(handoff: number, from: Buffer, fromOffset: number, nbytes: number): void {
+    const b = this.#bounds(from, fromOffset, nbytes, 'copyFrom');
+    const at = this.#stream.reserve(5);
+    this.#stream.records.set([SEND, handoff, b.ptr, fromOffset, nbytes], at);
+    this.#stream.commit(5);
+    this.#endHandoff(handoff);
+  }
+
+  /** A plan's serve all its replays. */
+  #endHandoff(handoff: number): void {
+    if (this.capturing) this.#handoffs.push(handoff);
+    else this.#stream.endHandoff(handoff);
+  }
+
   /** Says that the next commands write all of a buffer: what it held, and what poisoned it, no longer matters. */
   discard(buffer: Buffer): void {
     this.#stream.discard(this.#bounds(buffer, 0, 0, 'discard').ptr);
@@ -150,6 +187,7 @@ export class CpuBackend implements Backend {
   beginCapture(): void {
     this.refuseWhileCapturing('beginCapture');
     this.#stream.record();
+    this.#handoffs = [];
     this.#allocator.beginPlan();
   }
 
@@ -160,7 +198,8 @@ export class CpuBackend implements Backend {
         fix: 'call beginCapture first',
       });
     const native = this.#stream.endRecord();
-    return { native, commands: native.commands, arena: this.#allocator.endPlan(), freed: false };
+    const handoffs = this.#handoffs;
+    return { native, commands: native.commands, arena: this.#allocator.endPlan(), handoffs, freed: false };
   }
 
   replay(plan: PlanHandle): void {
@@ -177,6 +216,7 @@ export class CpuBackend implements Backend {
     this.refuseWhileCapturing('freePlan');
     p.freed = true;
     this.#stream.freePlan(p.native);
+    for (const handoff of p.handoffs) this.#stream.endHandoff(handoff);
     this.#allocator.freePlan(p.arena);
   }
 

@@ -24,5 +24,8 @@ export const READ_FILE = -9;
 export const FENCE = -10;
 export const REPLAY = -11;
 export const FOREIGN = -12;
+export const SEND = -13;
+export const RECEIVE = -14;
+export const END_HANDOFF = -15;
 
-export const PROTOCOL = `ring-2 ${RING_DOUBLES} ${MAX_QUEUED} ${TAIL} ${HEAD} ${COMPLETED} ${SLEEPING} ${ERRORS} ${POISONED} ${CONTROL_WORDS} ${FOREIGN}`;
+export const PROTOCOL = `ring-3 ${RING_DOUBLES} ${MAX_QUEUED} ${TAIL} ${HEAD} ${COMPLETED} ${SLEEPING} ${ERRORS} ${POISONED} ${CONTROL_WORDS} ${END_HANDOFF}`;

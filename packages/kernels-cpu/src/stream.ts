@@ -8,6 +8,7 @@ import { Failures, type Site } from './failures.ts';
 import {
   COMPLETED,
   DISCARD,
+  END_HANDOFF,
   ERRORS,
   FENCE,
   FREE_PLAN,
@@ -227,6 +228,14 @@ export class Stream implements CommandStream {
     this.failures.retirePlan(plan.id);
     this.#mark(FREE_PLAN, plan.address);
     this.publish();
+  }
+
+  /** This end of a handoff is done with. */
+  endHandoff(handoff: number): void {
+    const at = this.reserve(2);
+    this.records[at] = END_HANDOFF;
+    this.records[at + 1] = handoff;
+    this.commit(2);
   }
 
   /** Runs what is queued, settles every request, then ends the thread and frees every block. */

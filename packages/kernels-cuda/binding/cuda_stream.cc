@@ -14,11 +14,17 @@ void* pointer(double at) { return reinterpret_cast<void*>(static_cast<uintptr_t>
 
 } // namespace
 
-// A plan's first replay runs kernel by kernel, so that modules and libraries are loaded; the second captures a graph.
+// A plan's first replay runs kernel by kernel, so that modules and libraries are loaded; the second captures a graph. Where it sends to
+// or receives from other streams it becomes one graph for what lies between.
 struct CudaStream::Graph {
+  struct Segment {
+    size_t begin, end; // of the records
+    int64_t index;     // of the first command
+    cudaGraphExec_t exec = nullptr;
+  };
   int replays = 0;
-  bool refused = false;
-  cudaGraphExec_t exec = nullptr;
+  bool captured = false, refused = false;
+  std::vector<Segment> segments;
   std::unordered_map<uintptr_t, uint64_t> writes;
 };
 
@@ -178,15 +184,34 @@ void CudaStream::look() {
 }
 
 bool CudaStream::capture(Plan& plan, Graph& graph) {
+  const auto code = [&](size_t at) { return static_cast<int>(plan.records[at]); };
+  const auto crosses = [&](size_t at) { return code(at) == kSend || code(at) == kReceive; };
+  int64_t index = 0;
+  for (size_t at = 0; at < plan.records.size();) {
+    const bool alone = crosses(at);
+    Graph::Segment segment{at, at, index};
+    do {
+      if (counts(code(segment.end))) index++;
+      segment.end += length_of(plan.records.data() + segment.end);
+    } while (!alone && segment.end < plan.records.size() && !crosses(segment.end));
+    graph.segments.push_back(segment);
+    if (!alone && !capture_segment(plan, graph, graph.segments.size() - 1)) return false;
+    at = segment.end;
+  }
+  return true;
+}
+
+bool CudaStream::capture_segment(const Plan& plan, Graph& graph, size_t which) {
+  Graph::Segment& segment = graph.segments[which];
   cudaGraph_t made = nullptr;
   if (cudaStreamBeginCapture(gpu_->stream, cudaStreamCaptureModeRelaxed) != cudaSuccess) return false;
   capturing_ = true;
   written_.swap(graph.writes);
-  run_records(plan);
+  run_records(plan, segment.begin, segment.end, segment.index);
   written_.swap(graph.writes);
   capturing_ = false;
   const bool ended = cudaStreamEndCapture(gpu_->stream, &made) == cudaSuccess && made;
-  const bool good = ended && cudaGraphInstantiate(&graph.exec, made, 0) == cudaSuccess;
+  const bool good = ended && cudaGraphInstantiate(&segment.exec, made, 0) == cudaSuccess;
   if (made) cudaGraphDestroy(made);
   if (!good) cudaGetLastError();
   return good;
@@ -198,21 +223,29 @@ void CudaStream::replay(Plan& plan) {
   replayed_.emplace(static_cast<uint32_t>(plan.id), sequence_);
   const bool poisoned = word(control_, kPoisoned).load() != 0;
   if (graph.replays++ == 0 || graph.refused || poisoned) return run_records(plan);
-  if (!graph.exec && !capture(plan, graph)) {
+  if (!graph.captured && !(graph.captured = capture(plan, graph))) {
     graph.refused = true;
     return run_records(plan);
   }
-  for (const auto& [block, by] : graph.writes) written_[block] = sequence_;
-  if (check_cuda(gpu_, "cudaGraphLaunch", cudaGraphLaunch(graph.exec, gpu_->stream))) {
-    const uint32_t failure = fail("replay", reason(1));
-    for (const auto& [block, by] : graph.writes) poison(block, failure);
+  for (const Graph::Segment& segment : graph.segments) {
+    if (!segment.exec) {
+      run_records(plan, segment.begin, segment.end, segment.index);
+      continue;
+    }
+    for (const auto& [block, by] : graph.writes) written_[block] = sequence_;
+    replayed_.emplace(static_cast<uint32_t>(plan.id), sequence_); // sending looked, and forgot it
+    if (check_cuda(gpu_, "cudaGraphLaunch", cudaGraphLaunch(segment.exec, gpu_->stream))) {
+      const uint32_t failure = fail("replay", reason(1));
+      for (const auto& [block, by] : graph.writes) poison(block, failure);
+    }
   }
 }
 
 void CudaStream::drop(Plan& plan) {
   Graph* graph = static_cast<Graph*>(plan.own);
   if (!graph) return;
-  if (graph->exec) cudaGraphExecDestroy(graph->exec);
+  for (const Graph::Segment& segment : graph->segments)
+    if (segment.exec) cudaGraphExecDestroy(segment.exec);
   delete graph;
 }
 

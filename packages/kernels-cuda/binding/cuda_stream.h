@@ -44,6 +44,7 @@ private:
   void wrote(const void* at);
   void look(); // at the reports of what has run
   bool capture(Plan& plan, Graph& graph);
+  bool capture_segment(const Plan& plan, Graph& graph, size_t which);
 
   ao_ctx* const gpu_;
   const int device_;

@@ -53,8 +53,14 @@ std::unique_ptr<Stream> make_stream(uint32_t* control, double* ring, int device,
 
 StreamFacts facts_of(const Stream& stream) {
   char json[512] = "{}";
-  ao_cuda_describe(static_cast<const CudaStream&>(stream).device(), json, sizeof json);
-  return {ao_ctx_threads(stream.ctx()), json};
+  const int device = static_cast<const CudaStream&>(stream).device();
+  ao_cuda_describe(device, json, sizeof json);
+  size_t free = 0, total = 0;
+  cudaSetDevice(device);
+  cudaMemGetInfo(&free, &total);
+  std::string facts = json;
+  facts.insert(facts.size() - 1, (facts == "{}" ? "\"free\":" : ",\"free\":") + std::to_string(free));
+  return {ao_ctx_threads(stream.ctx()), facts};
 }
 
 } // namespace ao

@@ -6,6 +6,8 @@ import { loadCuda } from './addon.ts';
 export interface CudaOptions {
   /** Which GPU, counted from 0 as CUDA_VISIBLE_DEVICES leaves them; default AO_CUDA_DEVICE, else 0. */
   readonly device?: number;
+  /** What tensors there call it; default 'cuda'. Further GPUs need names of their own, 'cuda:1'. */
+  readonly name?: string;
   /** Bytes that may be reserved; default AO_CUDA_MEMORY_LIMIT, else no limit. */
   readonly memoryLimit?: number;
   /** Looks at every field of every command before it runs, for debugging kernels; default AO_CHECK=1. */
@@ -46,7 +48,7 @@ export function openBackend(options: CudaOptions, told: Told): CudaBackend {
     check,
     memoryLimit: limit,
     library,
-    device: 'cuda',
+    device: options.name ?? 'cuda',
     ...told,
   });
 }

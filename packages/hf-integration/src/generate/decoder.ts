@@ -74,7 +74,7 @@ export class Decoder {
     const shape = { batch, vocabSize: model.vocabSize, length, device };
     if (sampling.logits || sampling.responseFormat) this.#logits = new LogitProcessing(rt, shape, sampling);
     if (sampling.logprobs !== undefined) this.#logprobs = new LogProbs(rt, batch, sampling.logprobs, device);
-    this.#captured = sampling.cacheImplementation === 'static';
+    this.#captured = sampling.cacheImplementation === 'static' && model.capturable;
   }
 
   /**

@@ -23,7 +23,8 @@ import type { OnProgress } from '../progress.ts';
 import { upcast, upcasts } from '../upcast.ts';
 
 export interface LoadWeightsOptions {
-  readonly device: string;
+  /** Of a parameter. */
+  readonly deviceOf: (name: string) => string;
   /** dtype of activations and of what is not quantized. */
   readonly dtype: DType;
   /** What to make of a weight; those that are not in it stay as they are. */
@@ -41,11 +42,11 @@ export async function loadWeights(
   stored: ReadonlyMap<string, Stored>,
   options: LoadWeightsOptions,
 ): Promise<Map<string, Tensor>> {
-  const { device, onProgress, signal } = options;
+  const { deviceOf, onProgress, signal } = options;
   const bytes = (spec: ParameterSpec): number => stored.get(spec.name)!.nbytes;
   const order = outline.parameters.filter((p) => stored.has(p.name)).sort((a, b) => bytes(b) - bytes(a));
   const total = order.reduce((n, spec) => n + bytes(spec), 0);
-  const backend = rt.backend(device);
+  const backends = [...new Set(order.map((p) => deviceOf(p.name)))].map((device) => rt.backend(device));
   const weights = new Map<string, Tensor>();
   const pending = new PendingReads();
   let loaded = 0;
@@ -53,16 +54,16 @@ export async function loadWeights(
     for (const spec of order) {
       signal?.throwIfAborted();
       weights.set(spec.name, await loadOne(rt, spec, file, stored.get(spec.name)!, options, pending));
-      if (bytes(spec) > LARGE) backend.trim();
+      if (bytes(spec) > LARGE) rt.backend(deviceOf(spec.name)).trim();
       pending.after(() => {
         loaded += bytes(spec);
         onProgress?.({ phase: 'load', name: spec.name, loaded, total });
       });
     }
     await pending.all();
-    await backend.sync();
+    for (const backend of backends) await backend.sync();
     signal?.throwIfAborted();
-    backend.trim();
+    for (const backend of backends) backend.trim();
     return weights;
   } catch (error) {
     await pending.ended();
@@ -82,7 +83,8 @@ async function loadOne(
   options: LoadWeightsOptions,
   pending: PendingReads,
 ): Promise<Tensor> {
-  const { device, dtype, signal, plans, trainable = false } = options;
+  const { dtype, signal, plans, trainable = false } = options;
+  const device = options.deviceOf(spec.name);
   const raw = await readStored(rt, file, stored, { device, signal, pending });
   if (trainable && !isWrapped(raw) && !plans.has(spec.name)) {
     const value = keep(cast(raw, dtype));

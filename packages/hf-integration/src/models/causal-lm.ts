@@ -26,6 +26,12 @@ export abstract class CausalLM extends PretrainedModel {
   /** Most positions the model was made for. */
   abstract readonly maxPositions: number;
 
+  /** Whether a capture can hold a step: one device runs it, or several that pass tensors on by themselves. */
+  get capturable(): boolean {
+    const devices = new Set([this.device, ...Object.values(this.hfDeviceMap)]);
+    return devices.size === 1 || [...devices].every((device) => this.rt.backend(device).copyFrom !== undefined);
+  }
+
   /** How the weights meet, for calibration; undefined where the model does not tell. */
   get structure(): ModelStructure | undefined {
     return undefined;

@@ -43,6 +43,8 @@ export interface Outline {
    * name. { 'a.experts.down_proj': ['a.experts.0.down_proj.weight', ...] }
    */
   readonly stacked?: Readonly<Record<string, readonly string[]>>;
+  /** Modules in the order in which they run, each of which lies on one device; where they are absent the model does as a whole. */
+  readonly blocks?: readonly string[];
   /** What config.json says otherwise where this is a part of what the folder has: saved with that part. */
   readonly configChanges?: Json;
   build(weight: (name: string) => Tensor): PretrainedModel;

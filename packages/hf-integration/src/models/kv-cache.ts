@@ -27,7 +27,10 @@ export interface CacheShape {
   /** What keys and values are kept in; default 'auto', which is `dtype`. */
   readonly format?: KVCacheFormat;
   readonly dtype: DType;
+  /** Of `pos`. */
   readonly device: string;
+  /** Of the keys and values of each layer; default `device`. */
+  readonly devices?: readonly string[];
 }
 
 /** What a model reads and writes: per layer keys and values [B, Hkv, P, D], and the filled positions, int32 [B]. */
@@ -52,12 +55,13 @@ export class StaticCache implements KVCache {
   readonly #rt: Runtime;
 
   constructor(rt: Runtime, shape: CacheShape) {
-    const { layers, batch, heads, length, headDim, format = 'auto', dtype, device } = shape;
+    const { layers, batch, heads, length, headDim, format = 'auto', dtype, device, devices } = shape;
     const layout = cacheLayout(format, dtype);
     const all = (part: CacheRows): Tensor[] =>
-      Array.from({ length: layers }, () =>
-        keep(empty(rt, [batch, heads, length, rowElements(part, headDim)], { dtype: part.dtype, device })),
-      );
+      Array.from({ length: layers }, (_, i) => {
+        const place = { dtype: part.dtype, device: devices?.[i] ?? device };
+        return keep(empty(rt, [batch, heads, length, rowElements(part, headDim)], place));
+      });
     this.#rt = rt;
     this.length = length;
     this.format = format;

@@ -17,6 +17,8 @@ export interface Origin {
   readonly quantization?: TorchAoConfig;
   /** What config.json says otherwise of the part of the folder that this model is. */
   readonly configChanges?: Json;
+  /** Where its parts lie, where they are spread over devices. */
+  readonly deviceMap?: Readonly<Record<string, string>>;
   /** How it embeds texts, where the folder has the files of sentence-transformers. */
   readonly sentence?: SentenceConfig;
 }
@@ -25,6 +27,10 @@ export abstract class PretrainedModel extends Module {
   /** A parameter that is never quantized: it tells where, and in what, the model computes. */
   abstract readonly anchor: Tensor;
   origin: Origin | undefined;
+  /** Which device each part of the model lies on, '' all of it: as transformers' hf_device_map. */
+  get hfDeviceMap(): Readonly<Record<string, string>> {
+    return this.origin?.deviceMap ?? { '': this.device };
+  }
 
   get rt(): Runtime {
     return this.anchor.rt;

@@ -1,5 +1,5 @@
 // RopeTable: cos and sin of position x inverse frequency times the attention factor, float32 [P, R/2] each, made for as many
-// positions as asked. LongRoPE has two tables: a sequence is read by the one of its greatest length, all of it.
+// positions as asked, on each device that asks. LongRoPE has two tables: a sequence is read by the one of its greatest length, all of it.
 import { keep, type Runtime, type Tensor, tensor } from '@ao/core';
 import { inverseFrequencies, type RopeParameters } from '../config/rope.ts';
 
@@ -7,14 +7,13 @@ export type Tables = readonly [cos: Tensor, sin: Tensor];
 
 interface Made {
   readonly length: number;
-  readonly device: string;
   readonly tables: Tables;
 }
 
 export class RopeTable {
   readonly #rope: RopeParameters;
   readonly #dim: number;
-  readonly #made = new Map<'short' | 'long', Made>();
+  readonly #made = new Map<string, Made>();
 
   /** `dim`: values of a head that are rotated. */
   constructor(rope: RopeParameters, dim: number) {
@@ -25,11 +24,12 @@ export class RopeTable {
   /** The tables of a sequence that may grow to `length` positions. */
   tables(rt: Runtime, length: number, device: string): Tables {
     const rope = this.#rope;
-    const form = rope.type === 'longrope' && length > rope.originalMaxPositionEmbeddings ? 'long' : 'short';
+    const long = rope.type === 'longrope' && length > rope.originalMaxPositionEmbeddings;
+    const form = `${long ? 'long' : 'short'} ${device}`;
     const made = this.#made.get(form);
-    if (made && made.length >= length && made.device === device) return made.tables;
+    if (made && made.length >= length) return made.tables;
     const tables = this.#make(rt, length, device);
-    this.#made.set(form, { length, device, tables });
+    this.#made.set(form, { length, tables });
     for (const t of made?.tables ?? []) t.dispose();
     return tables;
   }

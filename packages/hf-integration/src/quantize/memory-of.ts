@@ -1,4 +1,4 @@
-// memoryOf(): bytes that a weight [N, ...] will take when it is loaded. Loading slices of a few rows, of zeros, tells it: a
+// memoryOf(): bytes that a weight [N, ...] will take on a device when it is loaded. Loading slices of a few rows, of zeros, tells it: a
 // layout's bytes grow with whole blocks of rows, so of two slices that are a block apart
 //   bytes(N) = bytes(small) + (N - small) / block * (bytes(small + block) - bytes(small)),  small = N modulo block, above 0.
 import { AoError, type DType, dtypeByName, keep, type Runtime, scope, zeros } from '@ao/core';
@@ -19,33 +19,39 @@ export interface Loading {
 const BLOCK = 64;
 
 /** A function that remembers: layers are alike. */
-export function memoryOf(rt: Runtime): (spec: ParameterSpec, loading: Loading) => number {
+export function memoryOf(rt: Runtime, device = rt.device): (spec: ParameterSpec, loading: Loading) => number {
   const known = new Map<string, number>();
   return (spec, loading) => {
     const { stored, dtype, config } = loading;
     const key = JSON.stringify([spec.shape, spec.role, stored, dtype.name, config]);
-    if (!known.has(key)) known.set(key, measured(rt, spec, loading));
+    if (!known.has(key)) known.set(key, measured(rt, device, spec, loading));
     return known.get(key)!;
   };
 }
 
-function measured(rt: Runtime, spec: ParameterSpec, loading: Loading): number {
+function measured(rt: Runtime, device: string, spec: ParameterSpec, loading: Loading): number {
   const [rows = 1] = spec.shape;
   // of experts [E, N, K] one is a block
   const block = spec.shape.length === 2 ? BLOCK : 1;
   if (spec.role === 'vector') return spec.shape.reduce((n, d) => n * d, loading.dtype.itemsize);
-  if (rows <= 2 * block) return bytesOf(rt, spec, rows, loading);
+  if (rows <= 2 * block) return bytesOf(rt, device, spec, rows, loading);
   const small = ((rows - 1) % block) + 1 + block;
-  const one = bytesOf(rt, spec, small, loading);
+  const one = bytesOf(rt, device, spec, small, loading);
   if (rows === small) return one;
-  return one + ((rows - small) / block) * (bytesOf(rt, spec, small + block, loading) - one);
+  return one + ((rows - small) / block) * (bytesOf(rt, device, spec, small + block, loading) - one);
 }
 
-function bytesOf(rt: Runtime, spec: ParameterSpec, rows: number, { stored, dtype, config }: Loading): number {
+function bytesOf(
+  rt: Runtime,
+  device: string,
+  spec: ParameterSpec,
+  rows: number,
+  { stored, dtype, config }: Loading,
+): number {
   const shape = [rows, ...spec.shape.slice(1)];
   const plan = config === null ? undefined : planTensor(rt, config, { shape, dtype: dtype.name });
   if (plan && isProblem(plan)) throw new AoError('ERR_AO_CONFIG', plan.problem, { tensor: spec.name, fix: plan.fix });
-  const raw = scope(() => keep(zeros(rt, shape, { dtype: dtypeByName(stored) })));
+  const raw = scope(() => keep(zeros(rt, shape, { dtype: dtypeByName(stored), device })));
   const loaded = asLoaded(rt, { ...spec, shape }, raw, dtype, plan);
   const bytes = tensorBytes(loaded);
   loaded.dispose();

@@ -15,6 +15,7 @@ import {
   slice,
   type Tensor,
   tanh,
+  toDevice,
   unpackedOf,
 } from '@ao/core';
 import type { ModelStructure } from '@ao/quantization';
@@ -25,6 +26,7 @@ import { CausalLM, type Step } from '../causal-lm.ts';
 import type { ModelFamily, Outline } from '../family.ts';
 import { StaticCache } from '../kv-cache.ts';
 import { RopeTable, type Tables } from '../rope-table.ts';
+import { stepOn } from '../step-on.ts';
 import { type DecoderLayer, decoderLayer, type LayerSpec } from './layer.ts';
 import { structureOf } from './structure.ts';
 import { type NormSpec, parametersOf, Weights } from './weights.ts';
@@ -59,12 +61,20 @@ class DecoderModel extends Module {
     this.#scale = spec.embedScale;
   }
 
-  forward = (ids: Tensor, step: Step, tables: readonly Tables[]): Tensor => {
-    let h = this.embed_tokens.call(ids);
+  /** Of each layer. */
+  get devices(): string[] {
+    return this.layers.map((layer) => layer.self_attn.o_proj.weight.device);
+  }
+
+  /** Each layer runs where its weights are: what it reads comes there. */
+  forward = (ids: Tensor, step: Step, tables: (device: string) => readonly Tables[]): Tensor => {
+    let h = this.embed_tokens.call(toDevice(ids, this.embed_tokens.weight.device));
     // the scale is a tensor of h's dtype in transformers
     if (this.#scale !== undefined) h = mul(h, h.dtype.decode(h.dtype.encode(this.#scale)));
-    for (const layer of this.layers) h = layer.call(h, step, tables);
-    return this.norm.call(h);
+    const at = stepOn(step);
+    for (const [i, device] of this.devices.entries())
+      h = this.layers[i]!.call(toDevice(h, device), at(device), tables(device));
+    return this.norm.call(toDevice(h, this.norm.weight.device));
   };
 }
 
@@ -107,7 +117,7 @@ export class DecoderForCausalLM extends CausalLM {
     const { layers } = this.#spec;
     const { kvHeads: heads, headDim } = layers[0]!.attention;
     // the tables are made here: not inside a capture
-    this.#tables(length);
+    new Set(this.model.devices).forEach(this.#tables(length));
     return new StaticCache(this.rt, {
       layers: layers.length,
       batch,
@@ -117,15 +127,16 @@ export class DecoderForCausalLM extends CausalLM {
       format,
       dtype: this.dtype,
       device: this.device,
+      devices: this.model.devices,
     });
   }
 
-  #tables(length: number): readonly Tables[] {
-    return this.#ropes.map((r) => r.tables(this.rt, length, this.device));
+  #tables(length: number): (device: string) => readonly Tables[] {
+    return (device) => this.#ropes.map((r) => r.tables(this.rt, length, device));
   }
 
   prepareFor(length: number): void {
-    this.#tables(length);
+    new Set(this.model.devices).forEach(this.#tables(length));
     if (this.#positions !== undefined && this.#positions.numel >= length) return;
     this.#positions?.dispose();
     this.#positions = keep(arange(this.rt, 0, length, 1, { device: this.device }));
@@ -142,7 +153,7 @@ export class DecoderForCausalLM extends CausalLM {
   }
 
   head(hidden: Tensor): Tensor {
-    const logits = this.lm_head.call(hidden);
+    const logits = toDevice(this.lm_head.call(toDevice(hidden, this.lm_head.weight.device)), this.device);
     const { logitsSoftcap: cap } = this.#spec;
     return cap === undefined ? logits : mul(tanh(div(logits, cap)), cap);
   }
@@ -197,6 +208,7 @@ export function decoderFamily({ spec: specOf, ...family }: DecoderFamily): Model
         parameters: parametersOf((weights) => new DecoderForCausalLM(spec, weights)),
         tied: spec.tied ? { 'lm_head.weight': 'model.embed_tokens.weight' } : {},
         stacked: spec.stacked ?? {},
+        blocks: ['model.embed_tokens', ...spec.layers.map((_, i) => `model.layers.${i}`), 'model.norm', 'lm_head'],
         build: (weight) => new DecoderForCausalLM(spec, new Weights(({ name }) => weight(name))),
       };
     },

@@ -19,6 +19,7 @@ export interface LayerSpec {
 }
 
 export interface DecoderLayer extends Module {
+  readonly self_attn: Attention;
   forward(x: Tensor, step: Step, tables: readonly Tables[]): Tensor;
 }
 
