@@ -3,6 +3,7 @@ import { Argument, Command, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { parseAlgorithms } from './algorithms.ts';
 import { paint } from './color.ts';
+import { DEVICES, parseDeviceMap } from './devices.ts';
 import { exampleText } from './examples.ts';
 import { EXIT_CODES, tell } from './exit.ts';
 import { kvCache } from './kv-cache.ts';
@@ -38,8 +39,7 @@ const untie = () =>
   new Option('--untie', 'give a tied lm_head a tensor of its own, so that it and model.embed_tokens can have rules');
 const json = () => new Option('--json', 'one JSON object on stdout and nothing else');
 const threads = () => new Option('--threads <n>', 'CPU threads (default: what the machine grants)').argParser(count);
-const device = () =>
-  new Option('--device <name>', 'where to run').choices(['auto', 'cpu', 'reference']).default('auto');
+const device = () => new Option('--device <name>', 'where to run').choices(DEVICES).default('auto');
 const dtype = () =>
   new Option(
     '--dtype <name>',
@@ -47,6 +47,12 @@ const dtype = () =>
   )
     .choices(['auto', 'float32', 'bfloat16', 'float16'])
     .default('float32');
+
+const deviceMap = () =>
+  new Option(
+    '--device-map <map>',
+    'auto = what the GPUs have no room for goes to the cpu, layer by layer; or a device for each module as JSON',
+  ).argParser(parseDeviceMap);
 
 function command(program: Command, name: string, description: string): Command {
   return program
@@ -74,6 +80,7 @@ function runtimeOptions(c: Command): Command {
     .addOption(untie())
     .addOption(dtype())
     .addOption(device())
+    .addOption(deviceMap())
     .addOption(threads())
     .addOption(json());
 }

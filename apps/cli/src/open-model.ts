@@ -4,6 +4,7 @@ import {
   AutoTokenizer,
   autoRuntime,
   type CausalLM,
+  type DeviceMap,
   type FromPretrainedOptions,
   type PretrainedModel,
   type Tokenizer,
@@ -17,6 +18,7 @@ import { quantizationConfig, type SchemeOptions } from './scheme.ts';
 export interface ModelOptions extends SchemeOptions {
   readonly dtype: string;
   readonly device: string;
+  readonly deviceMap?: DeviceMap;
   readonly threads?: number;
 }
 
@@ -65,11 +67,12 @@ export async function openModel(
   const signal = interruptSignal();
   setThreads(options.threads);
   const config = await quantizationConfig({ name: folder }, options);
-  const runtime = await autoRuntime({ device: options.device, log });
+  const { device, deviceMap } = options;
+  const runtime = await autoRuntime({ device, ...(deviceMap && { devices: 'all' }), log });
   try {
     const model = await auto.fromPretrained(folder, {
       runtime,
-      device: options.device,
+      ...(deviceMap === undefined ? { device } : { deviceMap }),
       dtype: options.dtype,
       ...(config === undefined ? {} : { quantizationConfig: config }),
       onProgress: (event) => {

@@ -139,7 +139,13 @@ describe('--json gives one object with the fields of its contract', () => {
     for (const value of Object.values(bench)) expect(value).toBeGreaterThan(0);
     const doctor = await json('doctor');
     expect(doctor['backends']).toContainEqual(expect.objectContaining({ name: 'reference' }));
-    expect(doctor['packages']).toContainEqual(expect.objectContaining({ package: '@ao/kernels-cpu' }));
+    for (const name of ['@ao/kernels-cpu', '@ao/kernels-cuda'])
+      expect(doctor['packages']).toContainEqual(expect.objectContaining({ package: name }));
+    const cuda = (doctor['backends'] as { name: string; available: boolean; reason?: string }[]).filter(
+      ({ name }) => name === 'cuda',
+    );
+    expect(cuda).toHaveLength(1);
+    if (!cuda[0]!.available) expect(cuda[0]!.reason).toMatch(/driver|GPU|CUDA|not there|not built/);
   });
 });
 

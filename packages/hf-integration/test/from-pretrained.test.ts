@@ -134,7 +134,7 @@ describe('deviceMap', () => {
     [{ '': 'disk' }, /deviceMap\[''\] is "disk"/],
     [{ '': device, 'model.layers.9': device }, /names 'model.layers.9'.*modules are model, model.embed_tokens/],
     [{ 'model.layers.0': device }, /gives model.embed_tokens, .* no device.*'': 'cpu'/],
-    [{ '': 'auto', 'model.layers.0': 'reference' }, /spreads the model over auto and reference/],
+    [{ '': 'auto', 'model.layers.0.mlp': 'reference' }, /splits model.layers.0 over .* a layer lies on one device/],
   ])('%o is an error that says what there is', async (deviceMap, message) => {
     await expect(load({ deviceMap })).rejects.toThrow(message);
   });

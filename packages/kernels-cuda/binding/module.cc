@@ -1,8 +1,11 @@
 // The cuda addon: what the cpu's binding exports, on the stream of a GPU, and whether and on what CUDA can be used here.
+#include <dlfcn.h>
+
 #include "ao/cuda.h"
 #include "base/probe.h"
 #include "cuda_stream.h"
 #include "handle.h"
+#include "libraries/search.h"
 #include "plugin.h"
 
 namespace ao {
@@ -30,6 +33,28 @@ napi_value probe(napi_env env, napi_callback_info) {
   }
   set(env, result, "devices", list);
   return result;
+}
+
+// libraries() -> [{ name, file, why }]: NVIDIA's libraries that kernels use where they are found; file is '' where one is not, and why says so
+napi_value libraries(napi_env env, napi_callback_info) {
+  const struct {
+    const char* name;
+    std::vector<int> majors;
+  } known[] = {{"cublasLt", {13, 12}}, {"cusparseLt", {0}}, {"cudnn", {9}}, {"nccl", {2}}};
+  napi_value list;
+  napi_create_array(env, &list);
+  uint32_t count = 0;
+  for (const auto& [name, majors] : known) {
+    const Opened opened = open_library(name, majors);
+    napi_value item;
+    napi_create_object(env, &item);
+    set(env, item, "name", text(env, name));
+    set(env, item, "file", text(env, opened.handle ? opened.file : std::string()));
+    set(env, item, "why", text(env, opened.handle ? std::string() : opened.why));
+    napi_set_element(env, list, count++, item);
+    if (opened.handle) dlclose(opened.handle);
+  }
+  return list;
 }
 
 } // namespace
@@ -69,5 +94,8 @@ NAPI_MODULE_INIT() {
   napi_value value;
   if (napi_create_function(env, "probe", NAPI_AUTO_LENGTH, ao::probe, nullptr, &value) != napi_ok) return nullptr;
   ao::set(env, exports, "probe", value);
+  if (napi_create_function(env, "libraries", NAPI_AUTO_LENGTH, ao::libraries, nullptr, &value) != napi_ok)
+    return nullptr;
+  ao::set(env, exports, "libraries", value);
   return ao::init(env, exports);
 }

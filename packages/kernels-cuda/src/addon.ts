@@ -11,8 +11,18 @@ interface Probe {
   readonly devices: readonly string[];
 }
 
+/** One of NVIDIA's libraries: where it was found, or why it was not. */
+export interface CudaLibrary {
+  /** 'cublasLt', 'cusparseLt', 'cudnn', 'nccl'. */
+  readonly name: string;
+  /** '' where it is not there. */
+  readonly file: string;
+  readonly why: string;
+}
+
 export interface CudaAddon extends Addon {
   probe(): Probe;
+  libraries(): readonly CudaLibrary[];
 }
 
 export interface CudaDevice {
@@ -61,3 +71,6 @@ export function report(): CudaReport {
     devices: devices.map((text) => JSON.parse(text) as CudaDevice),
   };
 }
+
+/** NVIDIA's libraries as they would be opened; own kernels do the work of those that are not there. Opens and closes each. */
+export const libraries = (): readonly CudaLibrary[] => loadCuda().addon.libraries();

@@ -4,7 +4,7 @@ import { nativeEntries } from '@ao/kernels-cpu/native';
 import { report } from './addon.ts';
 import { type CudaBackend, type CudaOptions, openBackend } from './open.ts';
 
-export { type CudaReport, report } from './addon.ts';
+export { type CudaLibrary, type CudaReport, libraries, report } from './addon.ts';
 export type { CudaBackend, CudaOptions } from './open.ts';
 
 /** The cuda backend for createRuntime({ use: [cuda()] }). Without a GPU it rejects with the reason and what would help. */

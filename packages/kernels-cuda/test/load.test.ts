@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createRuntime } from '@ao/core';
 import { afterEach, describe, expect, it } from 'vitest';
-import { report } from '../src/addon.ts';
+import { libraries, report } from '../src/addon.ts';
 import { cuda } from '../src/index.ts';
 import { emulated } from './places.ts';
 
@@ -34,15 +34,39 @@ describe.skipIf(!existsSync(emulated))('the emulated addon', () => {
     expect(devices).toMatchObject([{ name: 'emulated GPU', capability: '8.0' }]);
   });
 
-  it('names the driver that is needed where there is none', () => {
-    const script =
-      "import { cuda } from '@ao/kernels-cuda'; await cuda().open({}).catch((e) => console.log(e.code, e.message));";
-    const said = execFileSync(process.execPath, ['--conditions=@ao/source', '--input-type=module', '-e', script], {
+  const inProcess = (script: string, env: Readonly<Record<string, string>>): string =>
+    execFileSync(process.execPath, ['--conditions=@ao/source', '--input-type=module', '-e', script], {
       cwd: fileURLToPath(new URL('..', import.meta.url)),
-      env: { ...process.env, AO_CUDA: emulated, AO_EMULATED_GPUS: '0' },
+      env: { ...process.env, AO_CUDA: emulated, ...env },
       encoding: 'utf8',
     });
-    expect(said).toMatch(/^ERR_AO_DEVICE cuda\(\) cannot open: no NVIDIA driver.*install driver 580 or newer/);
+  const opening =
+    "import { cuda } from '@ao/kernels-cuda'; await cuda().open({}).catch((e) => console.log(e.code, e.message));";
+
+  it('names the driver that is needed where there is none', () => {
+    expect(inProcess(opening, { AO_EMULATED_GPUS: '0' })).toMatch(
+      /^ERR_AO_DEVICE cuda\(\) cannot open: no NVIDIA driver.*install driver 580 or newer/,
+    );
+  });
+
+  it('says of a driver that is too old what it runs and what is needed, and has a report all the same', () => {
+    expect(inProcess(opening, { AO_EMULATED_DRIVER: '12040' })).toMatch(
+      /too old: it runs CUDA 12.4, these kernels were built for CUDA 13; install driver 580 or newer/,
+    );
+    const script = "import { report } from '@ao/kernels-cuda'; console.log(JSON.stringify(report()));";
+    expect(JSON.parse(inProcess(script, { AO_EMULATED_DRIVER: '12040' }))).toMatchObject({
+      driver: '12.4',
+      runtime: '13.0',
+      driverFloor: 580,
+      devices: [],
+    });
+  });
+
+  it('says of each library where it is or why it is not taken', () => {
+    process.env['AO_CUDA'] = emulated;
+    const found = libraries();
+    expect(found.map((l) => l.name)).toEqual(['cublasLt', 'cusparseLt', 'cudnn', 'nccl']);
+    for (const { file, why } of found) expect(file === '' ? why : file).toMatch(/lib(cublasLt|cusparseLt|cudnn|nccl)/);
   });
 });
 

@@ -12,13 +12,21 @@ interface BackendState {
   readonly reason?: string;
 }
 
-/** What there is of CUDA: versions, the driver that these kernels need, GPUs, or why there is none. */
-async function cuda(): Promise<BackendState> {
+/** What there is of CUDA: versions, the driver that these kernels need, GPUs and libraries; nothing where the addon does not open. */
+async function cuda(): Promise<Readonly<Record<string, unknown>>> {
   try {
-    const { reason, ...info } = (await import('@ao/kernels-cuda')).report();
-    return { name: 'cuda', available: reason === '', info, ...(reason === '' ? {} : { reason }) };
-  } catch (error) {
-    return { name: 'cuda', available: false, reason: (error as Error).message.replace(/\s*\n\s*/g, ' ') };
+    const { report, libraries } = await import('@ao/kernels-cuda');
+    const { reason, driver, runtime, driverFloor, devices } = report();
+    return {
+      driver: driver === '' ? 'none' : `runs CUDA ${driver}`,
+      builtFor: `CUDA ${runtime}, which needs driver ${driverFloor} or newer`,
+      ...Object.fromEntries(devices.map((gpu, i) => [`gpu ${i}`, gpu])),
+      ...(reason !== ''
+        ? {}
+        : Object.fromEntries(libraries().map(({ name, file, why }) => [name, file || `${why}: own kernels instead`]))),
+    };
+  } catch {
+    return {};
   }
 }
 
@@ -36,7 +44,8 @@ export async function doctor(options: { readonly json?: boolean }): Promise<void
       backends.push({ name: backend, available: false, reason: reason ?? 'unknown' });
   }
   await runtime.close();
-  backends.push(await cuda());
+  const at = backends.findIndex((b) => b.name === 'cuda');
+  if (at >= 0) backends[at] = { ...backends[at]!, info: { ...(await cuda()), ...backends[at]!.info } };
   const machine = {
     node: process.version,
     platform: `${process.platform}-${process.arch}`,

@@ -1,5 +1,6 @@
 // Flags of `ao train` and `ao finetune`, named as transformers' TrainingArguments; defaults are its own unless the text says otherwise.
 import { type Command, Option } from 'commander';
+import { DEVICES } from '../devices.ts';
 import { number } from '../number.ts';
 
 const OPTIMIZERS = ['adamw_torch', 'adamw_torch_8bit', 'adamw_torch_4bit', 'adamw_torch_fp8', 'sgd'];
@@ -58,7 +59,7 @@ export function trainingFlags(c: Command): Command {
     .option('--logging-steps <n>', 'steps a line of the log (default: 10)', count, 10)
     .option('--eval-steps <n>', 'steps between evaluations (default: at the end alone)', count)
     .option('--save-steps <n>', 'steps between checkpoints (default: at the end alone)', count)
-    .addOption(new Option('--device <name>', 'where to run').choices(['auto', 'cpu', 'reference']).default('auto'))
+    .addOption(new Option('--device <name>', 'where to run').choices(DEVICES).default('auto'))
     .addOption(new Option('--threads <n>', 'CPU threads (default: what the machine grants)').argParser(count))
     .option('--json', 'one JSON object on stdout and nothing else');
 }
