@@ -29,6 +29,10 @@ bool open_device(ao_ctx* ctx, int device) {
                  cudaDeviceGetAttribute(&ctx->multiprocessors, cudaDevAttrMultiProcessorCount, device)) ||
       check_cuda(ctx, "cudaStreamCreate", cudaStreamCreateWithFlags(&ctx->stream, cudaStreamNonBlocking)))
     return false;
+  void* counters = nullptr;
+  if (check_cuda(ctx, "cudaMalloc", cudaMalloc(&counters, kArrivals * sizeof(unsigned)))) return false;
+  ctx->arrivals = static_cast<unsigned*>(counters);
+  if (clear(ctx, counters, kArrivals * sizeof(unsigned))) return false;
   void *host = nullptr, *mapped = nullptr;
   if (check_cuda(ctx, "cudaHostAlloc", cudaHostAlloc(&host, kReports * sizeof(Report), cudaHostAllocMapped)))
     return false;
@@ -91,6 +95,7 @@ void ao_ctx_destroy(ao_ctx* ctx) {
   ao::close_libraries(ctx->libraries);
   ao::close_cudnn(ctx->cudnn);
   for (const auto& block : ctx->blocks) cudaFree(block.data);
+  if (ctx->arrivals) cudaFree(ctx->arrivals);
   if (ctx->reports) cudaFreeHost(ctx->reports);
   if (ctx->stream) cudaStreamDestroy(ctx->stream);
   delete ctx;

@@ -30,6 +30,8 @@ struct ao_ctx {
   };
   std::vector<Block> blocks{};
   size_t used = 0;
+  int early = -1;              // whether kernels can start early (base/early.h); -1: not asked yet
+  unsigned* arrivals = nullptr; // kArrivals counters, 0 between kernels: who counts to the end sets 0 again
 };
 
 namespace ao {
@@ -44,7 +46,7 @@ T* scratch(ao_ctx* ctx, int64_t count) {
   return static_cast<T*>(scratch_bytes(ctx, static_cast<size_t>(count) * sizeof(T)));
 }
 
-constexpr int kThreads = 256, kWarp = 32;
+constexpr int kThreads = 256, kWarp = 32, kArrivals = 1 << 14;
 constexpr unsigned kAllLanes = 0xffffffffu;
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

@@ -1,0 +1,18 @@
+#include "base/early.h"
+
+namespace ao {
+#if !defined(AO_EMULATE)
+
+// All kernels are built for the same architectures, so the first that is asked for answers for all.
+bool starts_early(ao_ctx* ctx, const void* kernel) {
+  if (ctx->early < 0) {
+    cudaFuncAttributes attributes{};
+    const bool known = cudaFuncGetAttributes(&attributes, kernel) == cudaSuccess;
+    ctx->early = known && attributes.ptxVersion >= 90 && attributes.binaryVersion >= 90;
+    if (!known) cudaGetLastError();
+  }
+  return ctx->early == 1;
+}
+
+#endif
+} // namespace ao
