@@ -1,8 +1,8 @@
-// sdpa (kernels/cpu/ops/sdpa.cc) as flash attention: a block takes a few query rows (token, head within the group) of one head of keys
-// and a split of the keys, 32 keys at a time through shared memory; splits merge in order. Splits are counted from position 0 and
-// their number depends on the shapes alone, so that a captured step replays with any position.
+// sdpa (kernels/cpu/ops/sdpa.cc): which kernel takes a call, and the general one, flash attention in float32: a block takes a few query
+// rows (token, head within the group) of one head of keys and a split of the keys, 32 keys at a time through shared memory; splits merge
+// in order. Splits are counted from position 0 and their number depends on the shapes alone, so that a captured step replays with any position.
 #include "libraries/cudnn_sdpa.h"
-#include "ops/attention.h"
+#include "ops/sdpa.h"
 
 namespace ao {
 
@@ -179,6 +179,8 @@ extern "C" int ao_cuda_sdpa(const ao_sdpa_args* a, ao_ctx* ctx) {
   if (a->tokens == 0 || a->batch == 0 || a->q_heads == 0) return 0;
   bool done = false;
   if (const int failed = cudnn_sdpa(ctx, a, &done); failed || done) return failed;
+  if (takes_decode(p)) return run_decode(ctx, a->out, p);
+  if (takes_flash(p)) return run_flash(ctx, a->out, p);
   if (a->pos && launch(ctx, "sdpa", check_attention_kernel, 1, kWarp, 0, p, ctx->site)) return 1;
   const int failed = a->v_dim <= 64    ? run<2>(a, ctx, p)
                      : a->v_dim <= 128 ? run<4>(a, ctx, p)

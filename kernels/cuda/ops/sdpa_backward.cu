@@ -1,20 +1,13 @@
-// sdpa_backward (kernels/cpu/ops/sdpa_backward.cc) without atomics: first the maximum and sum of each row's exponentials and its
-// delta = g . out, then dq by a warp for each query row, then dk and dv by a warp for each key, rows ascending. Scores are computed
-// anew each time.
+// sdpa_backward (kernels/cpu/ops/sdpa_backward.cc): which kernels take a call, and the general ones, without atomics: first the maximum and
+// sum of each row's exponentials and its delta = g . out, then dq by a warp for each query row, then dk and dv by a warp for each key,
+// rows ascending. Scores are computed anew each time.
 #include "libraries/cudnn_sdpa.h"
-#include "ops/attention.h"
+#include "ops/sdpa_gradient.h"
 
 namespace ao {
 namespace {
 
 constexpr int kWarps = 4;
-
-struct Gradient {
-  Attention p;
-  const void *g, *out;
-  void *dq, *dk, *dv;
-  float *m, *l, *delta; // of query rows [batch, tokens, q_heads]
-};
 
 __device__ int64_t row_of(const Attention& p, int64_t b, int64_t t, int64_t h) {
   return (b * p.tokens + t) * p.q_heads + h;
@@ -180,6 +173,7 @@ extern "C" int ao_cuda_sdpa_backward(const ao_sdpa_backward_args* a, ao_ctx* ctx
   s.m = scratch<float>(ctx, rows), s.l = scratch<float>(ctx, rows), s.delta = scratch<float>(ctx, rows);
   if (!s.m || !s.l || !s.delta) return 1;
   if (a->pos && launch(ctx, "sdpa_backward", check_attention_kernel, 1, kWarp, 0, s.p, ctx->site)) return 1;
+  if (takes_flash_gradient(s)) return run_flash_gradient(ctx, s);
   if (launch(ctx, "sdpa_backward", sdpa_grad_rows_kernel, blocks_for(ctx, rows, kWarps), kWarps * kWarp, 0, s))
     return 1;
   const int64_t widest = a->dim > a->v_dim ? a->dim : a->v_dim;
