@@ -1,6 +1,7 @@
 // Kernels that start while the one before them still runs (programmatic dependent launch): what launch_early launches calls await_previous()
-// before it reads or writes anything that a kernel before it wrote or read; until then it may load weights. let_next_start() lets the next
-// such kernel begin. Where the device runs code of an architecture below 9.0 they are ordinary launches.
+// before it reads or writes memory; until then it may only bring weights closer (a prefetch to the L2 cache, which stays true whoever
+// writes them). let_next_start() lets the next such kernel begin. Where the device runs code of an architecture below 9.0 they are
+// ordinary launches.
 #pragma once
 #include "base/ctx.h"
 

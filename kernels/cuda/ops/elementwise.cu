@@ -149,6 +149,8 @@ __global__ void silu_mul_backward_kernel(void* dgate, void* dup, const void* g, 
 }
 
 __global__ void add_scalar_kernel(int32_t* x, int64_t n, int64_t value) {
+  let_next_start();
+  await_previous();
   for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < n; i += int64_t{gridDim.x} * blockDim.x)
     x[i] = static_cast<int32_t>(static_cast<uint32_t>(x[i]) + static_cast<uint32_t>(value));
 }
@@ -254,7 +256,7 @@ extern "C" int ao_cuda_where(const ao_where_args* a, ao_ctx* ctx) {
 
 extern "C" int ao_cuda_add_scalar_i32(const ao_add_scalar_i32_args* a, ao_ctx* ctx) {
   if (a->n == 0) return 0;
-  return launch(ctx, "add_scalar_i32", add_scalar_kernel, blocks_for(ctx, a->n), kThreads, 0,
+  return launch_early(ctx, "add_scalar_i32", add_scalar_kernel, blocks_for(ctx, a->n), kThreads, 0,
                 static_cast<int32_t*>(a->x), a->n, a->value);
 }
 

@@ -1,6 +1,6 @@
 // embedding, gather and their gradients; kernels/cpu/ops/indexing.cc and indexing_backward.cc. An index outside its range is reported,
 // and what it would give is 0. Gradients add up in the order of g: each sum is one thread's.
-#include "base/ctx.h"
+#include "base/early.h"
 #include "base/elements.h"
 
 namespace ao {
@@ -8,6 +8,8 @@ namespace {
 
 __global__ void embedding_kernel(void* out, const void* table, const int32_t* ids, int64_t n, int64_t vocab,
                                  int64_t dim, int64_t stride, int size, Site site) {
+  let_next_start();
+  await_previous();
   for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < n * dim; i += int64_t{gridDim.x} * blockDim.x) {
     const int64_t row = i / dim, column = i % dim, id = ids[row];
     const bool good = id >= 0 && id < vocab;
@@ -109,7 +111,7 @@ extern "C" int ao_cuda_embedding(const ao_embedding_args* a, ao_ctx* ctx) {
   if (need_known(ctx, "embedding", a->dtype)) return 1;
   const int64_t n = a->n * a->dim;
   if (n == 0) return 0;
-  return launch(ctx, "embedding", embedding_kernel, blocks_for(ctx, n), kThreads, 0, a->out, a->table,
+  return launch_early(ctx, "embedding", embedding_kernel, blocks_for(ctx, n), kThreads, 0, a->out, a->table,
                 static_cast<const int32_t*>(a->ids), a->n, a->vocab, a->dim, a->row_stride, ao_dtype_size(a->dtype),
                 ctx->site);
 }

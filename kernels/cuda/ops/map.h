@@ -1,6 +1,6 @@
 // out[i] = fn(x[i], ...) of contiguous floats, 16 bytes of each operand at a time where all are aligned to that; out may be an operand.
 #pragma once
-#include "base/ctx.h"
+#include "base/early.h"
 #include "base/elements.h"
 
 namespace ao {
@@ -41,6 +41,8 @@ struct Piece {
 template <int d, class Fn, class... X>
 __global__ void map_kernel(void* out, Fn fn, int64_t n, bool wide, X... x) {
   const int64_t first = blockIdx.x * int64_t{blockDim.x} + threadIdx.x, step = int64_t{gridDim.x} * blockDim.x;
+  let_next_start();
+  await_previous();
   constexpr int count = Piece<d>::count;
   const int64_t pieces = wide ? n / count : 0;
   for (int64_t i = first; i < pieces; i += step) {
@@ -62,8 +64,10 @@ template <int d, class Fn, class... X>
 int map_as(ao_ctx* ctx, const char* op, void* out, Fn fn, int64_t n, X... x) {
   const auto aligned = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; };
   const bool wide = aligned(out) && (aligned(x) && ...);
-  return launch(ctx, op, map_kernel<d, Fn, X...>, blocks_for(ctx, wide ? ceil_div(n, Piece<d>::count) : n), kThreads, 0,
-                out, fn, n, wide, x...);
+  const int64_t work = wide ? ceil_div(n, Piece<d>::count) : n;
+  const int threads = work <= int64_t{ctx->multiprocessors} * 64 ? 64 : kThreads; // little work: on as many processors as there are
+  return launch_early(ctx, op, map_kernel<d, Fn, X...>, blocks_for(ctx, work, threads), threads, 0, out, fn, n, wide,
+                      x...);
 }
 
 template <class Fn, class... X>

@@ -1,34 +1,39 @@
-// rope and kv_append; kernels/cpu/ops/rope.cc and kv_append.cc. What lies outside tables or cache is reported and not written.
-#include "base/ctx.h"
+// rope and kv_append; kernels/cpu/ops/rope.cc and kv_append.cc. What lies outside tables or cache is reported and not written. A warp has a
+// row of a head. In a plan, where a decoder rotates keys and queries and appends keys and values, one kernel does the four.
+#include "base/early.h"
 #include "base/elements.h"
 #include "ops/code_row.h"
+#include "ops/fused.h"
 
 namespace ao {
 namespace {
 
+constexpr int kWarps = 4;
+
+struct Rope {
+  void* out;
+  const void* x;
+  const float *cos, *sin;
+  const int32_t* positions;
+  int64_t rows, heads, dim, half, row_stride, head_stride, count, table_rows;
+};
+
 template <int d>
-__global__ void rope_kernel(void* out, const void* x, const float* cos, const float* sin, const int32_t* positions,
-                            int64_t rows, int64_t heads, int64_t dim, int64_t half, int64_t row_stride,
-                            int64_t head_stride, int64_t count, int64_t table_rows, Site site) {
-  const int64_t work = dim - half; // pairs, and what is copied
-  for (int64_t n = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; n < rows * heads * work;
-       n += int64_t{gridDim.x} * blockDim.x) {
-    const int64_t i = n % work, h = n / work % heads, r = n / work / heads;
-    const int64_t from = r * row_stride + h * head_stride, to = (r * heads + h) * dim;
-    if (i >= half) {
-      store<d>(out, to + half + i, load<d>(x, from + half + i));
-      continue;
-    }
-    int64_t position = positions[r % count];
-    if (position < 0 || position >= table_rows) {
-      if (h == 0 && i == 0) report(site, kPositionOutside, position, r % count, table_rows);
-      position = 0;
-    }
-    const float a = load<d>(x, from + i), b = load<d>(x, from + half + i);
-    const float c = cos[position * half + i], s = sin[position * half + i];
-    store<d>(out, to + i, a * c - b * s);
-    store<d>(out, to + half + i, b * c + a * s);
+__device__ void rope_row(const Rope& a, int64_t n, const Site& site) {
+  const int lane = threadIdx.x % kWarp;
+  const int64_t h = n % a.heads, r = n / a.heads, from = r * a.row_stride + h * a.head_stride, to = n * a.dim;
+  int64_t position = a.half ? a.positions[r % a.count] : 0;
+  if (a.half && (position < 0 || position >= a.table_rows)) {
+    if (h == 0 && lane == 0) report(site, kPositionOutside, position, r % a.count, a.table_rows);
+    position = 0;
   }
+  for (int64_t i = lane; i < a.half; i += kWarp) {
+    const float x = load<d>(a.x, from + i), y = load<d>(a.x, from + a.half + i);
+    const float c = a.cos[position * a.half + i], s = a.sin[position * a.half + i];
+    store<d>(a.out, to + i, x * c - y * s);
+    store<d>(a.out, to + a.half + i, y * c + x * s);
+  }
+  for (int64_t i = 2 * a.half + lane; i < a.dim; i += kWarp) store<d>(a.out, to + i, load<d>(a.x, from + i));
 }
 
 struct Append {
@@ -39,66 +44,91 @@ struct Append {
   int64_t cache_strides[3], x_strides[3];
   int64_t cache_dtype, x_dtype;
   CodeRows rows;
+  AO_HD int64_t count() const { return batch * tokens * heads; }
 };
 
-// One warp a row.
-__global__ void kv_append_kernel(Append a, Site site) {
+__device__ void append_row(const Append& a, int64_t n, const Site& site) {
   const int lane = threadIdx.x % kWarp;
-  const int64_t step = int64_t{gridDim.x} * (blockDim.x / kWarp);
-  for (int64_t n = blockIdx.x * int64_t{blockDim.x / kWarp} + threadIdx.x / kWarp; n < a.batch * a.tokens * a.heads;
-       n += step) {
-    const int64_t h = n % a.heads, t = n / a.heads % a.tokens, b = n / a.heads / a.tokens;
-    const int64_t p = a.pos[b % a.pos_count];
-    if (p < 0 || p + a.tokens > a.capacity) {
-      if (lane == 0) report(site, kCacheFull, a.tokens, p, a.capacity);
-      continue;
-    }
-    const int64_t from = b * a.x_strides[0] + t * a.x_strides[1] + h * a.x_strides[2];
-    const int64_t to = b * a.cache_strides[0] + h * a.cache_strides[1] + (p + t) * a.cache_strides[2];
-    if (a.rows.bits) {
-      write_code_row(a.rows, static_cast<uint8_t*>(a.cache) + to, a.x, from, a.x_dtype, a.dim);
-    } else if (a.cache_dtype != a.x_dtype) {
-      for (int64_t i = lane; i < a.dim; i += kWarp)
-        store_float(a.cache_dtype, a.cache, to + i, load_float(a.x_dtype, a.x, from + i));
+  const int64_t h = n % a.heads, t = n / a.heads % a.tokens, b = n / a.heads / a.tokens;
+  const int64_t p = a.pos[b % a.pos_count];
+  if (p < 0 || p + a.tokens > a.capacity) {
+    if (lane == 0) report(site, kCacheFull, a.tokens, p, a.capacity);
+    return;
+  }
+  const int64_t from = b * a.x_strides[0] + t * a.x_strides[1] + h * a.x_strides[2];
+  const int64_t to = b * a.cache_strides[0] + h * a.cache_strides[1] + (p + t) * a.cache_strides[2];
+  if (a.rows.bits) return write_code_row(a.rows, static_cast<uint8_t*>(a.cache) + to, a.x, from, a.x_dtype, a.dim);
+  if (a.cache_dtype != a.x_dtype) {
+    for (int64_t i = lane; i < a.dim; i += kWarp)
+      store_float(a.cache_dtype, a.cache, to + i, load_float(a.x_dtype, a.x, from + i));
+    return;
+  }
+  const int size = ao_dtype_size(a.cache_dtype);
+  for (int64_t i = lane; i < a.dim; i += kWarp) move(a.cache, to + i, a.x, from + i, size);
+}
+
+template <int d>
+__global__ void rope_kernel(Rope a, Site site) {
+  let_next_start();
+  await_previous();
+  const int64_t step = int64_t{gridDim.x} * kWarps;
+  for (int64_t n = blockIdx.x * int64_t{kWarps} + threadIdx.x / kWarp; n < a.rows * a.heads; n += step)
+    rope_row<d>(a, n, site);
+}
+
+__global__ void kv_append_kernel(Append a, Site site) {
+  let_next_start();
+  await_previous();
+  const int64_t step = int64_t{gridDim.x} * kWarps;
+  for (int64_t n = blockIdx.x * int64_t{kWarps} + threadIdx.x / kWarp; n < a.count(); n += step) append_row(a, n, site);
+}
+
+// Rows of queries, of keys, which are appended once they are rotated, and of values.
+template <int d>
+__global__ void rope_append_kernel(Rope query, Rope key, Append keys, Append values, Site site) {
+  let_next_start();
+  await_previous();
+  const int64_t q = query.rows * query.heads, k = key.rows * key.heads, all = q + k + values.count();
+  const int64_t step = int64_t{gridDim.x} * kWarps;
+  for (int64_t n = blockIdx.x * int64_t{kWarps} + threadIdx.x / kWarp; n < all; n += step) {
+    if (n < q) {
+      rope_row<d>(query, n, site);
+    } else if (n < q + k) {
+      rope_row<d>(key, n - q, site);
+      __syncwarp();
+      append_row(keys, n - q, site);
     } else {
-      const int size = ao_dtype_size(a.cache_dtype);
-      uint8_t* target = static_cast<uint8_t*>(a.cache) + to * size;
-      const uint8_t* source = static_cast<const uint8_t*>(a.x) + from * size;
-      if (size == 2) {
-        for (int64_t i = lane; i < a.dim; i += kWarp)
-          reinterpret_cast<uint16_t*>(target)[i] = reinterpret_cast<const uint16_t*>(source)[i];
-      } else if (size == 4) {
-        for (int64_t i = lane; i < a.dim; i += kWarp)
-          reinterpret_cast<uint32_t*>(target)[i] = reinterpret_cast<const uint32_t*>(source)[i];
-      } else {
-        for (int64_t i = lane; i < a.dim * size; i += kWarp) target[i] = source[i];
-      }
+      append_row(values, n - q - k, site);
     }
   }
 }
 
-} // namespace
-} // namespace ao
-
-using namespace ao;
-
-extern "C" int ao_cuda_rope(const ao_rope_args* a, ao_ctx* ctx) {
+int need_rope(ao_ctx* ctx, const ao_rope_args* a) {
   if (need_float(ctx, "rope", a->dtype)) return 1;
   if (a->rotary_dim % 2 || a->rotary_dim < 0 || a->rotary_dim > a->dim)
     return ao_fail(ctx, "rope: rotary_dim %lld does not halve within heads of %lld",
                    static_cast<long long>(a->rotary_dim), static_cast<long long>(a->dim));
-  const int64_t half = a->rotary_dim / 2, n = a->rows * a->heads * (a->dim - half);
-  if (n == 0) return 0;
-  if (a->position_count < 1) return ao_fail(ctx, "rope: there are no positions");
-  return by_dtype(a->dtype, [&](auto tag) {
-    return launch(ctx, "rope", rope_kernel<decltype(tag)::dtype>, blocks_for(ctx, n), kThreads, 0, a->out, a->x,
-                  static_cast<const float*>(a->cos), static_cast<const float*>(a->sin),
-                  static_cast<const int32_t*>(a->positions), a->rows, a->heads, a->dim, half, a->x_row_stride,
-                  a->x_head_stride, a->position_count, a->table_rows, ctx->site);
-  });
+  if (a->rows > 0 && a->position_count < 1) return ao_fail(ctx, "rope: there are no positions");
+  return 0;
 }
 
-extern "C" int ao_cuda_kv_append(const ao_kv_append_args* a, ao_ctx* ctx) {
+Rope rope_of_args(const ao_rope_args* a) {
+  return {a->out,
+          a->x,
+          static_cast<const float*>(a->cos),
+          static_cast<const float*>(a->sin),
+          static_cast<const int32_t*>(a->positions),
+          a->rows,
+          a->heads,
+          a->dim,
+          a->rotary_dim / 2,
+          a->x_row_stride,
+          a->x_head_stride,
+          a->position_count,
+          a->table_rows};
+}
+
+int need_append(ao_ctx* ctx, const ao_kv_append_args* a) {
   if (need_known(ctx, "kv_append", a->cache_dtype)) return 1;
   const CodeRows rows{static_cast<int>(a->bits), a->asymmetric != 0};
   if (need_code_rows(ctx, "kv_append", rows, a->dim)) return 1;
@@ -107,13 +137,70 @@ extern "C" int ao_cuda_kv_append(const ao_kv_append_args* a, ao_ctx* ctx) {
       (a->x_dtype != AO_F32 || need_float(ctx, "kv_append", a->cache_dtype)))
     return ao_fail(ctx, "kv_append: %s does not go into a cache of %s; x has the cache's dtype or is float32",
                    ao_dtype_name(a->x_dtype), ao_dtype_name(a->cache_dtype));
+  return 0;
+}
+
+Append append_of_args(const ao_kv_append_args* a) {
+  Append s{a->cache,
+           a->x,
+           static_cast<const int32_t*>(a->pos),
+           a->pos_count,
+           a->batch,
+           a->tokens,
+           a->heads,
+           a->dim,
+           a->capacity,
+           {},
+           {},
+           a->cache_dtype,
+           a->x_dtype,
+           {static_cast<int>(a->bits), a->asymmetric != 0}};
+  for (int i = 0; i < 3; i++) s.cache_strides[i] = a->cache_strides[i], s.x_strides[i] = a->x_strides[i];
+  return s;
+}
+
+// Whether a's x is what r wrote, rows of heads side by side, so that row n of one is row n of the other.
+bool follows(const ao_kv_append_args& a, const ao_rope_args& r) {
+  return a.x == r.out && a.x_dtype == r.dtype && a.dim == r.dim && a.heads == r.heads && a.batch * a.tokens == r.rows &&
+         a.x_strides[2] == a.dim && a.x_strides[1] == a.heads * a.dim &&
+         (a.batch == 1 || a.x_strides[0] == a.tokens * a.heads * a.dim);
+}
+
+} // namespace
+
+int rope_append(ao_ctx* ctx, const ao_rope_args& key, const ao_rope_args& query, const ao_kv_append_args& keys,
+                const ao_kv_append_args& values, bool* done) {
+  *done = false;
+  if (key.dtype != query.dtype || !follows(keys, key) || values.x == key.out || values.x == query.out ||
+      keys.x == query.out || key.rows == 0)
+    return 0;
+  if (need_rope(ctx, &key) || need_rope(ctx, &query) || need_append(ctx, &keys) || need_append(ctx, &values)) return 1;
+  *done = true;
+  const int64_t rows = query.rows * query.heads + key.rows * key.heads + values.batch * values.tokens * values.heads;
+  return by_dtype(key.dtype, [&](auto tag) {
+    return launch_early(ctx, "rope", rope_append_kernel<decltype(tag)::dtype>, blocks_for(ctx, rows, kWarps),
+                        kWarps * kWarp, 0, rope_of_args(&query), rope_of_args(&key), append_of_args(&keys),
+                        append_of_args(&values), ctx->site);
+  });
+}
+
+} // namespace ao
+
+using namespace ao;
+
+extern "C" int ao_cuda_rope(const ao_rope_args* a, ao_ctx* ctx) {
+  if (a->rows == 0 || a->heads == 0 || a->dim == 0) return need_float(ctx, "rope", a->dtype);
+  if (need_rope(ctx, a)) return 1;
+  return by_dtype(a->dtype, [&](auto tag) {
+    return launch_early(ctx, "rope", rope_kernel<decltype(tag)::dtype>, blocks_for(ctx, a->rows * a->heads, kWarps),
+                        kWarps * kWarp, 0, rope_of_args(a), ctx->site);
+  });
+}
+
+extern "C" int ao_cuda_kv_append(const ao_kv_append_args* a, ao_ctx* ctx) {
+  if (need_append(ctx, a)) return 1;
   const int64_t n = a->batch * a->tokens * a->heads;
   if (n == 0) return 0;
-  Append s{a->cache,     a->x,     static_cast<const int32_t*>(a->pos),
-           a->pos_count, a->batch, a->tokens,
-           a->heads,     a->dim,   a->capacity,
-           {},           {},       a->cache_dtype,
-           a->x_dtype,   rows};
-  for (int i = 0; i < 3; i++) s.cache_strides[i] = a->cache_strides[i], s.x_strides[i] = a->x_strides[i];
-  return launch(ctx, "kv_append", kv_append_kernel, blocks_for(ctx, n, 4), 4 * kWarp, 0, s, ctx->site);
+  return launch_early(ctx, "kv_append", kv_append_kernel, blocks_for(ctx, n, kWarps), kWarps * kWarp, 0,
+                      append_of_args(a), ctx->site);
 }

@@ -2,6 +2,7 @@
 // softmax_backward.cc and norm_backward.cc. One block a row, float32 sums in a fixed order.
 #include "base/block.h"
 #include "base/elements.h"
+#include "ops/map.h"
 
 namespace ao {
 namespace {
@@ -67,6 +68,38 @@ __global__ void rms_norm_kernel(void* out, const void* x, const void* weight, in
       store<d>(out, to + i, v * (offset + load<d>(weight, i)));
     else
       store<d>(out, to + i, weight ? rounded<d>(v) * load<d>(weight, i) : v);
+  }
+}
+
+// The same for rows of whole 16-byte pieces, which stay in registers between the two passes.
+constexpr int kWideThreads = 512, kWidePieces = 4;
+template <int d>
+__global__ void rms_norm_wide_kernel(void* out, const void* x, const void* weight, int64_t pieces, int64_t stride,
+                                     float eps, float offset) {
+  constexpr int count = Piece<d>::count;
+  const int64_t from = int64_t{blockIdx.x} * stride / count, to = int64_t{blockIdx.x} * pieces;
+  let_next_start();
+  await_previous();
+  Piece<d> held[kWidePieces], w[kWidePieces];
+  float squares = 0;
+#pragma unroll
+  for (int p = 0; p < kWidePieces; p++) {
+    const int64_t i = threadIdx.x + int64_t{p} * blockDim.x;
+    if (i >= pieces) continue;
+    held[p].load(x, from + i);
+    if (weight) w[p].load(weight, i);
+    for (int k = 0; k < count; k++) squares += held[p].v[k] * held[p].v[k];
+  }
+  const float scale = 1.0f / sqrtf(sum_block(squares) / static_cast<float>(pieces * count) + eps);
+#pragma unroll
+  for (int p = 0; p < kWidePieces; p++) {
+    const int64_t i = threadIdx.x + int64_t{p} * blockDim.x;
+    if (i >= pieces) continue;
+    for (int k = 0; k < count; k++) {
+      const float v = held[p].v[k] * scale;
+      held[p].v[k] = !weight ? v : offset != 0 ? v * (offset + w[p].v[k]) : rounded<d>(v) * w[p].v[k];
+    }
+    held[p].store(out, to + i);
   }
 }
 
@@ -230,6 +263,15 @@ extern "C" int ao_cuda_cross_entropy(const ao_cross_entropy_args* a, ao_ctx* ctx
 extern "C" int ao_cuda_rms_norm(const ao_rms_norm_args* a, ao_ctx* ctx) {
   if (need_float(ctx, "rms_norm", a->dtype)) return 1;
   if (a->rows == 0 || a->n == 0) return 0;
+  const int64_t count = a->dtype == AO_F32 ? 4 : 8, pieces = a->n / count;
+  const auto aligned = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; };
+  if (a->n % count == 0 && a->x_stride % count == 0 && pieces <= kWideThreads * kWidePieces && aligned(a->out) &&
+      aligned(a->x) && aligned(a->weight))
+    return by_dtype(a->dtype, [&](auto tag) {
+      return launch_early(ctx, "rms_norm", rms_norm_wide_kernel<decltype(tag)::dtype>, grid_of(a->rows),
+                          threads_for(pieces, kWideThreads), 0, a->out, a->x, a->weight, pieces, a->x_stride,
+                          static_cast<float>(a->eps), static_cast<float>(a->offset));
+    });
   return by_dtype(a->dtype, [&](auto tag) {
     return launch(ctx, "rms_norm", rms_norm_kernel<decltype(tag)::dtype>, grid_of(a->rows), threads_for(a->n, 512), 0,
                   a->out, a->x, a->weight, a->n, a->x_stride, static_cast<float>(a->eps),

@@ -1,6 +1,7 @@
 // sample and process_logits; kernels/cpu/ops/random.cc and process_logits.cc. A block draws a row: candidates are sorted by (logit
 // descending, index ascending) with a merge sort, then taken in order.
 #include "base/block.h"
+#include "base/early.h"
 #include "base/elements.h"
 #include "ops/philox.h"
 
@@ -14,27 +15,64 @@ struct Candidate {
 
 __device__ bool before(const Candidate& a, const Candidate& b) { return a.z != b.z ? a.z > b.z : a.index < b.index; }
 
-__global__ void greedy_kernel(int32_t* token, const void* logits, int64_t vocab, int64_t dtype) {
-  __shared__ float values[kThreads];
-  __shared__ int32_t places[kThreads];
-  const int64_t base = int64_t{blockIdx.x} * vocab;
-  float best = 0;
-  int32_t at = -1;
-  for (int64_t i = threadIdx.x; i < vocab; i += blockDim.x) { // the first NaN, else the first of the largest
-    const float v = load_float(dtype, logits, base + i);
-    if (at < 0 || (best == best && (v != v || v > best))) best = v, at = static_cast<int32_t>(i);
+// A logit and its place: the first NaN, else the first of the largest. No place is below 0.
+struct Best {
+  float value;
+  int32_t place;
+};
+struct Better {
+  __device__ Best operator()(const Best& a, const Best& b) const {
+    if (a.place < 0 || b.place < 0) return a.place < 0 ? b : a;
+    const bool an = a.value != a.value, bn = b.value != b.value;
+    if (an != bn) return an ? a : b;
+    if (!an && a.value != b.value) return a.value > b.value ? a : b;
+    return a.place < b.place ? a : b;
   }
-  values[threadIdx.x] = best, places[threadIdx.x] = at;
+};
+
+__device__ Best best_of_block(Best best) {
+  __shared__ Best parts[kWarp];
+  const Better better;
+  const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+  const auto of_warp = [&](Best v) {
+    for (int d = kWarp / 2; d > 0; d /= 2)
+      v = better(v, {__shfl_xor_sync(kAllLanes, v.value, d), __shfl_xor_sync(kAllLanes, v.place, d)});
+    return v;
+  };
+  best = of_warp(best);
   __syncthreads();
-  if (threadIdx.x != 0) return;
-  for (int i = 1; i < static_cast<int>(blockDim.x); i++) {
-    const float v = values[i];
-    const int32_t p = places[i];
-    if (p < 0) continue;
-    const bool nan = v != v, best_nan = best != best;
-    if (nan || best_nan ? (nan && (!best_nan || p < at)) : v > best || (v == best && p < at)) best = v, at = p;
+  if (lane == 0) parts[warp] = best;
+  __syncthreads();
+  return of_warp(lane < static_cast<int>(blockDim.x / kWarp) ? parts[lane] : Best{0, -1});
+}
+
+// blockIdx.y is the row; its blocks leave their best in parts, the last of them chooses and counts the draw.
+__global__ void greedy_kernel(int32_t* token, uint32_t* state, const void* logits, Best* parts, unsigned* arrivals,
+                              int64_t vocab, int64_t dtype) {
+  __shared__ bool last;
+  const int64_t row = blockIdx.y, base = row * vocab;
+  const Better better;
+  let_next_start();
+  await_previous();
+  Best best{0, -1};
+  for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < vocab; i += int64_t{gridDim.x} * blockDim.x)
+    best = better(best, {load_float(dtype, logits, base + i), static_cast<int32_t>(i)});
+  best = best_of_block(best);
+  if (gridDim.x > 1) {
+    if (threadIdx.x == 0) {
+      parts[row * gridDim.x + blockIdx.x] = best;
+      __threadfence();
+      last = atomicAdd(&arrivals[row], 1u) == gridDim.x - 1;
+      if (last) arrivals[row] = 0;
+    }
+    __syncthreads();
+    if (!last) return;
+    __threadfence();
+    best = best_of_block(threadIdx.x < gridDim.x ? parts[row * gridDim.x + threadIdx.x] : Best{0, -1});
   }
-  token[blockIdx.x] = at;
+  if (threadIdx.x != 0) return;
+  token[row] = best.place;
+  if (state) state[2 * row + 1]++;
 }
 
 // Sorts `count` candidates of a row by a block; `other` is room for as many. Returns where the result lies.
@@ -228,17 +266,24 @@ extern "C" int ao_cuda_sample(const ao_sample_args* a, ao_ctx* ctx) {
   uint32_t* state = static_cast<uint32_t*>(a->state);
   const unsigned rows = static_cast<unsigned>(a->rows);
   if (a->temperature == 0) {
-    if (launch(ctx, "sample", greedy_kernel, rows, kThreads, 0, token, a->logits, a->vocab, a->dtype)) return 1;
-  } else {
-    if (!state) return ao_fail(ctx, "sample: drawing needs a state tensor {seed, call}");
-    Candidate* room = scratch<Candidate>(ctx, 2 * a->rows * a->vocab);
-    if (!room) return 1;
-    const Draw draw{a->vocab, a->dtype, a->top_k, static_cast<float>(a->temperature), a->top_p, a->min_p};
-    if (launch(ctx, "sample", draw_kernel, rows, a->vocab > 4096 ? 1024 : kThreads, 0, token, state, a->logits, room,
-               draw, ctx->site))
-      return 1;
+    if (a->rows > 65535) return ao_fail(ctx, "sample: %lld rows; the GPU takes 65535", static_cast<long long>(a->rows));
+    const bool many = a->rows <= kArrivals; // blocks of a row
+    const int64_t wanted = many ? ceil_div(ctx->multiprocessors, a->rows) : 1, most = ceil_div(a->vocab, 4 * kThreads);
+    int64_t blocks = wanted < most ? wanted : most;
+    if (blocks > kThreads) blocks = kThreads;
+    Best* parts = scratch<Best>(ctx, a->rows * blocks);
+    if (!parts) return 1;
+    return launch_early(ctx, "sample", greedy_kernel, dim3(static_cast<unsigned>(blocks), rows), kThreads, 0, token,
+                        state, a->logits, parts, ctx->arrivals, a->vocab, a->dtype);
   }
-  return state ? launch(ctx, "sample", advance_rows_kernel, blocks_for(ctx, a->rows), kThreads, 0, state, a->rows) : 0;
+  if (!state) return ao_fail(ctx, "sample: drawing needs a state tensor {seed, call}");
+  Candidate* room = scratch<Candidate>(ctx, 2 * a->rows * a->vocab);
+  if (!room) return 1;
+  const Draw draw{a->vocab, a->dtype, a->top_k, static_cast<float>(a->temperature), a->top_p, a->min_p};
+  if (launch(ctx, "sample", draw_kernel, rows, a->vocab > 4096 ? 1024 : kThreads, 0, token, state, a->logits, room, draw,
+             ctx->site))
+    return 1;
+  return launch(ctx, "sample", advance_rows_kernel, blocks_for(ctx, a->rows), kThreads, 0, state, a->rows);
 }
 
 extern "C" int ao_cuda_process_logits(const ao_process_logits_args* a, ao_ctx* ctx) {

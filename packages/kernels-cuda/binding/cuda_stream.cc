@@ -100,7 +100,33 @@ uint32_t CudaStream::peek(uintptr_t block, size_t offset, const Bytes& bytes) {
 
 size_t CudaStream::execute(const double* command) {
   std::lock_guard<std::recursive_mutex> hold(gpu_lock_);
+  if (capturing_) {
+    if (const size_t length = run_together(command)) return length;
+  }
   return Stream::execute(command);
+}
+
+// The commands from this one on that one kernel does: how many doubles they take, 0 where there is none such.
+size_t CudaStream::run_together(const double* command) {
+  constexpr int kMost = 4;
+  const char* names[kMost];
+  const double* records[kMost];
+  const ao_entry* entries[kMost];
+  size_t ends[kMost];
+  int count = 0, taken = 0;
+  for (const double* at = command; count < kMost && at < plan_end_ && at[0] >= 0; count++) {
+    entries[count] = &entries_[static_cast<int>(at[0])];
+    names[count] = entries[count]->name, records[count] = at + 1;
+    at += 1 + entries[count]->record_length;
+    ends[count] = static_cast<size_t>(at - command);
+  }
+  ao_cuda_at(gpu_, static_cast<uint32_t>(plan_), static_cast<uint32_t>(index_));
+  const int failed = ao_cuda_fused(names, records, count, gpu_, &taken);
+  ao_ctx_reset(gpu_);
+  if (failed || taken == 0) return 0; // one by one they say what is wrong
+  for (int i = 0; i < taken; i++) note_outputs(*entries[i], records[i]);
+  index_ += taken - 1;
+  return ends[taken - 1];
 }
 
 void CudaStream::wrote(const void* at) {
@@ -111,9 +137,13 @@ void CudaStream::wrote(const void* at) {
 int CudaStream::run_entry(const ao_entry& entry, const double* record) {
   ao_cuda_at(gpu_, static_cast<uint32_t>(plan_), static_cast<uint32_t>(plan_ != 0 ? index_ : sequence_));
   if (plan_ == 0) names_[sequence_ % kNames] = entry.name;
+  note_outputs(entry, record);
+  return entry.run(record, gpu_);
+}
+
+void CudaStream::note_outputs(const ao_entry& entry, const double* record) {
   for (int i = 0, at = 0; i < entry.field_count; at += entry.fields[i++].count)
     if ((entry.fields[i].kind == 'o' || entry.fields[i].kind == 'b') && record[at] != 0) wrote(pointer(record[at]));
-  return entry.run(record, gpu_);
 }
 
 std::string CudaStream::write(uint8_t* to, const void* from, size_t size) {
@@ -206,6 +236,7 @@ bool CudaStream::capture_segment(const Plan& plan, Graph& graph, size_t which) {
   cudaGraph_t made = nullptr;
   if (cudaStreamBeginCapture(gpu_->stream, cudaStreamCaptureModeRelaxed) != cudaSuccess) return false;
   capturing_ = true;
+  plan_end_ = plan.records.data() + plan.records.size();
   written_.swap(graph.writes);
   run_records(plan, segment.begin, segment.end, segment.index);
   written_.swap(graph.writes);

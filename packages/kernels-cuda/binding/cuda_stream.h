@@ -45,6 +45,8 @@ private:
   void look(); // at the reports of what has run
   bool capture(Plan& plan, Graph& graph);
   bool capture_segment(const Plan& plan, Graph& graph, size_t which);
+  void note_outputs(const ao_entry& entry, const double* record);
+  size_t run_together(const double* command);
 
   ao_ctx* const gpu_;
   const int device_;
@@ -53,6 +55,7 @@ private:
   mutable std::mutex memory_;
   std::recursive_mutex gpu_lock_; // whoever enqueues
   bool capturing_ = false;
+  const double* plan_end_ = nullptr; // of the records that are being captured
   // since the last look: blocks by the command that wrote them last, plans by their first replay, and kernels by their command
   std::unordered_map<uintptr_t, uint64_t> written_;
   std::unordered_map<uint32_t, uint64_t> replayed_;

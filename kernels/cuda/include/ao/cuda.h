@@ -19,6 +19,10 @@ void ao_cuda_at(ao_ctx* ctx, uint32_t plan, uint32_t index);
 // Failures reported since the last call, at most `most`. The stream has to be idle.
 int ao_cuda_failures(ao_ctx* ctx, ao_cuda_failure* out, int most);
 
+// Runs the first of `count` commands that follow each other in a plan together where one kernel does them; *taken is how many, 0 where
+// none go together.
+int ao_cuda_fused(const char* const* names, const double* const* records, int count, ao_ctx* ctx, int* taken);
+
 // The reason why CUDA cannot be used here, empty where it can. Writes version numbers as CUDA has them (13020 is 13.2), 0 where
 // they are not known: of the driver that is installed, and of the runtime that was built in.
 void ao_cuda_probe(char* reason, int size, int* driver, int* runtime, int* devices);

@@ -19,6 +19,7 @@ const CODES = {
   rtol: 2 ** -16,
   why: 'scales are applied after the sums, which codes up to 15 beside an offset lengthen',
 };
+const WEIGHTS = { ulps: 16, rtol: 2 ** -6, why: 'probabilities of 16 bits where the processor multiplies tiles of them' };
 const FLOATS = [float32, bfloat16, float16];
 
 const index = (make: Make, shape: readonly number[], high: number) =>
@@ -214,6 +215,37 @@ export const decoderSamples = (): OpSamples[] => [
       ],
       tolerance: CODES,
     })),
+    ...CODE_ROWS.map((rows) => ({
+      name: `bfloat16 over ${nameOf(rows)}`,
+      args: (make: Make) => [
+        make([2, 2, 4, 32], { dtype: bfloat16 }),
+        codeRows(make, rows, [2, 2, 400], 32),
+        codeRows(make, rows, [2, 2, 400], 32),
+        make([2], { dtype: int32, fill: [396, 7] }),
+        undefined,
+        { causal: true, keyRows: rows, valueRows: rows },
+      ],
+      tolerance: WEIGHTS,
+    })),
+    ...[bfloat16, float16].flatMap((dtype) =>
+      [
+        { tokens: 1, heads: 8, dim: 128, keys: 300, first: 297 },
+        { tokens: 9, heads: 4, dim: 72, keys: 300, first: 200 },
+        { tokens: 70, heads: 4, dim: 80, keys: 150, first: 75 },
+        { tokens: 33, heads: 2, dim: 160, keys: 60, first: 20 },
+      ].map(({ tokens, heads, dim, keys, first }) => ({
+        name: `${dtype.name}, ${tokens} tokens, heads of ${dim}`,
+        args: (make: Make) => [
+          make([2, tokens, heads, dim], { dtype }),
+          make([2, 2, keys, dim], { dtype }),
+          make([2, 2, keys, dim], { dtype }),
+          make([2], { dtype: int32, fill: [first, 5] }),
+          undefined,
+          { causal: true, ...(tokens === 70 && { window: 40, softcap: 1.5 }) },
+        ],
+        tolerance: WEIGHTS,
+      })),
+    ),
     {
       name: 'window and soft cap over keys of 8 bits and values of bfloat16',
       args: (make) => [
