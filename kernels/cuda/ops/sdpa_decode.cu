@@ -194,7 +194,7 @@ __global__ void __launch_bounds__(kWarps* kWarp, 1)
     const int64_t tok = (begin + row) / group, h = head * group + (begin + row) % group;
     store<dtype>(out, ((b * p.tokens + tok) * p.q_heads + h) * p.v_dim + i, value);
   };
-  float* parts = split.parts + item * split.splits * total * size;
+  float* parts = split.parts + item * split.splits * kRows * size;
   float m, l;
   for (int64_t n = threadIdx.x; n < total * p.v_dim; n += blockDim.x) {
     const int64_t row = n / p.v_dim, i = n % p.v_dim;

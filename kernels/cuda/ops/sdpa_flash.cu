@@ -8,7 +8,7 @@
 namespace ao {
 namespace {
 
-constexpr int kWarps = 4;
+constexpr int kWarps = kFlashThreads / kWarp;
 
 // Rows of a warp in sixteens, keys of a tile.
 template <int width>
@@ -43,31 +43,25 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   const int64_t end = begin + rows < total ? begin + rows : total;
   const int64_t from = p.low(b, begin / p.group()), to = p.high(b, (end - 1) / p.group());
   const auto fetch = [&](int stage, int64_t at) {
-    load_tile<width>(key_tile(stage), keys, p.dim, [&](int r) {
-      return at + r < to ? reinterpret_cast<const uint16_t*>(p.k_row(b, head, at + r)) : nullptr;
-    });
+    load_rows<width, keys>(key_tile(stage), first_key(p, b, head) + at * p.k_strides[2], p.k_strides[2], to - at, p.dim);
     if constexpr (!sums_only)
-      load_tile<width>(value_tile(stage), keys, p.v_dim, [&](int r) {
-        return at + r < to ? reinterpret_cast<const uint16_t*>(p.v_row(b, head, at + r)) : nullptr;
-      });
+      load_rows<width, keys>(value_tile(stage), first_value(p, b, head) + at * p.v_strides[2], p.v_strides[2], to - at,
+                             p.v_dim);
   };
-  load_tile<width>(q_tile, rows, p.dim, [&](int r) {
-    if (begin + r >= total) return static_cast<const uint16_t*>(nullptr);
-    const QueryRow row = query_row(p, head, begin + r);
-    return static_cast<const uint16_t*>(p.q) + p.q_at(b, row.token, row.head);
-  });
+  load_queries<width, rows>(q_tile, nullptr, p, nullptr, b, head, begin);
   fetch(0, from);
   copy_async_commit();
 
   const int own = warp * 16 * down;
-  int64_t row_low[down][2], row_high[down][2];
+  const float uncapped = kLog2e / scale; // scores are scaled once more
+  int row_low[down][2], row_high[down][2];
   float acc[down][width / 8][4] = {}, most[down][2], sum[down][2];
 #pragma unroll
   for (int m = 0; m < down; m++)
     for (int r = 0; r < 2; r++) {
       const int64_t row = begin + own + 16 * m + g + 8 * r;
       const int64_t token = (row < total ? row : total - 1) / p.group();
-      row_low[m][r] = p.low(b, token), row_high[m][r] = p.high(b, token);
+      row_low[m][r] = static_cast<int>(p.low(b, token)), row_high[m][r] = static_cast<int>(p.high(b, token));
       most[m][r] = -INFINITY, sum[m][r] = 0;
     }
   // tiles within [all_low, all_high) need no look at single keys
@@ -92,33 +86,33 @@ __global__ void __launch_bounds__(kWarps* kWarp)
         for (int m = 0; m < down; m++) mma16<dtype>(s[m][n], a[m], first), mma16<dtype>(s[m][n + 1], a[m], second);
       }
     }
-    const bool whole = at >= all_low && at + keys <= all_high;
+    if (p.softcap > 0)
+#pragma unroll
+      for (int i = 0; i < down * keys / 2; i++) {
+        float& x = s[i / (keys / 2)][i / 4 % (keys / 8)][i % 4];
+        x = p.capped(x * p.scale) * uncapped;
+      }
+    if (at < all_low || at + keys > all_high)
+#pragma unroll
+      for (int i = 0; i < down * keys / 2; i++) {
+        const int m = i / (keys / 2), n = i / 4 % (keys / 8), r = i % 4 / 2, j = static_cast<int>(at) + 8 * n + 2 * t + i % 2;
+        if (j < row_low[m][r] || j >= row_high[m][r]) s[m][n][i % 4] = -INFINITY;
+      }
 #pragma unroll
     for (int m = 0; m < down; m++) {
 #pragma unroll
       for (int r = 0; r < 2; r++) {
         float here = -INFINITY;
 #pragma unroll
-        for (int n = 0; n < keys / 8; n++)
-#pragma unroll
-          for (int i = 2 * r; i < 2 * r + 2; i++) {
-            float x = s[m][n][i];
-            x = p.softcap > 0 ? p.capped(x * p.scale) * kLog2e : x * scale;
-            if (!whole) {
-              const int64_t j = at + 8 * n + 2 * t + i % 2;
-              if (j < row_low[m][r] || j >= row_high[m][r]) x = -INFINITY;
-            }
-            s[m][n][i] = x;
-            here = fmaxf(here, x);
-          }
-        const float next = fmaxf(most[m][r], most_of_row(here)), base = next == -INFINITY ? 0.0f : next;
+        for (int n = 0; n < keys / 8; n++) here = fmaxf(here, fmaxf(s[m][n][2 * r], s[m][n][2 * r + 1]));
+        const float next = fmaxf(most[m][r], most_of_row(here) * scale), base = next == -INFINITY ? 0.0f : next;
         const float before = power2(most[m][r] - base);
         most[m][r] = next;
         float here_sum = 0;
 #pragma unroll
         for (int n = 0; n < keys / 8; n++)
 #pragma unroll
-          for (int i = 2 * r; i < 2 * r + 2; i++) here_sum += s[m][n][i] = power2(s[m][n][i] - base);
+          for (int i = 2 * r; i < 2 * r + 2; i++) here_sum += s[m][n][i] = power2(fmaf(s[m][n][i], scale, -base));
         sum[m][r] = sum[m][r] * before + here_sum;
         if constexpr (!sums_only)
 #pragma unroll
@@ -186,7 +180,7 @@ int by_width(ao_ctx* ctx, void* out, const Attention& p) {
 } // namespace
 
 bool takes_flash(const Attention& p) {
-  return p.dtype != AO_F32 && p.kv_dtype == p.dtype && !p.k_rows.bits && !p.v_rows.bits && !p.mask && p.dim <= 256 &&
+  return p.scale > 0 && p.dtype != AO_F32 && p.kv_dtype == p.dtype && !p.k_rows.bits && !p.v_rows.bits && !p.mask && p.dim <= 256 &&
          p.v_dim <= 256 && p.keys > 0 && p.batch * p.kv_heads <= 65535 && rows_of_16(p);
 }
 

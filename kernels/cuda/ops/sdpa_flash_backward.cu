@@ -9,46 +9,46 @@
 namespace ao {
 namespace {
 
-constexpr int kWarps = 4, kTile = 64, kRowTile = 32;
+constexpr int kWarps = kFlashThreads / kWarp, kTile = 64, kRowTile = 32;
 
 __device__ inline int64_t row_index(const Attention& p, int64_t b, const QueryRow& row) {
   return (b * p.tokens + row.token) * p.q_heads + row.head;
 }
 
-__global__ void sdpa_delta_kernel(float* delta, const void* g, const void* out, int64_t rows, int64_t n) {
-  const int lane = threadIdx.x % kWarp;
-  const int64_t step = int64_t{gridDim.x} * kWarps;
-  for (int64_t row = blockIdx.x * int64_t{kWarps} + threadIdx.x / kWarp; row < rows; row += step) {
-    float sum = 0;
-    for (int64_t i = lane; i < n; i += kWarp) sum = fmaf(load<AO_BF16>(g, row * n + i), load<AO_BF16>(out, row * n + i), sum);
-    sum = reduce_warp(sum, Sum());
-    if (lane == 0) delta[row] = sum;
-  }
-}
-
-// A product q k^T as the exponent of 2 before L, and the slope of the cap there.
-__device__ inline float exponent(const Attention& p, float product, float scale, float* slope) {
-  *slope = 1;
-  if (p.softcap <= 0) return product * scale;
-  const float tanh = tanhf(product * p.scale / p.softcap);
-  *slope = 1 - tanh * tanh;
-  return p.softcap * tanh * kLog2e;
-}
-
-// What a query row needs beside its values.
-struct RowFacts {
+// What a query row needs beside its values: L, delta, the keys it sees. [batch, kv_heads, rows], one a piece of 16 bytes.
+struct alignas(16) RowFacts {
   float sum, delta;
   int32_t low, high;
 };
-__device__ inline RowFacts facts_of(const Gradient& s, int64_t b, int64_t head, int64_t row, int64_t total) {
-  if (row >= total) return {INFINITY, 0, 0, 0};
-  const QueryRow at = query_row(s.p, head, row);
-  const int64_t index = row_index(s.p, b, at);
-  return {s.l[index], s.delta[index], static_cast<int32_t>(s.p.low(b, at.token)), static_cast<int32_t>(s.p.high(b, at.token))};
+
+__global__ void sdpa_facts_kernel(RowFacts* facts, Gradient s) {
+  const Attention& p = s.p;
+  const int lane = threadIdx.x % kWarp;
+  const int64_t total = p.tokens * p.group(), rows = p.batch * p.kv_heads * total, step = int64_t{gridDim.x} * kWarps;
+  for (int64_t n = blockIdx.x * int64_t{kWarps} + threadIdx.x / kWarp; n < rows; n += step) {
+    const int64_t item = n / total, b = item / p.kv_heads;
+    const QueryRow row = query_row(p, item % p.kv_heads, n % total);
+    const int64_t at = row_index(p, b, row);
+    float sum = 0;
+    for (int64_t i = lane; i < p.v_dim; i += kWarp)
+      sum = fmaf(load<AO_BF16>(s.g, at * p.v_dim + i), load<AO_BF16>(s.out, at * p.v_dim + i), sum);
+    sum = reduce_warp(sum, Sum());
+    if (lane == 0)
+      facts[n] = {s.l[at], sum, static_cast<int32_t>(p.low(b, row.token)), static_cast<int32_t>(p.high(b, row.token))};
+  }
+}
+
+// The exponent of 2 that makes a product q k^T a probability, and the slope of the cap there.
+__device__ inline float exponent(const Attention& p, float product, float scale, float sum, float* slope) {
+  *slope = 1;
+  if (p.softcap <= 0) return fmaf(product, scale, -sum);
+  const float tanh = tanhf(product * p.scale / p.softcap);
+  *slope = 1 - tanh * tanh;
+  return fmaf(p.softcap * tanh, kLog2e, -sum);
 }
 
 template <int width>
-__global__ void __launch_bounds__(kWarps* kWarp) sdpa_flash_key_kernel(Gradient s, float scale) {
+__global__ void __launch_bounds__(kWarps* kWarp) sdpa_flash_key_kernel(Gradient s, const RowFacts* all_facts, float scale) {
   AO_SHARED(uint16_t, shared);
   __shared__ RowFacts facts[2][kRowTile];
   const Attention& p = s.p;
@@ -58,23 +58,14 @@ __global__ void __launch_bounds__(kWarps* kWarp) sdpa_flash_key_kernel(Gradient 
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4, own = 16 * warp;
   const int64_t b = blockIdx.y / p.kv_heads, head = blockIdx.y % p.kv_heads, group = p.group(), total = p.tokens * group;
   const int64_t begin = int64_t{blockIdx.x} * kTile, end = begin + kTile < p.keys ? begin + kTile : p.keys;
-  const auto key_row = [&](int r, bool values) {
-    if (begin + r >= end) return static_cast<const uint16_t*>(nullptr);
-    return reinterpret_cast<const uint16_t*>(values ? p.v_row(b, head, begin + r) : p.k_row(b, head, begin + r));
-  };
-  load_tile<width>(k_tile, kTile, p.dim, [&](int r) { return key_row(r, false); });
-  load_tile<width>(v_tile, kTile, p.v_dim, [&](int r) { return key_row(r, true); });
+  load_rows<width, kTile>(k_tile, first_key(p, b, head) + begin * p.k_strides[2], p.k_strides[2], end - begin, p.dim);
+  load_rows<width, kTile>(v_tile, first_value(p, b, head) + begin * p.v_strides[2], p.v_strides[2], end - begin, p.v_dim);
   const auto fetch = [&](int stage, int64_t at) {
-    load_tile<width>(q_tile(stage), kRowTile, p.dim, [&](int r) {
-      if (at + r >= total) return static_cast<const uint16_t*>(nullptr);
-      const QueryRow row = query_row(p, head, at + r);
-      return static_cast<const uint16_t*>(p.q) + p.q_at(b, row.token, row.head);
-    });
-    load_tile<width>(g_tile(stage), kRowTile, p.v_dim, [&](int r) {
-      if (at + r >= total) return static_cast<const uint16_t*>(nullptr);
-      return static_cast<const uint16_t*>(s.g) + row_index(p, b, query_row(p, head, at + r)) * p.v_dim;
-    });
-    if (threadIdx.x < kRowTile) facts[stage][threadIdx.x] = facts_of(s, b, head, at + threadIdx.x, total);
+    load_queries<width, kRowTile>(q_tile(stage), g_tile(stage), p, s.g, b, head, at);
+    if (threadIdx.x < kRowTile) { // rows that are not there see no key
+      const int64_t row = at + threadIdx.x;
+      copy_async(&facts[stage][threadIdx.x], all_facts + blockIdx.y * total + row, row < total);
+    }
   };
   // the rows that see any of these keys
   const int64_t first = p.first(b);
@@ -111,7 +102,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) sdpa_flash_key_kernel(Gradient 
         const RowFacts& row = facts[stage][8 * n + 2 * t + i % 2];
         const int32_t j = static_cast<int32_t>(begin) + own + g + i / 2 * 8;
         float slope;
-        const float e = exponent(p, x[n][i], scale, &slope) - row.sum;
+        const float e = exponent(p, x[n][i], scale, row.sum, &slope);
         const float weight = j >= row.low && j < row.high ? power2(e) : 0.0f;
         x[n][i] = weight;
         dp[n][i] = weight * (dp[n][i] - row.delta) * slope;
@@ -149,7 +140,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) sdpa_flash_key_kernel(Gradient 
 }
 
 template <int width>
-__global__ void __launch_bounds__(kWarps* kWarp) sdpa_flash_query_kernel(Gradient s, float scale) {
+__global__ void __launch_bounds__(kWarps* kWarp) sdpa_flash_query_kernel(Gradient s, const RowFacts* all_facts, float scale) {
   AO_SHARED(uint16_t, shared);
   const Attention& p = s.p;
   uint16_t *const q_tile = shared, *const g_tile = q_tile + kTile * width;
@@ -159,25 +150,17 @@ __global__ void __launch_bounds__(kWarps* kWarp) sdpa_flash_query_kernel(Gradien
   const int64_t b = blockIdx.y / p.kv_heads, head = blockIdx.y % p.kv_heads, group = p.group(), total = p.tokens * group;
   const int64_t begin = (int64_t{gridDim.x} - 1 - blockIdx.x) * kTile, end = begin + kTile < total ? begin + kTile : total;
   const int64_t from = p.low(b, begin / group), to = p.high(b, (end - 1) / group);
-  load_tile<width>(q_tile, kTile, p.dim, [&](int r) {
-    if (begin + r >= total) return static_cast<const uint16_t*>(nullptr);
-    const QueryRow row = query_row(p, head, begin + r);
-    return static_cast<const uint16_t*>(p.q) + p.q_at(b, row.token, row.head);
-  });
-  load_tile<width>(g_tile, kTile, p.v_dim, [&](int r) {
-    if (begin + r >= total) return static_cast<const uint16_t*>(nullptr);
-    return static_cast<const uint16_t*>(s.g) + row_index(p, b, query_row(p, head, begin + r)) * p.v_dim;
-  });
+  load_queries<width, kTile>(q_tile, g_tile, p, s.g, b, head, begin);
   const auto fetch = [&](int stage, int64_t at) {
-    load_tile<width>(k_tile(stage), kTile, p.dim, [&](int r) {
-      return at + r < to ? reinterpret_cast<const uint16_t*>(p.k_row(b, head, at + r)) : nullptr;
-    });
-    load_tile<width>(v_tile(stage), kTile, p.v_dim, [&](int r) {
-      return at + r < to ? reinterpret_cast<const uint16_t*>(p.v_row(b, head, at + r)) : nullptr;
-    });
+    load_rows<width, kTile>(k_tile(stage), first_key(p, b, head) + at * p.k_strides[2], p.k_strides[2], to - at, p.dim);
+    load_rows<width, kTile>(v_tile(stage), first_value(p, b, head) + at * p.v_strides[2], p.v_strides[2], to - at,
+                            p.v_dim);
   };
   RowFacts facts[2];
-  for (int r = 0; r < 2; r++) facts[r] = facts_of(s, b, head, begin + own + g + 8 * r, total);
+  for (int r = 0; r < 2; r++) {
+    const int64_t row = begin + own + g + 8 * r;
+    facts[r] = row < total ? all_facts[blockIdx.y * total + row] : RowFacts{};
+  }
   float dq[width / 8][4] = {};
   fetch(0, from);
   copy_async_commit();
@@ -208,7 +191,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) sdpa_flash_query_kernel(Gradien
         const RowFacts& row = facts[i / 2];
         const int32_t j = static_cast<int32_t>(at) + 8 * n + 2 * t + i % 2;
         float slope;
-        const float e = exponent(p, x[n][i], scale, &slope) - row.sum;
+        const float e = exponent(p, x[n][i], scale, row.sum, &slope);
         const float weight = j >= row.low && j < row.high ? power2(e) : 0.0f;
         dp[n][i] = weight * (dp[n][i] - row.delta) * slope;
       }
@@ -238,7 +221,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) sdpa_flash_query_kernel(Gradien
 }
 
 template <int width>
-int run(ao_ctx* ctx, const Gradient& s) {
+int run(ao_ctx* ctx, const Gradient& s, const RowFacts* facts) {
   const Attention& p = s.p;
   const int64_t rows = p.tokens * (p.q_heads / p.kv_heads);
   const unsigned items = static_cast<unsigned>(p.batch * p.kv_heads);
@@ -246,10 +229,10 @@ int run(ao_ctx* ctx, const Gradient& s) {
   const dim3 query_grid(static_cast<unsigned>(ceil_div(rows, kTile)), items);
   const size_t row = width * sizeof(uint16_t);
   if (launch(ctx, "sdpa_backward", sdpa_flash_key_kernel<width>, key_grid, kWarps * kWarp,
-             (2 * kTile + 4 * kRowTile) * row, s, p.scale * kLog2e))
+             (2 * kTile + 4 * kRowTile) * row, s, facts, p.scale * kLog2e))
     return 1;
   return launch(ctx, "sdpa_backward", sdpa_flash_query_kernel<width>, query_grid, kWarps * kWarp, 6 * kTile * row, s,
-                p.scale * kLog2e);
+                facts, p.scale * kLog2e);
 }
 
 } // namespace
@@ -257,7 +240,7 @@ int run(ao_ctx* ctx, const Gradient& s) {
 bool takes_flash_gradient(const Gradient& s) {
   const Attention& p = s.p;
   const auto aligned = [](const void* at) { return reinterpret_cast<uintptr_t>(at) % 16 == 0; };
-  return p.dtype == AO_BF16 && !p.mask && p.dim <= 128 && p.v_dim <= 128 && p.keys > 0 && p.keys < INT32_MAX / 2 &&
+  return p.scale > 0 && p.dtype == AO_BF16 && !p.mask && p.dim <= 128 && p.v_dim <= 128 && p.keys > 0 && p.keys < INT32_MAX / 2 &&
          p.batch * p.kv_heads <= 65535 && rows_of_16(p) && aligned(s.g) && aligned(s.dq) && aligned(s.dk) &&
          aligned(s.dv);
 }
@@ -265,11 +248,11 @@ bool takes_flash_gradient(const Gradient& s) {
 int run_flash_gradient(ao_ctx* ctx, const Gradient& s) {
   const Attention& p = s.p;
   const int64_t rows = p.batch * p.tokens * p.q_heads;
-  if (launch(ctx, "sdpa_backward", sdpa_delta_kernel, blocks_for(ctx, rows, kWarps), kWarps * kWarp, 0, s.delta, s.g,
-             s.out, rows, p.v_dim) ||
-      run_row_sums(ctx, s.l, p))
+  RowFacts* facts = scratch<RowFacts>(ctx, rows);
+  if (!facts || run_row_sums(ctx, s.l, p) ||
+      launch(ctx, "sdpa_backward", sdpa_facts_kernel, blocks_for(ctx, rows, kWarps), kWarps * kWarp, 0, facts, s))
     return 1;
-  return p.dim <= 64 && p.v_dim <= 64 ? run<64>(ctx, s) : run<128>(ctx, s);
+  return p.dim <= 64 && p.v_dim <= 64 ? run<64>(ctx, s, facts) : run<128>(ctx, s, facts);
 }
 
 } // namespace ao

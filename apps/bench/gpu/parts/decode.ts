@@ -6,7 +6,8 @@ import type { Part } from '../part.ts';
 
 const SCHEMES = ['bfloat16', 'int8wo', 'int4wo-128', 'float8wo'];
 const CONTEXTS = [16, 8192];
-const [WARM, TIMED] = [16, 160];
+const WARM = 16;
+const TIMED = Number(process.env['AO_BENCH_STEPS'] ?? 160);
 
 async function tokensPerSecond(model: CausalLM, context: number): Promise<number> {
   let [seen, begin, end] = [0, 0, 0];
