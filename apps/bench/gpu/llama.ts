@@ -36,7 +36,10 @@ export function chosen(all: readonly string[]): readonly string[] {
 }
 
 /** The model on a runtime of its own, packed; `scheme` is one of parseScheme's, or 'bfloat16'. */
-export async function withLlama(scheme: string, use: (model: CausalLM, rt: ao.Runtime) => Promise<void>): Promise<void> {
+export async function withLlama(
+  scheme: string,
+  use: (model: CausalLM, rt: ao.Runtime) => Promise<void>,
+): Promise<void> {
   const rt = await ao.createRuntime({ use: [cuda(), autograd(), quantization()] });
   const folder = await mkdtemp(join(tmpdir(), 'ao-llama-'));
   try {
@@ -54,6 +57,7 @@ export async function withLlama(scheme: string, use: (model: CausalLM, rt: ao.Ru
 }
 
 /** n ids of the vocabulary. */
-export const someIds = (n: number): number[] => Array.from({ length: n }, (_, i) => (i * 7919 + 13) % CONFIG.vocab_size);
+export const someIds = (n: number): number[] =>
+  Array.from({ length: n }, (_, i) => (i * 7919 + 13) % CONFIG.vocab_size);
 
 export const modelName = LAYERS === 32 ? 'Llama 8B' : `Llama 8B of ${LAYERS} layers`;

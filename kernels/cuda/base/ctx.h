@@ -30,7 +30,7 @@ struct ao_ctx {
   };
   std::vector<Block> blocks{};
   size_t used = 0;
-  int early = -1;              // whether kernels can start early (base/early.h); -1: not asked yet
+  int early = -1;               // whether kernels can start early (base/early.h); -1: not asked yet
   unsigned* arrivals = nullptr; // kArrivals counters, 0 between kernels: who counts to the end sets 0 again
 };
 

@@ -33,9 +33,9 @@ int launch_early(ao_ctx* ctx, const char* name, void (*kernel)(Takes...), dim3 g
                  Args... args) {
   const auto function = reinterpret_cast<const void*>(kernel);
   if (!starts_early(ctx, function)) return launch(ctx, name, kernel, grid, block, shared, args...);
-  if (shared > (48u << 10) && check_cuda(ctx, name,
-                                         cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                              static_cast<int>(shared))))
+  if (shared > (48u << 10) &&
+      check_cuda(ctx, name,
+                 cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared))))
     return 1;
   cudaLaunchAttribute early{};
   early.id = cudaLaunchAttributeProgrammaticStreamSerialization;

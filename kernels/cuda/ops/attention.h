@@ -12,11 +12,11 @@ struct Attention {
   const int32_t* pos;
   int64_t pos_count, batch, tokens, q_heads, kv_heads, dim, v_dim, keys, past, causal, window;
   int64_t q_strides[3], k_strides[3], v_strides[3], mask_strides[4];
-  int64_t dtype, kv_dtype;
+  int64_t dtype, kv_dtype, heads_of_key;
   CodeRows k_rows, v_rows;
   float scale, softcap;
-  __device__ int64_t group() const { return q_heads / kv_heads; }
-  __device__ int64_t first(int64_t b) const { return pos ? pos[b % pos_count] : past; }
+  __device__ int64_t group() const { return heads_of_key; }
+  __device__ int64_t first(int64_t b) const { return !pos ? past : pos[pos_count == 1 ? 0 : b % pos_count]; }
   __device__ const uint8_t* k_row(int64_t b, int64_t head, int64_t j) const {
     const int64_t at = b * k_strides[0] + head * k_strides[1] + j * k_strides[2];
     return static_cast<const uint8_t*>(k) + at * (k_rows.bits ? 1 : ao_dtype_size(kv_dtype));
@@ -60,7 +60,7 @@ Attention attention_of(const Args* a) {
   for (int i = 0; i < 3; i++)
     p.q_strides[i] = a->q_strides[i], p.k_strides[i] = a->k_strides[i], p.v_strides[i] = a->v_strides[i];
   for (int i = 0; i < 4; i++) p.mask_strides[i] = a->mask_strides[i];
-  p.dtype = p.kv_dtype = a->dtype;
+  p.dtype = p.kv_dtype = a->dtype, p.heads_of_key = a->q_heads / a->kv_heads;
   p.scale = static_cast<float>(a->scale), p.softcap = static_cast<float>(a->softcap);
   return p;
 }

@@ -257,7 +257,7 @@ extern "C" int ao_cuda_where(const ao_where_args* a, ao_ctx* ctx) {
 extern "C" int ao_cuda_add_scalar_i32(const ao_add_scalar_i32_args* a, ao_ctx* ctx) {
   if (a->n == 0) return 0;
   return launch_early(ctx, "add_scalar_i32", add_scalar_kernel, blocks_for(ctx, a->n), kThreads, 0,
-                static_cast<int32_t*>(a->x), a->n, a->value);
+                      static_cast<int32_t*>(a->x), a->n, a->value);
 }
 
 extern "C" int ao_cuda_silu_mul(const ao_silu_mul_args* a, ao_ctx* ctx) {

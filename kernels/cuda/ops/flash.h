@@ -42,7 +42,8 @@ __device__ inline void load_queries(uint16_t* q_tile, uint16_t* g_tile, const At
     const uint16_t* q = static_cast<const uint16_t*>(p.q) + p.q_at(b, token, h) + column;
     copy_async(piece_at<width>(q_tile, row, piece), q, there && column < p.dim);
     if (!g_tile) return;
-    const uint16_t* from = static_cast<const uint16_t*>(g) + ((b * p.tokens + token) * p.q_heads + h) * p.v_dim + column;
+    const uint16_t* from =
+        static_cast<const uint16_t*>(g) + ((b * p.tokens + token) * p.q_heads + h) * p.v_dim + column;
     copy_async(piece_at<width>(g_tile, row, piece), from, there && column < p.v_dim);
   });
 }

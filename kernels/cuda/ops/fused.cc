@@ -5,7 +5,8 @@
 
 #include "base/records.h"
 
-extern "C" int ao_cuda_fused(const char* const* names, const double* const* records, int count, ao_ctx* ctx, int* taken) {
+extern "C" int ao_cuda_fused(const char* const* names, const double* const* records, int count, ao_ctx* ctx,
+                             int* taken) {
   const auto begins = [&](std::initializer_list<const char*> pattern) {
     int i = 0;
     for (const char* name : pattern)

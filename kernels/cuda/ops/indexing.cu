@@ -112,8 +112,8 @@ extern "C" int ao_cuda_embedding(const ao_embedding_args* a, ao_ctx* ctx) {
   const int64_t n = a->n * a->dim;
   if (n == 0) return 0;
   return launch_early(ctx, "embedding", embedding_kernel, blocks_for(ctx, n), kThreads, 0, a->out, a->table,
-                static_cast<const int32_t*>(a->ids), a->n, a->vocab, a->dim, a->row_stride, ao_dtype_size(a->dtype),
-                ctx->site);
+                      static_cast<const int32_t*>(a->ids), a->n, a->vocab, a->dim, a->row_stride,
+                      ao_dtype_size(a->dtype), ctx->site);
 }
 
 extern "C" int ao_cuda_gather(const ao_gather_args* a, ao_ctx* ctx) {

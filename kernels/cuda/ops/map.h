@@ -65,7 +65,8 @@ int map_as(ao_ctx* ctx, const char* op, void* out, Fn fn, int64_t n, X... x) {
   const auto aligned = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; };
   const bool wide = aligned(out) && (aligned(x) && ...);
   const int64_t work = wide ? ceil_div(n, Piece<d>::count) : n;
-  const int threads = work <= int64_t{ctx->multiprocessors} * 64 ? 64 : kThreads; // little work: on as many processors as there are
+  const int threads =
+      work <= int64_t{ctx->multiprocessors} * 64 ? 64 : kThreads; // little work: on as many processors as there are
   return launch_early(ctx, op, map_kernel<d, Fn, X...>, blocks_for(ctx, work, threads), threads, 0, out, fn, n, wide,
                       x...);
 }

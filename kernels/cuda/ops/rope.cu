@@ -162,8 +162,25 @@ Append append_of_args(const ao_kv_append_args* a) {
 // Whether a's x is what r wrote, rows of heads side by side, so that row n of one is row n of the other.
 bool follows(const ao_kv_append_args& a, const ao_rope_args& r) {
   return a.x == r.out && a.x_dtype == r.dtype && a.dim == r.dim && a.heads == r.heads && a.batch * a.tokens == r.rows &&
-         a.x_strides[2] == a.dim && a.x_strides[1] == a.heads * a.dim &&
+         (a.heads == 1 || a.x_strides[2] == a.dim) && (a.tokens == 1 || a.x_strides[1] == a.heads * a.dim) &&
          (a.batch == 1 || a.x_strides[0] == a.tokens * a.heads * a.dim);
+}
+
+// Memory from its first to its last byte.
+struct Span {
+  const char *from, *to;
+  Span(const void* at, int64_t elements, int64_t dtype)
+      : from(static_cast<const char*>(at)), to(from + elements * ao_dtype_size(dtype)) {}
+  bool meets(const Span& other) const { return from < other.to && other.from < to; }
+};
+Span read_by(const ao_rope_args& r) {
+  return {r.x, (r.rows - 1) * r.x_row_stride + (r.heads - 1) * r.x_head_stride + r.dim, r.dtype};
+}
+Span written_by(const ao_rope_args& r) { return {r.out, r.rows * r.heads * r.dim, r.dtype}; }
+Span read_by(const ao_kv_append_args& a) {
+  return {a.x,
+          (a.batch - 1) * a.x_strides[0] + (a.tokens - 1) * a.x_strides[1] + (a.heads - 1) * a.x_strides[2] + a.dim,
+          a.x_dtype};
 }
 
 } // namespace
@@ -171,8 +188,13 @@ bool follows(const ao_kv_append_args& a, const ao_rope_args& r) {
 int rope_append(ao_ctx* ctx, const ao_rope_args& key, const ao_rope_args& query, const ao_kv_append_args& keys,
                 const ao_kv_append_args& values, bool* done) {
   *done = false;
-  if (key.dtype != query.dtype || !follows(keys, key) || values.x == key.out || values.x == query.out ||
-      keys.x == query.out || key.rows == 0)
+  if (key.dtype != query.dtype || key.rows == 0 || query.rows == 0 || values.batch * values.tokens == 0 ||
+      !follows(keys, key))
+    return 0;
+  // memory that was let go in between may have been given to the next
+  const Span rotated = written_by(key), queries = written_by(query);
+  if (rotated.meets(queries) || rotated.meets(read_by(query)) || rotated.meets(read_by(values)) ||
+      queries.meets(read_by(key)) || queries.meets(read_by(values)))
     return 0;
   if (need_rope(ctx, &key) || need_rope(ctx, &query) || need_append(ctx, &keys) || need_append(ctx, &values)) return 1;
   *done = true;

@@ -280,8 +280,8 @@ extern "C" int ao_cuda_sample(const ao_sample_args* a, ao_ctx* ctx) {
   Candidate* room = scratch<Candidate>(ctx, 2 * a->rows * a->vocab);
   if (!room) return 1;
   const Draw draw{a->vocab, a->dtype, a->top_k, static_cast<float>(a->temperature), a->top_p, a->min_p};
-  if (launch(ctx, "sample", draw_kernel, rows, a->vocab > 4096 ? 1024 : kThreads, 0, token, state, a->logits, room, draw,
-             ctx->site))
+  if (launch(ctx, "sample", draw_kernel, rows, a->vocab > 4096 ? 1024 : kThreads, 0, token, state, a->logits, room,
+             draw, ctx->site))
     return 1;
   return launch(ctx, "sample", advance_rows_kernel, blocks_for(ctx, a->rows), kThreads, 0, state, a->rows);
 }

@@ -59,7 +59,8 @@ __global__ void __launch_bounds__(kWarps* kWarp, 1)
     if (first < 0 || (p.causal && first + p.tokens > p.keys)) report(site, kKeysShort, p.tokens, first, p.keys);
   }
   // the tiles of this block
-  const int64_t low = p.low(b, begin / group), high = p.high(b, (begin + total - 1) / group), range = high > low ? high - low : 0;
+  const int64_t low = p.low(b, begin / group), high = p.high(b, (begin + total - 1) / group),
+                range = high > low ? high - low : 0;
   int64_t run = (range + split.splits - 1) / split.splits;
   run = run < kLeastKeys ? kLeastKeys : (run + kKeys - 1) / kKeys * kKeys;
   const int64_t blocks = range ? (range + run - 1) / run : 1;
@@ -70,13 +71,16 @@ __global__ void __launch_bounds__(kWarps* kWarp, 1)
   float q_sum[2] = {0, 0}, most[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0}, offset[2] = {0, 0};
   int64_t row_low[2], row_high[2];
   for (int r = 0; r < 2; r++) {
-    const int64_t row = g + 8 * r, n = begin + (row < total ? row : 0), tok = n / group, h = head * group + n % group;
+    const int64_t row = g + 8 * r;
+    const uint32_t n = static_cast<uint32_t>(begin + (row < total ? row : 0)), heads = static_cast<uint32_t>(group);
+    const int64_t tok = n / heads, h = head * group + n % heads;
     row_low[r] = p.low(b, tok), row_high[r] = p.high(b, tok);
     const uint16_t* at = static_cast<const uint16_t*>(p.q) + p.q_at(b, tok, h);
 #pragma unroll
     for (int i = 0; i < chunks; i++) {
       const int c = 4 * i + t;
-      const uint4 v = row < total && 8 * c < p.dim ? *reinterpret_cast<const uint4*>(at + 8 * c) : make_uint4(0, 0, 0, 0);
+      const uint4 v =
+          row < total && 8 * c < p.dim ? *reinterpret_cast<const uint4*>(at + 8 * c) : make_uint4(0, 0, 0, 0);
       q[2 * i][r] = v.x, q[2 * i][2 + r] = v.y, q[2 * i + 1][r] = v.z, q[2 * i + 1][2 + r] = v.w;
       if constexpr (coded)
         for (uint32_t w : {v.x, v.y, v.z, v.w}) q_sum[r] += half_of<dtype>(w, 0) + half_of<dtype>(w, 1);
@@ -191,14 +195,16 @@ __global__ void __launch_bounds__(kWarps* kWarp, 1)
   }
   __syncthreads();
   const auto finish = [&](int64_t row, int64_t i, float value) {
-    const int64_t tok = (begin + row) / group, h = head * group + (begin + row) % group;
+    const uint32_t n = static_cast<uint32_t>(begin + row), heads = static_cast<uint32_t>(group);
+    const int64_t tok = n / heads, h = head * group + n % heads;
     store<dtype>(out, ((b * p.tokens + tok) * p.q_heads + h) * p.v_dim + i, value);
   };
   float* parts = split.parts + item * split.splits * kRows * size;
   float m, l;
-  for (int64_t n = threadIdx.x; n < total * p.v_dim; n += blockDim.x) {
-    const int64_t row = n / p.v_dim, i = n % p.v_dim;
-    const float value = joined(kWarps, i, &m, &l, [&](int64_t w, int64_t j) { return shared[(w * total + row) * size + j]; });
+  for (uint32_t n = threadIdx.x, width_v = static_cast<uint32_t>(p.v_dim); n < total * width_v; n += blockDim.x) {
+    const int64_t row = n / width_v, i = n % width_v;
+    const float value =
+        joined(kWarps, i, &m, &l, [&](int64_t w, int64_t j) { return shared[(w * total + row) * size + j]; });
     if (blocks == 1) {
       finish(row, i, m == -INFINITY ? 0.0f : value / l);
       continue;
@@ -217,9 +223,10 @@ __global__ void __launch_bounds__(kWarps* kWarp, 1)
   __syncthreads();
   if (!last) return;
   __threadfence();
-  for (int64_t n = threadIdx.x; n < total * p.v_dim; n += blockDim.x) {
-    const int64_t row = n / p.v_dim, i = n % p.v_dim;
-    const float value = joined(blocks, i, &m, &l, [&](int64_t s, int64_t j) { return parts[(s * total + row) * size + j]; });
+  for (uint32_t n = threadIdx.x, width_v = static_cast<uint32_t>(p.v_dim); n < total * width_v; n += blockDim.x) {
+    const int64_t row = n / width_v, i = n % width_v;
+    const float value =
+        joined(blocks, i, &m, &l, [&](int64_t s, int64_t j) { return parts[(s * total + row) * size + j]; });
     finish(row, i, m == -INFINITY ? 0.0f : value / l);
   }
 }

@@ -43,7 +43,8 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   const int64_t end = begin + rows < total ? begin + rows : total;
   const int64_t from = p.low(b, begin / p.group()), to = p.high(b, (end - 1) / p.group());
   const auto fetch = [&](int stage, int64_t at) {
-    load_rows<width, keys>(key_tile(stage), first_key(p, b, head) + at * p.k_strides[2], p.k_strides[2], to - at, p.dim);
+    load_rows<width, keys>(key_tile(stage), first_key(p, b, head) + at * p.k_strides[2], p.k_strides[2], to - at,
+                           p.dim);
     if constexpr (!sums_only)
       load_rows<width, keys>(value_tile(stage), first_value(p, b, head) + at * p.v_strides[2], p.v_strides[2], to - at,
                              p.v_dim);
@@ -95,7 +96,8 @@ __global__ void __launch_bounds__(kWarps* kWarp)
     if (at < all_low || at + keys > all_high)
 #pragma unroll
       for (int i = 0; i < down * keys / 2; i++) {
-        const int m = i / (keys / 2), n = i / 4 % (keys / 8), r = i % 4 / 2, j = static_cast<int>(at) + 8 * n + 2 * t + i % 2;
+        const int m = i / (keys / 2), n = i / 4 % (keys / 8), r = i % 4 / 2,
+                  j = static_cast<int>(at) + 8 * n + 2 * t + i % 2;
         if (j < row_low[m][r] || j >= row_high[m][r]) s[m][n][i % 4] = -INFINITY;
       }
 #pragma unroll
@@ -164,7 +166,8 @@ int run(ao_ctx* ctx, void* out, float* row_sums, const Attention& p) {
   const dim3 grid(static_cast<unsigned>(ceil_div(rows, block_rows<width>())),
                   static_cast<unsigned>(p.batch * p.kv_heads));
   const int tiles = sums_only ? 2 : 4;
-  const size_t shared = static_cast<size_t>(block_rows<width>() + tiles * tile_keys<width>()) * width * sizeof(uint16_t);
+  const size_t shared =
+      static_cast<size_t>(block_rows<width>() + tiles * tile_keys<width>()) * width * sizeof(uint16_t);
   return launch(ctx, "sdpa", sdpa_flash_kernel<dtype, width, sums_only>, grid, kWarps * kWarp, shared, out, row_sums, p,
                 p.scale * kLog2e, ctx->site);
 }
@@ -180,8 +183,8 @@ int by_width(ao_ctx* ctx, void* out, const Attention& p) {
 } // namespace
 
 bool takes_flash(const Attention& p) {
-  return p.scale > 0 && p.dtype != AO_F32 && p.kv_dtype == p.dtype && !p.k_rows.bits && !p.v_rows.bits && !p.mask && p.dim <= 256 &&
-         p.v_dim <= 256 && p.keys > 0 && p.batch * p.kv_heads <= 65535 && rows_of_16(p);
+  return p.scale > 0 && p.dtype != AO_F32 && p.kv_dtype == p.dtype && !p.k_rows.bits && !p.v_rows.bits && !p.mask &&
+         p.dim <= 256 && p.v_dim <= 256 && p.keys > 0 && p.batch * p.kv_heads <= 65535 && rows_of_16(p);
 }
 
 int run_flash(ao_ctx* ctx, void* out, const Attention& p) {

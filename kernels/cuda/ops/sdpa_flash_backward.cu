@@ -48,7 +48,8 @@ __device__ inline float exponent(const Attention& p, float product, float scale,
 }
 
 template <int width>
-__global__ void __launch_bounds__(kWarps* kWarp) sdpa_flash_key_kernel(Gradient s, const RowFacts* all_facts, float scale) {
+__global__ void __launch_bounds__(kWarps* kWarp)
+    sdpa_flash_key_kernel(Gradient s, const RowFacts* all_facts, float scale) {
   AO_SHARED(uint16_t, shared);
   __shared__ RowFacts facts[2][kRowTile];
   const Attention& p = s.p;
@@ -56,10 +57,12 @@ __global__ void __launch_bounds__(kWarps* kWarp) sdpa_flash_key_kernel(Gradient 
   const auto q_tile = [&](int stage) { return v_tile + (kTile + 2 * stage * kRowTile) * width; };
   const auto g_tile = [&](int stage) { return q_tile(stage) + kRowTile * width; };
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4, own = 16 * warp;
-  const int64_t b = blockIdx.y / p.kv_heads, head = blockIdx.y % p.kv_heads, group = p.group(), total = p.tokens * group;
+  const int64_t b = blockIdx.y / p.kv_heads, head = blockIdx.y % p.kv_heads, group = p.group(),
+                total = p.tokens * group;
   const int64_t begin = int64_t{blockIdx.x} * kTile, end = begin + kTile < p.keys ? begin + kTile : p.keys;
   load_rows<width, kTile>(k_tile, first_key(p, b, head) + begin * p.k_strides[2], p.k_strides[2], end - begin, p.dim);
-  load_rows<width, kTile>(v_tile, first_value(p, b, head) + begin * p.v_strides[2], p.v_strides[2], end - begin, p.v_dim);
+  load_rows<width, kTile>(v_tile, first_value(p, b, head) + begin * p.v_strides[2], p.v_strides[2], end - begin,
+                          p.v_dim);
   const auto fetch = [&](int stage, int64_t at) {
     load_queries<width, kRowTile>(q_tile(stage), g_tile(stage), p, s.g, b, head, at);
     if (threadIdx.x < kRowTile) { // rows that are not there see no key
@@ -140,15 +143,18 @@ __global__ void __launch_bounds__(kWarps* kWarp) sdpa_flash_key_kernel(Gradient 
 }
 
 template <int width>
-__global__ void __launch_bounds__(kWarps* kWarp) sdpa_flash_query_kernel(Gradient s, const RowFacts* all_facts, float scale) {
+__global__ void __launch_bounds__(kWarps* kWarp)
+    sdpa_flash_query_kernel(Gradient s, const RowFacts* all_facts, float scale) {
   AO_SHARED(uint16_t, shared);
   const Attention& p = s.p;
   uint16_t *const q_tile = shared, *const g_tile = q_tile + kTile * width;
   const auto k_tile = [&](int stage) { return g_tile + (kTile + 2 * stage * kTile) * width; };
   const auto v_tile = [&](int stage) { return k_tile(stage) + kTile * width; };
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4, own = 16 * warp;
-  const int64_t b = blockIdx.y / p.kv_heads, head = blockIdx.y % p.kv_heads, group = p.group(), total = p.tokens * group;
-  const int64_t begin = (int64_t{gridDim.x} - 1 - blockIdx.x) * kTile, end = begin + kTile < total ? begin + kTile : total;
+  const int64_t b = blockIdx.y / p.kv_heads, head = blockIdx.y % p.kv_heads, group = p.group(),
+                total = p.tokens * group;
+  const int64_t begin = (int64_t{gridDim.x} - 1 - blockIdx.x) * kTile,
+                end = begin + kTile < total ? begin + kTile : total;
   const int64_t from = p.low(b, begin / group), to = p.high(b, (end - 1) / group);
   load_queries<width, kTile>(q_tile, g_tile, p, s.g, b, head, begin);
   const auto fetch = [&](int stage, int64_t at) {
@@ -240,9 +246,9 @@ int run(ao_ctx* ctx, const Gradient& s, const RowFacts* facts) {
 bool takes_flash_gradient(const Gradient& s) {
   const Attention& p = s.p;
   const auto aligned = [](const void* at) { return reinterpret_cast<uintptr_t>(at) % 16 == 0; };
-  return p.scale > 0 && p.dtype == AO_BF16 && !p.mask && p.dim <= 128 && p.v_dim <= 128 && p.keys > 0 && p.keys < INT32_MAX / 2 &&
-         p.batch * p.kv_heads <= 65535 && rows_of_16(p) && aligned(s.g) && aligned(s.dq) && aligned(s.dk) &&
-         aligned(s.dv);
+  return p.scale > 0 && p.dtype == AO_BF16 && !p.mask && p.dim <= 128 && p.v_dim <= 128 && p.keys > 0 &&
+         p.keys < INT32_MAX / 2 && p.batch * p.kv_heads <= 65535 && rows_of_16(p) && aligned(s.g) && aligned(s.dq) &&
+         aligned(s.dk) && aligned(s.dv);
 }
 
 int run_flash_gradient(ao_ctx* ctx, const Gradient& s) {

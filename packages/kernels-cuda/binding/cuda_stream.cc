@@ -114,12 +114,18 @@ size_t CudaStream::run_together(const double* command) {
   const ao_entry* entries[kMost];
   size_t ends[kMost];
   int count = 0, taken = 0;
-  for (const double* at = command; count < kMost && at < plan_end_ && at[0] >= 0; count++) {
+  for (const double* at = command; count < kMost && at < plan_end_;) {
+    if (count > 0 && static_cast<int>(at[0]) == kDiscard) { // heals, and nothing is poisoned
+      at += 2;
+      continue;
+    }
+    if (at[0] < 0) break;
     entries[count] = &entries_[static_cast<int>(at[0])];
     names[count] = entries[count]->name, records[count] = at + 1;
     at += 1 + entries[count]->record_length;
-    ends[count] = static_cast<size_t>(at - command);
+    ends[count++] = static_cast<size_t>(at - command);
   }
+  if (count < 2) return 0;
   ao_cuda_at(gpu_, static_cast<uint32_t>(plan_), static_cast<uint32_t>(index_));
   const int failed = ao_cuda_fused(names, records, count, gpu_, &taken);
   ao_ctx_reset(gpu_);

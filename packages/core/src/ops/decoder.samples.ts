@@ -19,7 +19,11 @@ const CODES = {
   rtol: 2 ** -16,
   why: 'scales are applied after the sums, which codes up to 15 beside an offset lengthen',
 };
-const WEIGHTS = { ulps: 16, rtol: 2 ** -6, why: 'probabilities of 16 bits where the processor multiplies tiles of them' };
+const WEIGHTS = {
+  ulps: 16,
+  rtol: 2 ** -6,
+  why: 'probabilities of 16 bits where the processor multiplies tiles of them',
+};
 const FLOATS = [float32, bfloat16, float16];
 
 const index = (make: Make, shape: readonly number[], high: number) =>
