@@ -179,12 +179,13 @@ extern "C" int ao_cuda_sdpa(const ao_sdpa_args* a, ao_ctx* ctx) {
   if (a->tokens == 0 || a->batch == 0 || a->q_heads == 0) return 0;
   bool done = false;
   if (const int failed = cudnn_sdpa(ctx, a, &done); failed || done) return failed;
-  if (takes_decode(p)) return run_decode(ctx, a->out, p);
-  if (takes_flash(p)) return run_flash(ctx, a->out, p);
+  float* lse = static_cast<float*>(a->lse);
+  if (!lse && takes_decode(p)) return run_decode(ctx, a->out, p);
+  if (takes_flash(p)) return run_flash(ctx, a->out, lse, p);
   if (a->pos && launch(ctx, "sdpa", check_attention_kernel, 1, kWarp, 0, p, ctx->site)) return 1;
   const int failed = a->v_dim <= 64    ? run<2>(a, ctx, p)
                      : a->v_dim <= 128 ? run<4>(a, ctx, p)
                      : a->v_dim <= 256 ? run<8>(a, ctx, p)
                                        : run<16>(a, ctx, p);
-  return failed || !a->lse ? failed : run_lse(ctx, static_cast<float*>(a->lse), p);
+  return failed || !lse ? failed : run_lse(ctx, lse, p);
 }

@@ -169,11 +169,12 @@ extern "C" int ao_cuda_sdpa_backward(const ao_sdpa_backward_args* a, ao_ctx* ctx
   }
   bool done = false;
   if (const int failed = cudnn_sdpa_backward(ctx, a, &done); failed || done) return failed;
-  Gradient s{attention_of(a), a->g, a->out, a->dq, a->dk, a->dv, nullptr, nullptr, nullptr};
-  s.m = scratch<float>(ctx, rows), s.l = scratch<float>(ctx, rows), s.delta = scratch<float>(ctx, rows);
-  if (!s.m || !s.l || !s.delta) return 1;
+  Gradient s{attention_of(a), a->g,    a->out,  a->dq,   a->dk,
+             a->dv,           nullptr, nullptr, nullptr, static_cast<const float*>(a->lse)};
   if (a->pos && launch(ctx, "sdpa_backward", check_attention_kernel, 1, kWarp, 0, s.p, ctx->site)) return 1;
   if (takes_flash_gradient(s)) return run_flash_gradient(ctx, s);
+  s.m = scratch<float>(ctx, rows), s.l = scratch<float>(ctx, rows), s.delta = scratch<float>(ctx, rows);
+  if (!s.m || !s.l || !s.delta) return 1;
   if (launch(ctx, "sdpa_backward", sdpa_grad_rows_kernel, blocks_for(ctx, rows, kWarps), kWarps * kWarp, 0, s))
     return 1;
   const int64_t widest = a->dim > a->v_dim ? a->dim : a->v_dim;

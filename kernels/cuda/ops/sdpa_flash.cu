@@ -26,7 +26,7 @@ constexpr int block_rows() {
 
 template <int dtype, int width, bool sums_only>
 __global__ void __launch_bounds__(kWarps* kWarp)
-    sdpa_flash_kernel(void* out, float* row_sums, Attention p, float scale, Site site) {
+    sdpa_flash_kernel(void* out, float* lse, Attention p, float scale, Site site) {
   constexpr int down = tiles_down<width>(), keys = tile_keys<width>(), rows = block_rows<width>();
   AO_SHARED(uint16_t, shared);
   uint16_t* const q_tile = shared; // [rows][width], then two of keys and values
@@ -147,10 +147,9 @@ __global__ void __launch_bounds__(kWarps* kWarp)
       const int64_t n = begin + own + 16 * m + g + 8 * r;
       if (n >= total) continue;
       const QueryRow row = query_row(p, head, n);
-      const int64_t at = (b * p.tokens + row.token) * p.q_heads + row.head;
-      if constexpr (sums_only) {
-        if (t == 0) row_sums[at] = most[m][r] == -INFINITY ? INFINITY : most[m][r] + log2f(l);
-      } else {
+      if (lse && t == 0) lse[(b * p.q_heads + row.head) * p.tokens + row.token] = (most[m][r] + log2f(l)) / kLog2e;
+      if constexpr (!sums_only) {
+        const int64_t at = (b * p.tokens + row.token) * p.q_heads + row.head;
         uint32_t* to_row = reinterpret_cast<uint32_t*>(static_cast<uint16_t*>(out) + at * p.v_dim);
 #pragma unroll
         for (int c = 0; c < width / 8; c++)
@@ -161,23 +160,23 @@ __global__ void __launch_bounds__(kWarps* kWarp)
 }
 
 template <int dtype, int width, bool sums_only>
-int run(ao_ctx* ctx, void* out, float* row_sums, const Attention& p) {
+int run(ao_ctx* ctx, void* out, float* lse, const Attention& p) {
   const int64_t rows = p.tokens * (p.q_heads / p.kv_heads);
   const dim3 grid(static_cast<unsigned>(ceil_div(rows, block_rows<width>())),
                   static_cast<unsigned>(p.batch * p.kv_heads));
   const int tiles = sums_only ? 2 : 4;
   const size_t shared =
       static_cast<size_t>(block_rows<width>() + tiles * tile_keys<width>()) * width * sizeof(uint16_t);
-  return launch(ctx, "sdpa", sdpa_flash_kernel<dtype, width, sums_only>, grid, kWarps * kWarp, shared, out, row_sums, p,
+  return launch(ctx, "sdpa", sdpa_flash_kernel<dtype, width, sums_only>, grid, kWarps * kWarp, shared, out, lse, p,
                 p.scale * kLog2e, ctx->site);
 }
 
 template <int dtype>
-int by_width(ao_ctx* ctx, void* out, const Attention& p) {
+int by_width(ao_ctx* ctx, void* out, float* lse, const Attention& p) {
   const int64_t widest = p.dim > p.v_dim ? p.dim : p.v_dim;
-  return widest <= 64    ? run<dtype, 64, false>(ctx, out, nullptr, p)
-         : widest <= 128 ? run<dtype, 128, false>(ctx, out, nullptr, p)
-                         : run<dtype, 256, false>(ctx, out, nullptr, p);
+  return widest <= 64    ? run<dtype, 64, false>(ctx, out, lse, p)
+         : widest <= 128 ? run<dtype, 128, false>(ctx, out, lse, p)
+                         : run<dtype, 256, false>(ctx, out, lse, p);
 }
 
 } // namespace
@@ -187,13 +186,12 @@ bool takes_flash(const Attention& p) {
          p.dim <= 256 && p.v_dim <= 256 && p.keys > 0 && p.batch * p.kv_heads <= 65535 && rows_of_16(p);
 }
 
-int run_flash(ao_ctx* ctx, void* out, const Attention& p) {
-  return p.dtype == AO_BF16 ? by_width<AO_BF16>(ctx, out, p) : by_width<AO_F16>(ctx, out, p);
+int run_flash(ao_ctx* ctx, void* out, float* lse, const Attention& p) {
+  return p.dtype == AO_BF16 ? by_width<AO_BF16>(ctx, out, lse, p) : by_width<AO_F16>(ctx, out, lse, p);
 }
 
-int run_row_sums(ao_ctx* ctx, float* row_sums, const Attention& p) {
-  return p.dim <= 64 ? run<AO_BF16, 64, true>(ctx, nullptr, row_sums, p)
-                     : run<AO_BF16, 128, true>(ctx, nullptr, row_sums, p);
+int run_flash_lse(ao_ctx* ctx, float* lse, const Attention& p) {
+  return p.dim <= 64 ? run<AO_BF16, 64, true>(ctx, nullptr, lse, p) : run<AO_BF16, 128, true>(ctx, nullptr, lse, p);
 }
 
 } // namespace ao

@@ -1,5 +1,5 @@
-// sdpa_backward of bfloat16 heads of at most 128 values on the tensor cores, without atomics, so that sums have one order. L is what the forward
-// pass would know of a row (run_row_sums), delta = g . out; then for each pair of tiles, scores computed anew,
+// sdpa_backward of bfloat16 heads of at most 128 values on the tensor cores, without atomics, so that sums have one order. L is log2 of a
+// row's sum of exponentials, delta = g . out; then for each pair of tiles, scores computed anew,
 //   P = 2^(score - L), dS = P (g v^T - delta) slope; dv = P^T g, dk = dS^T q, dq = dS k
 // one kernel walks over query rows for 64 keys (scores transposed, so that P^T and dS^T stay in registers), one over keys for 64 rows.
 #include "base/block.h"
@@ -33,8 +33,10 @@ __global__ void sdpa_facts_kernel(RowFacts* facts, Gradient s) {
     for (int64_t i = lane; i < p.v_dim; i += kWarp)
       sum = fmaf(load<AO_BF16>(s.g, at * p.v_dim + i), load<AO_BF16>(s.out, at * p.v_dim + i), sum);
     sum = reduce_warp(sum, Sum());
-    if (lane == 0)
-      facts[n] = {s.l[at], sum, static_cast<int32_t>(p.low(b, row.token)), static_cast<int32_t>(p.high(b, row.token))};
+    if (lane != 0) continue;
+    const float lse = s.lse[(b * p.q_heads + row.head) * p.tokens + row.token];
+    facts[n] = {lse == -INFINITY ? INFINITY : lse * kLog2e, sum, static_cast<int32_t>(p.low(b, row.token)),
+                static_cast<int32_t>(p.high(b, row.token))};
   }
 }
 
@@ -251,11 +253,17 @@ bool takes_flash_gradient(const Gradient& s) {
          aligned(s.dk) && aligned(s.dv);
 }
 
-int run_flash_gradient(ao_ctx* ctx, const Gradient& s) {
+int run_flash_gradient(ao_ctx* ctx, const Gradient& given) {
+  Gradient s = given;
   const Attention& p = s.p;
   const int64_t rows = p.batch * p.tokens * p.q_heads;
+  if (!s.lse) {
+    float* lse = scratch<float>(ctx, rows);
+    if (!lse || run_flash_lse(ctx, lse, p)) return 1;
+    s.lse = lse;
+  }
   RowFacts* facts = scratch<RowFacts>(ctx, rows);
-  if (!facts || run_row_sums(ctx, s.l, p) ||
+  if (!facts ||
       launch(ctx, "sdpa_backward", sdpa_facts_kernel, blocks_for(ctx, rows, kWarps), kWarps * kWarp, 0, facts, s))
     return 1;
   return p.dim <= 64 && p.v_dim <= 64 ? run<64>(ctx, s, facts) : run<128>(ctx, s, facts);

@@ -8,13 +8,14 @@ struct Gradient {
   Attention p;
   const void *g, *out;
   void *dq, *dk, *dv;
-  float *m, *l, *delta; // of query rows [batch, tokens, q_heads]
+  float *m, *l, *delta; // of query rows [batch, tokens, q_heads]; null on the tensor cores
+  const float* lse;     // [batch, q_heads, tokens], or null
 };
 
 bool takes_flash_gradient(const Gradient& s);
 int run_flash_gradient(ao_ctx* ctx, const Gradient& s);
 
-// log2 of the sum of 2^score over the keys of each query row, bfloat16 heads of at most 128 values; INFINITY where a row sees none.
-int run_row_sums(ao_ctx* ctx, float* row_sums, const Attention& p);
+// lse of bfloat16 heads of at most 128 values, where the forward pass did not keep it.
+int run_flash_lse(ao_ctx* ctx, float* lse, const Attention& p);
 
 } // namespace ao

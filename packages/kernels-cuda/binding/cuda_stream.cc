@@ -242,7 +242,7 @@ bool CudaStream::capture_segment(const Plan& plan, Graph& graph, size_t which) {
   cudaGraph_t made = nullptr;
   if (cudaStreamBeginCapture(gpu_->stream, cudaStreamCaptureModeRelaxed) != cudaSuccess) return false;
   capturing_ = true;
-  plan_end_ = plan.records.data() + plan.records.size();
+  plan_end_ = plan.records.data() + segment.end;
   written_.swap(graph.writes);
   run_records(plan, segment.begin, segment.end, segment.index);
   written_.swap(graph.writes);
