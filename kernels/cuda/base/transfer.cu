@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/ctx.h"
+#include "libraries/nccl.h"
 
 namespace ao {
 namespace {
@@ -69,7 +70,7 @@ int Transfer::read(ao_ctx* ctx, void* to, const void* from, size_t size) {
         check_cuda(
             ctx, "read",
             cudaMemcpyAsync(room, static_cast<const uint8_t*>(from) + at, n, cudaMemcpyDeviceToHost, ctx->stream)) ||
-        check_cuda(ctx, "read", cudaStreamSynchronize(ctx->stream)))
+        wait_for_stream(ctx))
       return 1;
     memcpy(static_cast<uint8_t*>(to) + at, room, n);
   }

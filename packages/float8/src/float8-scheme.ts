@@ -54,7 +54,10 @@ export function float8Scheme(config: Float8LinearConfig, { scale: ahead, counts 
     return scaledMm(...left, ...right, { gemm, outDtype, useFastAccum, emulate: config.emulate });
   }
 
+  const tensorwise = (c: Cast): boolean => c.scalingType === 'dynamic' && c.scalingGranularity === 'tensorwise';
   return {
+    readsCodes:
+      counts === undefined && tensorwise(config.castConfigWeight) && tensorwise(config.castConfigWeightForGradInput),
     output: (x, w) =>
       product(
         { t: x, cast: config.castConfigInput, role: 'input' },

@@ -1,12 +1,14 @@
 // Scales of weights found ahead: after the optimizer's step, in one go, instead of at each cast.
-import { AoError, copy_, type Dense, type Module, scope, type Tensor } from '@ao/core';
+import { AoError, copy_, type Dense, isWrapped, type Module, scope, type Tensor } from '@ao/core';
 import { noGrad } from '@ao/core/autograd';
 import type { Float8LinearConfig } from './config/float8-linear-config.ts';
 import { weightScale } from './float8-scheme.ts';
 import { trainingTensors } from './swap-linears.ts';
 import type { TrainingTensor } from './training-tensor.ts';
 
-const versionOf = (t: TrainingTensor): number => (t.weight as Dense).storage.version;
+/** Of the weight's memory, or of what this rank has of it. */
+const versionOf = ({ weight }: TrainingTensor): number =>
+  ((isWrapped(weight) ? Object.values(weight.held)[0] : weight) as Dense).storage.version;
 
 /**
  * torchao's precompute_float8_dynamic_scale_for_fsdp: call it after every optimizer.step(), inside a captured step too. It is for layers

@@ -9,6 +9,8 @@ export interface TrainingScheme {
   output(x: Tensor, w: Tensor): Tensor;
   gradInput(g: Tensor, w: Tensor): Tensor;
   gradWeight(g: Tensor, x: Tensor): Tensor;
+  /** The weight is read by float8_scale and float8_codes of all of it alone, so that ranks may exchange codes in its place. */
+  readonly readsCodes?: boolean;
   /** Throws where a step of M rows could not run. */
   requireRows?(rows: number): void;
 }

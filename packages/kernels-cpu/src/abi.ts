@@ -4,7 +4,7 @@
 import { AoError } from '@ao/core';
 
 /** FNV-1a of the rows; the addon must have been built from the same. */
-export const ABI_HASH = 'af72d2fcb68d23ae';
+export const ABI_HASH = '3f1fc3b1c95f1f8c';
 
 /** Where commands go: `reserve` makes room and returns an index into `records`, `commit` hands the command over. */
 export interface CommandStream {
@@ -355,5 +355,25 @@ export class Calls {
   /** OUT(out) IN(x) IN(crow) IN(col) I(n) I(k) I(block) I(dtype) I(gather) */
   block_sparse_copy(out: number, x: number, crow: number, col: number, n: number, k: number, block: number, dtype: number, gather: number): void {
     const s = this.#stream, at = s.reserve(10), r = s.records; r[at] = 65; r[at + 1] = out; r[at + 2] = x; r[at + 3] = crow; r[at + 4] = col; r[at + 5] = n; r[at + 6] = k; r[at + 7] = block; r[at + 8] = dtype; r[at + 9] = gather; s.commit(10);
+  }
+
+  /** OUT(address) I(group) I(host) I(rank) I(size) */
+  group_open(address: number, group: number, host: number, rank: number, size: number): void {
+    const s = this.#stream, at = s.reserve(6), r = s.records; r[at] = 66; r[at + 1] = address; r[at + 2] = group; r[at + 3] = host; r[at + 4] = rank; r[at + 5] = size; s.commit(6);
+  }
+
+  /** INOUT(addresses) I(group) F(timeout) */
+  group_connect(addresses: number, group: number, timeout: number): void {
+    const s = this.#stream, at = s.reserve(4), r = s.records; r[at] = 67; r[at + 1] = addresses; r[at + 2] = group; r[at + 3] = timeout; s.commit(4);
+  }
+
+  /** I(group) */
+  group_close(group: number): void {
+    const s = this.#stream, at = s.reserve(2), r = s.records; r[at] = 68; r[at + 1] = group; s.commit(2);
+  }
+
+  /** INOUT(out) IN(x) I(group) I(what) I(n) I(dtype) I(reduce) I(root) */
+  collective(out: number, x: number, group: number, what: number, n: number, dtype: number, reduce: number, root: number): void {
+    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 69; r[at + 1] = out; r[at + 2] = x; r[at + 3] = group; r[at + 4] = what; r[at + 5] = n; r[at + 6] = dtype; r[at + 7] = reduce; r[at + 8] = root; s.commit(9);
   }
 }

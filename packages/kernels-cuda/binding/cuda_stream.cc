@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "libraries/nccl.h"
+
 namespace ao {
 namespace {
 
@@ -191,7 +193,7 @@ std::string CudaStream::read_file(uint8_t* to, size_t size, int fd, off_t positi
 }
 
 std::string CudaStream::fence() {
-  const std::string message = reason(check_cuda(gpu_, "wait", cudaStreamSynchronize(gpu_->stream)));
+  const std::string message = reason(wait_for_stream(gpu_));
   if (message.empty()) look();
   return message;
 }

@@ -8,7 +8,7 @@ import { keep, scope } from '../scope.ts';
 import type { Dense, Tensor } from '../tensor.ts';
 import { checkAnomaly } from './anomaly.ts';
 import { noGrad } from './grad-mode.ts';
-import { afterAccumulate, hookedGrad } from './hooks.ts';
+import { afterAccumulate, endOfBackward, hookedGrad } from './hooks.ts';
 import { type Edge, edgeOf, type Node } from './node.ts';
 import { add_ } from './ops/accumulate.ts';
 
@@ -199,7 +199,17 @@ export function accumulateGrad(leaf: Tensor, g: Tensor, pending: Pending): void 
  */
 export function backward(root: Tensor, options: BackwardOptions = {}): void {
   const { gradient, retainGraph = false } = options;
-  noGrad(() => scope(() => runBackward([root], [gradient], retainGraph, accumulateGrad)));
+  let whole = false;
+  noGrad(() =>
+    scope(() => {
+      try {
+        runBackward([root], [gradient], retainGraph, accumulateGrad);
+        whole = true;
+      } finally {
+        endOfBackward(whole);
+      }
+    }),
+  );
 }
 
 /** torch.autograd.grad: the gradients of root by the given leaves, null where it does not depend on one; `grad` fields stay. */

@@ -25,6 +25,16 @@ export const registerHook = (leaf: Tensor, fn: GradHook): HookHandle => add(befo
 /** Calls fn after a backward has brought `leaf.grad` up to date (once for each backward). */
 export const registerPostAccumulateGradHook = (leaf: Tensor, fn: LeafHook): HookHandle => add(after(), leaf, fn);
 
+type Callback = (completed: boolean) => void;
+const queue = (): Callback[] => intern('autograd', 'callbacks', () => []);
+
+/** Calls fn once at the end of the `backward` that runs now, also of one that failed: torch's queue_callback. */
+export const queueCallback = (fn: Callback): void => void queue().push(fn);
+
+export function endOfBackward(completed: boolean): void {
+  for (const fn of queue().splice(0)) fn(completed);
+}
+
 export function hookedGrad(leaf: Tensor, grad: Tensor): Tensor {
   let g = grad;
   for (const fn of before().get(leaf) ?? []) g = fn(g) ?? g;

@@ -1,6 +1,7 @@
 // All entries of the cpu backend.
 import { type Entry, packer } from '@ao/core';
 import { decoderKernels } from './attention.ts';
+import { collectiveKernels } from './collectives.ts';
 import { elementwise } from './elementwise.ts';
 import { expertKernels } from './experts.ts';
 import { float8Kernels } from './float8.ts';
@@ -27,5 +28,6 @@ export const cpuEntries = (): Entry[] => [
   ...optimKernels(),
   ...trainingKernels(),
   ...sparsityKernels(),
+  ...collectiveKernels(),
   packer('cpu', cpuPacker),
 ];
