@@ -39,8 +39,8 @@ struct Call {
   size_t item;
 
   int fail(int rank, const std::string& why) {
-    g->broken = "rank " + std::to_string(g->rank) + " of " + std::to_string(g->size) + ", " + text_of(head) + ": rank " +
-                std::to_string(rank) + " " + why;
+    g->broken = "rank " + std::to_string(g->rank) + " of " + std::to_string(g->size) + ", " + text_of(head) +
+                ": rank " + std::to_string(rank) + " " + why;
     g->close_all();
     return ao_fail(ctx, "%s", g->broken.c_str());
   }
@@ -49,10 +49,12 @@ struct Call {
   int swap(int to, const void* out, size_t out_size, int from, void* in, size_t in_size) {
     Head mine = head, theirs{};
     Lane a{}, b{};
-    if (out) a = {g->sockets[static_cast<size_t>(to)], reinterpret_cast<uint8_t*>(&mine), sizeof mine,
-                  static_cast<uint8_t*>(const_cast<void*>(out)), out_size};
-    if (in) b = {g->sockets[static_cast<size_t>(from)], reinterpret_cast<uint8_t*>(&theirs), sizeof theirs,
-                 static_cast<uint8_t*>(in), in_size};
+    if (out)
+      a = {g->sockets[static_cast<size_t>(to)], reinterpret_cast<uint8_t*>(&mine), sizeof mine,
+           static_cast<uint8_t*>(const_cast<void*>(out)), out_size};
+    if (in)
+      b = {g->sockets[static_cast<size_t>(from)], reinterpret_cast<uint8_t*>(&theirs), sizeof theirs,
+           static_cast<uint8_t*>(in), in_size};
     const Moved moved = exchange(out ? &a : nullptr, in ? &b : nullptr, g->timeout,
                                  [&] { return memcmp(&theirs, &head, sizeof head) == 0; });
     if (moved == Moved::kAll) return 0;
@@ -138,8 +140,8 @@ struct Call {
     if (reduce_scatter(own, out, span, count)) return 1;
     for (int s = 1; s < g->size; s++) {
       const int to = above(s), from = below(s);
-      if (swap(to, own, static_cast<size_t>(count(g->rank)) * item, from,
-               out + static_cast<size_t>(from * span) * item, static_cast<size_t>(count(from)) * item))
+      if (swap(to, own, static_cast<size_t>(count(g->rank)) * item, from, out + static_cast<size_t>(from * span) * item,
+               static_cast<size_t>(count(from)) * item))
         return 1;
     }
     return 0;
@@ -163,18 +165,21 @@ extern "C" int AO_ROW(collective)(const ao_collective_args* a, ao_ctx* ctx) {
   Group* g = find_group(ctx, a->group);
   if (!g) return 1;
   if (!g->broken.empty()) return ao_fail(ctx, "the process group broke earlier: %s", g->broken.c_str());
-  Call call{ctx, g, {++g->calls, a->what, a->n, a->dtype, a->reduce, a->root},
-            static_cast<size_t>(ao_dtype_size(a->dtype))};
+  Call call{
+      ctx, g, {++g->calls, a->what, a->n, a->dtype, a->reduce, a->root}, static_cast<size_t>(ao_dtype_size(a->dtype))};
   uint8_t* out = static_cast<uint8_t*>(a->out);
   const bool reduces = a->what == AO_ALL_REDUCE || a->what == AO_REDUCE_SCATTER;
   if (reduces && a->dtype != AO_F32 && a->dtype != AO_F16 && a->dtype != AO_BF16)
     return ao_fail(ctx, "collective: dtype code %lld has no sums", static_cast<long long>(a->dtype));
   const size_t bytes = static_cast<size_t>(a->n) * call.item;
   switch (a->what) {
-  case AO_ALL_REDUCE: return call.all_reduce(out, a->n);
-  case AO_ALL_GATHER: return call.all_gather(out, a->x, bytes);
+  case AO_ALL_REDUCE:
+    return call.all_reduce(out, a->n);
+  case AO_ALL_GATHER:
+    return call.all_gather(out, a->x, bytes);
   case AO_REDUCE_SCATTER:
     return call.reduce_scatter(out, static_cast<const uint8_t*>(a->x), a->n, [&](int) { return a->n; });
-  default: return call.broadcast(out, bytes);
+  default:
+    return call.broadcast(out, bytes);
   }
 }

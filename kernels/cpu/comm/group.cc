@@ -54,10 +54,11 @@ bool answer_rank(Group* g, double deadline, std::string* why) {
   Lane in{fd, bytes(&hello), sizeof hello, nullptr, 0};
   const Moved moved = exchange_bytes(nullptr, &in, 10, nullptr, nullptr);
   const uint64_t rank = hello.rank;
-  if (moved == Moved::kAll && memcmp(hello.magic, kMagic, sizeof kMagic) == 0 && rank > static_cast<uint64_t>(g->rank) &&
-      rank < static_cast<uint64_t>(g->size) && g->sockets[rank] < 0)
+  if (moved == Moved::kAll && memcmp(hello.magic, kMagic, sizeof kMagic) == 0 &&
+      rank > static_cast<uint64_t>(g->rank) && rank < static_cast<uint64_t>(g->size) && g->sockets[rank] < 0)
     g->sockets[rank] = fd;
-  else close(fd);
+  else
+    close(fd);
   return true;
 }
 

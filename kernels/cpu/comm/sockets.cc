@@ -70,8 +70,10 @@ int connect_to(uint32_t host, uint16_t port, double deadline, std::string* why) 
     if (status == EINPROGRESS) {
       pollfd wait{fd, POLLOUT, 0};
       socklen_t size = sizeof status;
-      if (poll(&wait, 1, milliseconds_to(deadline)) > 0) getsockopt(fd, SOL_SOCKET, SO_ERROR, &status, &size);
-      else status = ETIMEDOUT;
+      if (poll(&wait, 1, milliseconds_to(deadline)) > 0)
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &status, &size);
+      else
+        status = ETIMEDOUT;
     }
     if (status == 0) return fd;
     close(fd);

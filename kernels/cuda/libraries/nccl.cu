@@ -61,7 +61,8 @@ std::unordered_map<int64_t, std::unique_ptr<Group>>& groups() {
 
 #if !defined(AO_EMULATE)
 bool open_nccl(Nccl* n) {
-  setenv("NCCL_NVLS_ENABLE", "0", 0); // multicast needs a set-up of the machine that cannot be told from here; who has it sets 1
+  setenv("NCCL_NVLS_ENABLE", "0",
+         0); // multicast needs a set-up of the machine that cannot be told from here; who has it sets 1
   n->file = open_library("nccl", {2});
   n->why = n->file.why;
   if (!n->file.handle) return false;
@@ -105,12 +106,18 @@ constexpr const char* kNames[] = {"all_reduce", "all_gather", "reduce_scatter", 
 // ncclDataType_t and ncclRedOp_t
 int type_of(int64_t dtype) {
   switch (dtype) {
-  case AO_F32: return 7;
-  case AO_F16: return 6;
-  case AO_BF16: return 9;
-  case AO_I32: return 2;
-  case AO_I64: return 4;
-  default: return 1; // bytes
+  case AO_F32:
+    return 7;
+  case AO_F16:
+    return 6;
+  case AO_BF16:
+    return 9;
+  case AO_I32:
+    return 2;
+  case AO_I64:
+    return 4;
+  default:
+    return 1; // bytes
   }
 }
 int op_of(int64_t reduce) { return reduce == AO_AVG ? 4 : reduce == AO_MAX ? 2 : reduce == AO_MIN ? 3 : 0; }
@@ -128,9 +135,7 @@ Group* find_group(ao_ctx* ctx, int64_t id) {
   return nullptr;
 }
 
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 // Those whose collectives the stream waits for.
 std::vector<Group*> groups_of(const ao_ctx* ctx) {
@@ -159,7 +164,8 @@ int wait_for_stream(ao_ctx* ctx) {
       n->comm_get_async_error(g->comm, &error);
       const bool late = seconds() - start > g->timeout;
       if (!late && (error == 0 || error == 7)) continue;
-      const std::string why = late ? "the stream has not come to its end for " + std::to_string(static_cast<int>(g->timeout)) +
+      const std::string why = late ? "the stream has not come to its end for " +
+                                         std::to_string(static_cast<int>(g->timeout)) +
                                          " s: a rank failed, left or does something else"
                                    : std::string(n->get_error_string(error)) + ": " + n->get_last_error(g->comm);
       n->comm_abort(g->comm);
@@ -250,7 +256,9 @@ extern "C" int ao_cuda_collective(const ao_collective_args* a, ao_ctx* ctx) {
   case AO_ALL_REDUCE:
     status = n->all_reduce(a->out, a->out, count, type, op_of(a->reduce), g->comm, ctx->stream);
     break;
-  case AO_ALL_GATHER: status = n->all_gather(a->x, a->out, count, type, g->comm, ctx->stream); break;
+  case AO_ALL_GATHER:
+    status = n->all_gather(a->x, a->out, count, type, g->comm, ctx->stream);
+    break;
   case AO_REDUCE_SCATTER:
     status = n->reduce_scatter(a->x, a->out, count, type, op_of(a->reduce), g->comm, ctx->stream);
     break;

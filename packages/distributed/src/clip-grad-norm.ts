@@ -1,5 +1,5 @@
 // clipGradNorm_ where ranks have parts of parameters: the norm is that of all gradients, of which sharded ones are sums over ranks.
-import { add, AoError, scope, sqrt, type Tensor } from '@ao/core';
+import { AoError, add, scope, sqrt, type Tensor } from '@ao/core';
 import { clipByNorm_, noGrad, sumOfSquares } from '@ao/core/autograd';
 import { allReduce_ } from './ops/collectives.ts';
 import type { ProcessGroup } from './process-group.ts';
@@ -11,12 +11,19 @@ import { isShard } from './sharded/fully-shard.ts';
  */
 export function clipGradNorm_(parameters: Iterable<Tensor>, maxNorm: number, group: ProcessGroup): Tensor {
   const trained = [...parameters].filter((p) => p.grad !== null);
-  if (trained.length === 0) throw new AoError('ERR_AO_CONFIG', 'no parameter has a gradient', { op: 'clipGradNorm_', fix: 'call backward first' });
+  if (trained.length === 0)
+    throw new AoError('ERR_AO_CONFIG', 'no parameter has a gradient', {
+      op: 'clipGradNorm_',
+      fix: 'call backward first',
+    });
   const gradsOf = (shards: boolean): Tensor[] => trained.filter((p) => isShard(p) === shards).map((p) => p.grad!);
   return noGrad(() =>
     scope(() => {
       const [own, whole] = [gradsOf(true), gradsOf(false)];
-      const sums = [...(own.length > 0 ? [allReduce_(sumOfSquares(own), group)] : []), ...(whole.length > 0 ? [sumOfSquares(whole)] : [])];
+      const sums = [
+        ...(own.length > 0 ? [allReduce_(sumOfSquares(own), group)] : []),
+        ...(whole.length > 0 ? [sumOfSquares(whole)] : []),
+      ];
       const norm = sqrt(sums.reduce((a, b) => add(a, b)));
       for (const p of trained) clipByNorm_(p.grad!, norm, maxNorm);
       return norm;

@@ -22,7 +22,14 @@ function averageBucket(leaves: readonly Tensor[], group: ProcessGroup): void {
         allReduce_(first!, group, 'avg');
         continue;
       }
-      const flat = allReduce_(cat(grads.map((g) => reshape(g, [-1])), 0), group, 'avg');
+      const flat = allReduce_(
+        cat(
+          grads.map((g) => reshape(g, [-1])),
+          0,
+        ),
+        group,
+        'avg',
+      );
       let at = 0;
       for (const g of grads) {
         copy_(g, reshape(slice(flat, 0, at, at + g.numel), g.shape));
@@ -36,7 +43,11 @@ function averageBucket(leaves: readonly Tensor[], group: ProcessGroup): void {
  * From now on each backward averages these leaves' gradients over the group, as soon as a bucket of them is complete. Gradients that add up over
  * several backwards come out right too. Ranks have to use the same leaves in the same order.
  */
-export function averageGradients(leaves: Iterable<Tensor>, group: ProcessGroup, options: BucketOptions = {}): HookHandle {
+export function averageGradients(
+  leaves: Iterable<Tensor>,
+  group: ProcessGroup,
+  options: BucketOptions = {},
+): HookHandle {
   const { bucketBytes = 25 * 2 ** 20 } = options;
   const ready = new Set<Tensor>();
   let bytes = 0;
@@ -83,6 +94,8 @@ export function broadcastParameters(model: Module, group: ProcessGroup): void {
  */
 export function replicate(model: Module, group: ProcessGroup, options: BucketOptions = {}): HookHandle {
   broadcastParameters(model, group);
-  const floats = [...model.namedParameters()].flatMap(([, t]) => [...leavesOf(t)]).filter((t) => t.dtype.category === 'float' && t.dtype.bits >= 16);
+  const floats = [...model.namedParameters()]
+    .flatMap(([, t]) => [...leavesOf(t)])
+    .filter((t) => t.dtype.category === 'float' && t.dtype.bits >= 16);
   return averageGradients(new Set(floats), group, options);
 }

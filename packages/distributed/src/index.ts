@@ -1,4 +1,11 @@
 // @ao/distributed: one model on several processes and GPUs.
+export {
+  type LoadShardedOptions,
+  loadSharded,
+  type SaveShardedOptions,
+  type ShardedOptimizer,
+  saveSharded,
+} from './checkpoint.ts';
 export { clipGradNorm_ } from './clip-grad-norm.ts';
 export { averageGradients, type BucketOptions, broadcastParameters, replicate } from './data-parallel.ts';
 export { type LaunchEnvironment, launchEnvironment } from './environment.ts';

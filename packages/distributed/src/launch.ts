@@ -49,9 +49,22 @@ const bad = (problem: string, fix: string): AoError => new AoError('ERR_AO_CONFI
 
 /** torchrun: resolves when all ranks have ended. A rank that fails ends the others (SIGTERM, after 5 s SIGKILL), and a message names it. */
 export async function launch(options: LaunchOptions): Promise<LaunchResult> {
-  const { nproc, script, args = [], execArgv = process.execArgv, nnodes = 1, nodeRank = 0, say = (m) => process.stderr.write(`${m}\n`) } = options;
-  for (const [name, value, least] of [['nproc', nproc, 1], ['nnodes', nnodes, 1], ['nodeRank', nodeRank, 0]] as const)
-    if (!Number.isInteger(value) || value < least) throw bad(`${name} is ${value}`, `give a whole number from ${least}`);
+  const {
+    nproc,
+    script,
+    args = [],
+    execArgv = process.execArgv,
+    nnodes = 1,
+    nodeRank = 0,
+    say = (m) => process.stderr.write(`${m}\n`),
+  } = options;
+  for (const [name, value, least] of [
+    ['nproc', nproc, 1],
+    ['nnodes', nnodes, 1],
+    ['nodeRank', nodeRank, 0],
+  ] as const)
+    if (!Number.isInteger(value) || value < least)
+      throw bad(`${name} is ${value}`, `give a whole number from ${least}`);
   if (nnodes > 1 && (options.masterAddr === undefined || options.masterPort === undefined))
     throw bad(`${nnodes} machines without masterAddr and masterPort`, 'give the host of rank 0 and a free port there');
   const size = nproc * nnodes;
@@ -69,8 +82,13 @@ export async function launch(options: LaunchOptions): Promise<LaunchResult> {
   const children = Array.from({ length: nproc }, (_, localRank) => {
     const rank = nodeRank * nproc + localRank;
     const env = { ...base, RANK: String(rank), LOCAL_RANK: String(localRank), AO_CUDA_DEVICE: String(localRank) };
-    const child = spawn(process.execPath, [...execArgv, script, ...args], { env, stdio: onOutput ? ['ignore', 'pipe', 'pipe'] : 'inherit' });
-    if (onOutput) for (const stream of [child.stdout!, child.stderr!]) stream.setEncoding('utf8').on('data', (text: string) => onOutput(rank, text));
+    const child = spawn(process.execPath, [...execArgv, script, ...args], {
+      env,
+      stdio: onOutput ? ['ignore', 'pipe', 'pipe'] : 'inherit',
+    });
+    if (onOutput)
+      for (const stream of [child.stdout!, child.stderr!])
+        stream.setEncoding('utf8').on('data', (text: string) => onOutput(rank, text));
     return { rank, child };
   });
   const end = (signal: NodeJS.Signals): void => {
@@ -99,7 +117,11 @@ function ended(child: ChildProcess): Promise<{ readonly code: number; readonly t
   return new Promise((done) => {
     child.once('error', (e) => done({ code: 1, text: `did not start: ${e.message}` }));
     child.once('close', (code, signal) =>
-      done(signal === null ? { code: code ?? 1, text: `exited with code ${code}` } : { code: 1, text: `was ended by ${signal}` }),
+      done(
+        signal === null
+          ? { code: code ?? 1, text: `exited with code ${code}` }
+          : { code: 1, text: `was ended by ${signal}` },
+      ),
     );
   });
 }

@@ -35,7 +35,10 @@ const ADDRESS = 128;
 
 /** a.b.c.d as a number. */
 function ipv4(address: string): number {
-  const bytes = address.replace(/^::ffff:/, '').split('.').map(Number);
+  const bytes = address
+    .replace(/^::ffff:/, '')
+    .split('.')
+    .map(Number);
   if (bytes.length !== 4 || bytes.some((b) => !(b >= 0 && b < 256))) {
     throw new AoError('ERR_AO_DEVICE', `rank 0 is reached from ${address}, which is no IPv4 address`, {
       op: 'initProcessGroup',
@@ -45,7 +48,8 @@ function ipv4(address: string): number {
   return bytes.reduce((n, b) => n * 256 + b, 0);
 }
 
-const onDevice = (rt: Runtime, bytes: Uint8Array, device: string): Tensor => fromBits(rt, bytes, [bytes.length], uint8, { device });
+const onDevice = (rt: Runtime, bytes: Uint8Array, device: string): Tensor =>
+  fromBits(rt, bytes, [bytes.length], uint8, { device });
 
 /**
  * torch.distributed.init_process_group: joins all processes that the launcher started (torchrun's variables, mpirun or SLURM; one process
@@ -56,7 +60,8 @@ export async function initProcessGroup(rt: Runtime, options: ProcessGroupOptions
   const { rank, size } = environment;
   if (!(timeout > 0)) throw new AoError('ERR_AO_CONFIG', `timeout is ${timeout}`, { fix: 'give seconds above 0' });
   const meeting = size === 1 ? undefined : await rendezvous(environment, timeout);
-  const all = async (tag: string, text: string): Promise<string[]> => (meeting === undefined ? [text] : meeting.exchange(tag, text));
+  const all = async (tag: string, text: string): Promise<string[]> =>
+    meeting === undefined ? [text] : meeting.exchange(tag, text);
   const id = randomInt(2 ** 47);
   let closed = false;
   let calls = 0;
@@ -81,7 +86,10 @@ export async function initProcessGroup(rt: Runtime, options: ProcessGroupOptions
     },
   };
   try {
-    const [mine, kinds] = [groupOpen_(zeros(rt, [ADDRESS], { dtype: uint8, device }), id, ipv4(meeting?.host ?? '127.0.0.1'), rank, size), await all('device', device)];
+    const [mine, kinds] = [
+      groupOpen_(zeros(rt, [ADDRESS], { dtype: uint8, device }), id, ipv4(meeting?.host ?? '127.0.0.1'), rank, size),
+      await all('device', device),
+    ];
     const odd = kinds.findIndex((kind) => kind !== device);
     if (odd >= 0) {
       throw new AoError('ERR_AO_DEVICE', `rank ${rank} is on ${device}, rank ${odd} on ${kinds[odd]}`, {
@@ -91,7 +99,11 @@ export async function initProcessGroup(rt: Runtime, options: ProcessGroupOptions
     }
     const addresses = await all('address', Buffer.from((await mine.bits()) as Uint8Array).toString('base64'));
     mine.dispose();
-    const joined = groupConnect_(onDevice(rt, Uint8Array.from(Buffer.concat(addresses.map((a) => Buffer.from(a, 'base64')))), device), id, timeout);
+    const joined = groupConnect_(
+      onDevice(rt, Uint8Array.from(Buffer.concat(addresses.map((a) => Buffer.from(a, 'base64')))), device),
+      id,
+      timeout,
+    );
     await joined.data();
     joined.dispose();
   } catch (error) {

@@ -61,7 +61,8 @@ function serve(size: number): Server {
       known = m.rank;
       const table = tables.get(m.tag) ?? new Map();
       tables.set(m.tag, table);
-      if (m.size !== size) return say(socket, { tag: m.tag, error: `rank ${m.rank} is of ${m.size} ranks, rank 0 of ${size}` });
+      if (m.size !== size)
+        return say(socket, { tag: m.tag, error: `rank ${m.rank} is of ${m.size} ranks, rank 0 of ${size}` });
       if (table.has(m.rank)) return say(socket, { tag: m.tag, error: `two processes are rank ${m.rank}` });
       table.set(m.rank, { socket, data: m.data });
       const [lost] = gone.values();
@@ -100,7 +101,9 @@ async function reach({ rank, size, address, port }: LaunchEnvironment, timeout: 
     if (problem === null) return socket;
     socket.destroy();
     if (performance.now() > end)
-      throw failed(`rank ${rank} of ${size} cannot reach rank 0 at ${address}:${port} for ${timeout} s: ${problem.message}`);
+      throw failed(
+        `rank ${rank} of ${size} cannot reach rank 0 at ${address}:${port} for ${timeout} s: ${problem.message}`,
+      );
     await sleep(30);
   }
 }
@@ -128,7 +131,10 @@ export async function rendezvous(env: LaunchEnvironment, timeout: number): Promi
     exchange: (tag, data) =>
       new Promise((resolve, reject) => {
         socket.ref();
-        const late = setTimeout(() => waiting.get(tag)?.({ tag, error: `not all of ${size} ranks came for ${timeout} s` }), timeout * 1000);
+        const late = setTimeout(
+          () => waiting.get(tag)?.({ tag, error: `not all of ${size} ranks came for ${timeout} s` }),
+          timeout * 1000,
+        );
         waiting.set(tag, (answer) => {
           clearTimeout(late);
           waiting.delete(tag);

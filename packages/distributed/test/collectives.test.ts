@@ -5,8 +5,12 @@ type Told = Readonly<Record<string, unknown>> & { readonly rank: number };
 
 const value = (i: number, rank: number): number => Math.fround(Math.fround(Math.sin(i * 0.7 + rank) * 3));
 const reduced = (n: number, size: number, f: (a: number, b: number) => number): number[] =>
-  Array.from({ length: n }, (_, i) => Array.from({ length: size }, (_r, rank) => value(i, rank)).reduce((a, b) => Math.fround(f(a, b))));
-const float32 = (text: unknown): number[] => [...new Float32Array(Uint8Array.from(Buffer.from(String(text), 'base64')).buffer)];
+  Array.from({ length: n }, (_, i) =>
+    Array.from({ length: size }, (_r, rank) => value(i, rank)).reduce((a, b) => Math.fround(f(a, b))),
+  );
+const float32 = (text: unknown): number[] => [
+  ...new Float32Array(Uint8Array.from(Buffer.from(String(text), 'base64')).buffer),
+];
 
 it('three processes agree on every collective, bit for bit, eager and replayed', async () => {
   const { code, told, text } = await launched<Told>('collectives', 3);
@@ -25,6 +29,7 @@ it('three processes agree on every collective, bit for bit, eager and replayed',
   expect(first!['texts']).toEqual(['hello 0', 'hello 1', 'hello 2']);
   for (const t of told) {
     expect(t['replayed']).toEqual([true, true, true, true]);
-    for (const [name, v] of Object.entries(first!)) if (!['rank', 'scatter'].includes(name)) expect(t[name], name).toEqual(v);
+    for (const [name, v] of Object.entries(first!))
+      if (!['rank', 'scatter'].includes(name)) expect(t[name], name).toEqual(v);
   }
 });

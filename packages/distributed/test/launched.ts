@@ -10,7 +10,11 @@ export interface Ran<T> {
   readonly text: string;
 }
 
-export async function launched<T>(name: string, nproc: number, env: Readonly<Record<string, string>> = {}): Promise<Ran<T>> {
+export async function launched<T>(
+  name: string,
+  nproc: number,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ran<T>> {
   const outputs = Array.from({ length: nproc }, () => '');
   let said = '';
   const { code } = await launch({
@@ -25,6 +29,12 @@ export async function launched<T>(name: string, nproc: number, env: Readonly<Rec
       said += `${message}\n`;
     },
   });
-  const told = outputs.flatMap((output) => output.split('\n').filter((line) => line.startsWith('{')).slice(-1).map((line) => JSON.parse(line) as T));
+  const told = outputs.flatMap((output) =>
+    output
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .slice(-1)
+      .map((line) => JSON.parse(line) as T),
+  );
   return { code, told, text: said + outputs.join('') };
 }

@@ -35,6 +35,8 @@ export interface TrainOptions {
   readonly scheduler?: TrainScheduler;
   /** Gradients are scaled so that the norm of all is at most this; 1. 0 = as they are. */
   readonly maxGradNorm?: number;
+  /** Instead of core's clipGradNorm_, where a norm takes more than this process's gradients: @ao/distributed's. */
+  readonly clipGradNorm?: (parameters: readonly Tensor[], maxNorm: number) => Tensor;
   /** bfloat16 or float16: products and attention in it, parameters and optimizer as they are. */
   readonly autocast?: DType;
   /** Of the order of rows; 0. */

@@ -21,7 +21,10 @@ import { type Batch, IGNORE_INDEX } from './dataset.ts';
 import { lossSum } from './model.ts';
 import type { TrainOptions } from './options.ts';
 
-export type StepOptions = Pick<TrainOptions, 'model' | 'optimizer' | 'maxGradNorm' | 'autocast' | 'capture'>;
+export type StepOptions = Pick<
+  TrainOptions,
+  'model' | 'optimizer' | 'maxGradNorm' | 'clipGradNorm' | 'autocast' | 'capture'
+>;
 
 export interface StepOutputs {
   /** float32 [1]: mean loss before the step, in nats a token. */
@@ -69,7 +72,7 @@ export function trainStep(options: StepOptions, sizes: Sizes): TrainStep {
 }
 
 function stepOn(
-  { model, optimizer, maxGradNorm = 1, autocast }: StepOptions,
+  { model, optimizer, maxGradNorm = 1, clipGradNorm = clipGradNorm_, autocast }: StepOptions,
   params: readonly Tensor[],
   [microBatches, rows, tokens]: Sizes,
   ids: Tensor,
@@ -87,7 +90,7 @@ function stepOn(
     total = total === undefined ? part : add(total, part);
   }
   return noGrad(() => {
-    const norm = maxGradNorm > 0 ? [clipGradNorm_(params, maxGradNorm)] : [];
+    const norm = maxGradNorm > 0 ? [clipGradNorm(params, maxGradNorm)] : [];
     optimizer.step();
     optimizer.zeroGrad();
     return [reshape(total!, [1]), ...norm];

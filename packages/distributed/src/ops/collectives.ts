@@ -9,24 +9,38 @@ const describe = (t: Tensor): string => `${t.dtype.name}[${t.shape}]`;
 
 function check(op: string, t: Tensor, group: ProcessGroup): Meta {
   const at = { op, tensor: describe(t) };
-  if (group.closed) throw new AoError('ERR_AO_DISPOSED', 'the process group was destroyed', { ...at, fix: 'call initProcessGroup again' });
-  if (t.device !== group.device) {
-    throw new AoError('ERR_AO_DEVICE', `rank ${group.rank} gave a tensor on ${t.device} to a group on ${group.device}`, {
+  if (group.closed)
+    throw new AoError('ERR_AO_DISPOSED', 'the process group was destroyed', {
       ...at,
-      fix: `move it: await to(t, '${group.device}')`,
+      fix: 'call initProcessGroup again',
     });
+  if (t.device !== group.device) {
+    throw new AoError(
+      'ERR_AO_DEVICE',
+      `rank ${group.rank} gave a tensor on ${t.device} to a group on ${group.device}`,
+      {
+        ...at,
+        fix: `move it: await to(t, '${group.device}')`,
+      },
+    );
   }
   return { shape: t.shape, dtype: t.dtype };
 }
 
 function checkSum(op: string, t: Tensor): void {
   if (t.dtype.category === 'float' && t.dtype.bits >= 16 && t.dtype.bits <= 32) return;
-  throw new AoError('ERR_AO_DTYPE', `${describe(t)} cannot be summed over ranks`, { op, fix: 'cast it to float32, bfloat16 or float16' });
+  throw new AoError('ERR_AO_DTYPE', `${describe(t)} cannot be summed over ranks`, {
+    op,
+    fix: 'cast it to float32, bfloat16 or float16',
+  });
 }
 
 function checkInPlace(op: string, t: Tensor): void {
   if (t.kind === null && (t as Dense).contiguous) return;
-  throw new AoError('ERR_AO_SHAPE', `${describe(t)} is not contiguous`, { op, fix: 'give contiguous(t), and copy_ it back' });
+  throw new AoError('ERR_AO_SHAPE', `${describe(t)} is not contiguous`, {
+    op,
+    fix: 'give contiguous(t), and copy_ it back',
+  });
 }
 
 /** t becomes the sum (or 'avg', 'max', 'min') of all ranks' t; float32, bfloat16 or float16. */
@@ -45,7 +59,10 @@ export const broadcast_ = /*@__PURE__*/ defineOp<[t: Tensor, group: ProcessGroup
   meta(t, group, root = 0) {
     checkInPlace('broadcast_', t);
     if (!Number.isInteger(root) || root < 0 || root >= group.size)
-      throw new AoError('ERR_AO_CONFIG', `root is ${root}, the group has ${group.size} ranks`, { op: 'broadcast_', fix: 'give a rank' });
+      throw new AoError('ERR_AO_CONFIG', `root is ${root}, the group has ${group.size} ranks`, {
+        op: 'broadcast_',
+        fix: 'give a rank',
+      });
     return check('broadcast_', t, group);
   },
 });
@@ -59,26 +76,40 @@ export const allGather = /*@__PURE__*/ defineOp<[x: Tensor, group: ProcessGroup]
 });
 
 /** The part of this rank [n, ...] of the sum (or 'avg', 'max', 'min') of all ranks' x [size n, ...]. */
-export const reduceScatter = /*@__PURE__*/ defineOp<[x: Tensor, group: ProcessGroup, reduce?: ReduceOp]>('reduce_scatter', {
-  meta(x, group) {
-    checkSum('reduce_scatter', x);
-    const { shape, dtype } = check('reduce_scatter', x, group);
-    if (x.ndim === 0 || shape[0]! % group.size !== 0)
-      throw new AoError('ERR_AO_SHAPE', `${describe(x)} has no ${group.size} equal parts`, { op: 'reduce_scatter', fix: `pad its first size to a multiple of ${group.size}` });
-    return { shape: [shape[0]! / group.size, ...shape.slice(1)], dtype };
+export const reduceScatter = /*@__PURE__*/ defineOp<[x: Tensor, group: ProcessGroup, reduce?: ReduceOp]>(
+  'reduce_scatter',
+  {
+    meta(x, group) {
+      checkSum('reduce_scatter', x);
+      const { shape, dtype } = check('reduce_scatter', x, group);
+      if (x.ndim === 0 || shape[0]! % group.size !== 0)
+        throw new AoError('ERR_AO_SHAPE', `${describe(x)} has no ${group.size} equal parts`, {
+          op: 'reduce_scatter',
+          fix: `pad its first size to a multiple of ${group.size}`,
+        });
+      return { shape: [shape[0]! / group.size, ...shape.slice(1)], dtype };
+    },
   },
-});
+);
 
 /** Makes a group in the backend and writes its address of this rank to uint8 [128]. */
-export const groupOpen_ = /*@__PURE__*/ defineOp<[address: Tensor, id: number, host: number, rank: number, size: number]>('group_open_', {
+export const groupOpen_ = /*@__PURE__*/ defineOp<
+  [address: Tensor, id: number, host: number, rank: number, size: number]
+>('group_open_', {
   mutates: 0,
   meta: (address) => address,
 });
 
 /** Connects to the ranks at uint8 [128 size]. */
-export const groupConnect_ = /*@__PURE__*/ defineOp<[addresses: Tensor, id: number, timeout: number]>('group_connect_', {
-  mutates: 0,
-  meta: (addresses) => addresses,
-});
+export const groupConnect_ = /*@__PURE__*/ defineOp<[addresses: Tensor, id: number, timeout: number]>(
+  'group_connect_',
+  {
+    mutates: 0,
+    meta: (addresses) => addresses,
+  },
+);
 
-export const groupClose_ = /*@__PURE__*/ defineOp<[t: Tensor, id: number]>('group_close_', { mutates: 0, meta: (t) => t });
+export const groupClose_ = /*@__PURE__*/ defineOp<[t: Tensor, id: number]>('group_close_', {
+  mutates: 0,
+  meta: (t) => t,
+});

@@ -1,7 +1,20 @@
 // ParallelTensor: this rank's part of a linear's weight, in the place of the weight, so that fused ops are parallel too.
 //   columnwise: W [N / size, K], y [..., N / size] = x W^T, of which gatherOutput makes all of y; the gradient of x is a sum over ranks
 //   rowwise:    W [N, K / size], y = sum over ranks of x [..., K / size] W^T, then + b once
-import { add, defineKind, type Entry, isWrapped, type KindOf, kindEntry, linear, linears, override, scope, type Tensor, type WrappedOf } from '@ao/core';
+import {
+  add,
+  defineKind,
+  type Entry,
+  isWrapped,
+  type KindOf,
+  kindEntry,
+  linear,
+  linears,
+  override,
+  scope,
+  type Tensor,
+  type WrappedOf,
+} from '@ao/core';
 import { linearGradInput } from '@ao/core/autograd';
 import { allReduce_ } from '../ops/collectives.ts';
 import type { ProcessGroup } from '../process-group.ts';
@@ -27,7 +40,8 @@ export const parallelKind: KindOf<'weight', never, ParallelAttrs> = /*@__PURE__*
 });
 
 /** Whether gradients flow here, so that the exchange has to be recorded. */
-const recorded = (...tensors: readonly Tensor[]): boolean => tensors.some((t) => t.requiresGrad || (isWrapped(t) && recorded(...Object.values(t.held))));
+const recorded = (...tensors: readonly Tensor[]): boolean =>
+  tensors.some((t) => t.requiresGrad || (isWrapped(t) && recorded(...Object.values(t.held))));
 
 const input = (x: Tensor, group: ProcessGroup): Tensor => (x.requiresGrad ? copyToRanks(x, group) : x);
 
@@ -46,14 +60,21 @@ function product(x: Tensor, { weight, attrs }: ParallelTensor, b: Tensor | undef
 function products(x: Tensor, ws: readonly Tensor[], bs: readonly (Tensor | undefined)[] = []): Tensor[] {
   const parallel = ws.map((w) => (parallelKind.is(w) ? (w as ParallelTensor) : undefined));
   const group = parallel[0]?.attrs.group;
-  const plain = parallel.every((w) => w !== undefined && w.attrs.split === 'columnwise' && !w.attrs.gatherOutput && w.attrs.group === group);
+  const plain = parallel.every(
+    (w) => w !== undefined && w.attrs.split === 'columnwise' && !w.attrs.gatherOutput && w.attrs.group === group,
+  );
   if (!plain) return ws.map((w, i) => linear(x, w, bs[i]));
-  return linears(input(x, group!), parallel.map((w) => w!.weight), bs);
+  return linears(
+    input(x, group!),
+    parallel.map((w) => w!.weight),
+    bs,
+  );
 }
 
 /** The gradient of x by a frozen weight. */
 function gradInput(g: Tensor, { weight, attrs: { group, split, gatherOutput, splitInput } }: ParallelTensor): Tensor {
-  if (split === 'columnwise') return allReduce_(linearGradInput(gatherOutput ? ownColumns(g, group) : g, weight), group);
+  if (split === 'columnwise')
+    return allReduce_(linearGradInput(gatherOutput ? ownColumns(g, group) : g, weight), group);
   const own = linearGradInput(g, weight);
   return splitInput ? gatherColumns(own, group) : own;
 }

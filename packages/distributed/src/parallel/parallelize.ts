@@ -1,5 +1,18 @@
 // parallelize: linears of a model are cut over ranks, by columns or rows of torch's nn.Linear (rows or columns of its weight [N, K]).
-import { AoError, clone, getModule, isTensor, keep, type Module, replaceTensor, scope, setParameter, slice, type Tensor, unpackedOf } from '@ao/core';
+import {
+  AoError,
+  clone,
+  getModule,
+  isTensor,
+  keep,
+  type Module,
+  replaceTensor,
+  scope,
+  setParameter,
+  slice,
+  type Tensor,
+  unpackedOf,
+} from '@ao/core';
 import { noGrad } from '@ao/core/autograd';
 import type { ProcessGroup } from '../process-group.ts';
 import { markShard } from '../sharded/fully-shard.ts';
@@ -41,7 +54,8 @@ export const decoderPlan: ParallelPlan = {
   'model.layers.*.mlp.down_proj': 'rowwise',
 };
 
-const bad = (module: string, problem: string, fix: string): AoError => new AoError('ERR_AO_CONFIG', problem, { op: 'parallelize', module, fix });
+const bad = (module: string, problem: string, fix: string): AoError =>
+  new AoError('ERR_AO_CONFIG', problem, { op: 'parallelize', module, fix });
 
 const matches = (pattern: string, name: string): boolean => {
   const [a, b] = [pattern.split('.'), name.split('.')];
@@ -65,9 +79,15 @@ function find(model: Module, plan: ParallelPlan, { size }: ProcessGroup): Found[
     return hits.map((name) => {
       const module = getModule(model, name) as Found['module'];
       const { weight } = module;
-      if (!isTensor(weight) || weight.ndim !== 2 || parallelKind.is(weight)) throw bad(name, 'it has no whole weight [N, K]', 'name linears, once');
+      if (!isTensor(weight) || weight.ndim !== 2 || parallelKind.is(weight))
+        throw bad(name, 'it has no whole weight [N, K]', 'name linears, once');
       const n = weight.shape[style.split === 'columnwise' ? 0 : 1]!;
-      if (n % size !== 0) throw bad(name, `${n} ${style.split === 'columnwise' ? 'rows' : 'columns'} of its weight over ${size} ranks`, 'use a number of ranks that divides it');
+      if (n % size !== 0)
+        throw bad(
+          name,
+          `${n} ${style.split === 'columnwise' ? 'rows' : 'columns'} of its weight over ${size} ranks`,
+          'use a number of ranks that divides it',
+        );
       return { name, module, style };
     });
   });
@@ -90,7 +110,11 @@ export function parallelize(model: Module, plan: ParallelPlan, group: ProcessGro
       try {
         return part(weight, style.split === 'columnwise' ? 0 : 1, group);
       } catch (error) {
-        throw bad(name, `its weight cannot be cut over ${group.size} ranks: ${(error as Error).message}`, 'use another group size or number of ranks, or leave it out of the plan');
+        throw bad(
+          name,
+          `its weight cannot be cut over ${group.size} ranks: ${(error as Error).message}`,
+          'use another group size or number of ranks, or leave it out of the plan',
+        );
       }
     });
     for (const [i, { name, module, style }] of found.entries()) {

@@ -1,6 +1,21 @@
 // Float8 all-gather: where @ao/float8's linears read a weight by one scale for all of it, ranks agree on the scale (the least of those of their rows)
 // and exchange codes, a byte a value. The bits are those of casting the whole.
-import { castTo, type DType, defineKind, defineOp, type Entry, type KindOf, kindEntry, type Op, opById, override, scope, slice, type Tensor, type WrappedOf } from '@ao/core';
+import {
+  castTo,
+  type DType,
+  defineKind,
+  defineOp,
+  type Entry,
+  type KindOf,
+  kindEntry,
+  type Op,
+  opById,
+  override,
+  scope,
+  slice,
+  type Tensor,
+  type WrappedOf,
+} from '@ao/core';
 import { detach, noGrad, regain, vjp } from '@ao/core/autograd';
 import { allGather, allReduce_ } from '../ops/collectives.ts';
 import { gatherRows } from './rows.ts';
@@ -29,7 +44,8 @@ type Linear = [x: Tensor, w: Tensor, b: Tensor | undefined, scheme: { readonly r
 /** An op of @ao/float8, which need not be installed: by its id, for entries. */
 const named = <A extends readonly unknown[], R>(id: string): Op<A, R> => ({ id }) as Op<A, R>;
 /** The op itself, where something called it. */
-const run = <R>(id: string, ...args: readonly unknown[]): R => (opById(id) as unknown as (...a: readonly unknown[]) => R)(...args);
+const run = <R>(id: string, ...args: readonly unknown[]): R =>
+  (opById(id) as unknown as (...a: readonly unknown[]) => R)(...args);
 
 const scaleOf = ({ weight, attrs }: ShardView, dtype: DType, powerOf2: boolean): Tensor =>
   allReduce_(run<Tensor>('float8_scale', weight, dtype, 'all', powerOf2), attrs.group, 'min');
@@ -55,14 +71,26 @@ export const float8GatherEntries = (): readonly Entry[] => [
     scope(() => product(x, w as ShardedTensor, b, scheme)),
   ),
   override(named<Cast, Tensor>('float8_scale'), 0, viewKind, (x, dtype, axis, powerOf2) =>
-    scope(() => (axis === 'all' ? scaleOf(x as ShardView, dtype, powerOf2) : run<Tensor>('float8_scale', whole(x as ShardView), dtype, axis, powerOf2))),
+    scope(() =>
+      axis === 'all'
+        ? scaleOf(x as ShardView, dtype, powerOf2)
+        : run<Tensor>('float8_scale', whole(x as ShardView), dtype, axis, powerOf2),
+    ),
   ),
   // a scale found ahead, of a parameter
   override(named<Cast, Tensor>('float8_scale'), 0, shardedKind, (x, dtype, axis, powerOf2) =>
-    scope(() => (axis === 'all' ? scaleOf(x as ShardView, dtype, powerOf2) : run<Tensor>('float8_scale', gathered(x as ShardedTensor), dtype, axis, powerOf2))),
+    scope(() =>
+      axis === 'all'
+        ? scaleOf(x as ShardView, dtype, powerOf2)
+        : run<Tensor>('float8_scale', gathered(x as ShardedTensor), dtype, axis, powerOf2),
+    ),
   ),
   override(named<[x: Tensor, scale: Tensor, dtype: DType], Tensor>('float8_codes'), 0, viewKind, (x, scale, dtype) =>
-    scope(() => (scale.numel === 1 ? codesOf(x as ShardView, scale, dtype) : run<Tensor>('float8_codes', whole(x as ShardView), scale, dtype))),
+    scope(() =>
+      scale.numel === 1
+        ? codesOf(x as ShardView, scale, dtype)
+        : run<Tensor>('float8_codes', whole(x as ShardView), scale, dtype),
+    ),
   ),
   override(named<Cast, Tensor[]>('to_float8'), 0, viewKind, (x, dtype, axis, powerOf2) =>
     scope(() => {

@@ -1,5 +1,16 @@
 // fullyShard: each rank keeps its rows of every matrix of a model. Vectors (norms, biases) stay whole, with gradients averaged as by `replicate`.
-import { AoError, type Dense, type DType, isWrapped, keep, type Module, replaceTensor, type Tensor, unpackedOf, type Wrapped } from '@ao/core';
+import {
+  AoError,
+  type Dense,
+  type DType,
+  isWrapped,
+  keep,
+  type Module,
+  replaceTensor,
+  type Tensor,
+  unpackedOf,
+  type Wrapped,
+} from '@ao/core';
 import { noGrad } from '@ao/core/autograd';
 import { averageGradients, type BucketOptions } from '../data-parallel.ts';
 import type { ProcessGroup } from '../process-group.ts';
@@ -38,7 +49,12 @@ function sharded(t: Tensor, name: string, { group, options: { mpPolicy = {} } }:
   const { paramDtype = t.dtype, reduceDtype = t.dtype } = isWrapped(plain) ? {} : mpPolicy;
   keep(markShard(shard));
   shard.guard();
-  const made = shardedKind.make({ weight: shard }, { group, name, shape: t.shape, paramDtype, reduceDtype, rows }, t.shape, paramDtype);
+  const made = shardedKind.make(
+    { weight: shard },
+    { group, name, shape: t.shape, paramDtype, reduceDtype, rows },
+    t.shape,
+    paramDtype,
+  );
   if (!isWrapped(plain) && t.requiresGrad) shard.requiresGrad = true;
   if (plain !== t) plain.dispose();
   return made;
@@ -58,9 +74,14 @@ function placed(t: Tensor, name: string, work: Work): Tensor {
     }
     return t;
   }
-  const matrix = t.ndim >= 2 && t.shape[0]! >= work.group.size && t.dtype.category === 'float' && work.options.ignored?.(name) !== true;
+  const matrix =
+    t.ndim >= 2 &&
+    t.shape[0]! >= work.group.size &&
+    t.dtype.category === 'float' &&
+    work.options.ignored?.(name) !== true;
   if (matrix) return sharded(t, name, work);
-  if (!isWrapped(t) && t.packed === null && t.dtype.category === 'float' && t.dtype.bits >= 16) work.whole.push(t as Dense);
+  if (!isWrapped(t) && t.packed === null && t.dtype.category === 'float' && t.dtype.bits >= 16)
+    work.whole.push(t as Dense);
   return t;
 }
 

@@ -1,6 +1,20 @@
 // How a tensor is cut by rows over ranks, and put together again. Of n rows each of `size` ranks has ceil(n / size), the last of them zeros where
 // there are no more; of a kind, what its `slice` gives: a part of it whose size differs between all rows and some lies by rows.
-import { AoError, cat, clone, contiguous, type Dense, isWrapped, type Kind, permute, scope, slice, type Tensor, type Wrapped, zeros } from '@ao/core';
+import {
+  AoError,
+  cat,
+  clone,
+  contiguous,
+  type Dense,
+  isWrapped,
+  type Kind,
+  permute,
+  scope,
+  slice,
+  type Tensor,
+  type Wrapped,
+  zeros,
+} from '@ao/core';
 import { allGather } from '../ops/collectives.ts';
 import type { ProcessGroup } from '../process-group.ts';
 
@@ -26,7 +40,11 @@ export function cutRows(t: Tensor, { rank, size }: Pick<ProcessGroup, 'rank' | '
 }
 
 /** Rows of a tensor of a kind for a rank, and how parts lie; throws ERR_AO_SHAPE where they cannot be cut evenly. */
-export function cutKind(t: Wrapped, name: string, group: ProcessGroup): { readonly shard: Tensor; readonly rows: KindRows } {
+export function cutKind(
+  t: Wrapped,
+  name: string,
+  group: ProcessGroup,
+): { readonly shard: Tensor; readonly rows: KindRows } {
   const n = t.shape[0]!;
   const share = n / group.size;
   if (!Number.isInteger(share)) {
@@ -56,7 +74,12 @@ function gatherAlong(x: Tensor, dim: number, group: ProcessGroup): Tensor {
 }
 
 /** The whole of what ranks have parts of; every rank calls it. */
-export function gatherRows(shard: Tensor, shape: readonly number[], rows: KindRows | null, group: ProcessGroup): Tensor {
+export function gatherRows(
+  shard: Tensor,
+  shape: readonly number[],
+  rows: KindRows | null,
+  group: ProcessGroup,
+): Tensor {
   return scope(() => {
     if (rows === null) return slice(allGather(shard, group), 0, 0, shape[0]);
     const parts: Record<string, Tensor> = {};
@@ -64,7 +87,9 @@ export function gatherRows(shard: Tensor, shape: readonly number[], rows: KindRo
       const dim = rows.dims[part];
       parts[part] = dim === undefined ? clone(t) : isWrapped(t) ? clone(t) : gatherAlong(t as Dense, dim, group);
     }
-    const { make } = rows.kind as Kind & { make(p: typeof parts, a: unknown, s: readonly number[], d: Tensor['dtype']): Tensor };
+    const { make } = rows.kind as Kind & {
+      make(p: typeof parts, a: unknown, s: readonly number[], d: Tensor['dtype']): Tensor;
+    };
     return make(parts, rows.attrs, shape, shard.dtype);
   });
 }

@@ -52,11 +52,18 @@ export const shardedKind: KindOf<'weight', never, ShardedAttrs> = /*@__PURE__*/ 
 const lowered = (t: Tensor, dtype: DType): Tensor => (t.dtype === dtype ? t : cast(t, dtype));
 
 /** g of the whole -> the mean over ranks of this rank's rows, in the shard's dtype; short tensors are filled up with zeros. */
-export function scatterGrad(g: Tensor, shard: { readonly shape: readonly number[]; readonly dtype: DType }, { group, reduceDtype }: ShardedAttrs): Tensor {
+export function scatterGrad(
+  g: Tensor,
+  shard: { readonly shape: readonly number[]; readonly dtype: DType },
+  { group, reduceDtype }: ShardedAttrs,
+): Tensor {
   return scope(() => {
     const missing = shard.shape[0]! * group.size - g.shape[0]!;
     const low = lowered(contiguous(g), reduceDtype);
-    const full = missing === 0 ? low : cat([low, zeros(g.rt, [missing, ...g.shape.slice(1)], { dtype: reduceDtype, device: g.device })], 0);
+    const full =
+      missing === 0
+        ? low
+        : cat([low, zeros(g.rt, [missing, ...g.shape.slice(1)], { dtype: reduceDtype, device: g.device })], 0);
     return lowered(reduceScatter(full, group, 'avg'), shard.dtype);
   });
 }

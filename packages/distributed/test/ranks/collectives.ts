@@ -6,13 +6,19 @@ import { rank, tell } from './runtime.ts';
 const { rt, group } = await rank();
 const { rank: me, size } = group;
 const values = (n: number, seed: number, dtype: DType = float32): Tensor =>
-  tensor(rt, Float32Array.from({ length: n }, (_, i) => Math.sin(i * 0.7 + seed) * 3), { dtype });
+  tensor(
+    rt,
+    Float32Array.from({ length: n }, (_, i) => Math.sin(i * 0.7 + seed) * 3),
+    { dtype },
+  );
 const list = async (t: Tensor): Promise<number[]> => [...((await t.data()) as Float32Array)];
-const bits = async (t: Tensor): Promise<string> => Buffer.from(new Uint8Array((await t.bits()).buffer)).toString('base64');
+const bits = async (t: Tensor): Promise<string> =>
+  Buffer.from(new Uint8Array((await t.bits()).buffer)).toString('base64');
 const result: Record<string, unknown> = { rank: me, size };
 
 for (const dtype of [float32, bfloat16, float16])
-  for (const n of [1, 7, 10_001]) result[`sum ${dtype.name} ${n}`] = await bits(allReduce_(values(n, me, dtype), group));
+  for (const n of [1, 7, 10_001])
+    result[`sum ${dtype.name} ${n}`] = await bits(allReduce_(values(n, me, dtype), group));
 result['avg'] = await list(allReduce_(values(5, me), group, 'avg'));
 result['max'] = await list(allReduce_(values(5, me), group, 'max'));
 result['min'] = await list(allReduce_(values(5, me), group, 'min'));

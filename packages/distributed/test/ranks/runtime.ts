@@ -7,7 +7,9 @@ import { distributed, initProcessGroup, launchEnvironment, type ProcessGroup } f
 export async function rank(use: readonly Extension[] = []): Promise<{ rt: Runtime; group: ProcessGroup }> {
   const device = process.env['AO_TEST_DEVICE'] ?? 'cpu';
   const native =
-    device === 'cuda' ? (await import('@ao/kernels-cuda')).cuda({ device: launchEnvironment().localRank }) : cpu({ threads: 1 });
+    device === 'cuda'
+      ? (await import('@ao/kernels-cuda')).cuda({ device: launchEnvironment().localRank })
+      : cpu({ threads: 1 });
   const rt = await createRuntime({ use: [autograd(), native, distributed(), ...use] });
   return { rt, group: await initProcessGroup(rt, { timeout: 20 }) };
 }

@@ -14,15 +14,34 @@ const ALL_GATHER = 1;
 const REDUCE_SCATTER = 2;
 const BROADCAST = 3;
 
-function collective(out: Dense, x: Dense | undefined, group: Group, what: number, n: number, reduce = 'sum', root = 0): void {
+function collective(
+  out: Dense,
+  x: Dense | undefined,
+  group: Group,
+  what: number,
+  n: number,
+  reduce = 'sum',
+  root = 0,
+): void {
   const from = x === undefined ? 0 : address(x);
-  calls(out).collective(address(out), from, group.id, what, n, movedCode('collective', out.dtype), REDUCES.indexOf(reduce), root);
+  calls(out).collective(
+    address(out),
+    from,
+    group.id,
+    what,
+    n,
+    movedCode('collective', out.dtype),
+    REDUCES.indexOf(reduce),
+    root,
+  );
 }
 
 type Reduced = Op<[t: Tensor, group: Group, reduce?: string], Tensor>;
 
 export const collectiveKernels = (): KernelEntry[] => [
-  kernel(named<Reduced>('all_reduce_'), 'cpu', (t, _, group, reduce) => collective(t, undefined, group, ALL_REDUCE, t.numel, reduce)),
+  kernel(named<Reduced>('all_reduce_'), 'cpu', (t, _, group, reduce) =>
+    collective(t, undefined, group, ALL_REDUCE, t.numel, reduce),
+  ),
   kernel(named<Op<[t: Tensor, group: Group, root?: number], Tensor>>('broadcast_'), 'cpu', (t, _, group, root) =>
     collective(t, undefined, group, BROADCAST, t.numel, 'sum', root),
   ),

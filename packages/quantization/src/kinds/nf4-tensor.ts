@@ -1,6 +1,7 @@
 // NF4Tensor: the flat weight in 4-bit normal floats, blocks of 64 with scales in int8; formulas in formats/nf4.ts. torchao has no
 // safetensors form of it; this one holds its inner tensors by their names.
 import {
+  AoError,
   cast,
   contiguous,
   type Dense,
@@ -98,7 +99,12 @@ const makeEntries = (): readonly Entry[] => [
     // Rows whose values are whole blocks; columns of a flat layout have no slice.
     const rows = blockSize / greatestDivisor(blockSize, row);
     const span = spanFor((dim) => (dim === 0 ? rows : (w.shape[dim] as number)));
-    if (span.dim !== 0) return rebuild(w, mapParts(w, alias));
+    if (span.dim !== 0 && span.end - span.start === w.shape[span.dim]) return rebuild(w, mapParts(w, alias));
+    if (span.dim !== 0)
+      throw new AoError('ERR_AO_SHAPE', `NF4 is a flat layout: dimension ${span.dim} has no slices`, {
+        op: 'slice',
+        fix: 'slice its rows, or dequantize it first',
+      });
     const [from, to] = [(span.start * row) / blockSize, Math.ceil((span.end * row) / blockSize)];
     // Factors go one to a block, so that a cut need not fall on whole blocks of scales.
     const each = expand(reshape(w.quantization_factor, [-1, 1]), [w.quantization_factor.numel, scalerBlockSize]);

@@ -86,10 +86,12 @@ export class Attention extends Module {
     { cache, positions }: Step,
     tables: readonly Tables[],
   ): Tensor => {
-    const { heads, kvHeads, headDim, rope: table = 0 } = this.#spec;
+    const { headDim, rope: table = 0 } = this.#spec;
     const [b, t] = x.shape as [number, number, number];
     const rotated = (y: Tensor): Tensor => (table === null ? y : rope(y, ...tables[table]!, positions));
     const [q, k, v] = this.#project(x);
+    // a rank of a tensor parallel model has a part of the heads
+    const [heads, kvHeads] = [q.shape[2]! / headDim, k.shape[2]! / headDim];
     const key = rotated(this.#split(k, kvHeads, this.k_norm));
     const value = reshape(v, [b, t, kvHeads, headDim]);
     const query = rotated(this.#split(q, heads, this.q_norm));
@@ -98,6 +100,11 @@ export class Attention extends Module {
     const { weight, bias } = this.o_proj;
     return residual === undefined ? this.o_proj.call(mixed) : linearAdd(mixed, weight, bias, residual);
   };
+
+  /** Heads of keys and values that this process has. */
+  get kvHeads(): number {
+    return this.k_proj === undefined ? this.#spec.kvHeads : this.k_proj.weight.shape[0]! / this.#spec.headDim;
+  }
 
   #alone(q: Tensor, k: Tensor, v: Tensor): Tensor {
     return attention(q, transpose(k, 1, 2), transpose(v, 1, 2), undefined, undefined, this.#options);

@@ -115,7 +115,8 @@ export class DecoderForCausalLM extends CausalLM {
 
   createCache(length: number, batch = 1, format: KVCacheFormat = 'auto'): StaticCache {
     const { layers } = this.#spec;
-    const { kvHeads: heads, headDim } = layers[0]!.attention;
+    const { headDim } = layers[0]!.attention;
+    const heads = this.model.layers[0]!.self_attn.kvHeads;
     // the tables are made here: not inside a capture
     new Set(this.model.devices).forEach(this.#tables(length));
     return new StaticCache(this.rt, {
