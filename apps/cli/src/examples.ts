@@ -32,6 +32,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'ao eval stories-7m --text validation.txt --windows 4 --scheme int4wo-32 --json',
     'ao eval stories-7m --task hellaswag --data hellaswag.jsonl',
   ],
+  launch: ['ao launch --nproc 2 train.mjs', 'ao launch --nproc 8 train.mjs -- --steps 100'],
   embed: [
     "ao embed all-MiniLM-L6-v2 'a dog ran' 'the cat sat'",
     "ao embed all-MiniLM-L6-v2 'a dog' --scheme int8wo --json",

@@ -306,6 +306,18 @@ export function program(): Command {
     .option('--repeats <n>', 'runs; the median counts', count, 3)
     .action(async (model: string, options) => (await import('./commands/bench.ts')).bench(model, options));
 
+  command(ao, 'launch', 'run a script as one process a GPU, or rank, with torchrun’s variables')
+    .argument('<script>', 'a file that Node runs; it calls initProcessGroup of @ao/distributed')
+    .argument('[args...]', 'its arguments, behind --')
+    .requiredOption('--nproc <n>', 'processes on this machine', count)
+    .option('--nnodes <n>', 'machines', count, 1)
+    .option('--node-rank <n>', 'which of them this is', number(0, true), 0)
+    .option('--master-addr <host>', 'where rank 0 is met (default: this machine)')
+    .option('--master-port <port>', 'a free port there (default: any)', count)
+    .action(async (script: string, args: readonly string[], options) =>
+      (await import('./commands/launch.ts')).launch(script, args, options),
+    );
+
   command(ao, 'doctor', 'what this machine can do, and why not more')
     .addOption(json())
     .action(async (options) => (await import('./commands/doctor.ts')).doctor(options));

@@ -75,6 +75,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   sparsity: ['core', 'quantization'],
   'hf-integration': ['core', 'quantization'],
   train: ['core'],
+  distributed: ['core'],
 };
 
 describe('dependencies', () => {

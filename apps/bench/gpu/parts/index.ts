@@ -3,8 +3,9 @@ import type { Part } from '../part.ts';
 import { attentions } from './attention.ts';
 import { conformance } from './conformance.ts';
 import { decode } from './decode.ts';
+import { distributedPart } from './distributed.ts';
 import { linears } from './linear.ts';
 import { memory } from './memory.ts';
 import { prefill } from './prefill.ts';
 
-export const parts: readonly Part[] = [conformance, linears, attentions, decode, prefill, memory];
+export const parts: readonly Part[] = [conformance, linears, attentions, decode, prefill, memory, distributedPart];

@@ -43,11 +43,30 @@ export function square8FromHp(weight, groupSize) {
   });
 }
 
+const mapParts = (t, f) => ({ qdata: f(t.qdata), scale: f(t.scale) });
+
+/** Rows, or columns at borders of groups: by this and clone, `parallelize` of @ao/distributed cuts linears of this kind over processes. */
+function sliced(t, dim, start, end) {
+  const axis = dim < 0 ? dim + 2 : dim;
+  const step = axis === 0 ? 1 : t.attrs.groupSize;
+  if (start % step !== 0 || end % step !== 0) {
+    throw new ao.AoError('ERR_AO_SHAPE', `columns ${start}..${end} cut through groups of ${step}`, {
+      op: 'slice',
+      fix: `use multiples of ${step}`,
+    });
+  }
+  const qdata = ao.slice(t.qdata, axis, start, end);
+  const parts = { qdata, scale: ao.slice(t.scale, axis, start / step, end / step) };
+  return square8Kind.make(parts, t.attrs, qdata.shape, t.dtype);
+}
+
 const inFloat32 = (t) => t && ao.cast(t, ao.float32);
 
 /** What makes the kind known to loaders, and linear() run on it. */
 export const kindEntries = () => [
   ao.kindEntry(square8Kind),
+  ao.override(ao.slice, 0, square8Kind, (t, dim, start, end) => sliced(t, dim, start, end)),
+  ao.override(ao.clone, 0, square8Kind, (t) => square8Kind.make(mapParts(t, ao.clone), t.attrs, t.shape, t.dtype)),
   ao.override(ao.linear, 1, square8Kind, (x, w, b) =>
     ao.scope(() => ao.cast(square8Linear(inFloat32(x), w.qdata, w.scale, inFloat32(b)), x.dtype)),
   ),

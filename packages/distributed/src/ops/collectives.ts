@@ -1,6 +1,6 @@
 // Collectives as ops: in the order of the stream and recorded in plans. Every rank makes the same calls in the same order. Sums are float32 sums
 // in the order of ranks on cpu (equal bits on all ranks), NCCL's on cuda.
-import { AoError, type Dense, defineOp, type Meta, type Tensor } from '@ao/core';
+import { AoError, type Dense, defineOp, type Meta, rawOf, storeRaw, type Tensor } from '@ao/core';
 import type { ProcessGroup } from '../process-group.ts';
 
 export type ReduceOp = 'sum' | 'avg' | 'max' | 'min';
@@ -35,6 +35,19 @@ function checkSum(op: string, t: Tensor): void {
   });
 }
 
+/** On the reference backend a group has one rank, whose values stay as they are. */
+function alone(group: ProcessGroup): void {
+  if (group.size === 1) return;
+  throw new AoError('ERR_AO_DEVICE', `a group of ${group.size} ranks on the reference backend`, {
+    fix: "use cpu() of '@ao/kernels-cpu' or cuda() of '@ao/kernels-cuda'",
+  });
+}
+
+const copied = (out: Dense, x: Dense, group: ProcessGroup): void => {
+  alone(group);
+  storeRaw(out, rawOf(x));
+};
+
 function checkInPlace(op: string, t: Tensor): void {
   if (t.kind === null && (t as Dense).contiguous) return;
   throw new AoError('ERR_AO_SHAPE', `${describe(t)} is not contiguous`, {
@@ -46,6 +59,7 @@ function checkInPlace(op: string, t: Tensor): void {
 /** t becomes the sum (or 'avg', 'max', 'min') of all ranks' t; float32, bfloat16 or float16. */
 export const allReduce_ = /*@__PURE__*/ defineOp<[t: Tensor, group: ProcessGroup, reduce?: ReduceOp]>('all_reduce_', {
   mutates: 0,
+  reference: (_, __, group: ProcessGroup) => alone(group),
   meta(t, group) {
     checkSum('all_reduce_', t);
     checkInPlace('all_reduce_', t);
@@ -56,6 +70,7 @@ export const allReduce_ = /*@__PURE__*/ defineOp<[t: Tensor, group: ProcessGroup
 /** t becomes rank `root`'s t; any dtype. */
 export const broadcast_ = /*@__PURE__*/ defineOp<[t: Tensor, group: ProcessGroup, root?: number]>('broadcast_', {
   mutates: 0,
+  reference: (_, __, group: ProcessGroup) => alone(group),
   meta(t, group, root = 0) {
     checkInPlace('broadcast_', t);
     if (!Number.isInteger(root) || root < 0 || root >= group.size)
@@ -69,6 +84,7 @@ export const broadcast_ = /*@__PURE__*/ defineOp<[t: Tensor, group: ProcessGroup
 
 /** x [n, ...] of all ranks, one after the other: [size n, ...]; any dtype. */
 export const allGather = /*@__PURE__*/ defineOp<[x: Tensor, group: ProcessGroup]>('all_gather', {
+  reference: copied,
   meta(x, group) {
     const { shape, dtype } = check('all_gather', x, group);
     return { shape: [group.size * (shape[0] ?? 1), ...shape.slice(1)], dtype };
@@ -79,6 +95,7 @@ export const allGather = /*@__PURE__*/ defineOp<[x: Tensor, group: ProcessGroup]
 export const reduceScatter = /*@__PURE__*/ defineOp<[x: Tensor, group: ProcessGroup, reduce?: ReduceOp]>(
   'reduce_scatter',
   {
+    reference: copied,
     meta(x, group) {
       checkSum('reduce_scatter', x);
       const { shape, dtype } = check('reduce_scatter', x, group);
@@ -97,6 +114,7 @@ export const groupOpen_ = /*@__PURE__*/ defineOp<
   [address: Tensor, id: number, host: number, rank: number, size: number]
 >('group_open_', {
   mutates: 0,
+  reference: () => {},
   meta: (address) => address,
 });
 
@@ -105,11 +123,13 @@ export const groupConnect_ = /*@__PURE__*/ defineOp<[addresses: Tensor, id: numb
   'group_connect_',
   {
     mutates: 0,
+    reference: () => {},
     meta: (addresses) => addresses,
   },
 );
 
 export const groupClose_ = /*@__PURE__*/ defineOp<[t: Tensor, id: number]>('group_close_', {
   mutates: 0,
+  reference: () => {},
   meta: (t) => t,
 });
