@@ -8,6 +8,7 @@ export {
 } from './checkpoint.ts';
 export { clipGradNorm_ } from './clip-grad-norm.ts';
 export { averageGradients, type BucketOptions, broadcastParameters, replicate } from './data-parallel.ts';
+export { distributedDataset, type Rows } from './distributed-dataset.ts';
 export { type LaunchEnvironment, launchEnvironment } from './environment.ts';
 export { distributed } from './extension.ts';
 export { type LaunchOptions, type LaunchResult, launch } from './launch.ts';

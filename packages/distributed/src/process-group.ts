@@ -1,6 +1,6 @@
 // A process group: the processes that compute together, and which of them this is. `initProcessGroup` makes one of what the launcher says.
 import { randomInt } from 'node:crypto';
-import { AoError, fromBits, type Runtime, scope, type Tensor, tensor, uint8, zeros } from '@ao/core';
+import { AoError, fromBits, type Runtime, scope, type Tensor, uint8, zeros } from '@ao/core';
 import { type LaunchEnvironment, launchEnvironment } from './environment.ts';
 import { allReduce_, groupClose_, groupConnect_, groupOpen_ } from './ops/collectives.ts';
 import { rendezvous } from './rendezvous.ts';

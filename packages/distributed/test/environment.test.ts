@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { firstHost } from '../src/environment.ts';
-import { launch, launchEnvironment } from '../src/index.ts';
+import { distributedDataset, launch, launchEnvironment } from '../src/index.ts';
 
 it('reads torchrun, mpirun and SLURM, and is rank 0 of 1 without them', () => {
   const torchrun = { RANK: '3', WORLD_SIZE: '8', LOCAL_RANK: '1', MASTER_ADDR: 'a', MASTER_PORT: '7' };
@@ -36,4 +36,15 @@ it('says which variable cannot be', async () => {
   );
   await expect(launch({ nproc: 0, script: 'x' })).rejects.toThrow(/nproc is 0/);
   await expect(launch({ nproc: 1, nnodes: 2, script: 'x' })).rejects.toThrow(/without masterAddr/);
+});
+
+it('gives each rank rows of its own', async () => {
+  const data = { length: 7, blockSize: 4, rows: async (indices: readonly number[]) => indices };
+  const [zero, one] = [0, 1].map((rank) => distributedDataset(data, { rank, size: 2 }));
+  expect([zero!.length, zero!.blockSize]).toEqual([3, 4]);
+  expect([await zero!.rows([0, 1, 2]), await one!.rows([2, 0])]).toEqual([
+    [0, 2, 4],
+    [5, 1],
+  ]);
+  expect(() => distributedDataset(data, { rank: 0, size: 8 })).toThrow(/7 rows for 8 ranks/);
 });

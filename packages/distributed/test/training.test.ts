@@ -40,6 +40,12 @@ it.each([
   expect(apart(`${dtype} sharded`, `${dtype} one`)).toBeLessThan(most);
 });
 
+it('a sharded model generates what the whole one does', () => {
+  const [one, many] = ran.told[0]!['generated'] as unknown as number[][];
+  expect(many).toHaveLength(6);
+  expect(many).toEqual(one);
+});
+
 it('shards saved by two ranks go on in one process, and the other way, with moments in 8 bits', async () => {
   expect((await readdir(join(folder, 'from-two'))).sort()).toEqual([
     'model-00001-of-00002.safetensors',
@@ -53,6 +59,8 @@ it('shards saved by two ranks go on in one process, and the other way, with mome
 
 it('float8 with codes between ranks, and adapters over sharded NF4, train as one process does', () => {
   expect(apart('float8 sharded', 'float8 one')).toBeLessThan(5e-3);
+  // two layers of seven linears, forward and backward, recorded once; embedding and head as they are
+  expect(ran.told[0]!['float8 sent']).toEqual({ float8_e4m3fn: 28, bfloat16: 3 });
   expect(apart('nf4 sharded', 'nf4 one')).toBeLessThan(1e-5);
   expect(ran.told[0]!['nf4 sharded names']).toHaveLength(2);
 });

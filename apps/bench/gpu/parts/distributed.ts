@@ -1,7 +1,7 @@
 // @ao/distributed over NCCL: each collective eager and replayed, and sharded and tensor parallel layers beside whole ones. On a machine with several
 // GPUs it runs itself once more as one process a GPU; with one it is a group of one rank.
 import * as ao from '@ao/core';
-import { autograd, backward, normal_ } from '@ao/core/autograd';
+import { autograd, backward, normal_, trainableParameters } from '@ao/core/autograd';
 import {
   allGather,
   allReduce_,
@@ -17,6 +17,7 @@ import {
 } from '@ao/distributed';
 import { cuda, report } from '@ao/kernels-cuda';
 import { AdamW8bit, optim } from '@ao/optim';
+import { getPeftModel, loraConfig, qat } from '@ao/qat';
 import {
   float8WeightOnly,
   int4WeightOnly,
@@ -48,12 +49,15 @@ const ROWS = 64;
 const fresh = (rt: ao.Runtime, seed: number, shape: readonly number[], dtype: ao.DType = ao.bfloat16): ao.Tensor =>
   ao.keep(normal_(ao.empty(rt, shape, { dtype }), 0, 1, ao.tensor(rt, [seed, 0], { dtype: ao.int32 })));
 
-/** 20 captured steps of AdamW8bit on this rank's rows; the mean loss over ranks of each. */
-async function losses(rt: ao.Runtime, group: ProcessGroup, sharded: boolean): Promise<number[]> {
+/** 20 captured steps of AdamW8bit on this rank's rows, of the layers or of adapters over them in NF4; the mean loss over ranks of each. */
+async function losses(rt: ao.Runtime, group: ProcessGroup, sharded: boolean, adapters: boolean): Promise<number[]> {
   const model = new Layers(rt, N, ao.bfloat16);
-  for (const p of model.parameters()) p.requiresGrad = true;
+  if (adapters) {
+    await quantize_(model, nf4WeightOnly() as never);
+    getPeftModel(model, loraConfig({ r: 8, targetModules: ['up', 'down'] }));
+  } else for (const p of model.parameters()) p.requiresGrad = true;
   if (sharded) fullyShard(model, group);
-  const params = model.parameters().map((p) => (ao.isWrapped(p) ? p.held['weight']! : p));
+  const params = trainableParameters(model).map(([, t]) => t);
   const optimizer = new AdamW8bit(params, { lr: 1e-3 });
   const share = sharded ? ROWS / group.size : ROWS;
   const own = (t: ao.Tensor): ao.Tensor =>
@@ -170,26 +174,20 @@ async function speed(rt: ao.Runtime, group: ProcessGroup, say: Say, bytes: numbe
 
 async function onRank(say: Say): Promise<void> {
   const env = launchEnvironment();
-  const use = [autograd(), cuda({ device: env.localRank }), distributed(), optim(), quantization()];
+  const use = [autograd(), cuda({ device: env.localRank }), distributed(), optim(), qat(), quantization()];
   const rt = await ao.createRuntime({ use });
   const begin = performance.now();
   const group = await initProcessGroup(rt, { timeout: 60 });
   const tell: Say = (row) => group.rank === 0 && say(row);
   tell({ name: `initProcessGroup, ${group.size} ranks`, unit: 'ms', value: performance.now() - begin });
   tell({ name: `collectives, ${group.size} ranks`, unit: 'failed', value: await collectives(rt, group) });
-  const [one, many] = [await losses(rt, group, false), await losses(rt, group, true)];
-  const apart = Math.max(...one.map((v, i) => Math.abs(many[i]! / v - 1)));
-  tell({
-    name: `20 sharded steps, ${group.size} ranks, relative to one`,
-    unit: 'x',
-    value: apart,
-    note: `losses ${many[0]} to ${many[19]}`,
-  });
-  tell({
-    name: `20 sharded steps beyond 1e-3, ${group.size} ranks`,
-    unit: 'failed',
-    value: apart < 1e-3 && many[19]! < many[0]! ? 0 : 1,
-  });
+  for (const adapters of [false, true]) {
+    const [one, many] = [await losses(rt, group, false, adapters), await losses(rt, group, true, adapters)];
+    const apart = Math.max(...one.map((v, i) => Math.abs(many[i]! / v - 1)));
+    const name = `20 sharded steps${adapters ? ' of adapters over NF4' : ''}, ${group.size} ranks`;
+    tell({ name: `${name}, relative to one`, unit: 'x', value: apart, note: `losses ${many[0]} to ${many[19]}` });
+    tell({ name: `${name}, beyond 1e-3`, unit: 'failed', value: apart < 1e-3 && many[19]! < many[0]! ? 0 : 1 });
+  }
   for (const [name, config] of Object.entries(SCHEMES)) {
     const decibel = await parallel(rt, group, config);
     tell({

@@ -1,6 +1,7 @@
 // Training by two ranks beside training by one process: data parallel, sharded, in float8, adapters over NF4; and checkpoints between them.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Tensor } from '@ao/core';
 import { convertToFloat8Training, float8Training } from '@ao/float8';
 import { type CausalLM, createFile, openFile } from '@ao/hf-integration';
 import { AdamW, AdamW8bit, optim } from '@ao/optim';
@@ -23,6 +24,10 @@ for (const dtype of ['float32', 'bfloat16']) {
   const parts = await tiny(rt, dtype);
   result[`${dtype} sharded names`] = fullyShard(parts, group).length;
   result[`${dtype} sharded`] = await losses(parts, adamw(parts), group);
+  const said = async (m: CausalLM) =>
+    (await m.generate([5, 8, 11], { maxNewTokens: 6, doSample: true, temperature: 1, seed: 7 })).ids;
+  for (const m of [one, parts]) for (const p of parameters(m)) p.requiresGrad = false;
+  if (dtype === 'float32') result['generated'] = [await said(one), await said(parts)];
   for (const m of [one, copy, parts]) m.dispose();
 }
 
@@ -56,6 +61,8 @@ result['8 bits, one'] = await losses(whole, eight(whole), undefined, { steps: 10
 
 // float8, tensorwise: ranks exchange codes
 const untied = { tie_word_embeddings: false };
+const sent = new Map<string, number>();
+const { dispatch } = rt;
 const low = async (sharded: boolean): Promise<number[]> => {
   const m = await tiny(rt, 'bfloat16', untied);
   convertToFloat8Training(m, { moduleFilterFn: (_: unknown, name: string) => name !== 'lm_head' });
@@ -63,7 +70,14 @@ const low = async (sharded: boolean): Promise<number[]> => {
   return losses(m, adamw(m), sharded ? group : undefined, { steps: 8 });
 };
 result['float8 one'] = await low(false);
+rt.dispatch = (op, args) => {
+  const { dtype } = args[0] as Tensor;
+  if (op.id === 'all_gather') sent.set(dtype.name, (sent.get(dtype.name) ?? 0) + 1);
+  return dispatch.call(rt, op, args);
+};
 result['float8 sharded'] = await low(true);
+rt.dispatch = dispatch;
+result['float8 sent'] = Object.fromEntries(sent);
 
 // adapters over NF4: the base is frozen and sharded, adapters are trained
 const adapted = async (sharded: boolean): Promise<number[]> => {
