@@ -1,6 +1,6 @@
 // float8 of training, of a matrix x [rows, cols] (contiguous): scales by the tensor, by rows or by columns, codes, and back.
 //   s = largest / max(amax, 1e-12) in double, then float, rounded down to a power of two where asked;  q = saturate(x s);  v = q / s
-// A row's amax and codes are one pass over it, those of columns and of the whole two.
+// A row's amax and codes are one pass over it, those of columns and of the whole two. Turned codes are codes turned.
 #include "ops/float8.h"
 
 #include <string.h>
@@ -30,8 +30,8 @@ float scale_of(int32_t bits, int64_t f8, bool pow2) {
 
 } // namespace
 
-extern "C" int ao_cpu_to_float8(const ao_to_float8_args* a, ao_ctx* ctx) {
-  if (check(ctx, "to_float8", a->f8, a->axis) || ao::need_float(ctx, "to_float8", a->dtype)) return 1;
+// Codes a->q of x by scales of a->axis; what concerns turned codes is left alone.
+static int plain_codes(const ao_to_float8_args* a, ao_ctx* ctx) {
   const auto peak = AO_ISA_PICK(ctx, float8_peak);
   const auto peaks = AO_ISA_PICK(ctx, float8_peaks);
   const auto encode = AO_ISA_PICK(ctx, float8_encode);
@@ -83,6 +83,32 @@ extern "C" int ao_cpu_to_float8(const ao_to_float8_args* a, ao_ctx* ctx) {
   ao::parallel_for(ctx, runs, 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; i++) encode(a->dtype, a->f8, at(0, i * run), length(i), scale, false, q + i * run);
   });
+  return 0;
+}
+
+// to [cols, rows] of from [rows, cols].
+static void turn(ao_ctx* ctx, uint8_t* to, const uint8_t* from, int64_t rows, int64_t cols) {
+  constexpr int64_t kSide = 64;
+  ao::parallel_for(ctx, (cols + kSide - 1) / kSide, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t c0 = begin * kSide; c0 < std::min(end * kSide, cols); c0 += kSide)
+      for (int64_t r0 = 0; r0 < rows; r0 += kSide)
+        for (int64_t c = c0; c < std::min(c0 + kSide, cols); c++)
+          for (int64_t r = r0; r < std::min(r0 + kSide, rows); r++) to[c * rows + r] = from[r * cols + c];
+  });
+}
+
+extern "C" int ao_cpu_to_float8(const ao_to_float8_args* a, ao_ctx* ctx) {
+  if (check(ctx, "to_float8", a->f8, a->axis) || check(ctx, "to_float8", a->f8, a->axis_t) ||
+      ao::need_float(ctx, "to_float8", a->dtype))
+    return 1;
+  if (a->q && plain_codes(a, ctx)) return 1;
+  if (!a->q_t) return 0;
+  if (a->q && a->axis == a->axis_t && a->scale == a->scale_t)
+    return turn(ctx, static_cast<uint8_t*>(a->q_t), static_cast<const uint8_t*>(a->q), a->rows, a->cols), 0;
+  ao_to_float8_args other = *a;
+  other.q = ao::scratch<uint8_t>(ctx, a->rows * a->cols), other.axis = a->axis_t, other.scale = a->scale_t;
+  if (!other.q || plain_codes(&other, ctx)) return 1;
+  turn(ctx, static_cast<uint8_t*>(a->q_t), static_cast<const uint8_t*>(other.q), a->rows, a->cols);
   return 0;
 }
 

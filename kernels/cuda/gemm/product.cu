@@ -88,15 +88,55 @@ int tiles_of(ao_ctx* ctx, const char* op, int64_t m, int64_t n, unsigned* tiles)
   return 0;
 }
 
+__global__ void finish_kernel(Store store, const float* sums, int64_t m) {
+  for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < m * store.n;
+       i += int64_t{gridDim.x} * blockDim.x)
+    put(store, i / store.n, i % store.n, sums[i]);
+}
+
+Multiply multiply(const Term& t, int64_t m, int64_t n, void* out, int64_t out_dtype, int64_t out_stride) {
+  return {t.a, t.b, m, n, t.k, out, out_dtype, out_stride};
+}
+
+// Bias and residual join in the library where it takes them, each further term what the output holds by then.
+int library_product(ao_ctx* ctx, const char* op, const Term* terms, int count, int64_t m, const Store& store,
+                    bool* done) {
+  if (!store.bias || store.bias_dtype == store.out_dtype) {
+    for (int i = 0; i < count; i++) {
+      Multiply p = multiply(terms[i], m, store.n, store.out, store.out_dtype, store.out_stride);
+      if (i == 0)
+        p.bias = store.bias, p.add = store.residual, p.add_stride = store.residual_stride;
+      else
+        p.add = store.out, p.add_stride = store.out_stride;
+      if (blas_multiply(ctx, op, p, done)) return 1;
+      if (!*done) break;
+    }
+    if (*done) return 0;
+  }
+  if (!store.bias && !store.residual && count == 1) return 0;
+  const size_t used = ctx->used;
+  float* sums = scratch<float>(ctx, m * store.n);
+  if (!sums) return 1;
+  for (int i = 0; i < count; i++) {
+    Multiply p = multiply(terms[i], m, store.n, sums, AO_F32, store.n);
+    if (i) p.add = sums, p.add_stride = store.n;
+    if (blas_multiply(ctx, op, p, done)) return 1;
+    if (!*done) {
+      if (ctx->used > used) ctx->used = used;
+      return 0;
+    }
+  }
+  return launch(ctx, op, finish_kernel, blocks_for(ctx, m * store.n), kThreads, 0, store,
+                static_cast<const float*>(sums), m);
+}
+
 } // namespace
 
 int run_product(ao_ctx* ctx, const char* op, const Term* terms, int count, int64_t m, const Store& store) {
   if (m == 0 || store.n == 0) return 0;
-  if (count == 1) {
-    bool done = false;
-    if (blas_product(ctx, op, terms[0], m, store, &done)) return 1;
-    if (done) return 0;
-  }
+  bool done = false;
+  if (library_product(ctx, op, terms, count, m, store, &done)) return 1;
+  if (done) return 0;
   unsigned tiles;
   if (tiles_of(ctx, op, m, store.n, &tiles)) return 1;
   Terms all{{}, count};

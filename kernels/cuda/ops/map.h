@@ -10,8 +10,8 @@ template <int d>
 struct Piece {
   static constexpr int count = d == AO_F32 ? 4 : 8;
   float v[count];
-  __device__ void load(const void* p, int64_t i) {
-    const uint4 raw = static_cast<const uint4*>(p)[i];
+  __device__ void load(const void* p, int64_t i) { take(static_cast<const uint4*>(p)[i]); }
+  __device__ void take(uint4 raw) {
     const uint32_t word[4] = {raw.x, raw.y, raw.z, raw.w};
     for (int k = 0; k < 4; k++) {
       if constexpr (d == AO_F32) {

@@ -4,7 +4,7 @@
 import { AoError } from '@ao/core';
 
 /** FNV-1a of the rows; the addon must have been built from the same. */
-export const ABI_HASH = '3f1fc3b1c95f1f8c';
+export const ABI_HASH = '3dec3393209dddf7';
 
 /** Where commands go: `reserve` makes room and returns an index into `records`, `commit` hands the command over. */
 export interface CommandStream {
@@ -212,9 +212,9 @@ export class Calls {
     const s = this.#stream, at = s.reserve(10), r = s.records; r[at] = 36; r[at + 1] = qdata; r[at + 2] = scale; r[at + 3] = zero_point; r[at + 4] = x; r[at + 5] = rows; r[at + 6] = cols; r[at + 7] = group_size; r[at + 8] = dtype; r[at + 9] = scale_dtype; s.commit(10);
   }
 
-  /** OUT(q) INOUT(scale) IN(x) I(rows) I(cols) I(dtype) I(f8) I(axis) I(pow2) I(given) */
-  to_float8(q: number, scale: number, x: number, rows: number, cols: number, dtype: number, f8: number, axis: number, pow2: number, given: number): void {
-    const s = this.#stream, at = s.reserve(11), r = s.records; r[at] = 37; r[at + 1] = q; r[at + 2] = scale; r[at + 3] = x; r[at + 4] = rows; r[at + 5] = cols; r[at + 6] = dtype; r[at + 7] = f8; r[at + 8] = axis; r[at + 9] = pow2; r[at + 10] = given; s.commit(11);
+  /** OUT(q) INOUT(scale) OUT(q_t) INOUT(scale_t) IN(x) I(rows) I(cols) I(dtype) I(f8) I(axis) I(axis_t) I(pow2) I(given) */
+  to_float8(q: number, scale: number, q_t: number, scale_t: number, x: number, rows: number, cols: number, dtype: number, f8: number, axis: number, axis_t: number, pow2: number, given: number): void {
+    const s = this.#stream, at = s.reserve(14), r = s.records; r[at] = 37; r[at + 1] = q; r[at + 2] = scale; r[at + 3] = q_t; r[at + 4] = scale_t; r[at + 5] = x; r[at + 6] = rows; r[at + 7] = cols; r[at + 8] = dtype; r[at + 9] = f8; r[at + 10] = axis; r[at + 11] = axis_t; r[at + 12] = pow2; r[at + 13] = given; s.commit(14);
   }
 
   /** OUT(out) IN(q) IN(scale) I(rows) I(cols) I(f8) I(axis) */
@@ -222,158 +222,168 @@ export class Calls {
     const s = this.#stream, at = s.reserve(8), r = s.records; r[at] = 38; r[at + 1] = out; r[at + 2] = q; r[at + 3] = scale; r[at + 4] = rows; r[at + 5] = cols; r[at + 6] = f8; r[at + 7] = axis; s.commit(8);
   }
 
+  /** OUT(out) IN(a) IN(a_scale) IN(b) IN(b_scale) I(m) I(n) I(k) I(a_row) I(a_col) I(b_row) I(b_col) I(a_f8) I(b_f8) I(a_rows) I(b_rows) I(divides) I(fast) I(out_dtype) */
+  scaled_mm(out: number, a: number, a_scale: number, b: number, b_scale: number, m: number, n: number, k: number, a_row: number, a_col: number, b_row: number, b_col: number, a_f8: number, b_f8: number, a_rows: number, b_rows: number, divides: number, fast: number, out_dtype: number): void {
+    const s = this.#stream, at = s.reserve(20), r = s.records; r[at] = 39; r[at + 1] = out; r[at + 2] = a; r[at + 3] = a_scale; r[at + 4] = b; r[at + 5] = b_scale; r[at + 6] = m; r[at + 7] = n; r[at + 8] = k; r[at + 9] = a_row; r[at + 10] = a_col; r[at + 11] = b_row; r[at + 12] = b_col; r[at + 13] = a_f8; r[at + 14] = b_f8; r[at + 15] = a_rows; r[at + 16] = b_rows; r[at + 17] = divides; r[at + 18] = fast; r[at + 19] = out_dtype; s.commit(20);
+  }
+
+  /** OUT(out) IN(a) IN(b) I(m) I(n) I(k) I(a_row) I(a_col) I(b_row) I(b_col) */
+  int_mm(out: number, a: number, b: number, m: number, n: number, k: number, a_row: number, a_col: number, b_row: number, b_col: number): void {
+    const s = this.#stream, at = s.reserve(11), r = s.records; r[at] = 40; r[at + 1] = out; r[at + 2] = a; r[at + 3] = b; r[at + 4] = m; r[at + 5] = n; r[at + 6] = k; r[at + 7] = a_row; r[at + 8] = a_col; r[at + 9] = b_row; r[at + 10] = b_col; s.commit(11);
+  }
+
   /** OUT(out) IN(x) I(n) */
   pack_int4(out: number, x: number, n: number): void {
-    const s = this.#stream, at = s.reserve(4), r = s.records; r[at] = 39; r[at + 1] = out; r[at + 2] = x; r[at + 3] = n; s.commit(4);
+    const s = this.#stream, at = s.reserve(4), r = s.records; r[at] = 41; r[at + 1] = out; r[at + 2] = x; r[at + 3] = n; s.commit(4);
   }
 
   /** OUT(out) IN(x) I(n) I(is_signed) */
   unpack_int4(out: number, x: number, n: number, is_signed: number): void {
-    const s = this.#stream, at = s.reserve(5), r = s.records; r[at] = 40; r[at + 1] = out; r[at + 2] = x; r[at + 3] = n; r[at + 4] = is_signed; s.commit(5);
+    const s = this.#stream, at = s.reserve(5), r = s.records; r[at] = 42; r[at + 1] = out; r[at + 2] = x; r[at + 3] = n; r[at + 4] = is_signed; s.commit(5);
   }
 
   /** OUT(out) IN(x) I(rows) I(cols) I(bits) */
   pack_bits(out: number, x: number, rows: number, cols: number, bits: number): void {
-    const s = this.#stream, at = s.reserve(6), r = s.records; r[at] = 41; r[at + 1] = out; r[at + 2] = x; r[at + 3] = rows; r[at + 4] = cols; r[at + 5] = bits; s.commit(6);
+    const s = this.#stream, at = s.reserve(6), r = s.records; r[at] = 43; r[at + 1] = out; r[at + 2] = x; r[at + 3] = rows; r[at + 4] = cols; r[at + 5] = bits; s.commit(6);
   }
 
   /** OUT(out) IN(x) I(rows) I(cols) I(bits) I(is_signed) */
   unpack_bits(out: number, x: number, rows: number, cols: number, bits: number, is_signed: number): void {
-    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 42; r[at + 1] = out; r[at + 2] = x; r[at + 3] = rows; r[at + 4] = cols; r[at + 5] = bits; r[at + 6] = is_signed; s.commit(7);
+    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 44; r[at + 1] = out; r[at + 2] = x; r[at + 3] = rows; r[at + 4] = cols; r[at + 5] = bits; r[at + 6] = is_signed; s.commit(7);
   }
 
   /** OUT(out) INOUT(state) I(n) I(dtype) F(low) F(high) */
   random_uniform(out: number, state: number, n: number, dtype: number, low: number, high: number): void {
-    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 43; r[at + 1] = out; r[at + 2] = state; r[at + 3] = n; r[at + 4] = dtype; r[at + 5] = low; r[at + 6] = high; s.commit(7);
+    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 45; r[at + 1] = out; r[at + 2] = state; r[at + 3] = n; r[at + 4] = dtype; r[at + 5] = low; r[at + 6] = high; s.commit(7);
   }
 
   /** OUT(out) INOUT(state) I(n) I(dtype) F(mean) F(std) F(low) F(high) F(least) F(most) */
   random_normal(out: number, state: number, n: number, dtype: number, mean: number, std: number, low: number, high: number, least: number, most: number): void {
-    const s = this.#stream, at = s.reserve(11), r = s.records; r[at] = 44; r[at + 1] = out; r[at + 2] = state; r[at + 3] = n; r[at + 4] = dtype; r[at + 5] = mean; r[at + 6] = std; r[at + 7] = low; r[at + 8] = high; r[at + 9] = least; r[at + 10] = most; s.commit(11);
+    const s = this.#stream, at = s.reserve(11), r = s.records; r[at] = 46; r[at + 1] = out; r[at + 2] = state; r[at + 3] = n; r[at + 4] = dtype; r[at + 5] = mean; r[at + 6] = std; r[at + 7] = low; r[at + 8] = high; r[at + 9] = least; r[at + 10] = most; s.commit(11);
   }
 
   /** OUT(out) OUT(saved) INOUT(state) IN(x) I(n) I(dtype) F(p) */
   dropout(out: number, saved: number, state: number, x: number, n: number, dtype: number, p: number): void {
-    const s = this.#stream, at = s.reserve(8), r = s.records; r[at] = 45; r[at + 1] = out; r[at + 2] = saved; r[at + 3] = state; r[at + 4] = x; r[at + 5] = n; r[at + 6] = dtype; r[at + 7] = p; s.commit(8);
+    const s = this.#stream, at = s.reserve(8), r = s.records; r[at] = 47; r[at + 1] = out; r[at + 2] = saved; r[at + 3] = state; r[at + 4] = x; r[at + 5] = n; r[at + 6] = dtype; r[at + 7] = p; s.commit(8);
   }
 
   /** OUT(dx) IN(g) IN(saved) I(n) I(dtype) F(p) */
   dropout_backward(dx: number, g: number, saved: number, n: number, dtype: number, p: number): void {
-    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 46; r[at + 1] = dx; r[at + 2] = g; r[at + 3] = saved; r[at + 4] = n; r[at + 5] = dtype; r[at + 6] = p; s.commit(7);
+    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 48; r[at + 1] = dx; r[at + 2] = g; r[at + 3] = saved; r[at + 4] = n; r[at + 5] = dtype; r[at + 6] = p; s.commit(7);
   }
 
   /** OUT(token) INOUT(state) IN(logits) I(rows) I(vocab) I(dtype) F(temperature) I(top_k) F(top_p) F(min_p) */
   sample(token: number, state: number, logits: number, rows: number, vocab: number, dtype: number, temperature: number, top_k: number, top_p: number, min_p: number): void {
-    const s = this.#stream, at = s.reserve(11), r = s.records; r[at] = 47; r[at + 1] = token; r[at + 2] = state; r[at + 3] = logits; r[at + 4] = rows; r[at + 5] = vocab; r[at + 6] = dtype; r[at + 7] = temperature; r[at + 8] = top_k; r[at + 9] = top_p; r[at + 10] = min_p; s.commit(11);
+    const s = this.#stream, at = s.reserve(11), r = s.records; r[at] = 49; r[at + 1] = token; r[at + 2] = state; r[at + 3] = logits; r[at + 4] = rows; r[at + 5] = vocab; r[at + 6] = dtype; r[at + 7] = temperature; r[at + 8] = top_k; r[at + 9] = top_p; r[at + 10] = min_p; s.commit(11);
   }
 
   /** INOUT(logits) INOUT(history) INOUT(lengths) IN(token) IN(bias) IN(ends) IN(mask) I(rows) I(vocab) I(capacity) I(end_count) I(min_new_tokens) I(ngram) F(repetition) F(frequency) F(presence) */
   process_logits(logits: number, history: number, lengths: number, token: number, bias: number, ends: number, mask: number, rows: number, vocab: number, capacity: number, end_count: number, min_new_tokens: number, ngram: number, repetition: number, frequency: number, presence: number): void {
-    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 48; r[at + 1] = logits; r[at + 2] = history; r[at + 3] = lengths; r[at + 4] = token; r[at + 5] = bias; r[at + 6] = ends; r[at + 7] = mask; r[at + 8] = rows; r[at + 9] = vocab; r[at + 10] = capacity; r[at + 11] = end_count; r[at + 12] = min_new_tokens; r[at + 13] = ngram; r[at + 14] = repetition; r[at + 15] = frequency; r[at + 16] = presence; s.commit(17);
+    const s = this.#stream, at = s.reserve(17), r = s.records; r[at] = 50; r[at + 1] = logits; r[at + 2] = history; r[at + 3] = lengths; r[at + 4] = token; r[at + 5] = bias; r[at + 6] = ends; r[at + 7] = mask; r[at + 8] = rows; r[at + 9] = vocab; r[at + 10] = capacity; r[at + 11] = end_count; r[at + 12] = min_new_tokens; r[at + 13] = ngram; r[at + 14] = repetition; r[at + 15] = frequency; r[at + 16] = presence; s.commit(17);
   }
 
   /** INOUT(param) IN(grad) INOUT(exp_avg) INOUT(exp_avg_sq) INOUT(max_exp_avg_sq) INOUT(exp_avg_scale) INOUT(exp_avg_sq_scale) INOUT(max_exp_avg_sq_scale) IN(signed_map) IN(unsigned_map) INOUT(step) IN(lr) INOUT(rng) I(n) I(dtype) I(state_dtype) I(map_size) I(block_size) I(decoupled) F(beta1) F(beta2) F(eps) F(weight_decay) */
   fused_adam(param: number, grad: number, exp_avg: number, exp_avg_sq: number, max_exp_avg_sq: number, exp_avg_scale: number, exp_avg_sq_scale: number, max_exp_avg_sq_scale: number, signed_map: number, unsigned_map: number, step: number, lr: number, rng: number, n: number, dtype: number, state_dtype: number, map_size: number, block_size: number, decoupled: number, beta1: number, beta2: number, eps: number, weight_decay: number): void {
-    const s = this.#stream, at = s.reserve(24), r = s.records; r[at] = 49; r[at + 1] = param; r[at + 2] = grad; r[at + 3] = exp_avg; r[at + 4] = exp_avg_sq; r[at + 5] = max_exp_avg_sq; r[at + 6] = exp_avg_scale; r[at + 7] = exp_avg_sq_scale; r[at + 8] = max_exp_avg_sq_scale; r[at + 9] = signed_map; r[at + 10] = unsigned_map; r[at + 11] = step; r[at + 12] = lr; r[at + 13] = rng; r[at + 14] = n; r[at + 15] = dtype; r[at + 16] = state_dtype; r[at + 17] = map_size; r[at + 18] = block_size; r[at + 19] = decoupled; r[at + 20] = beta1; r[at + 21] = beta2; r[at + 22] = eps; r[at + 23] = weight_decay; s.commit(24);
+    const s = this.#stream, at = s.reserve(24), r = s.records; r[at] = 51; r[at + 1] = param; r[at + 2] = grad; r[at + 3] = exp_avg; r[at + 4] = exp_avg_sq; r[at + 5] = max_exp_avg_sq; r[at + 6] = exp_avg_scale; r[at + 7] = exp_avg_sq_scale; r[at + 8] = max_exp_avg_sq_scale; r[at + 9] = signed_map; r[at + 10] = unsigned_map; r[at + 11] = step; r[at + 12] = lr; r[at + 13] = rng; r[at + 14] = n; r[at + 15] = dtype; r[at + 16] = state_dtype; r[at + 17] = map_size; r[at + 18] = block_size; r[at + 19] = decoupled; r[at + 20] = beta1; r[at + 21] = beta2; r[at + 22] = eps; r[at + 23] = weight_decay; s.commit(24);
   }
 
   /** INOUT(param) IN(grad) INOUT(momentum_buffer) INOUT(step) IN(lr) I(n) I(dtype) I(nesterov) F(momentum) F(dampening) F(weight_decay) */
   fused_sgd(param: number, grad: number, momentum_buffer: number, step: number, lr: number, n: number, dtype: number, nesterov: number, momentum: number, dampening: number, weight_decay: number): void {
-    const s = this.#stream, at = s.reserve(12), r = s.records; r[at] = 50; r[at + 1] = param; r[at + 2] = grad; r[at + 3] = momentum_buffer; r[at + 4] = step; r[at + 5] = lr; r[at + 6] = n; r[at + 7] = dtype; r[at + 8] = nesterov; r[at + 9] = momentum; r[at + 10] = dampening; r[at + 11] = weight_decay; s.commit(12);
+    const s = this.#stream, at = s.reserve(12), r = s.records; r[at] = 52; r[at + 1] = param; r[at + 2] = grad; r[at + 3] = momentum_buffer; r[at + 4] = step; r[at + 5] = lr; r[at + 6] = n; r[at + 7] = dtype; r[at + 8] = nesterov; r[at + 9] = momentum; r[at + 10] = dampening; r[at + 11] = weight_decay; s.commit(12);
   }
 
   /** OUT(packed) IN(codes) IN(scale) IN(zero) I(code) I(n) I(k) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(activation) I(row) I(rows) I(bits) IN(table) IN(meta) */
   pack_weight(packed: number, codes: number, scale: number, zero: number, code: number, n: number, k: number, group_size: number, zero_domain: number, scale_dtype: number, zero_dtype: number, activation: number, row: number, rows: number, bits: number, table: number, meta: number): void {
-    const s = this.#stream, at = s.reserve(18), r = s.records; r[at] = 51; r[at + 1] = packed; r[at + 2] = codes; r[at + 3] = scale; r[at + 4] = zero; r[at + 5] = code; r[at + 6] = n; r[at + 7] = k; r[at + 8] = group_size; r[at + 9] = zero_domain; r[at + 10] = scale_dtype; r[at + 11] = zero_dtype; r[at + 12] = activation; r[at + 13] = row; r[at + 14] = rows; r[at + 15] = bits; r[at + 16] = table; r[at + 17] = meta; s.commit(18);
+    const s = this.#stream, at = s.reserve(18), r = s.records; r[at] = 53; r[at + 1] = packed; r[at + 2] = codes; r[at + 3] = scale; r[at + 4] = zero; r[at + 5] = code; r[at + 6] = n; r[at + 7] = k; r[at + 8] = group_size; r[at + 9] = zero_domain; r[at + 10] = scale_dtype; r[at + 11] = zero_dtype; r[at + 12] = activation; r[at + 13] = row; r[at + 14] = rows; r[at + 15] = bits; r[at + 16] = table; r[at + 17] = meta; s.commit(18);
   }
 
   /** OUT(codes) OUT(scale) OUT(zero) IN(packed) I(n) I(k) I(row) I(rows) OUT(meta) */
   unpack_weight(codes: number, scale: number, zero: number, packed: number, n: number, k: number, row: number, rows: number, meta: number): void {
-    const s = this.#stream, at = s.reserve(10), r = s.records; r[at] = 52; r[at + 1] = codes; r[at + 2] = scale; r[at + 3] = zero; r[at + 4] = packed; r[at + 5] = n; r[at + 6] = k; r[at + 7] = row; r[at + 8] = rows; r[at + 9] = meta; s.commit(10);
+    const s = this.#stream, at = s.reserve(10), r = s.records; r[at] = 54; r[at + 1] = codes; r[at + 2] = scale; r[at + 3] = zero; r[at + 4] = packed; r[at + 5] = n; r[at + 6] = k; r[at + 7] = row; r[at + 8] = rows; r[at + 9] = meta; s.commit(10);
   }
 
   /** IN(x) I(m) I(k) I(x_stride) I(x_dtype) I(out_dtype) I(bias_dtype) F(act_eps) IN(residual) I(residual_stride) I(count) IN(weight0) IN(bias0) OUT(out0) I(n0) I(stride0) IN(weight1) IN(bias1) OUT(out1) I(n1) I(stride1) IN(weight2) IN(bias2) OUT(out2) I(n2) I(stride2) IN(weight3) IN(bias3) OUT(out3) I(n3) I(stride3) IN(act_scale) IN(act_zero) I(act_flags) */
   linear_packed(x: number, m: number, k: number, x_stride: number, x_dtype: number, out_dtype: number, bias_dtype: number, act_eps: number, residual: number, residual_stride: number, count: number, weight0: number, bias0: number, out0: number, n0: number, stride0: number, weight1: number, bias1: number, out1: number, n1: number, stride1: number, weight2: number, bias2: number, out2: number, n2: number, stride2: number, weight3: number, bias3: number, out3: number, n3: number, stride3: number, act_scale: number, act_zero: number, act_flags: number): void {
-    const s = this.#stream, at = s.reserve(35), r = s.records; r[at] = 53; r[at + 1] = x; r[at + 2] = m; r[at + 3] = k; r[at + 4] = x_stride; r[at + 5] = x_dtype; r[at + 6] = out_dtype; r[at + 7] = bias_dtype; r[at + 8] = act_eps; r[at + 9] = residual; r[at + 10] = residual_stride; r[at + 11] = count; r[at + 12] = weight0; r[at + 13] = bias0; r[at + 14] = out0; r[at + 15] = n0; r[at + 16] = stride0; r[at + 17] = weight1; r[at + 18] = bias1; r[at + 19] = out1; r[at + 20] = n1; r[at + 21] = stride1; r[at + 22] = weight2; r[at + 23] = bias2; r[at + 24] = out2; r[at + 25] = n2; r[at + 26] = stride2; r[at + 27] = weight3; r[at + 28] = bias3; r[at + 29] = out3; r[at + 30] = n3; r[at + 31] = stride3; r[at + 32] = act_scale; r[at + 33] = act_zero; r[at + 34] = act_flags; s.commit(35);
+    const s = this.#stream, at = s.reserve(35), r = s.records; r[at] = 55; r[at + 1] = x; r[at + 2] = m; r[at + 3] = k; r[at + 4] = x_stride; r[at + 5] = x_dtype; r[at + 6] = out_dtype; r[at + 7] = bias_dtype; r[at + 8] = act_eps; r[at + 9] = residual; r[at + 10] = residual_stride; r[at + 11] = count; r[at + 12] = weight0; r[at + 13] = bias0; r[at + 14] = out0; r[at + 15] = n0; r[at + 16] = stride0; r[at + 17] = weight1; r[at + 18] = bias1; r[at + 19] = out1; r[at + 20] = n1; r[at + 21] = stride1; r[at + 22] = weight2; r[at + 23] = bias2; r[at + 24] = out2; r[at + 25] = n2; r[at + 26] = stride2; r[at + 27] = weight3; r[at + 28] = bias3; r[at + 29] = out3; r[at + 30] = n3; r[at + 31] = stride3; r[at + 32] = act_scale; r[at + 33] = act_zero; r[at + 34] = act_flags; s.commit(35);
   }
 
   /** OUT(out) IN(x) IN(index) I(rows) I(per_x) I(experts) I(n) I(k) I(x_dtype) I(out_dtype) I(first) I(count) F(act_eps) IN(weight0) IN(weight1) IN(weight2) IN(weight3) IN(weight4) IN(weight5) IN(weight6) IN(weight7) IN(weight8) IN(weight9) IN(weight10) IN(weight11) IN(weight12) IN(weight13) IN(weight14) IN(weight15) */
   linear_experts(out: number, x: number, index: number, rows: number, per_x: number, experts: number, n: number, k: number, x_dtype: number, out_dtype: number, first: number, count: number, act_eps: number, weight0: number, weight1: number, weight2: number, weight3: number, weight4: number, weight5: number, weight6: number, weight7: number, weight8: number, weight9: number, weight10: number, weight11: number, weight12: number, weight13: number, weight14: number, weight15: number): void {
-    const s = this.#stream, at = s.reserve(30), r = s.records; r[at] = 54; r[at + 1] = out; r[at + 2] = x; r[at + 3] = index; r[at + 4] = rows; r[at + 5] = per_x; r[at + 6] = experts; r[at + 7] = n; r[at + 8] = k; r[at + 9] = x_dtype; r[at + 10] = out_dtype; r[at + 11] = first; r[at + 12] = count; r[at + 13] = act_eps; r[at + 14] = weight0; r[at + 15] = weight1; r[at + 16] = weight2; r[at + 17] = weight3; r[at + 18] = weight4; r[at + 19] = weight5; r[at + 20] = weight6; r[at + 21] = weight7; r[at + 22] = weight8; r[at + 23] = weight9; r[at + 24] = weight10; r[at + 25] = weight11; r[at + 26] = weight12; r[at + 27] = weight13; r[at + 28] = weight14; r[at + 29] = weight15; s.commit(30);
+    const s = this.#stream, at = s.reserve(30), r = s.records; r[at] = 56; r[at + 1] = out; r[at + 2] = x; r[at + 3] = index; r[at + 4] = rows; r[at + 5] = per_x; r[at + 6] = experts; r[at + 7] = n; r[at + 8] = k; r[at + 9] = x_dtype; r[at + 10] = out_dtype; r[at + 11] = first; r[at + 12] = count; r[at + 13] = act_eps; r[at + 14] = weight0; r[at + 15] = weight1; r[at + 16] = weight2; r[at + 17] = weight3; r[at + 18] = weight4; r[at + 19] = weight5; r[at + 20] = weight6; r[at + 21] = weight7; r[at + 22] = weight8; r[at + 23] = weight9; r[at + 24] = weight10; r[at + 25] = weight11; r[at + 26] = weight12; r[at + 27] = weight13; r[at + 28] = weight14; r[at + 29] = weight15; s.commit(30);
   }
 
   /** OUT(out) IN(packed) IN(index) I(count) I(n) I(k) I(out_stride) I(out_dtype) */
   gather_packed(out: number, packed: number, index: number, count: number, n: number, k: number, out_stride: number, out_dtype: number): void {
-    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 55; r[at + 1] = out; r[at + 2] = packed; r[at + 3] = index; r[at + 4] = count; r[at + 5] = n; r[at + 6] = k; r[at + 7] = out_stride; r[at + 8] = out_dtype; s.commit(9);
+    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 57; r[at + 1] = out; r[at + 2] = packed; r[at + 3] = index; r[at + 4] = count; r[at + 5] = n; r[at + 6] = k; r[at + 7] = out_stride; r[at + 8] = out_dtype; s.commit(9);
   }
 
   /** OUT(out) IN(a) IN(b) I(m) I(n) I(k) I(dtype) I(out_dtype) I(a_row) I(a_col) I(b_row) I(b_col) I(out_row) I(batch_ndim) V(batch, 4) V(a_batch, 4) V(b_batch, 4) V(out_batch, 4) */
   matmul(out: number, a: number, b: number, m: number, n: number, k: number, dtype: number, out_dtype: number, a_row: number, a_col: number, b_row: number, b_col: number, out_row: number, batch_ndim: number, batch: ArrayLike<number>, a_batch: ArrayLike<number>, b_batch: ArrayLike<number>, out_batch: ArrayLike<number>): void {
-    if (batch.length > 4) tooLong('matmul', 'batch', batch.length, 4); if (a_batch.length > 4) tooLong('matmul', 'a_batch', a_batch.length, 4); if (b_batch.length > 4) tooLong('matmul', 'b_batch', b_batch.length, 4); if (out_batch.length > 4) tooLong('matmul', 'out_batch', out_batch.length, 4); const s = this.#stream, at = s.reserve(31), r = s.records; r[at] = 56; r[at + 1] = out; r[at + 2] = a; r[at + 3] = b; r[at + 4] = m; r[at + 5] = n; r[at + 6] = k; r[at + 7] = dtype; r[at + 8] = out_dtype; r[at + 9] = a_row; r[at + 10] = a_col; r[at + 11] = b_row; r[at + 12] = b_col; r[at + 13] = out_row; r[at + 14] = batch_ndim; for (let i = 0; i < 4; i++) r[at + 15 + i] = batch[i] ?? 0; for (let i = 0; i < 4; i++) r[at + 19 + i] = a_batch[i] ?? 0; for (let i = 0; i < 4; i++) r[at + 23 + i] = b_batch[i] ?? 0; for (let i = 0; i < 4; i++) r[at + 27 + i] = out_batch[i] ?? 0; s.commit(31);
+    if (batch.length > 4) tooLong('matmul', 'batch', batch.length, 4); if (a_batch.length > 4) tooLong('matmul', 'a_batch', a_batch.length, 4); if (b_batch.length > 4) tooLong('matmul', 'b_batch', b_batch.length, 4); if (out_batch.length > 4) tooLong('matmul', 'out_batch', out_batch.length, 4); const s = this.#stream, at = s.reserve(31), r = s.records; r[at] = 58; r[at + 1] = out; r[at + 2] = a; r[at + 3] = b; r[at + 4] = m; r[at + 5] = n; r[at + 6] = k; r[at + 7] = dtype; r[at + 8] = out_dtype; r[at + 9] = a_row; r[at + 10] = a_col; r[at + 11] = b_row; r[at + 12] = b_col; r[at + 13] = out_row; r[at + 14] = batch_ndim; for (let i = 0; i < 4; i++) r[at + 15 + i] = batch[i] ?? 0; for (let i = 0; i < 4; i++) r[at + 19 + i] = a_batch[i] ?? 0; for (let i = 0; i < 4; i++) r[at + 23 + i] = b_batch[i] ?? 0; for (let i = 0; i < 4; i++) r[at + 27 + i] = out_batch[i] ?? 0; s.commit(31);
   }
 
   /** OUT(out) IN(x) IN(codes) IN(scale) IN(zero) IN(bias) IN(residual) I(m) I(n) I(k) I(x_stride) I(out_stride) I(residual_stride) I(x_dtype) I(out_dtype) I(bias_dtype) I(code) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(activation) F(act_eps) I(bits) IN(table) */
   linear(out: number, x: number, codes: number, scale: number, zero: number, bias: number, residual: number, m: number, n: number, k: number, x_stride: number, out_stride: number, residual_stride: number, x_dtype: number, out_dtype: number, bias_dtype: number, code: number, group_size: number, zero_domain: number, scale_dtype: number, zero_dtype: number, activation: number, act_eps: number, bits: number, table: number): void {
-    const s = this.#stream, at = s.reserve(26), r = s.records; r[at] = 57; r[at + 1] = out; r[at + 2] = x; r[at + 3] = codes; r[at + 4] = scale; r[at + 5] = zero; r[at + 6] = bias; r[at + 7] = residual; r[at + 8] = m; r[at + 9] = n; r[at + 10] = k; r[at + 11] = x_stride; r[at + 12] = out_stride; r[at + 13] = residual_stride; r[at + 14] = x_dtype; r[at + 15] = out_dtype; r[at + 16] = bias_dtype; r[at + 17] = code; r[at + 18] = group_size; r[at + 19] = zero_domain; r[at + 20] = scale_dtype; r[at + 21] = zero_dtype; r[at + 22] = activation; r[at + 23] = act_eps; r[at + 24] = bits; r[at + 25] = table; s.commit(26);
+    const s = this.#stream, at = s.reserve(26), r = s.records; r[at] = 59; r[at + 1] = out; r[at + 2] = x; r[at + 3] = codes; r[at + 4] = scale; r[at + 5] = zero; r[at + 6] = bias; r[at + 7] = residual; r[at + 8] = m; r[at + 9] = n; r[at + 10] = k; r[at + 11] = x_stride; r[at + 12] = out_stride; r[at + 13] = residual_stride; r[at + 14] = x_dtype; r[at + 15] = out_dtype; r[at + 16] = bias_dtype; r[at + 17] = code; r[at + 18] = group_size; r[at + 19] = zero_domain; r[at + 20] = scale_dtype; r[at + 21] = zero_dtype; r[at + 22] = activation; r[at + 23] = act_eps; r[at + 24] = bits; r[at + 25] = table; s.commit(26);
   }
 
   /** OUT(out) I(m) I(k) I(g_dtype) I(out_dtype) I(count) IN(g0) IN(weight0) I(n0) I(code0) IN(g1) IN(weight1) I(n1) I(code1) IN(g2) IN(weight2) I(n2) I(code2) IN(g3) IN(weight3) I(n3) I(code3) */
   linear_grad_input(out: number, m: number, k: number, g_dtype: number, out_dtype: number, count: number, g0: number, weight0: number, n0: number, code0: number, g1: number, weight1: number, n1: number, code1: number, g2: number, weight2: number, n2: number, code2: number, g3: number, weight3: number, n3: number, code3: number): void {
-    const s = this.#stream, at = s.reserve(23), r = s.records; r[at] = 58; r[at + 1] = out; r[at + 2] = m; r[at + 3] = k; r[at + 4] = g_dtype; r[at + 5] = out_dtype; r[at + 6] = count; r[at + 7] = g0; r[at + 8] = weight0; r[at + 9] = n0; r[at + 10] = code0; r[at + 11] = g1; r[at + 12] = weight1; r[at + 13] = n1; r[at + 14] = code1; r[at + 15] = g2; r[at + 16] = weight2; r[at + 17] = n2; r[at + 18] = code2; r[at + 19] = g3; r[at + 20] = weight3; r[at + 21] = n3; r[at + 22] = code3; s.commit(23);
+    const s = this.#stream, at = s.reserve(23), r = s.records; r[at] = 60; r[at + 1] = out; r[at + 2] = m; r[at + 3] = k; r[at + 4] = g_dtype; r[at + 5] = out_dtype; r[at + 6] = count; r[at + 7] = g0; r[at + 8] = weight0; r[at + 9] = n0; r[at + 10] = code0; r[at + 11] = g1; r[at + 12] = weight1; r[at + 13] = n1; r[at + 14] = code1; r[at + 15] = g2; r[at + 16] = weight2; r[at + 17] = n2; r[at + 18] = code2; r[at + 19] = g3; r[at + 20] = weight3; r[at + 21] = n3; r[at + 22] = code3; s.commit(23);
   }
 
   /** OUT(out) IN(g) IN(codes) IN(scale) IN(zero) I(m) I(n) I(k) I(g_dtype) I(out_dtype) I(code) I(group_size) I(zero_domain) I(scale_dtype) I(zero_dtype) I(bits) IN(table) */
   linear_grad_input_coded(out: number, g: number, codes: number, scale: number, zero: number, m: number, n: number, k: number, g_dtype: number, out_dtype: number, code: number, group_size: number, zero_domain: number, scale_dtype: number, zero_dtype: number, bits: number, table: number): void {
-    const s = this.#stream, at = s.reserve(18), r = s.records; r[at] = 59; r[at + 1] = out; r[at + 2] = g; r[at + 3] = codes; r[at + 4] = scale; r[at + 5] = zero; r[at + 6] = m; r[at + 7] = n; r[at + 8] = k; r[at + 9] = g_dtype; r[at + 10] = out_dtype; r[at + 11] = code; r[at + 12] = group_size; r[at + 13] = zero_domain; r[at + 14] = scale_dtype; r[at + 15] = zero_dtype; r[at + 16] = bits; r[at + 17] = table; s.commit(18);
+    const s = this.#stream, at = s.reserve(18), r = s.records; r[at] = 61; r[at + 1] = out; r[at + 2] = g; r[at + 3] = codes; r[at + 4] = scale; r[at + 5] = zero; r[at + 6] = m; r[at + 7] = n; r[at + 8] = k; r[at + 9] = g_dtype; r[at + 10] = out_dtype; r[at + 11] = code; r[at + 12] = group_size; r[at + 13] = zero_domain; r[at + 14] = scale_dtype; r[at + 15] = zero_dtype; r[at + 16] = bits; r[at + 17] = table; s.commit(18);
   }
 
   /** OUT(out) IN(g) IN(x) I(m) I(n) I(k) I(g_dtype) I(x_dtype) I(out_dtype) */
   linear_grad_weight(out: number, g: number, x: number, m: number, n: number, k: number, g_dtype: number, x_dtype: number, out_dtype: number): void {
-    const s = this.#stream, at = s.reserve(10), r = s.records; r[at] = 60; r[at + 1] = out; r[at + 2] = g; r[at + 3] = x; r[at + 4] = m; r[at + 5] = n; r[at + 6] = k; r[at + 7] = g_dtype; r[at + 8] = x_dtype; r[at + 9] = out_dtype; s.commit(10);
+    const s = this.#stream, at = s.reserve(10), r = s.records; r[at] = 62; r[at + 1] = out; r[at + 2] = g; r[at + 3] = x; r[at + 4] = m; r[at + 5] = n; r[at + 6] = k; r[at + 7] = g_dtype; r[at + 8] = x_dtype; r[at + 9] = out_dtype; s.commit(10);
   }
 
   /** OUT(values) OUT(meta) IN(x) I(groups) I(dtype) */
   sparse24_compress(values: number, meta: number, x: number, groups: number, dtype: number): void {
-    const s = this.#stream, at = s.reserve(6), r = s.records; r[at] = 61; r[at + 1] = values; r[at + 2] = meta; r[at + 3] = x; r[at + 4] = groups; r[at + 5] = dtype; s.commit(6);
+    const s = this.#stream, at = s.reserve(6), r = s.records; r[at] = 63; r[at + 1] = values; r[at + 2] = meta; r[at + 3] = x; r[at + 4] = groups; r[at + 5] = dtype; s.commit(6);
   }
 
   /** OUT(out) IN(values) IN(meta) I(groups) I(dtype) */
   sparse24_expand(out: number, values: number, meta: number, groups: number, dtype: number): void {
-    const s = this.#stream, at = s.reserve(6), r = s.records; r[at] = 62; r[at + 1] = out; r[at + 2] = values; r[at + 3] = meta; r[at + 4] = groups; r[at + 5] = dtype; s.commit(6);
+    const s = this.#stream, at = s.reserve(6), r = s.records; r[at] = 64; r[at + 1] = out; r[at + 2] = values; r[at + 3] = meta; r[at + 4] = groups; r[at + 5] = dtype; s.commit(6);
   }
 
   /** OUT(out) IN(x) I(rows) I(columns) I(dtype) I(magnitude) */
   prune_tile4x4(out: number, x: number, rows: number, columns: number, dtype: number, magnitude: number): void {
-    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 63; r[at + 1] = out; r[at + 2] = x; r[at + 3] = rows; r[at + 4] = columns; r[at + 5] = dtype; r[at + 6] = magnitude; s.commit(7);
+    const s = this.#stream, at = s.reserve(7), r = s.records; r[at] = 65; r[at + 1] = out; r[at + 2] = x; r[at + 3] = rows; r[at + 4] = columns; r[at + 5] = dtype; r[at + 6] = magnitude; s.commit(7);
   }
 
   /** OUT(out) IN(x) IN(values) IN(crow) IN(col) IN(bias) I(m) I(n) I(k) I(block) I(dtype) */
   block_sparse_linear(out: number, x: number, values: number, crow: number, col: number, bias: number, m: number, n: number, k: number, block: number, dtype: number): void {
-    const s = this.#stream, at = s.reserve(12), r = s.records; r[at] = 64; r[at + 1] = out; r[at + 2] = x; r[at + 3] = values; r[at + 4] = crow; r[at + 5] = col; r[at + 6] = bias; r[at + 7] = m; r[at + 8] = n; r[at + 9] = k; r[at + 10] = block; r[at + 11] = dtype; s.commit(12);
+    const s = this.#stream, at = s.reserve(12), r = s.records; r[at] = 66; r[at + 1] = out; r[at + 2] = x; r[at + 3] = values; r[at + 4] = crow; r[at + 5] = col; r[at + 6] = bias; r[at + 7] = m; r[at + 8] = n; r[at + 9] = k; r[at + 10] = block; r[at + 11] = dtype; s.commit(12);
   }
 
   /** OUT(out) IN(x) IN(crow) IN(col) I(n) I(k) I(block) I(dtype) I(gather) */
   block_sparse_copy(out: number, x: number, crow: number, col: number, n: number, k: number, block: number, dtype: number, gather: number): void {
-    const s = this.#stream, at = s.reserve(10), r = s.records; r[at] = 65; r[at + 1] = out; r[at + 2] = x; r[at + 3] = crow; r[at + 4] = col; r[at + 5] = n; r[at + 6] = k; r[at + 7] = block; r[at + 8] = dtype; r[at + 9] = gather; s.commit(10);
+    const s = this.#stream, at = s.reserve(10), r = s.records; r[at] = 67; r[at + 1] = out; r[at + 2] = x; r[at + 3] = crow; r[at + 4] = col; r[at + 5] = n; r[at + 6] = k; r[at + 7] = block; r[at + 8] = dtype; r[at + 9] = gather; s.commit(10);
   }
 
   /** OUT(address) I(group) I(host) I(rank) I(size) */
   group_open(address: number, group: number, host: number, rank: number, size: number): void {
-    const s = this.#stream, at = s.reserve(6), r = s.records; r[at] = 66; r[at + 1] = address; r[at + 2] = group; r[at + 3] = host; r[at + 4] = rank; r[at + 5] = size; s.commit(6);
+    const s = this.#stream, at = s.reserve(6), r = s.records; r[at] = 68; r[at + 1] = address; r[at + 2] = group; r[at + 3] = host; r[at + 4] = rank; r[at + 5] = size; s.commit(6);
   }
 
   /** INOUT(addresses) I(group) F(timeout) */
   group_connect(addresses: number, group: number, timeout: number): void {
-    const s = this.#stream, at = s.reserve(4), r = s.records; r[at] = 67; r[at + 1] = addresses; r[at + 2] = group; r[at + 3] = timeout; s.commit(4);
+    const s = this.#stream, at = s.reserve(4), r = s.records; r[at] = 69; r[at + 1] = addresses; r[at + 2] = group; r[at + 3] = timeout; s.commit(4);
   }
 
   /** I(group) */
   group_close(group: number): void {
-    const s = this.#stream, at = s.reserve(2), r = s.records; r[at] = 68; r[at + 1] = group; s.commit(2);
+    const s = this.#stream, at = s.reserve(2), r = s.records; r[at] = 70; r[at + 1] = group; s.commit(2);
   }
 
   /** INOUT(out) IN(x) I(group) I(what) I(n) I(dtype) I(reduce) I(root) */
   collective(out: number, x: number, group: number, what: number, n: number, dtype: number, reduce: number, root: number): void {
-    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 69; r[at + 1] = out; r[at + 2] = x; r[at + 3] = group; r[at + 4] = what; r[at + 5] = n; r[at + 6] = dtype; r[at + 7] = reduce; r[at + 8] = root; s.commit(9);
+    const s = this.#stream, at = s.reserve(9), r = s.records; r[at] = 71; r[at + 1] = out; r[at + 2] = x; r[at + 3] = group; r[at + 4] = what; r[at + 5] = n; r[at + 6] = dtype; r[at + 7] = reduce; r[at + 8] = root; s.commit(9);
   }
 }

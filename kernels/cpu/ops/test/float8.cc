@@ -37,8 +37,19 @@ TEST(codes_and_scales_equal_scalar_casts) {
             Buffer<uint8_t> q(n);
             const int64_t scales = axis == 0 ? 1 : axis == 1 ? rows : cols;
             Buffer<float> scale(scales), back(n);
-            const ao_to_float8_args to{q.data(), scale.data(), x.data(), rows, cols, dtype, f8, axis, pow2, 0};
+            const int64_t axis_t = (axis + pow2) % 3;
+            Buffer<uint8_t> q_t(n), plain(n);
+            Buffer<float> scale_t(n);
+            const bool shared = axis == axis_t;
+            const ao_to_float8_args to{q.data(), scale.data(), q_t.data(), shared ? scale.data() : scale_t.data(),
+                                       x.data(), rows,         cols,       dtype,
+                                       f8,       axis,         axis_t,     pow2,
+                                       0};
             CHECK_EQ(ao_cpu_to_float8(&to, ctx), 0);
+            const ao_to_float8_args by_t{plain.data(), scale_t.data(), nullptr, nullptr, x.data(), rows, cols, dtype,
+                                         f8,           axis_t,         0,       pow2,    0};
+            CHECK_EQ(ao_cpu_to_float8(&by_t, ctx), 0);
+            for (int64_t i = 0; i < n; i++) CHECK_EQ(q_t[i % cols * rows + i / cols], plain[i]);
             const ao_from_float8_args from{back.data(), q.data(), scale.data(), rows, cols, f8, axis};
             CHECK_EQ(ao_cpu_from_float8(&from, ctx), 0);
             const auto group = [&](int64_t i) { return axis == 0 ? 0 : axis == 1 ? i / cols : i % cols; };
@@ -68,7 +79,7 @@ TEST(every_code_comes_back) {
     one[0] = 1;
     for (int i = 0; i < 256; i++) q[i] = (uint8_t)i;
     const ao_from_float8_args from{x.data(), q.data(), one.data(), 1, 256, f8, 0};
-    const ao_to_float8_args to{again.data(), one.data(), x.data(), 1, 256, AO_F32, f8, 0, 0, 1};
+    const ao_to_float8_args to{again.data(), one.data(), nullptr, nullptr, x.data(), 1, 256, AO_F32, f8, 0, 0, 0, 1};
     CHECK_EQ(ao_cpu_from_float8(&from, ctx), 0);
     CHECK_EQ(ao_cpu_to_float8(&to, ctx), 0);
     for (int i = 0; i < 256; i++)

@@ -29,3 +29,4 @@ export {
   type RangeOptions,
   type ZeroPointForm,
 } from './quantize.ts';
+export { type ScaledMmOptions, scaledMm } from './scaled-mm.ts';

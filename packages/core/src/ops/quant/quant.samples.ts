@@ -2,6 +2,7 @@
 import { bfloat16, float8_e4m3fn, float8_e5m2, float16, float32, int8, int32, uint8 } from '../../dtypes/index.ts';
 import { type Make, type OpSamples, samples } from '../../sample.ts';
 import type { Tensor } from '../../tensor.ts';
+import { permute } from '../views.ts';
 import { packBits, packedBytes, unpackBits } from './bits.ts';
 import {
   chooseQparamsAffine,
@@ -23,6 +24,7 @@ import { chooseQparamsAffineFloatx, dequantizeAffineFloatx, quantizeAffineFloatx
 import { intMm } from './int-mm.ts';
 import { packInt4, quantizeInt4, unpackInt4 } from './int4.ts';
 import { quantizeAffine, quantizeAffineNoZeroPoint, quantizeAffineTinygemm } from './quantize.ts';
+import { scaledMm } from './scaled-mm.ts';
 import { viewDtype } from './view-dtype.ts';
 
 const shape = [6, 64] as const;
@@ -56,6 +58,10 @@ const floatxCodes = (make: Make, bits: number): Tensor =>
 const rowScales = (make: Make, dtype: (typeof dtypes)[number]): Tensor =>
   make([6], { dtype, fill: 'uniform', low: 0.1, high: 0.5 });
 const codes = (make: Make): Tensor => make(shape, { dtype: int8, fill: 'integer', low: -8, high: 8 });
+
+const scaleOf = (make: Make, rows: number): Tensor => make([rows, 1], { fill: 'uniform', low: 0.1, high: 0.5 });
+/** Of less than float32's precision on tensor cores, which align products to the largest. */
+const float8Sums = { rtol: 2e-3, why: 'float8 tensor cores keep 14 bits of aligned products' };
 
 export const quantSamples = (): OpSamples[] => [
   samples(
@@ -270,6 +276,48 @@ export const quantSamples = (): OpSamples[] => [
     {
       name: 'int8',
       args: (make) => [codes(make), make([5, 64], { dtype: int8, fill: 'integer', low: -128, high: 128 })],
+    },
+    {
+      name: 'turned, 1,100 columns',
+      args: (make) => [
+        permute(make([1100, 6], { dtype: int8, fill: 'integer', low: -128, high: 128 }), [1, 0]),
+        permute(make([1100, 16], { dtype: int8, fill: 'integer', low: -128, high: 128 }), [1, 0]),
+      ],
+    },
+  ]),
+  samples(scaledMm, [
+    ...([bfloat16, float32] as const).map((outDtype) => ({
+      name: `one scale each, e4m3 and e5m2, ${outDtype.name}`,
+      args: (make: Make): Parameters<typeof scaledMm> => [
+        make([16, 64], { dtype: float8_e4m3fn }),
+        scaleOf(make, 1),
+        make([32, 64], { dtype: float8_e5m2 }),
+        scaleOf(make, 1),
+        { outDtype },
+      ],
+      tolerance: float8Sums,
+    })),
+    {
+      name: 'by rows, divided',
+      args: (make) => [
+        make([7, 48], { dtype: float8_e4m3fn }),
+        scaleOf(make, 7),
+        make([16, 48], { dtype: float8_e4m3fn }),
+        scaleOf(make, 16),
+        { outDtype: bfloat16, divides: true, useFastAccum: true },
+      ],
+      tolerance: float8Sums,
+    },
+    {
+      name: 'turned, rows and one scale',
+      args: (make) => [
+        permute(make([64, 16], { dtype: float8_e5m2 }), [1, 0]),
+        scaleOf(make, 16),
+        permute(make([64, 16], { dtype: float8_e4m3fn }), [1, 0]),
+        scaleOf(make, 1),
+        { outDtype: bfloat16 },
+      ],
+      tolerance: float8Sums,
     },
   ]),
 ];
