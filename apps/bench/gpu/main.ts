@@ -33,7 +33,7 @@ function say(part: string, by: string, row: Row): void {
 let failed = false;
 for (const part of parts) {
   if (!wanted(part.name)) continue;
-  const rt = await ao.createRuntime({ use: [cuda()] });
+  const rt = await ao.createRuntime({ use: [cuda(), ...(part.use ?? [])] });
   try {
     await part.run(rt, (row) => {
       failed ||= row.unit === 'failed' && row.value > 0;

@@ -1,5 +1,5 @@
 // What a part of `pnpm gpu` is: it measures on a runtime whose device is the GPU and says rows; and how a plan is timed there.
-import type { Runtime, Tensor } from '@ao/core';
+import type { Extension, Runtime, Tensor } from '@ao/core';
 
 /** A figure. Rows of ours and of peers (peers/*.py) that measure one thing have one name and unit. */
 export interface Row {
@@ -15,6 +15,8 @@ export type Say = (row: Row) => void;
 
 export interface Part {
   readonly name: string;
+  /** Extensions beside the device's. */
+  readonly use?: readonly Extension[];
   run(rt: Runtime, say: Say): Promise<void>;
 }
 

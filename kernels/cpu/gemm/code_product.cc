@@ -80,10 +80,10 @@ extern "C" int ao_cpu_scaled_mm(const ao_scaled_mm_args* a, ao_ctx* ctx) {
       check_strides(ctx, op, a->b_row, a->b_col))
     return 1;
   const bool divides = a->divides != 0;
-  const Side left = decoded(
-      ctx, {a->a, (const float*)a->a_scale, a->a_f8, a->m, a->a_row, a->a_col, a->a_rows != 0, divides}, a->k);
-  const Side right = decoded(
-      ctx, {a->b, (const float*)a->b_scale, a->b_f8, a->n, a->b_row, a->b_col, a->b_rows != 0, divides}, a->k);
+  const Side left =
+      decoded(ctx, {a->a, (const float*)a->a_scale, a->a_f8, a->m, a->a_row, a->a_col, a->a_rows != 0, divides}, a->k);
+  const Side right =
+      decoded(ctx, {a->b, (const float*)a->b_scale, a->b_f8, a->n, a->b_row, a->b_col, a->b_rows != 0, divides}, a->k);
   if (!left.data || !right.data) return 1;
   const Term term = {left, right, nullptr, a->k};
   return run_product(ctx, &term, 1, a->m, plain_store(a->out, a->n, a->out_dtype));

@@ -93,7 +93,8 @@ __global__ void int_mm_kernel(int32_t* out, Side a, Side b, int64_t m, int64_t n
   int acc[4] = {};
   for (int64_t k0 = 0; k0 < k; k0 += kTile) {
     __syncthreads();
-    for (int i = ty; i < kTile; i += 8) as[i][tx] = at(a, row0 + i, m, k0 + tx), bs[i][tx] = at(b, column0 + i, n, k0 + tx);
+    for (int i = ty; i < kTile; i += 8)
+      as[i][tx] = at(a, row0 + i, m, k0 + tx), bs[i][tx] = at(b, column0 + i, n, k0 + tx);
     __syncthreads();
     for (int j = 0; j < kTile; j++)
       for (int i = 0; i < 4; i++) acc[i] += as[ty + 8 * i][j] * bs[tx][j];
@@ -139,8 +140,8 @@ extern "C" int ao_cuda_scaled_mm(const ao_scaled_mm_args* a, ao_ctx* ctx) {
 extern "C" int ao_cuda_int_mm(const ao_int_mm_args* a, ao_ctx* ctx) {
   const char* op = "int_mm";
   if (a->m == 0 || a->n == 0) return 0;
-  Multiply p{{a->a, AO_I8, a->a_row, a->a_col}, {a->b, AO_I8, a->b_row, a->b_col}, a->m, a->n, a->k, a->out, AO_I32,
-             a->n};
+  Multiply p{
+      {a->a, AO_I8, a->a_row, a->a_col}, {a->b, AO_I8, a->b_row, a->b_col}, a->m, a->n, a->k, a->out, AO_I32, a->n};
   if (!along_k(ctx, op, &p.a, a->m, a->k) || !along_k(ctx, op, &p.b, a->n, a->k)) return 1;
   bool done;
   if (blas_multiply(ctx, op, p, &done)) return 1;

@@ -171,14 +171,16 @@ __global__ void cast_kernel(Codes codes, Codes turned, const void* x, int64_t ro
       if (codes.q) {
         const float by_row = codes.by_row(row, rows);
         for (int j = 0; j < count; j += 2)
-          packed[j / 4] |= float8_pair(f8, values.v[j] * by_row * by_column[j], values.v[j + 1] * by_row * by_column[j + 1])
-                           << (j % 4 * 8);
+          packed[j / 4] |=
+              float8_pair(f8, values.v[j] * by_row * by_column[j], values.v[j + 1] * by_row * by_column[j + 1])
+              << (j % 4 * 8);
         if (row < rows && column < cols) {
           uint8_t* to = codes.q + row * cols + column;
           if (wide && cols % count == 0) {
             for (int j = 0; j < count / 4; j++) reinterpret_cast<uint32_t*>(to)[j] = packed[j];
           } else {
-            for (int j = 0; j < count && column + j < cols; j++) to[j] = static_cast<uint8_t>(packed[j / 4] >> (j % 4 * 8));
+            for (int j = 0; j < count && column + j < cols; j++)
+              to[j] = static_cast<uint8_t>(packed[j / 4] >> (j % 4 * 8));
           }
         }
       }
@@ -229,7 +231,9 @@ int check(ao_ctx* ctx, const char* op, int64_t f8, int64_t axis) {
   return 0;
 }
 
-int64_t scales_of(const ao_to_float8_args* a, int64_t axis) { return axis == ALL ? 1 : axis == ROWS ? a->rows : a->cols; }
+int64_t scales_of(const ao_to_float8_args* a, int64_t axis) {
+  return axis == ALL ? 1 : axis == ROWS ? a->rows : a->cols;
+}
 
 template <int d>
 int find_scales(const ao_to_float8_args* a, ao_ctx* ctx, bool wide) {

@@ -33,6 +33,7 @@ export function float8Tensor(
     {
       config,
       fqn,
+      sharesInput: true,
       scheme: (t) =>
         float8Scheme(config, { scale: t.scale === undefined ? undefined : () => requireFresh(t), counts: t.counts }),
     },

@@ -9,11 +9,12 @@ import {
   type KindOf,
   kindEntry,
   linear,
+  linears,
   override,
   type WrappedOf,
 } from '@ao/core';
 import { detach } from '@ao/core/autograd';
-import { type TrainingScheme, trainingLinear } from './training-linear.ts';
+import { type TrainingScheme, trainingLinear, trainingLinears } from './training-linear.ts';
 
 type Optional = 'scale' | 'counts' | 'generator' | 'rotation';
 
@@ -23,6 +24,8 @@ export interface TrainingAttrs {
   /** Name of the module that holds the weight first. */
   readonly fqn: string;
   scheme(t: TrainingTensor): TrainingScheme;
+  /** Linears of one config cast an x that they all read once. */
+  readonly sharesInput?: boolean;
   /** Version of the weight that the part 'scale' belongs to. */
   readonly state: { version: number };
 }
@@ -51,7 +54,7 @@ export interface TrainingParts {
 /** Shares memory with `weight`, which may be disposed. Throws ERR_AO_DTYPE for what is no float matrix. */
 export function trainingTensor(
   weight: Dense,
-  attrs: Pick<TrainingAttrs, 'config' | 'fqn' | 'scheme'>,
+  attrs: Pick<TrainingAttrs, 'config' | 'fqn' | 'scheme' | 'sharesInput'>,
   parts: TrainingParts = {},
 ): TrainingTensor {
   if (weight.kind !== null || weight.packed !== null || weight.dtype.category !== 'float' || weight.dtype.bits < 16) {
@@ -69,6 +72,22 @@ export const trainingTensorEntries = (): readonly Entry[] => [
   override(linear, 1, trainingKind, (x, w, b) => {
     const t = w as TrainingTensor;
     return trainingLinear(x, t.weight, b, t.attrs.scheme(t));
+  }),
+  override(linears, 1, trainingKind, (x, ws, bs = []) => {
+    const [first] = ws as readonly TrainingTensor[];
+    const alike = ws.every(
+      (w) => w.kind === trainingKind && (w as TrainingTensor).attrs.config === first!.attrs.config,
+    );
+    if (!alike) return ws.map((w, i) => linear(x, w, bs[i]));
+    const ts = ws as readonly TrainingTensor[];
+    const shared = first!.attrs.sharesInput === true && ts.every((t) => t.counts === undefined);
+    return trainingLinears(
+      x,
+      ts.map((t) => t.weight),
+      ts.map((_, i) => bs[i]),
+      ts.map((t) => t.attrs.scheme(t)),
+      shared,
+    );
   }),
   override(embedding, 0, trainingKind, (w, indices) => embedding((w as TrainingTensor).weight, indices)),
 ];

@@ -7,5 +7,6 @@ import { distributedPart } from './distributed.ts';
 import { linears } from './linear.ts';
 import { memory } from './memory.ts';
 import { prefill } from './prefill.ts';
+import { training } from './training.ts';
 
-export const parts: readonly Part[] = [conformance, linears, attentions, decode, prefill, memory, distributedPart];
+export const parts: readonly Part[] = [conformance, linears, attentions, decode, prefill, memory, distributedPart, training];

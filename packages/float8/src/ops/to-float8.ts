@@ -18,6 +18,7 @@ import {
   le,
   mul,
   ne,
+  permute,
   powerOfTwo,
   type Tensor,
   where,
@@ -105,4 +106,41 @@ export const toFloat8 = /*@__PURE__*/ defineOp<
     const scale = float8Scale(x, dtype, axis, powerOf2);
     return [float8Codes(x, scale, dtype), scale];
   },
+});
+
+/** toFloat8 of the transpose of x [R, C]: codes [C, R] that lie by its rows, with scales [1, 1], [C, 1] or [1, R]. */
+export const toFloat8Turned = /*@__PURE__*/ defineOp<
+  [x: Tensor, dtype: DType, axis: ScaleAxis, powerOf2: boolean],
+  [codes: Tensor, scale: Tensor]
+>('to_float8_turned', {
+  meta(x, dtype, axis) {
+    requireMatrix('to_float8_turned', x, dtype);
+    const shape = [...x.shape].reverse();
+    return [
+      { shape, dtype },
+      { shape: scaleShape(shape, axis), dtype: float32 },
+    ];
+  },
+  decompose: (x, dtype, axis, powerOf2) => toFloat8(permute(x, [1, 0]), dtype, axis, powerOf2),
+});
+
+/** toFloat8 and toFloat8Turned, from one read of x. */
+export const toFloat8Both = /*@__PURE__*/ defineOp<
+  [x: Tensor, dtype: DType, axis: ScaleAxis, turnedAxis: ScaleAxis, powerOf2: boolean],
+  [codes: Tensor, scale: Tensor, turned: Tensor, turnedScale: Tensor]
+>('to_float8_both', {
+  meta(x, dtype, axis, turnedAxis) {
+    requireMatrix('to_float8_both', x, dtype);
+    const turned = [...x.shape].reverse();
+    return [
+      { shape: x.shape, dtype },
+      { shape: scaleShape(x.shape, axis), dtype: float32 },
+      { shape: turned, dtype },
+      { shape: scaleShape(turned, turnedAxis), dtype: float32 },
+    ];
+  },
+  decompose: (x, dtype, axis, turnedAxis, powerOf2) => [
+    ...toFloat8(x, dtype, axis, powerOf2),
+    ...toFloat8Turned(x, dtype, turnedAxis, powerOf2),
+  ],
 });

@@ -16,8 +16,8 @@ import {
   round,
   type Tensor,
 } from '@ao/core';
-import { plainMm } from '../ops/scaled-mm.ts';
-import type { TrainingScheme } from '../training-linear.ts';
+import { plainMm } from '../ops/products.ts';
+import { schemeOf, type TrainingScheme } from '../training-linear.ts';
 import { type Int8Rows, quantizeInt8Rowwise, scaledInt8Mm } from './int8-rows.ts';
 
 export interface BitNetTrainingConfig {
@@ -36,14 +36,15 @@ function ternary(w: Tensor): Int8Rows {
   return { codes, scale: cast(scale, w.dtype) };
 }
 
-export const bitnetScheme = (): TrainingScheme => ({
-  output: (x, w) => scaledInt8Mm(quantizeInt8Rowwise(x, { eps: EPS }), ternary(cast(w, x.dtype))),
-  gradInput(g, w) {
-    const { codes, scale } = ternary(cast(w, g.dtype));
-    return cast(mul(plainMm(g, cast(codes, g.dtype), 'gradInput'), scale), g.dtype);
-  },
-  gradWeight(g, x) {
-    const { codes, scale } = quantizeInt8Rowwise(x, { eps: EPS });
-    return plainMm(g, cast(mul(cast(codes, x.dtype), scale), x.dtype), 'gradWeight');
-  },
-});
+export const bitnetScheme = (): TrainingScheme =>
+  schemeOf({
+    output: (x, w) => scaledInt8Mm(quantizeInt8Rowwise(x, { eps: EPS }), ternary(cast(w, x.dtype))),
+    gradInput(g, w) {
+      const { codes, scale } = ternary(cast(w, g.dtype));
+      return cast(mul(plainMm(g, cast(codes, g.dtype), 'gradInput'), scale), g.dtype);
+    },
+    gradWeight(g, x) {
+      const { codes, scale } = quantizeInt8Rowwise(x, { eps: EPS });
+      return plainMm(g, cast(mul(cast(codes, x.dtype), scale), x.dtype), 'gradWeight');
+    },
+  });

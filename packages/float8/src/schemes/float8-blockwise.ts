@@ -2,7 +2,7 @@
 // along the dimension that is summed over, the weight one for 128 x 128, in both products that read it.
 import { cast, div, float8_e4m3fn, float32, mul, permute, reshape, type Tensor } from '@ao/core';
 import { toFloat8 } from '../ops/to-float8.ts';
-import type { TrainingScheme } from '../training-linear.ts';
+import { schemeOf, type TrainingScheme } from '../training-linear.ts';
 import { productsOf } from './products.ts';
 import { requireMultiple } from './require-multiple.ts';
 
@@ -29,7 +29,8 @@ function squares(w: Tensor): Tensor {
   return reshape(permute(values, [0, 2, 1, 3]), w.shape);
 }
 
-export const float8BlockwiseScheme = (): TrainingScheme => ({
-  ...productsOf((rows, operand) => (operand === 'weight' ? squares(rows) : vectors(rows)), float32),
-  requireRows: (rows) => requireMultiple('float8_blockwise_linear', rows, BLOCKWISE),
-});
+export const float8BlockwiseScheme = (): TrainingScheme =>
+  schemeOf({
+    ...productsOf((rows, operand) => (operand === 'weight' ? squares(rows) : vectors(rows)), float32),
+    requireRows: (rows) => requireMultiple('float8_blockwise_linear', rows, BLOCKWISE),
+  });

@@ -1,8 +1,8 @@
 // int8 mixed-precision training (torchao's Int8MixedPrecisionTrainingConfig): both operands of a product are rounded to int8 by rows along
 // the dimension that is summed over, the sums are int32.
 import { cast, permute, type Tensor } from '@ao/core';
-import { type Gemm, plainMm } from '../ops/scaled-mm.ts';
-import type { TrainingScheme } from '../training-linear.ts';
+import { type Gemm, plainMm } from '../ops/products.ts';
+import { schemeOf, type TrainingScheme } from '../training-linear.ts';
 import { quantizeInt8Rowwise, scaledInt8Mm } from './int8-rows.ts';
 
 export interface Int8MixedPrecisionTrainingConfig {
@@ -35,9 +35,9 @@ export function int8MixedPrecisionScheme(config: Int8MixedPrecisionTrainingConfi
     if (gemm === 'gradInput') return int8Mm(a, turned(same));
     return turned(int8Mm(turned(same), turned(a)));
   };
-  return {
+  return schemeOf({
     output: (x, w) => product('output', x, w),
     gradInput: (g, w) => product('gradInput', g, w),
     gradWeight: (g, x) => product('gradWeight', g, x),
-  };
+  });
 }

@@ -2,9 +2,9 @@
 // random after each optimizer's step so that small updates count in the mean. The rows are kept decoded, so that optimizers need not know.
 import { cast, copy_, type Dense, empty, float32, type Module, mul, scope, type Tensor } from '@ao/core';
 import { noGrad, uniform_ } from '@ao/core/autograd';
-import { plainMm } from '../ops/scaled-mm.ts';
+import { plainMm } from '../ops/products.ts';
 import { trainingTensors } from '../swap-linears.ts';
-import type { TrainingScheme } from '../training-linear.ts';
+import { schemeOf, type TrainingScheme } from '../training-linear.ts';
 import { quantizeInt8Rowwise } from './int8-rows.ts';
 
 export interface Int8WeightOnlyQuantizedTrainingConfig {
@@ -18,11 +18,12 @@ export const int8WeightOnlyQuantizedTraining = ({ seed = 0 } = {}): Int8WeightOn
   seed,
 });
 
-export const int8QuantizedScheme = (): TrainingScheme => ({
-  output: (x, w) => plainMm(x, cast(w, x.dtype), 'output'),
-  gradInput: (g, w) => plainMm(g, cast(w, g.dtype), 'gradInput'),
-  gradWeight: (g, x) => plainMm(g, x, 'gradWeight'),
-});
+export const int8QuantizedScheme = (): TrainingScheme =>
+  schemeOf({
+    output: (x, w) => plainMm(x, cast(w, x.dtype), 'output'),
+    gradInput: (g, w) => plainMm(g, cast(w, g.dtype), 'gradInput'),
+    gradWeight: (g, x) => plainMm(g, x, 'gradWeight'),
+  });
 
 /** The values of w's int8 rows, to the nearest or at random by `noise`. */
 export function int8Values(w: Tensor, noise?: Tensor): Dense {

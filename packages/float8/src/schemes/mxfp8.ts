@@ -1,7 +1,7 @@
 // MXFP8 training (torchao's MXFP8Linear): all operands e4m3 in blocks of 32 along the dimension that is summed over, with e8m0 scales;
 // grad_weight in high precision where asked.
 import { fromMx, type ScaleCalculationMode, toMx } from '@ao/quantization';
-import type { TrainingScheme } from '../training-linear.ts';
+import { schemeOf, type TrainingScheme } from '../training-linear.ts';
 import { productsOf } from './products.ts';
 import { requireMultiple } from './require-multiple.ts';
 
@@ -22,12 +22,13 @@ export const mxfp8Training = (options: Partial<Omit<MXFP8TrainingConfig, 'type'>
 
 export const mxfp8Block = BLOCK;
 
-export const mxfp8Scheme = ({ scaleCalculationMode: mode, wgradWithHp }: MXFP8TrainingConfig): TrainingScheme => ({
-  ...productsOf((rows, _, gemm) => {
-    if (wgradWithHp && gemm === 'gradWeight') return rows;
-    return fromMx(toMx(rows, ELEMENT, BLOCK, mode), ELEMENT, BLOCK, rows.shape[1]!, rows.dtype);
-  }),
-  requireRows: (rows) => {
-    if (!wgradWithHp) requireMultiple('mxfp8_linear', rows, BLOCK, 'or set wgradWithHp: true');
-  },
-});
+export const mxfp8Scheme = ({ scaleCalculationMode: mode, wgradWithHp }: MXFP8TrainingConfig): TrainingScheme =>
+  schemeOf({
+    ...productsOf((rows, _, gemm) => {
+      if (wgradWithHp && gemm === 'gradWeight') return rows;
+      return fromMx(toMx(rows, ELEMENT, BLOCK, mode), ELEMENT, BLOCK, rows.shape[1]!, rows.dtype);
+    }),
+    requireRows: (rows) => {
+      if (!wgradWithHp) requireMultiple('mxfp8_linear', rows, BLOCK, 'or set wgradWithHp: true');
+    },
+  });

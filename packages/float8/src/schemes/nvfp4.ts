@@ -32,7 +32,7 @@ import {
   where,
 } from '@ao/core';
 import { uniform_ } from '@ao/core/autograd';
-import type { TrainingScheme } from '../training-linear.ts';
+import { schemeOf, type TrainingScheme } from '../training-linear.ts';
 import { productsOf } from './products.ts';
 import { requireMultiple } from './require-multiple.ts';
 
@@ -101,7 +101,7 @@ function squares(w: Tensor): Tensor {
 /** `state` is the generator of gradients' rounding, int32 [2]; undefined rounds them to the nearest. */
 export function nvfp4Scheme(rotation: Tensor, state: Tensor | undefined): TrainingScheme {
   const noise = (like: Tensor): Tensor => uniform_(empty(like.rt, like.shape, { device: like.device }), 0, 1, state!);
-  return {
+  return schemeOf({
     ...productsOf((rows, operand, gemm) => {
       const x = cast(rows, float32);
       if (operand === 'weight') return squares(x);
@@ -111,5 +111,5 @@ export function nvfp4Scheme(rotation: Tensor, state: Tensor | undefined): Traini
       return reshape(rounded(spread, random), rows.shape);
     }, float32),
     requireRows: (rows) => requireMultiple('nvfp4_linear', rows, NVFP4_BLOCK),
-  };
+  });
 }

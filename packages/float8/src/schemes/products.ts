@@ -1,7 +1,7 @@
 // The three products of a linear from one way of rounding an operand along the dimension that is summed over.
 import { cast, type DType, permute, type Tensor } from '@ao/core';
-import { type Gemm, innerDims, plainMm } from '../ops/scaled-mm.ts';
-import type { TrainingScheme } from '../training-linear.ts';
+import { type Gemm, innerDims, plainMm } from '../ops/products.ts';
+import type { Products } from '../training-linear.ts';
 
 export type Operand = 'input' | 'weight' | 'gradOutput';
 
@@ -15,10 +15,7 @@ export const alongDim = (t: Tensor, dim: number, round: (rows: Tensor) => Tensor
   dim === 1 ? round(t) : turned(round(turned(t)));
 
 /** Products of the rounded values, summed in float32 and given in the input's dtype; `sumIn`: dtype of the values that meet. */
-export function productsOf(
-  round: RoundRows,
-  sumIn?: DType,
-): Pick<TrainingScheme, 'output' | 'gradInput' | 'gradWeight'> {
+export function productsOf(round: RoundRows, sumIn?: DType): Products {
   const product = (gemm: Gemm, [a, left]: [Tensor, Operand], [b, right]: [Tensor, Operand]): Tensor => {
     const [i, j] = innerDims(gemm);
     const to = sumIn ?? a.dtype;

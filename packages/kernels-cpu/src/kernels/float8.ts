@@ -8,6 +8,8 @@ import { named } from './training.ts';
 type Axis = 'all' | 'rows' | 'columns';
 
 const AXES: readonly Axis[] = ['all', 'rows', 'columns'];
+/** Along which axis of x as it lies the rows and columns of its transpose are. */
+const TURNED_AXES: readonly Axis[] = ['all', 'columns', 'rows'];
 
 /** The axis that a scale [1, 1], [R, 1] or [1, C] of a matrix is along. */
 const axisOf = (scale: Dense): number => (scale.shape[0] !== 1 ? 1 : scale.shape[1] !== 1 ? 2 : 0);
@@ -63,14 +65,16 @@ export const float8Kernels = (): KernelEntry[] => [
   kernel(
     named<ToFloat8>('to_float8_turned'),
     'cpu',
-    ([q, scale], x, _, axis, powerOf2) => toFloat8(x, undefined, [q!, scale!, AXES.indexOf(axis)], { powerOf2 }),
+    ([q, scale], x, _, axis, powerOf2) => toFloat8(x, undefined, [q!, scale!, TURNED_AXES.indexOf(axis)], { powerOf2 }),
     { when: (x) => isFloat(x.dtype) },
   ),
   kernel(
     named<ToFloat8Both>('to_float8_both'),
     'cpu',
     ([q, scale, turned, turnedScale], x, _, axis, turnedAxis, powerOf2) =>
-      toFloat8(x, [q!, scale!, AXES.indexOf(axis)], [turned!, turnedScale!, AXES.indexOf(turnedAxis)], { powerOf2 }),
+      toFloat8(x, [q!, scale!, AXES.indexOf(axis)], [turned!, turnedScale!, TURNED_AXES.indexOf(turnedAxis)], {
+        powerOf2,
+      }),
     { when: (x) => isFloat(x.dtype) },
   ),
   kernel(
@@ -79,16 +83,6 @@ export const float8Kernels = (): KernelEntry[] => [
     (q, x, scale) => toFloat8(x, [q, scale, axisOf(scale)], undefined, { given: true }),
     { when: (x) => isFloat(x.dtype) },
   ),
-  kernel(
-    named<Op<[x: Tensor, scale: Tensor, dtype: DType], Tensor>>('float8_codes_turned'),
-    'cpu',
-    (q, x, scale) => toFloat8(x, undefined, [q, scale, axisOf(scale)], { given: true }),
-    { when: (x) => isFloat(x.dtype) },
-  ),
-  kernel(named<Op<[q: Tensor, scale: Tensor], Tensor>>('from_float8'), 'cpu', (out, q, scale) => {
-    const [rows, columns] = q.shape as [number, number];
-    calls(q).from_float8(address(out), address(q), address(scale), rows, columns, q.dtype.code, axisOf(scale));
-  }),
   kernel(
     named<typeof ao.scaledMm>('scaled_mm'),
     'cpu',
@@ -118,7 +112,7 @@ export const float8Kernels = (): KernelEntry[] => [
           out.dtype.code,
         );
       }),
-    { strided: true, when: (_a, _aScale, _b, _bScale, { outDtype }) => isFloat(outDtype) },
+    { strided: true, when: (_a, _aScale, _b, _bScale, { outDtype, emulate }) => emulate !== true && isFloat(outDtype) },
   ),
   kernel(
     named<typeof ao.intMm>('int_mm'),

@@ -15,6 +15,8 @@ export interface ScaledMmOptions {
   readonly divides?: boolean;
   /** Sums of less precision on devices that have them. */
   readonly useFastAccum?: boolean;
+  /** Decodes on devices that could multiply float8, too. */
+  readonly emulate?: boolean;
 }
 
 /**
