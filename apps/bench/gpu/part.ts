@@ -20,7 +20,8 @@ export interface Part {
   run(rt: Runtime, say: Say): Promise<void>;
 }
 
-const TURNS = 15;
+/** AO_GPU_TURNS: fewer, to look at something slow. */
+const TURNS = Number(process.env['AO_GPU_TURNS'] ?? 15);
 
 /** Microseconds of a call, the median over replays of one plan of `calls`, which use weights of their own, so that no cache holds them. */
 export async function timePlan(rt: Runtime, calls: readonly (() => Tensor)[]): Promise<number> {

@@ -146,7 +146,11 @@ int CudaStream::run_entry(const ao_entry& entry, const double* record) {
   ao_cuda_at(gpu_, static_cast<uint32_t>(plan_), static_cast<uint32_t>(plan_ != 0 ? index_ : sequence_));
   if (plan_ == 0) names_[sequence_ % kNames] = entry.name;
   note_outputs(entry, record);
-  return entry.run(record, gpu_);
+  if (!profile_.on()) return entry.run(record, gpu_);
+  profile_.begin(gpu_->stream);
+  const int failed = entry.run(record, gpu_);
+  profile_.end(gpu_->stream, entry, record);
+  return failed;
 }
 
 void CudaStream::note_outputs(const ao_entry& entry, const double* record) {
@@ -261,7 +265,7 @@ void CudaStream::replay(Plan& plan) {
   Graph& graph = *static_cast<Graph*>(plan.own);
   replayed_.emplace(static_cast<uint32_t>(plan.id), sequence_);
   const bool poisoned = word(control_, kPoisoned).load() != 0;
-  if (graph.replays++ == 0 || graph.refused || poisoned) return run_records(plan);
+  if (graph.replays++ == 0 || graph.refused || poisoned || profile_.on()) return run_records(plan);
   if (!graph.captured && !(graph.captured = capture(plan, graph))) {
     graph.refused = true;
     return run_records(plan);

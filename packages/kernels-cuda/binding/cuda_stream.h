@@ -9,6 +9,7 @@
 
 #include "base/ctx.h"
 #include "base/transfer.h"
+#include "profile.h"
 #include "stream.h"
 
 namespace ao {
@@ -51,6 +52,7 @@ private:
   ao_ctx* const gpu_;
   const int device_;
   Transfer transfer_;
+  Profile profile_;
   std::map<uintptr_t, size_t> blocks_; // under memory_
   mutable std::mutex memory_;
   std::recursive_mutex gpu_lock_; // whoever enqueues
