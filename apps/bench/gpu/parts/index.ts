@@ -7,6 +7,7 @@ import { distributedPart } from './distributed.ts';
 import { linears } from './linear.ts';
 import { memory } from './memory.ts';
 import { prefill } from './prefill.ts';
+import { quantizedBytes } from './quantized-bytes.ts';
 import { training } from './training.ts';
 
-export const parts: readonly Part[] = [conformance, linears, attentions, decode, prefill, memory, distributedPart, training];
+export const parts: readonly Part[] = [conformance, linears, attentions, decode, prefill, memory, distributedPart, training, quantizedBytes];

@@ -54,7 +54,7 @@ void binary_run(int op, int64_t dtype, void* out, Operand a, Operand b, int64_t 
   case POW:
     return map([](vf x, vf y) {
       vf r = x;
-      for (int k = 0; k < AO_W; k++) r[k] = y[k] == 2.0f ? x[k] * x[k] : powf(x[k], y[k]);
+      for (int k = 0; k < AO_W; k++) r[k] = y[k] == 2.0f ? x[k] * x[k] : static_cast<float>(pow(x[k], y[k]));
       return r;
     });
   case EQ:

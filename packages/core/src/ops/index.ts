@@ -4,6 +4,7 @@ export { contiguous, contiguousOp } from './contiguous.ts';
 export * from './copy.ts';
 export * from './embedding.ts';
 export * from './experts.ts';
+export { halvedSum } from './halved-sum.ts';
 export * from './linear-weight.ts';
 export * from './matmul.ts';
 export * from './norm.ts';

@@ -14,11 +14,12 @@ import {
   encodeArray,
   eq,
   expand,
+  float32,
   full,
+  halvedSum,
   int8,
   int32,
   lt,
-  mean,
   minimum,
   mul,
   reshape,
@@ -73,7 +74,8 @@ function quantizeScalers(
   scalers: Tensor,
   blockSize: number,
 ): Pick<NF4Parts, 'quantized_scalers' | 'quantization_factor' | 'scaler_mean'> {
-  const m = mean(scalers);
+  // in float32 and by halves: the same bits on every device
+  const m = cast(reshape(div(halvedSum(cast(scalers, float32)), scalers.numel), []), scalers.dtype);
   const blocks = reshape(padded(sub(scalers, m), [blockSize]), [-1, blockSize]);
   const peak = amax(abs(blocks), 1, true);
   const factor = where(eq(peak, 0), 1, div(256, mul(peak, 2)));

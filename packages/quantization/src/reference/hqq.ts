@@ -9,6 +9,16 @@ import { atLeast, clamp, roundHalfEven } from './numerics.ts';
 const { fround } = Math;
 const STEPS = 20;
 
+/** The sum in float32 by halves, as core's halvedSum. */
+function halvedSum(values: Float32Array): number {
+  const s = values.slice();
+  for (let n = s.length; n > 1; n = Math.ceil(n / 2)) {
+    const half = Math.ceil(n / 2);
+    for (let i = 0; i < n - half; i++) s[i]! += s[half + i]!;
+  }
+  return s[0] ?? 0;
+}
+
 export interface HqqResult {
   readonly codes: Uint8Array;
   /** Per group: w = (q - zero) * scale. */
@@ -52,24 +62,25 @@ function improveZero(x: Float32Array, group: number, scale: Float32Array, zero: 
   let best = 1e4;
   for (let step = 0; step < STEPS; step++) {
     const weight = fround(1 / beta);
-    let error = 0;
+    const [sizes, errors] = [new Float32Array(x.length), new Float32Array(scale.length)];
+    const terms = new Float32Array(group);
     for (let g = 0; g < scale.length; g++) {
       const s = scale[g] as number;
       const z = zero[g] as number;
-      let sum = 0;
       for (let i = g * group; i < (g + 1) * group; i++) {
         const w = x[i] as number;
         const q = code(w, g, scale, zero, top);
         const e = fround(w - fround(fround(q - z) / s));
         const size = Math.abs(e);
-        error += size;
+        sizes[i] = size;
         const kept = atLeast(fround(size - fround(weight * fround(size ** power))), 0);
-        sum += fround(q - fround(fround(w - Math.sign(e) * kept) * s));
+        terms[i - g * group] = q - fround(fround(w - Math.sign(e) * kept) * s);
       }
-      zero[g] = sum / group;
+      errors[g] = halvedSum(sizes.subarray(g * group, (g + 1) * group));
+      zero[g] = halvedSum(terms) / group;
     }
     beta *= 1.01;
-    error = fround(error / x.length);
+    const error = fround(halvedSum(errors) / x.length);
     if (error >= best) break;
     best = error;
   }
@@ -96,17 +107,17 @@ export function hqqScaleOnly(x: Float32Array, group: number, range: QuantRange):
     clamp(roundHalfEven(fround((x[i] as number) / s)), quantMin, quantMax);
   for (let step = 0; step < STEPS; step++) {
     const next = new Float32Array(groups);
+    const products = new Float32Array(group);
     let moved = 0;
     for (let g = 0; g < groups; g++) {
       const s = scale[g] as number;
-      let product = 0;
       let square = 0;
       for (let i = g * group; i < (g + 1) * group; i++) {
         const q = quantize(i, s);
-        product += fround((x[i] as number) * q);
+        products[i - g * group] = (x[i] as number) * q;
         square += q * q;
       }
-      next[g] = atLeast(square > 0 ? fround(fround(product) / square) : s, eps);
+      next[g] = atLeast(square > 0 ? fround(halvedSum(products) / square) : s, eps);
       moved = Math.max(moved, fround(Math.abs(fround((next[g] as number) - s)) / atLeast(s, eps)));
     }
     scale = next;

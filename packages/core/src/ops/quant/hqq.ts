@@ -2,6 +2,7 @@
 //   Full: W ~ (q - zero) / s; s = qmax / (max - min); 20 proximal steps on zero:
 //     e = W - (q - zero) / s;  shrunk = sign(e) relu(|e| - |e|^(p-1) / beta);  zero = mean(q - (W - shrunk) s);  beta *= kappa
 //     p = 0.7, beta = 10, kappa = 1.01; stops when mean |e| stops falling.
+// Sums are by halves (halvedSum), so that every backend finds the same bits.
 //   Scale only: alternate q = clamp(round(W / s)) and s = sum(W q) / sum(q q), 20 steps, until s moves by less than 1e-5.
 
 import { full } from '../../create.ts';
@@ -14,7 +15,8 @@ import type { Tensor } from '../../tensor.ts';
 import { add, div, ge, gt, lt, maximum, minimum, mul, pow, sub, where } from '../binary.ts';
 import { requireFloat, requireNdim, shapeError } from '../checks.ts';
 import { cast } from '../copy.ts';
-import { amax, amin, mean, sum } from '../reduce.ts';
+import { halvedSum } from '../halved-sum.ts';
+import { amax, amin, sum } from '../reduce.ts';
 import { abs, clamp, neg, reciprocal, relu, round, sign } from '../unary.ts';
 import { reshape } from '../views.ts';
 import type { QuantRange } from './quant-range.ts';
@@ -85,9 +87,9 @@ function improvedZero(w: Tensor, scale: Tensor, first: Tensor, top: number): Ten
       const e = sub(w, div(sub(q, zero), scale));
       const size = abs(e);
       const shrunk = mul(sign(e), relu(sub(size, mul(pow(size, 0.7 - 1), 1 / beta))));
-      const error = mean(size);
+      const error = div(halvedSum(reshape(halvedSum(size), [-1])), size.numel);
       const falls = cast(mul(cast(running, float32), cast(lt(error, best), float32)), bool);
-      const next = where(running, mean(sub(q, mul(sub(w, shrunk), scale)), 1, true), zero);
+      const next = where(running, div(halvedSum(sub(q, mul(sub(w, shrunk), scale))), w.shape[1]!), zero);
       return [next, falls, minimum(best, error)];
     });
     beta *= 1.01;
@@ -112,7 +114,7 @@ export const chooseQparamsAndQuantizeScaleOnlyHqq = /*@__PURE__*/ defineOp<
       [scale, running] = scope((): [Tensor, Tensor] => {
         const q = codes(scale);
         const square = sum(mul(q, q), 1, true);
-        const next = maximum(where(gt(square, 0), div(sum(mul(w, q), 1, true), square), scale), EPS);
+        const next = maximum(where(gt(square, 0), div(halvedSum(mul(w, q)), square), scale), EPS);
         const moved = amax(div(abs(sub(next, scale)), maximum(scale, EPS)));
         const moves = cast(mul(cast(running, float32), cast(ge(moved, 1e-5), float32)), bool);
         return [where(running, next, scale), moves];
