@@ -4,7 +4,8 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
+import { bundleSuites } from '../apps/bench/gpu/suites/bundle.mjs';
 import { at } from './lib/checkout.mjs';
 
 const main = at('apps/bench/gpu/main.ts');
@@ -27,10 +28,14 @@ async function pack(folder) {
       js: "import { createRequire as ownRequire } from 'node:module'; const require = ownRequire(import.meta.url);",
     },
   });
+  await bundleSuites(folder);
   cpSync(at('apps/bench/gpu/peers'), join(folder, 'peers'), { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{"name":"@ao/kernels-cuda","type":"module","version":"0.0.0"}\n');
-  copyFileSync(addon, join(folder, 'ao_cuda.node'));
-  spawnSync('xz', ['-f', '-T0', '-6', join(folder, 'ao_cuda.node')], { stdio: 'inherit' });
+  for (const file of [addon, at('packages/kernels-cpu/build/Release/ao_cpu.node')]) {
+    const copy = join(folder, basename(file));
+    copyFileSync(file, copy);
+    spawnSync('xz', ['-f', '-T0', '-6', copy], { stdio: 'inherit' });
+  }
   const node = join(folder, 'node');
   if (!existsSync(`${node}.xz`)) {
     copyFileSync(process.execPath, node);
@@ -42,8 +47,8 @@ async function pack(folder) {
     join(folder, 'run.sh'),
     `here=$(cd "$(dirname "$0")" && pwd); there=\${TMPDIR:-/tmp}/ao-gpu; mkdir -p $there
 [ -x $there/node ] || { xz -dc "$here/node.xz" > $there/node && chmod +x $there/node; }
-xz -dc "$here/ao_cuda.node.xz" > $there/ao_cuda.node
-AO_CUDA=$there/ao_cuda.node exec $there/node "$here/main.mjs" "$@"\n`,
+for name in ao_cuda ao_cpu; do xz -dc "$here/$name.node.xz" > $there/$name.node; done
+AO_SUITES=$here AO_NATIVE=$there/ao_cpu.node AO_CUDA=$there/ao_cuda.node exec $there/node "$here/main.mjs" "$@"\n`,
   );
   console.log(`${folder} is ready: carry it, then sh ${folder}/run.sh results.json`);
 }
@@ -51,6 +56,8 @@ AO_CUDA=$there/ao_cuda.node exec $there/node "$here/main.mjs" "$@"\n`,
 const args = process.argv.slice(2);
 if (args[0] === '--pack') await pack(resolve(args[1] ?? 'build-gpu'));
 else {
+  process.env.AO_SUITES ??= at('.tools/gpu-suites');
+  if (args.length < 2 || args.includes('suites')) await bundleSuites(process.env.AO_SUITES);
   const { status } = spawnSync(process.execPath, ['--conditions=@ao/source', main, ...args], { stdio: 'inherit' });
   process.exitCode = status ?? 1;
 }

@@ -22,9 +22,9 @@ import { expectBits } from '@ao/testing';
 import { describe, expect, it } from 'vitest';
 import * as ours from '../src/index.ts';
 import { decodeBlocks, encodeBlocks } from '../src/state/codes.ts';
-import { cpuMissing, devices } from './devices.ts';
+import { devices, native, nativeMissing } from './devices.ts';
 
-if (cpuMissing !== '') console.warn(`not tested on the cpu: ${cpuMissing}`);
+if (nativeMissing !== '') console.warn(`not tested on ${native}: ${nativeMissing}`);
 
 type Make = (params: Tensor[]) => ours.Optimizer<object>;
 

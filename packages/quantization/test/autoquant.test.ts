@@ -18,11 +18,11 @@ import { Model, matrix } from './model.ts';
 
 const CANDIDATES = ['int8wo', 'int4wo-32', 'int8dq', 'intx2-sym-32'].map((s) => parseScheme(s));
 
-/** Bytes of every weight as it is now, by name. */
+/** Kind and values of every weight as it is now, by name. */
 async function bytesOf(model: Module): Promise<Record<string, unknown>> {
   const out: Record<string, unknown> = {};
   for (const [name, t] of model.namedParameters()) {
-    const w = t.kind === null ? t : t.packed === null ? dequantize(t) : (t.packed.data as Dense);
+    const w = (t.kind === null ? t : dequantize(t)) as Dense;
     out[name] = [t.kind?.name ?? null, Buffer.from(new Uint8Array((await w.bits()).buffer)).toString('base64')];
   }
   return out;

@@ -21,7 +21,6 @@ import {
   zeros,
 } from '@ao/core';
 import { linearGradInput } from '@ao/core/autograd';
-import { cpu } from '@ao/kernels-cpu';
 import { describe, expect, it } from 'vitest';
 import {
   flattenTensorStateDict,
@@ -32,7 +31,7 @@ import {
   readStateDict,
   writeStateDict,
 } from '../src/index.ts';
-import { cpuMissing, devices } from './devices.ts';
+import { backends, devices, native, nativeMissing } from './devices.ts';
 import { Model, matrix, wave } from './model.ts';
 
 const schemes = [
@@ -56,8 +55,8 @@ const schemes = [
   '8da8w-axis',
 ];
 
-it('the cpu is tested where it is built', () => {
-  if (cpuMissing !== '') console.warn(`not tested on the cpu: ${cpuMissing}`);
+it('the native device is tested where it is there', () => {
+  if (nativeMissing !== '') console.warn(`not tested on ${native}: ${nativeMissing}`);
   expect(devices[0]?.device).toBe('reference');
 });
 
@@ -67,7 +66,7 @@ describe.each(devices)('on $device', ({ rt, device }) => {
   it.each(schemes)('%s: a replay equals the eager run bit for bit', async (scheme) => {
     const model = new Model(rt);
     await quantize_(model, parseScheme(scheme));
-    expect(model.layers[0]?.up_proj.weight.packed !== null).toBe(device === 'cpu');
+    expect(model.layers[0]?.up_proj.weight.packed !== null).toBe(device !== 'reference');
     const x = ids();
     const eager = scope(() => model.call(x));
     const plan = rt.capture((input) => model.call(input), x);
@@ -106,7 +105,7 @@ describe.each(devices)('on $device', ({ rt, device }) => {
     for (const scheme of ['int8wo', 'int8dq', 'int4wo-32', 'int4wo-32:int8-group']) {
       const log: string[] = [];
       const own = await createRuntime({
-        use: [quantization(), ...(device === 'cpu' ? [cpu()] : [])],
+        use: [quantization(), ...backends(device)],
         device,
         log: (m) => log.push(m.code),
       });
@@ -125,7 +124,7 @@ describe.each(devices)('on $device', ({ rt, device }) => {
         [make(1), make(2)],
         [make(1), make(2)],
       ];
-      for (const w of packed) expect(packWeight(own, w)).toBe(device === 'cpu');
+      for (const w of packed) expect(packWeight(own, w)).toBe(device !== 'reference');
       const outputs = ([a, b]: Wrapped[]): Tensor[] => [
         linear(x, a!),
         linearAdd(x, a!, undefined, zeros(own, [3, 24])),

@@ -2,12 +2,17 @@
 import { type Dense, dtypeByName, fromBits, keep, type Runtime, tensor } from '@ao/core';
 import { autograd } from '@ao/core/autograd';
 import { cpu } from '@ao/kernels-cpu';
+import { cuda } from '@ao/kernels-cuda';
 import { qat } from '@ao/qat';
 import { quantization } from '@ao/quantization';
 import { type GoldenCase, goldenInputs, openDevices } from '@ao/testing';
 import { sparsity } from '../src/index.ts';
 
-export const { devices } = await openDevices('sparsity', () => [autograd(), quantization(), sparsity(), qat()], cpu);
+export const { devices, native } = await openDevices(
+  'sparsity',
+  () => [autograd(), quantization(), sparsity(), qat()],
+  { cpu, cuda },
+);
 
 /** The inputs of a golden case on the runtime's device. */
 export async function inputs(rt: Runtime, c: GoldenCase): Promise<Record<string, Dense>> {

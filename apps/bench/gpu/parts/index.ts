@@ -8,6 +8,7 @@ import { linears } from './linear.ts';
 import { memory } from './memory.ts';
 import { prefill } from './prefill.ts';
 import { quantizedBytes } from './quantized-bytes.ts';
+import { suites } from './suites.ts';
 import { training } from './training.ts';
 
-export const parts: readonly Part[] = [conformance, linears, attentions, decode, prefill, memory, distributedPart, training, quantizedBytes];
+export const parts: readonly Part[] = [conformance, linears, attentions, decode, prefill, memory, distributedPart, training, quantizedBytes, suites];

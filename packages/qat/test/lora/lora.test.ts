@@ -18,7 +18,6 @@ import {
   tensor,
 } from '@ao/core';
 import { autograd, backward, checkpoint, noGrad, trainableParameters, zeroGrad } from '@ao/core/autograd';
-import { cpu } from '@ao/kernels-cpu';
 import { int4WeightOnly, int8WeightOnly, nf4WeightOnly, quantization, quantize_ } from '@ao/quantization';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -31,6 +30,7 @@ import {
   qat,
   unload,
 } from '../../src/index.ts';
+import { backends, native } from '../devices.ts';
 
 class Net extends Module {
   q_proj: Linear;
@@ -58,7 +58,7 @@ class Net extends Module {
 
 let rt: Runtime;
 beforeAll(async () => {
-  rt = await createRuntime({ use: [autograd(), quantization(), qat(), cpu({ threads: 2 })] });
+  rt = await createRuntime({ use: [autograd(), quantization(), qat(), ...backends(native)] });
 });
 afterAll(() => rt.close());
 
@@ -88,7 +88,7 @@ const BASES = {
   nf4: () => nf4WeightOnly(),
 } as const;
 
-describe.each(['reference', 'cpu'])('%s', (device) => {
+describe.each(['reference', native])('%s', (device) => {
   describe.each(Object.entries(BASES))('%s base', (name, config) => {
     for (const useDora of [false, true]) {
       it(`trains only the adapter, and merges into what it computed${useDora ? ', with DoRA' : ''}`, async () => {
