@@ -22,7 +22,8 @@ const ceilings: Readonly<Record<string, number>> = {
   '@ao/train': 0.2e6,
   '@ao/distributed': 0.3e6,
   '@ao/kernels-cpu': 0.5e6,
-  '@ao/kernels-cuda': 0.1e6, // JavaScript alone: its addon is built in a checkout
+  '@ao/kernels-cuda': 0.1e6,
+  '@ao/kernels-cuda-linux-x64': 14e6,
   '@ao/kernels-cpu-linux-x64': 15e6,
   '@ao/kernels-cpu-linux-arm64': 15e6,
 };

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ownPlatformPackages, type PlatformPackage, placeAddon } from '../../../scripts/lib/platform.mjs';
+import { ownPlatformPackages, type PlatformPackage, placeAddon, unbuilt } from '../../../scripts/lib/platform.mjs';
 import { publicPackages, root } from './workspace.ts';
 
 /** Package name -> absolute path of its .tgz. */
@@ -35,11 +35,17 @@ function packPlatform(platform: PlatformPackage): [string, string] {
   return pack(platform.manifest.name, copy);
 }
 
+function isBuilt(platform: PlatformPackage): boolean {
+  const reason = unbuilt(platform);
+  if (reason !== '') console.log(reason);
+  return reason === '';
+}
+
 /** The packages must have been built; see the stage `packages` of `npm test`. */
 export function packageTarballs(): Tarballs {
   packed ??= new Map([
     ...publicPackages().map(({ manifest, folder }) => pack(manifest.name, folder)),
-    ...ownPlatformPackages().map(packPlatform),
+    ...ownPlatformPackages().filter(isBuilt).map(packPlatform),
   ]);
   return packed;
 }

@@ -13,7 +13,7 @@ it.each(platformPackages())('$manifest.name takes its own addon of a folder of p
   const into = join(folder, 'into', name);
   mkdirSync(into, { recursive: true });
   expect(() => placeAddon(platform, into, folder)).toThrow(`${name} needs ${folder}/addon-${os}-${cpu}/${main}`);
-  mkdirSync(join(folder, `addon-${os}-${cpu}`));
+  mkdirSync(join(folder, `addon-${os}-${cpu}`), { recursive: true });
   writeFileSync(join(folder, `addon-${os}-${cpu}`, main), `for ${name}`);
   placeAddon(platform, into, folder);
   expect(readFileSync(join(into, main), 'utf8')).toBe(`for ${name}`);

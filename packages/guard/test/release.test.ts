@@ -35,6 +35,8 @@ describe('changesets', () => {
       ({ manifest }) => '@ao/kernels-cpu' in (manifest.peerDependencies ?? {}),
     );
     const patched = dependents.map(({ manifest }) => [manifest.name, patch(before[manifest.name])]);
+    // the cuda kernels take the cpu's as a peer, and their platform package moves with them
+    patched.push(['@ao/kernels-cuda-linux-x64', patch(before['@ao/kernels-cuda-linux-x64'])]);
     const family = Object.fromEntries(['', ...platforms.map((p) => `-${p}`)].map((p) => [`@ao/kernels-cpu${p}`, next]));
     expect(versions()).toEqual({ ...before, ...Object.fromEntries(patched), ...family });
     expect(readFileSync(copy.at('packages/kernels-cpu/CHANGELOG.md'), 'utf8')).toContain('A faster kernel.');

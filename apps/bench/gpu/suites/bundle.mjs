@@ -59,7 +59,8 @@ process.exit(0);`,
       },
     ],
   });
-  for (const folder of ['packages/testing/golden', ...SUITES.map((name) => `packages/${name}/test/golden`)])
-    for (const file of globSync('**/*.{json,safetensors}', { cwd: join(root, folder) }))
+  const goldens = ['packages/testing', ...SUITES.map((name) => `packages/${name}/test`)];
+  for (const folder of goldens)
+    for (const file of globSync('**/golden/*.{json,safetensors}', { cwd: join(root, folder) }))
       cpSync(join(root, folder, file), join(out, 'data', folder, file));
 }
