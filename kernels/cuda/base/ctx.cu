@@ -40,7 +40,10 @@ bool open_device(ao_ctx* ctx, int device) {
   memset(host, 0, kReports * sizeof(Report));
   if (check_cuda(ctx, "cudaHostGetDevicePointer", cudaHostGetDevicePointer(&mapped, host, 0))) return false;
   ctx->site.slots = static_cast<Report*>(mapped);
-  return true;
+  void* left = nullptr;
+  if (check_cuda(ctx, "cudaMalloc", cudaMalloc(&left, kAlign))) return false;
+  ctx->left = static_cast<uint32_t*>(left);
+  return !clear(ctx, left, kAlign);
 }
 
 } // namespace
@@ -96,6 +99,7 @@ void ao_ctx_destroy(ao_ctx* ctx) {
   ao::close_cudnn(ctx->cudnn);
   for (const auto& block : ctx->blocks) cudaFree(block.data);
   if (ctx->arrivals) cudaFree(ctx->arrivals);
+  if (ctx->left) cudaFree(ctx->left);
   if (ctx->reports) cudaFreeHost(ctx->reports);
   if (ctx->stream) cudaStreamDestroy(ctx->stream);
   delete ctx;

@@ -23,6 +23,7 @@ struct ao_ctx {
   std::unordered_map<const void*, ao::Weight> weights{}; // packed blobs by address
   ao::Libraries* libraries = nullptr;
   ao::CudnnPlans* cudnn = nullptr; // where attention has looked for it
+  uint32_t* left = nullptr; // on the device, 0: for a kernel whose last block of threads ends it
   // Scratch: the last block is in use, earlier ones stay for plans that recorded them.
   struct Block {
     char* data;

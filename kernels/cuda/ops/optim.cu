@@ -1,43 +1,11 @@
-// fused_adam and fused_sgd; kernels/cpu/ops/fused_adam.cc, fused_sgd.cc and code_table.h. Where moments are codes, a block of threads has a
-// block of the state, whose new values wait in shared memory for their scale.
-#include "base/block.h"
-#include "base/elements.h"
+// fused_adam and fused_sgd; kernels/cpu/ops/fused_adam.cc, fused_sgd.cc and code_table.h. A step is one launch. Moments of floats are taken
+// 16 bytes a thread; those of codes by warps (adam_warp.cu) or, where that does not fit, a block of threads has a block of the state,
+// whose new values wait in shared memory for their scale.
+#include "ops/adam_warp.h"
 #include "ops/moment_form.h"
-#include "ops/philox.h"
 
 namespace ao {
 namespace {
-
-struct Moment {
-  void* codes; // null: there is none
-  float* scale;
-  const float* map;
-};
-
-// What the step and the rate, which are on the device, make of the options.
-struct Facts {
-  float decay, weight1, weight2, step_size, root, eps;
-};
-
-__global__ void facts_kernel(Facts* facts, const float* step, const float* lr, double beta1, double beta2, double eps,
-                             double decay, bool decoupled) {
-  const double t = static_cast<double>(*step + 1.0f), rate = *lr;
-  facts->decay = static_cast<float>(decoupled ? rate * decay : decay);
-  facts->weight1 = static_cast<float>(1 - beta1), facts->weight2 = static_cast<float>(1 - beta2);
-  facts->step_size = static_cast<float>(rate / (1 - pow(beta1, t)));
-  facts->root = static_cast<float>(sqrt(1 - pow(beta2, t)));
-  facts->eps = static_cast<float>(eps);
-}
-
-__global__ void advance_kernel(float* step, uint32_t* rng) {
-  *step += 1.0f;
-  if (rng) rng[1]++;
-}
-
-// self + w (end - self), from the nearer end, as torch's lerp.
-__device__ float lerp(float self, float end, float w) {
-  return w < 0.5f ? self + w * (end - self) : end - (end - self) * (1.0f - w);
-}
 
 __device__ int code_of(const float* map, int size, float x) {
   if (x != x) return 0;
@@ -61,54 +29,55 @@ __device__ float read_moment(const Moment& m, int form, int64_t i, int64_t block
   return ao_from_f8e4m3(codes[i]) * scale;
 }
 
-__device__ void store_param(void* param, int64_t dtype, int64_t i, float x, const uint32_t* rng) {
-  if (dtype == AO_BF16 && rng) {
-    const uint64_t element = static_cast<uint64_t>(i);
-    const Philox random = philox(rng[0], element >> 3, rng[1]);
-    const uint32_t chance = random.word[element >> 1 & 3] >> (element & 1) * 16 & 0xffffu, u = ao_bits(x);
-    static_cast<uint16_t*>(param)[i] = static_cast<uint16_t>((u >> 16) + (chance < (u & 0xffffu)));
-  } else {
-    store_float(dtype, param, i, x);
-  }
-}
-
-struct Adam {
-  void* param;
-  const void* grad;
-  Moment m, v, most;
-  int64_t n, dtype, block;
-  bool decoupled;
-  const uint32_t* rng;
-};
-
-struct New {
-  float p, m, v, most;
-};
-
-__device__ New step_of(const Adam& a, const Facts& f, int64_t i, float m, float v, float most) {
-  float p = load_float(a.dtype, a.param, i), g = load_float(a.dtype, a.grad, i);
-  if (a.decoupled)
-    p = p - f.decay * p;
+__device__ void store_param(const Adam& a, int64_t i, float x, uint32_t seed, uint32_t call) {
+  if (a.rng)
+    static_cast<uint16_t*>(a.param)[i] = round_bf16(x, philox(seed, static_cast<uint64_t>(i) >> 3, call), i & 7);
   else
-    g = g + f.decay * p;
-  New next;
-  next.m = lerp(m, g, f.weight1);
-  next.v = lerp(v, g * g, f.weight2);
-  next.most = a.most.codes ? Larger()(most, next.v) : next.v;
-  next.p = p - f.step_size * next.m / (sqrtf(next.most) / f.root + f.eps);
-  return next;
+    store_float(a.dtype, a.param, i, x);
 }
 
-__global__ void adam_floats_kernel(Adam a, const Facts* facts) {
-  const Facts f = *facts;
-  for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < a.n; i += int64_t{gridDim.x} * blockDim.x) {
-    const New next = step_of(a, f, i, load_float(a.dtype, a.m.codes, i), load_float(a.dtype, a.v.codes, i),
-                             a.most.codes ? load_float(a.dtype, a.most.codes, i) : 0.0f);
-    store_float(a.dtype, a.m.codes, i, next.m);
-    store_float(a.dtype, a.v.codes, i, next.v);
-    if (a.most.codes) store_float(a.dtype, a.most.codes, i, next.most);
-    store_param(a.param, a.dtype, i, next.p, a.rng);
+// 16 bytes of a tensor.
+template <int dtype>
+struct Wide {
+  static constexpr int kCount = dtype == AO_F32 ? 4 : 8;
+  uint4 raw;
+  __device__ void read(const void* p, int64_t i) { raw = static_cast<const uint4*>(p)[i / kCount]; }
+  __device__ void write(void* p, int64_t i) const { static_cast<uint4*>(p)[i / kCount] = raw; }
+  __device__ float get(int j) const { return load<dtype>(&raw, j); }
+  __device__ void put(int j, float x) { store<dtype>(&raw, j, x); }
+};
+
+template <int dtype>
+__global__ void adam_floats_kernel(Adam a, int64_t wide) {
+  constexpr int count = Wide<dtype>::kCount;
+  const Facts f = shared_facts(a);
+  const uint32_t seed = a.rng ? a.rng[0] : 0, call = a.rng ? a.rng[1] : 0;
+  const int64_t first = blockIdx.x * int64_t{blockDim.x} + threadIdx.x, stride = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t at = first * count; at < wide; at += stride * count) {
+    Wide<dtype> p, g, m, v, most{};
+    p.read(a.param, at), g.read(a.grad, at), m.read(a.m.codes, at), v.read(a.v.codes, at);
+    if (a.most.codes) most.read(a.most.codes, at);
+    const Philox random = a.rng ? philox(seed, static_cast<uint64_t>(at) >> 3, call) : Philox{};
+    for (int j = 0; j < count; j++) {
+      const New next = step_of(a, f, p.get(j), g.get(j), m.get(j), v.get(j), most.get(j));
+      m.put(j, next.m), v.put(j, next.v), most.put(j, next.most);
+      if (a.rng)
+        reinterpret_cast<uint16_t*>(&p.raw)[j] = round_bf16(next.p, random, j);
+      else
+        p.put(j, next.p);
+    }
+    p.write(a.param, at), m.write(a.m.codes, at), v.write(a.v.codes, at);
+    if (a.most.codes) most.write(a.most.codes, at);
   }
+  for (int64_t i = wide + first; i < a.n; i += stride) {
+    const New next = step_of(a, f, load<dtype>(a.param, i), load<dtype>(a.grad, i), load<dtype>(a.m.codes, i),
+                             load<dtype>(a.v.codes, i), a.most.codes ? load<dtype>(a.most.codes, i) : 0.0f);
+    store<dtype>(a.m.codes, i, next.m);
+    store<dtype>(a.v.codes, i, next.v);
+    if (a.most.codes) store<dtype>(a.most.codes, i, next.most);
+    store_param(a, i, next.p, seed, call);
+  }
+  leave(a);
 }
 
 struct LargerBits {
@@ -137,10 +106,11 @@ __device__ void write_moment(const Moment& m, int form, int64_t at, int64_t n, i
   if (threadIdx.x == 0) m.scale[block] = scale;
 }
 
-__global__ void adam_codes_kernel(Adam a, const Facts* facts, int form, int64_t blocks) {
+__global__ void adam_codes_kernel(Adam a, int form, int64_t blocks) {
   AO_SHARED(float, fresh); // m, v, most [block]
   __shared__ float maps[2][256];
-  const Facts f = *facts;
+  const Facts f = shared_facts(a);
+  const uint32_t seed = a.rng ? a.rng[0] : 0, call = a.rng ? a.rng[1] : 0;
   const int size = form == MOMENT_MAP_256 ? 256 : form == MOMENT_MAP_16 ? 16 : 0;
   for (int i = threadIdx.x; i < size; i += blockDim.x) maps[0][i] = a.m.map[i], maps[1][i] = a.v.map[i];
   a.m.map = maps[0], a.v.map = a.most.map = maps[1];
@@ -149,18 +119,22 @@ __global__ void adam_codes_kernel(Adam a, const Facts* facts, int form, int64_t 
     const int64_t at = b * a.block;
     __syncthreads();
     for (int64_t i = threadIdx.x; i < a.block; i += blockDim.x) {
-      const New next = step_of(a, f, at + i, read_moment(a.m, form, at + i, b), read_moment(a.v, form, at + i, b),
+      const New next = step_of(a, f, load_float(a.dtype, a.param, at + i), load_float(a.dtype, a.grad, at + i),
+                               read_moment(a.m, form, at + i, b), read_moment(a.v, form, at + i, b),
                                a.most.codes ? read_moment(a.most, form, at + i, b) : 0.0f);
       m[i] = next.m, v[i] = next.v;
       if (a.most.codes) most[i] = next.most;
-      store_param(a.param, a.dtype, at + i, next.p, a.rng);
+      store_param(a, at + i, next.p, seed, call);
     }
     __syncthreads(); // codes and scales have been read
     write_moment(a.m, form, at, a.block, b, m);
     write_moment(a.v, form, at, a.block, b, v);
     if (a.most.codes) write_moment(a.most, form, at, a.block, b, most);
   }
+  leave(a);
 }
+
+__global__ void advance_kernel(float* step) { *step += 1.0f; }
 
 struct Sgd {
   void *param, *buffer;
@@ -202,11 +176,6 @@ extern "C" int ao_cuda_fused_adam(const ao_fused_adam_args* a, ao_ctx* ctx) {
   int64_t form = 0;
   if (need_float(ctx, "fused_adam", a->dtype) || form_of(a, ctx, &form)) return 1;
   if (a->rng && a->dtype != AO_BF16) return ao_fail(ctx, "fused_adam: only bfloat16 is rounded at random");
-  Facts* facts = scratch<Facts>(ctx, 1);
-  if (!facts ||
-      launch(ctx, "fused_adam", facts_kernel, 1, 1, 0, facts, static_cast<const float*>(a->step),
-             static_cast<const float*>(a->lr), a->beta1, a->beta2, a->eps, a->weight_decay, a->decoupled != 0))
-    return 1;
   const float *signed_map = static_cast<const float*>(a->signed_map),
               *unsigned_map = static_cast<const float*>(a->unsigned_map);
   const Adam s{a->param,
@@ -217,19 +186,31 @@ extern "C" int ao_cuda_fused_adam(const ao_fused_adam_args* a, ao_ctx* ctx) {
                a->n,
                a->dtype,
                a->block_size,
-               a->decoupled != 0,
-               static_cast<const uint32_t*>(a->rng)};
-  if (a->n > 0 && form == MOMENT_FLOATS) {
-    if (launch(ctx, "fused_adam", adam_floats_kernel, blocks_for(ctx, a->n), kThreads, 0, s, facts)) return 1;
-  } else if (a->n > 0) {
+               static_cast<float*>(a->step),
+               static_cast<const float*>(a->lr),
+               static_cast<uint32_t*>(a->rng),
+               ctx->left,
+               a->beta1,
+               a->beta2,
+               a->eps,
+               a->weight_decay,
+               a->decoupled != 0};
+  if (a->n > 0 && warps_take(s, form)) return adam_by_warps(ctx, s, form);
+  if (a->n > 0 && form != MOMENT_FLOATS) {
     const int64_t blocks = a->n / a->block_size;
     const size_t shared = 3 * static_cast<size_t>(a->block_size) * sizeof(float);
-    if (launch(ctx, "fused_adam", adam_codes_kernel, blocks_for(ctx, blocks, 1), threads_for(a->block_size), shared, s,
-               facts, form, blocks))
-      return 1;
+    return launch(ctx, "fused_adam", adam_codes_kernel, blocks_for(ctx, blocks, 1), threads_for(a->block_size), shared,
+                  s, static_cast<int>(form), blocks);
   }
-  return launch(ctx, "fused_adam", advance_kernel, 1, 1, 0, static_cast<float*>(a->step),
-                static_cast<uint32_t*>(a->rng));
+  const auto aligned = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; };
+  const bool all =
+      aligned(s.param) && aligned(s.grad) && aligned(s.m.codes) && aligned(s.v.codes) && aligned(s.most.codes);
+  return by_dtype(a->dtype, [&](auto tag) {
+    constexpr int count = Wide<tag.dtype>::kCount;
+    const int64_t wide = all ? a->n / count * count : 0;
+    return launch(ctx, "fused_adam", adam_floats_kernel<tag.dtype>, blocks_for(ctx, a->n, kThreads * (all ? count : 1)),
+                  kThreads, 0, s, wide);
+  });
 }
 
 extern "C" int ao_cuda_fused_sgd(const ao_fused_sgd_args* a, ao_ctx* ctx) {
@@ -246,6 +227,5 @@ extern "C" int ao_cuda_fused_sgd(const ao_fused_sgd_args* a, ao_ctx* ctx) {
               static_cast<float>(1 - a->dampening),
               a->nesterov != 0};
   if (a->n > 0 && launch(ctx, "fused_sgd", sgd_kernel, blocks_for(ctx, a->n), kThreads, 0, s)) return 1;
-  return launch(ctx, "fused_sgd", advance_kernel, 1, 1, 0, static_cast<float*>(a->step),
-                static_cast<uint32_t*>(nullptr));
+  return launch(ctx, "fused_sgd", advance_kernel, 1, 1, 0, static_cast<float*>(a->step));
 }

@@ -1,12 +1,11 @@
-// The fused steps on the native device, eager and replayed, bit for bit those of the reference kernels.
+// The fused steps on the native devices, eager and replayed, against the reference kernels: on the cpu bit for bit.
 import { opConformance } from '@ao/testing';
 import { describe, it } from 'vitest';
-import { devices, native, nativeMissing } from './devices.ts';
+import { devices } from './devices.ts';
 import { optimSamples } from './samples.ts';
 
-const on = devices.find(({ device }) => device === native);
-if (on === undefined) console.warn(`not tested on ${native}: ${nativeMissing}`);
-
-describe.runIf(on !== undefined)(`fused steps on ${native}`, () => {
-  if (on !== undefined) for (const test of opConformance(on.rt, native, optimSamples())) it(test.name, test.run);
-});
+for (const { rt, device } of devices.filter((on) => on.device !== 'reference')) {
+  describe(`fused steps on ${device}`, () => {
+    for (const test of opConformance(rt, device, optimSamples())) it(test.name, test.run);
+  });
+}

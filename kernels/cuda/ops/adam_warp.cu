@@ -1,0 +1,285 @@
+// fused_adam on moments of codes at the memory's rate: a warp takes 256 values, eight side by side in a lane, and finds the scales of
+// their blocks by shuffles. What the next 256 need is on its way while these are worked on. Quotients by a block's scale and by the root
+// are one product and two fused corrections, which round as a division does (Markstein); where a scale is no common float, or eps so
+// small that roots of tiny floats count, divisions and roots are the device's own.
+#include "ops/adam_warp.h"
+#include "ops/moment_codes.h"
+
+namespace ao {
+namespace {
+
+constexpr int kEach = 8, kChunk = kWarp * kEach, kWarpThreads = 1024;
+constexpr float kTiny = 0x1p-120f; // roots of less count as none beside eps
+
+template <int form>
+constexpr int kMapSize = form == MOMENT_MAP_256  ? 256
+                         : form == MOMENT_MAP_16 ? 16
+                                                 : 1;
+
+// x / y by r = 1 / y, rounded.
+__device__ inline float divided(float x, float y, float r) {
+  const float q = x * r;
+  return fmaf(fmaf(-q, y, x), r, q);
+}
+
+// Roots and quotients of common floats, rounded to nearest; sqrt of 0 is 0.
+__device__ inline float root_of(float v) {
+#if defined(__CUDA_ARCH__)
+  float r;
+  asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(fmaxf(v, kTiny)));
+  const float s = v * r;
+  return fmaf(fmaf(-s, s, v), 0.5f * r, s);
+#else
+  return sqrtf(v);
+#endif
+}
+__device__ inline float quotient_of(float x, float y) {
+#if defined(__CUDA_ARCH__)
+  float r;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(y));
+  r = fmaf(r, fmaf(-y, r, 1.0f), r);
+  float q = x * r;
+  q = fmaf(r, fmaf(-y, q, x), q);
+  return fmaf(r, fmaf(-y, q, x), q);
+#else
+  return x / y;
+#endif
+}
+
+// Eight values of a lane as they lie in memory.
+template <int dtype>
+struct Eight {
+  uint4 raw[dtype == AO_F32 ? 2 : 1];
+  __device__ void read(const void* p, int64_t i) {
+    const uint4* from = reinterpret_cast<const uint4*>(static_cast<const uint8_t*>(p) + i * ao_dtype_bytes(dtype));
+    for (uint4& r : raw) r = *from++;
+  }
+  __device__ float at(int j) const {
+    const uint4& r = raw[dtype == AO_F32 ? j / 4 : 0];
+    const int word = dtype == AO_F32 ? j % 4 : j / 2;
+    const uint32_t u = word == 0 ? r.x : word == 1 ? r.y : word == 2 ? r.z : r.w;
+    if (dtype == AO_F32) return ao_float(u);
+    return ao_float(j % 2 ? u & 0xffff0000u : u << 16);
+  }
+  static constexpr int ao_dtype_bytes(int d) { return d == AO_F32 ? 4 : 2; }
+};
+
+__device__ inline uint32_t two_bf16(float low, float high) {
+#if defined(__CUDA_ARCH__)
+  uint32_t u;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(u) : "f"(high), "f"(low));
+  return u;
+#else
+  return ao_to_bf16(low) | static_cast<uint32_t>(ao_to_bf16(high)) << 16;
+#endif
+}
+
+template <int form>
+struct Loaded {
+  static constexpr int kWords = form == MOMENT_MAP_16 ? 1 : 2;
+  uint32_t m[kWords], v[kWords];
+  float m_scale, v_scale;
+};
+
+template <int dtype, int form>
+struct Chunk {
+  Eight<dtype> p, g;
+  Loaded<form> state;
+};
+
+template <int form>
+__device__ inline void read_codes(uint32_t (&to)[Loaded<form>::kWords], const void* codes, int64_t i) {
+  if constexpr (form == MOMENT_MAP_16) {
+    to[0] = static_cast<const uint32_t*>(codes)[i / kEach];
+  } else {
+    const uint2 two = static_cast<const uint2*>(codes)[i / kEach];
+    to[0] = two.x, to[1] = two.y;
+  }
+}
+
+template <int form>
+__device__ inline void write_codes(void* codes, int64_t i, const uint32_t (&from)[Loaded<form>::kWords]) {
+  if constexpr (form == MOMENT_MAP_16)
+    static_cast<uint32_t*>(codes)[i / kEach] = from[0];
+  else
+    static_cast<uint2*>(codes)[i / kEach] = {from[0], from[1]};
+}
+
+template <int dtype, int form>
+__device__ inline void read_chunk(Chunk<dtype, form>* c, const Adam& a, int64_t at) {
+  c->p.read(a.param, at), c->g.read(a.grad, at);
+  read_codes<form>(c->state.m, a.m.codes, at), read_codes<form>(c->state.v, a.v.codes, at);
+  const int64_t block = at / a.block;
+  c->state.m_scale = a.m.scale[block], c->state.v_scale = a.v.scale[block];
+}
+
+// The largest among `lanes` neighbours, a power of two.
+__device__ inline uint32_t largest_of(uint32_t v, int lanes) {
+#if !defined(AO_EMULATE)
+  if (lanes == kWarp) return __reduce_max_sync(kAllLanes, v);
+#endif
+  for (int d = lanes / 2; d > 0; d /= 2) {
+    const uint32_t other = __shfl_xor_sync(kAllLanes, v, d);
+    v = other > v ? other : v;
+  }
+  return v;
+}
+
+template <int which, int form, class Tables>
+__device__ inline void decode(const Tables& t, const uint32_t* words, float scale, int lane, float (&x)[kEach]) {
+  if constexpr (form == MOMENT_FLOAT8) {
+    for (int j = 0; j < kEach; j += 2) {
+      const float2 two = from_e4m3x2(words[j / 4] >> j % 4 * 8 & 0xffffu);
+      x[j] = two.x * scale, x[j + 1] = two.y * scale;
+    }
+  } else {
+    for (int j = 0; j < kEach; j++) {
+      const uint32_t code = form == MOMENT_MAP_16 ? words[0] >> (j ^ 1) * 4 & 15 : words[j / 4] >> j % 4 * 8 & 255;
+      x[j] = t.value[which][code][lane] * scale;
+    }
+  }
+}
+
+// Codes of x by `scale`; near where that is a common float.
+template <int which, int form, class Tables>
+__device__ inline void encode(const Tables& t, const float (&x)[kEach], float scale, bool near, int lane,
+                              uint32_t (&words)[Loaded<form>::kWords]) {
+  for (uint32_t& w : words) w = 0;
+  const float r = 1.0f / scale;
+  if constexpr (form == MOMENT_FLOAT8) {
+    for (int j = 0; j < kEach; j += 2) {
+      const uint32_t two = near ? to_e4m3x2(divided(x[j], scale, r), divided(x[j + 1], scale, r))
+                                : ao_to_f8e4m3(x[j] / scale) | static_cast<uint32_t>(ao_to_f8e4m3(x[j + 1] / scale))
+                                                                   << 8;
+      words[j / 4] |= two << j % 4 * 8;
+    }
+  } else {
+    constexpr int size = kMapSize<form>;
+    const auto put = [&](int j, uint32_t code) {
+      if constexpr (form == MOMENT_MAP_16)
+        words[0] |= code << (j ^ 1) * 4;
+      else
+        words[j / 4] |= code << j % 4 * 8;
+    };
+    if (near) {
+      for (int j = 0; j < kEach; j++) put(j, near_code<which, size>(t, divided(x[j], scale, r), lane));
+    } else {
+      for (int j = 0; j < kEach; j++) put(j, any_code<size>(t, which, x[j] / scale, lane));
+    }
+  }
+}
+
+template <int dtype>
+__device__ inline void write_params(const Adam& a, int64_t at, const float (&p)[kEach], uint32_t seed, uint32_t call) {
+  uint4* to = reinterpret_cast<uint4*>(static_cast<uint8_t*>(a.param) + at * Eight<dtype>::ao_dtype_bytes(dtype));
+  if constexpr (dtype == AO_F32) {
+    to[0] = {ao_bits(p[0]), ao_bits(p[1]), ao_bits(p[2]), ao_bits(p[3])};
+    to[1] = {ao_bits(p[4]), ao_bits(p[5]), ao_bits(p[6]), ao_bits(p[7])};
+  } else if (a.rng) {
+    const Philox random = philox(seed, static_cast<uint64_t>(at) >> 3, call);
+    const auto two = [&](int j) {
+      return round_bf16(p[j], random, j) | static_cast<uint32_t>(round_bf16(p[j + 1], random, j + 1)) << 16;
+    };
+    *to = {two(0), two(2), two(4), two(6)};
+  } else {
+    *to = {two_bf16(p[0], p[1]), two_bf16(p[2], p[3]), two_bf16(p[4], p[5]), two_bf16(p[6], p[7])};
+  }
+}
+
+__device__ inline bool common(float scale) { return scale >= 1e-20f && scale <= 1e30f; }
+
+template <int dtype, int form, class Tables>
+__device__ void step_chunk(const Adam& a, const Facts& f, const Tables& t, const Chunk<dtype, form>& c, int64_t at,
+                           bool live, bool plain, float inverse_root, int lanes, int lane, uint32_t seed,
+                           uint32_t call) {
+  float m[kEach], v[kEach], p[kEach];
+  decode<0, form>(t, c.state.m, c.state.m_scale, lane, m);
+  decode<1, form>(t, c.state.v, c.state.v_scale, lane, v);
+  uint32_t m_most = 0, v_most = 0;
+  for (int j = 0; j < kEach; j++) {
+    float g = c.g.at(j);
+    p[j] = c.p.at(j);
+    if (a.decoupled)
+      p[j] = p[j] - f.decay * p[j];
+    else
+      g = g + f.decay * p[j];
+    m[j] = lerp(m[j], g, f.weight1), v[j] = lerp(v[j], g * g, f.weight2);
+    const uint32_t size = ao_bits(m[j]) & 0x7fffffffu, square = ao_bits(v[j]);
+    m_most = size > m_most ? size : m_most, v_most = square > v_most ? square : v_most;
+  }
+  m_most = largest_of(live ? m_most : 0, lanes), v_most = largest_of(live ? v_most : 0, lanes);
+  if (!live) return;
+  const auto scale_of = [](uint32_t most) {
+    const float x = ao_float(most & 0x7fffffffu), clipped = x < 1e-12f ? 1e-12f : x;
+    return form == MOMENT_FLOAT8 ? clipped / 448.0f : clipped;
+  };
+  const float m_scale = scale_of(m_most), v_scale = scale_of(v_most);
+  const bool near =
+      common(m_scale) && common(v_scale) && v_most < 0x80000000u; // v is not negative, but for a state that was
+  if (near && plain) {
+    for (int j = 0; j < kEach; j++)
+      p[j] = p[j] - quotient_of(f.step_size * m[j], divided(root_of(v[j]), f.root, inverse_root) + f.eps);
+  } else {
+    for (int j = 0; j < kEach; j++) p[j] = p[j] - f.step_size * m[j] / (sqrtf(v[j]) / f.root + f.eps);
+  }
+  write_params<dtype>(a, at, p, seed, call);
+  uint32_t words[Loaded<form>::kWords];
+  bool shallow = near;
+  if constexpr (form != MOMENT_FLOAT8) shallow = near && !t.deep;
+  encode<0, form>(t, m, m_scale, shallow, lane, words);
+  write_codes<form>(a.m.codes, at, words);
+  encode<1, form>(t, v, v_scale, shallow, lane, words);
+  write_codes<form>(a.v.codes, at, words);
+  if (lane % lanes == 0) a.m.scale[at / a.block] = m_scale, a.v.scale[at / a.block] = v_scale;
+}
+
+template <int dtype, int form>
+__global__ void __launch_bounds__(kWarpThreads, 1) adam_warp_kernel(Adam a) {
+  AO_SHARED(CodeTables<kMapSize<form>>, tables); // none for float8
+  const int lane = threadIdx.x % kWarp, lanes = static_cast<int>(a.block / kEach);
+  if constexpr (form != MOMENT_FLOAT8) make_tables(tables, a.m.map, a.v.map);
+  const Facts f = shared_facts(a);
+  const float inverse_root = 1.0f / f.root;
+  const bool plain = f.eps >= 1e-10f && f.root >= 1e-6f;
+  const uint32_t seed = a.rng ? a.rng[0] : 0, call = a.rng ? a.rng[1] : 0;
+  const int64_t first = (blockIdx.x * int64_t{kWarpThreads / kWarp} + threadIdx.x / kWarp) * kChunk;
+  const int64_t stride = int64_t{gridDim.x} * (kWarpThreads / kWarp) * kChunk;
+  Chunk<dtype, form> next{};
+  if (first + lane * kEach < a.n) read_chunk(&next, a, first + lane * kEach);
+  for (int64_t start = first; start < a.n; start += stride) {
+    const int64_t at = start + lane * kEach;
+    const Chunk<dtype, form> now = next;
+    if (at + stride < a.n) read_chunk(&next, a, at + stride);
+    step_chunk<dtype, form>(a, f, *tables, now, at, at < a.n, plain, inverse_root, lanes, lane, seed, call);
+  }
+  leave(a);
+}
+
+template <int dtype, int form>
+int launch_step(ao_ctx* ctx, const Adam& a) {
+  const size_t shared = form == MOMENT_FLOAT8 ? 0 : sizeof(CodeTables<kMapSize<form>>);
+  const int64_t wanted = ceil_div(a.n, kChunk * (kWarpThreads / kWarp));
+  const unsigned blocks = static_cast<unsigned>(wanted < ctx->multiprocessors ? wanted : ctx->multiprocessors);
+  return launch(ctx, "fused_adam", adam_warp_kernel<dtype, form>, blocks, kWarpThreads, shared, a);
+}
+
+template <int dtype>
+int by_form(ao_ctx* ctx, const Adam& a, int64_t form) {
+  if (form == MOMENT_MAP_256) return launch_step<dtype, MOMENT_MAP_256>(ctx, a);
+  return form == MOMENT_MAP_16 ? launch_step<dtype, MOMENT_MAP_16>(ctx, a) : launch_step<dtype, MOMENT_FLOAT8>(ctx, a);
+}
+
+} // namespace
+
+bool warps_take(const Adam& a, int64_t form) {
+  const auto aligned = [](const void* p, int to) { return reinterpret_cast<uintptr_t>(p) % to == 0; };
+  return form != MOMENT_FLOATS && !a.most.codes && (a.dtype == AO_BF16 || a.dtype == AO_F32) &&
+         (a.block == 64 || a.block == 128 || a.block == 256) && aligned(a.param, 16) && aligned(a.grad, 16) &&
+         aligned(a.m.codes, 8) && aligned(a.v.codes, 8);
+}
+
+int adam_by_warps(ao_ctx* ctx, const Adam& a, int64_t form) {
+  return a.dtype == AO_BF16 ? by_form<AO_BF16>(ctx, a, form) : by_form<AO_F32>(ctx, a, form);
+}
+
+} // namespace ao
