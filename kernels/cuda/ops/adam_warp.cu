@@ -1,7 +1,7 @@
 // fused_adam on moments of codes at the memory's rate: a warp takes 256 values, eight side by side in a lane, and finds the scales of
 // their blocks by shuffles. What the next 256 need is on its way while these are worked on. Quotients by a block's scale and by the root
-// are one product and two fused corrections, which round as a division does (Markstein); where a scale is no common float, or eps so
-// small that roots of tiny floats count, divisions and roots are the device's own.
+// are products with a reciprocal of two floats, and the update's is corrected once: one in 2^22 or fewer differs from a division, in its
+// last bit. Where a scale is no common float, or eps so small that roots of tiny floats count, divisions and roots are the device's own.
 #include "ops/adam_warp.h"
 #include "ops/moment_codes.h"
 
@@ -9,20 +9,22 @@ namespace ao {
 namespace {
 
 constexpr int kEach = 8, kChunk = kWarp * kEach, kWarpThreads = 1024;
-constexpr float kTiny = 0x1p-120f; // roots of less count as none beside eps
+constexpr float kTiny = 0x1p-120f;              // roots of less count as none beside eps
+constexpr float kLeast = 1e-20f, kMost = 1e30f; // scales between are common
 
 template <int form>
 constexpr int kMapSize = form == MOMENT_MAP_256  ? 256
                          : form == MOMENT_MAP_16 ? 16
                                                  : 1;
 
-// x / y by r = 1 / y, rounded.
-__device__ inline float divided(float x, float y, float r) {
-  const float q = x * r;
-  return fmaf(fmaf(-q, y, x), r, q);
-}
+// 1 / y as a sum.
+struct Reciprocal {
+  float high, low;
+  __device__ explicit Reciprocal(float y) : high(1.0f / y), low(fmaf(-y, high, 1.0f) * high) {}
+  __device__ float times(float x) const { return fmaf(x, high, x * low); }
+};
 
-// Roots and quotients of common floats, rounded to nearest; sqrt of 0 is 0.
+// The root of a common float, rounded to nearest; that of 0 is 0.
 __device__ inline float root_of(float v) {
 #if defined(__CUDA_ARCH__)
   float r;
@@ -37,10 +39,8 @@ __device__ inline float quotient_of(float x, float y) {
 #if defined(__CUDA_ARCH__)
   float r;
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(y));
-  r = fmaf(r, fmaf(-y, r, 1.0f), r);
-  float q = x * r;
-  q = fmaf(r, fmaf(-y, q, x), q);
-  return fmaf(r, fmaf(-y, q, x), q);
+  const float q = x * r;
+  return fmaf(fmaf(-y, q, x), r, q);
 #else
   return x / y;
 #endif
@@ -106,10 +106,10 @@ __device__ inline void write_codes(void* codes, int64_t i, const uint32_t (&from
 }
 
 template <int dtype, int form>
-__device__ inline void read_chunk(Chunk<dtype, form>* c, const Adam& a, int64_t at) {
+__device__ inline void read_chunk(Chunk<dtype, form>* c, const Adam& a, int64_t at, int shift) {
   c->p.read(a.param, at), c->g.read(a.grad, at);
   read_codes<form>(c->state.m, a.m.codes, at), read_codes<form>(c->state.v, a.v.codes, at);
-  const int64_t block = at / a.block;
+  const int64_t block = at >> shift;
   c->state.m_scale = a.m.scale[block], c->state.v_scale = a.v.scale[block];
 }
 
@@ -123,6 +123,14 @@ __device__ inline uint32_t largest_of(uint32_t v, int lanes) {
     v = other > v ? other : v;
   }
   return v;
+}
+
+__device__ inline bool any_lane(bool here) {
+#if defined(AO_EMULATE)
+  return largest_of(here, kWarp) != 0;
+#else
+  return __any_sync(kAllLanes, here);
+#endif
 }
 
 template <int which, int form, class Tables>
@@ -145,27 +153,26 @@ template <int which, int form, class Tables>
 __device__ inline void encode(const Tables& t, const float (&x)[kEach], float scale, bool near, int lane,
                               uint32_t (&words)[Loaded<form>::kWords]) {
   for (uint32_t& w : words) w = 0;
-  const float r = 1.0f / scale;
+  const Reciprocal inverse(scale);
+  float q[kEach];
+  if (near)
+    for (int j = 0; j < kEach; j++) q[j] = inverse.times(x[j]);
+  else
+    for (int j = 0; j < kEach; j++) q[j] = x[j] / scale;
   if constexpr (form == MOMENT_FLOAT8) {
-    for (int j = 0; j < kEach; j += 2) {
-      const uint32_t two = near ? to_e4m3x2(divided(x[j], scale, r), divided(x[j + 1], scale, r))
-                                : ao_to_f8e4m3(x[j] / scale) | static_cast<uint32_t>(ao_to_f8e4m3(x[j + 1] / scale))
-                                                                   << 8;
-      words[j / 4] |= two << j % 4 * 8;
-    }
+    for (int j = 0; j < kEach; j += 2)
+      words[j / 4] |=
+          (near ? to_e4m3x2(q[j], q[j + 1]) : ao_to_f8e4m3(q[j]) | static_cast<uint32_t>(ao_to_f8e4m3(q[j + 1])) << 8)
+          << j % 4 * 8;
   } else {
     constexpr int size = kMapSize<form>;
-    const auto put = [&](int j, uint32_t code) {
-      if constexpr (form == MOMENT_MAP_16)
-        words[0] |= code << (j ^ 1) * 4;
-      else
-        words[j / 4] |= code << j % 4 * 8;
-    };
-    if (near) {
-      for (int j = 0; j < kEach; j++) put(j, near_code<which, size>(t, divided(x[j], scale, r), lane));
-    } else {
-      for (int j = 0; j < kEach; j++) put(j, any_code<size>(t, which, x[j] / scale, lane));
-    }
+    uint32_t codes[kEach];
+    if (near)
+      near_codes<which, size>(t, q, lane, codes);
+    else
+      for (int j = 0; j < kEach; j++) codes[j] = any_code<size>(t, which, q[j], lane);
+    for (int j = 0; j < kEach; j++)
+      words[form == MOMENT_MAP_16 ? 0 : j / 4] |= codes[j] << (form == MOMENT_MAP_16 ? (j ^ 1) * 4 : j % 4 * 8);
   }
 }
 
@@ -186,16 +193,18 @@ __device__ inline void write_params(const Adam& a, int64_t at, const float (&p)[
   }
 }
 
-__device__ inline bool common(float scale) { return scale >= 1e-20f && scale <= 1e30f; }
+__device__ inline bool common(float scale) { return scale >= kLeast && scale <= kMost; }
 
 template <int dtype, int form, class Tables>
 __device__ void step_chunk(const Adam& a, const Facts& f, const Tables& t, const Chunk<dtype, form>& c, int64_t at,
-                           bool live, bool plain, float inverse_root, int lanes, int lane, uint32_t seed,
+                           bool live, bool plain, const Reciprocal& root, int shift, int lane, uint32_t seed,
                            uint32_t call) {
+  const int lanes = (1 << shift) / kEach;
   float m[kEach], v[kEach], p[kEach];
   decode<0, form>(t, c.state.m, c.state.m_scale, lane, m);
   decode<1, form>(t, c.state.v, c.state.v_scale, lane, v);
-  uint32_t m_most = 0, v_most = 0;
+  float m_largest = 0;
+  uint32_t v_most = 0;
   for (int j = 0; j < kEach; j++) {
     float g = c.g.at(j);
     p[j] = c.p.at(j);
@@ -204,10 +213,17 @@ __device__ void step_chunk(const Adam& a, const Facts& f, const Tables& t, const
     else
       g = g + f.decay * p[j];
     m[j] = lerp(m[j], g, f.weight1), v[j] = lerp(v[j], g * g, f.weight2);
-    const uint32_t size = ao_bits(m[j]) & 0x7fffffffu, square = ao_bits(v[j]);
-    m_most = size > m_most ? size : m_most, v_most = square > v_most ? square : v_most;
+    m_largest = fmaxf(m_largest, fabsf(m[j])), v_most = max(v_most, ao_bits(v[j]));
   }
-  m_most = largest_of(live ? m_most : 0, lanes), v_most = largest_of(live ? v_most : 0, lanes);
+  uint32_t m_most = largest_of(live ? ao_bits(m_largest) : 0, lanes);
+  v_most = largest_of(live ? v_most : 0, lanes);
+  // v is not negative, but for a state that was; then, as where v is NaN or infinite or m was, m may be NaN
+  const bool odd = v_most > ao_bits(kMost) || !(c.state.m_scale <= kMost);
+  if (any_lane(live && odd)) {
+    m_most = 0;
+    for (int j = 0; j < kEach; j++) m_most = max(m_most, ao_bits(m[j]) & 0x7fffffffu);
+    m_most = largest_of(live ? m_most : 0, lanes);
+  }
   if (!live) return;
   const auto scale_of = [](uint32_t most) {
     const float x = ao_float(most & 0x7fffffffu), clipped = x < 1e-12f ? 1e-12f : x;
@@ -217,8 +233,7 @@ __device__ void step_chunk(const Adam& a, const Facts& f, const Tables& t, const
   const bool near =
       common(m_scale) && common(v_scale) && v_most < 0x80000000u; // v is not negative, but for a state that was
   if (near && plain) {
-    for (int j = 0; j < kEach; j++)
-      p[j] = p[j] - quotient_of(f.step_size * m[j], divided(root_of(v[j]), f.root, inverse_root) + f.eps);
+    for (int j = 0; j < kEach; j++) p[j] = p[j] - quotient_of(f.step_size * m[j], root.times(root_of(v[j])) + f.eps);
   } else {
     for (int j = 0; j < kEach; j++) p[j] = p[j] - f.step_size * m[j] / (sqrtf(v[j]) / f.root + f.eps);
   }
@@ -230,27 +245,27 @@ __device__ void step_chunk(const Adam& a, const Facts& f, const Tables& t, const
   write_codes<form>(a.m.codes, at, words);
   encode<1, form>(t, v, v_scale, shallow, lane, words);
   write_codes<form>(a.v.codes, at, words);
-  if (lane % lanes == 0) a.m.scale[at / a.block] = m_scale, a.v.scale[at / a.block] = v_scale;
+  if ((lane & (lanes - 1)) == 0) a.m.scale[at >> shift] = m_scale, a.v.scale[at >> shift] = v_scale;
 }
 
 template <int dtype, int form>
-__global__ void __launch_bounds__(kWarpThreads, 1) adam_warp_kernel(Adam a) {
-  AO_SHARED(CodeTables<kMapSize<form>>, tables); // none for float8
-  const int lane = threadIdx.x % kWarp, lanes = static_cast<int>(a.block / kEach);
+__global__ void __launch_bounds__(kWarpThreads, 1) adam_warp_kernel(Adam a, int shift) { // 2^shift values a block
+  AO_SHARED(CodeTables<kMapSize<form>>, tables);                                         // none for float8
+  const int lane = threadIdx.x % kWarp;
   if constexpr (form != MOMENT_FLOAT8) make_tables(tables, a.m.map, a.v.map);
   const Facts f = shared_facts(a);
-  const float inverse_root = 1.0f / f.root;
+  const Reciprocal root(f.root);
   const bool plain = f.eps >= 1e-10f && f.root >= 1e-6f;
   const uint32_t seed = a.rng ? a.rng[0] : 0, call = a.rng ? a.rng[1] : 0;
   const int64_t first = (blockIdx.x * int64_t{kWarpThreads / kWarp} + threadIdx.x / kWarp) * kChunk;
   const int64_t stride = int64_t{gridDim.x} * (kWarpThreads / kWarp) * kChunk;
   Chunk<dtype, form> next{};
-  if (first + lane * kEach < a.n) read_chunk(&next, a, first + lane * kEach);
+  if (first + lane * kEach < a.n) read_chunk(&next, a, first + lane * kEach, shift);
   for (int64_t start = first; start < a.n; start += stride) {
     const int64_t at = start + lane * kEach;
     const Chunk<dtype, form> now = next;
-    if (at + stride < a.n) read_chunk(&next, a, at + stride);
-    step_chunk<dtype, form>(a, f, *tables, now, at, at < a.n, plain, inverse_root, lanes, lane, seed, call);
+    if (at + stride < a.n) read_chunk(&next, a, at + stride, shift);
+    step_chunk<dtype, form>(a, f, *tables, now, at, at < a.n, plain, root, shift, lane, seed, call);
   }
   leave(a);
 }
@@ -260,7 +275,8 @@ int launch_step(ao_ctx* ctx, const Adam& a) {
   const size_t shared = form == MOMENT_FLOAT8 ? 0 : sizeof(CodeTables<kMapSize<form>>);
   const int64_t wanted = ceil_div(a.n, kChunk * (kWarpThreads / kWarp));
   const unsigned blocks = static_cast<unsigned>(wanted < ctx->multiprocessors ? wanted : ctx->multiprocessors);
-  return launch(ctx, "fused_adam", adam_warp_kernel<dtype, form>, blocks, kWarpThreads, shared, a);
+  const int shift = a.block == 64 ? 6 : a.block == 128 ? 7 : 8;
+  return launch(ctx, "fused_adam", adam_warp_kernel<dtype, form>, blocks, kWarpThreads, shared, a, shift);
 }
 
 template <int dtype>

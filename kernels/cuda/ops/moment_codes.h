@@ -1,6 +1,7 @@
 // Codes of Adam's moments, for warps: decoding by a table, and the nearest code (kernels/cpu/ops/code_table.h says the rule) by one
-// look-up and one comparison: a bucket of floats of equal sign, exponent and 7 bits of mantissa knows how many thresholds lie below it.
-// Tables of values and thresholds stand in shared memory once for each lane, so that lanes never wait for each other's banks.
+// look-up and one comparison: a bucket of floats of equal sign, exponent and 7 bits of mantissa, the upper half of their bits, knows how
+// many thresholds lie below it. Tables of values and thresholds stand in shared memory once for each lane, so that lanes never wait for
+// each other's banks.
 #pragma once
 #include "base/block.h"
 #include "base/elements.h"
@@ -8,22 +9,22 @@
 
 namespace ao {
 
-constexpr uint32_t kLowKey = 103u << 7;                            // magnitudes below 2^-24 share the first bucket
-constexpr int kKeys = static_cast<int>((127u << 7) - kLowKey) + 1; // buckets of a sign; the last begins at 1
+// Upper halves of the floats from 0 to 1, in units of which m above zero, v, and m below zero have tables side by side.
+constexpr uint32_t kKeys = 0x3f81, kPart = 0x4000;
+constexpr uint32_t kFirstKey = 0x3380; // of 2^-24: lesser magnitudes are one bucket where no threshold lies among them
 
 // Tables of the signed map of m and the unsigned one of v.
 template <int size>
 struct CodeTables {
   float value[2][size][kWarp], threshold[2][size][kWarp]; // a threshold that does not exist is NaN
-  float row[2][256];                                      // thresholds once, while the tables are made
-  uint8_t base[3][(kKeys + 7) / 8 * 8];                   // m above and below zero, v
-  int deep;                                               // whether a bucket holds two thresholds
+  uint8_t below[3 * kPart];
+  float row[2][size]; // thresholds once, while the tables are made
+  int deep;           // whether a bucket holds two thresholds
 };
 
-__device__ inline int bucket_of(float x) {
-  const uint32_t u = ao_bits(x), key = (u & 0x7fffffffu) >> 16;
-  const int at = key < kLowKey ? 0 : static_cast<int>(key - kLowKey);
-  return (at < kKeys ? at : kKeys - 1) + (u >> 31 ? kKeys : 0);
+__device__ inline uint32_t bucket_of(float x) {
+  const uint32_t key = ao_bits(x) >> 16, size = key & 0x7fffu;
+  return (size < kFirstKey ? kFirstKey : size) | (key & 0x8000u);
 }
 
 __device__ inline bool reaches(float low, float high, float x) { return x >= high || x - low >= (high - low) * 0.5f; }
@@ -37,7 +38,7 @@ __device__ inline float threshold_of(float low, float high) {
 }
 
 // How many of `count` ascending thresholds lie below x, or up to x.
-__device__ inline int below(const float* row, int count, float x, bool equal) {
+__device__ inline uint8_t count_below(const float* row, int count, float x, bool equal) {
   int low = 0, high = count;
   while (low < high) {
     const int mid = (low + high) / 2;
@@ -46,7 +47,7 @@ __device__ inline int below(const float* row, int count, float x, bool equal) {
     else
       high = mid;
   }
-  return low;
+  return static_cast<uint8_t>(low);
 }
 
 template <int size>
@@ -63,13 +64,18 @@ __device__ void make_tables(CodeTables<size>* t, const float* signed_map, const 
     t->value[which][c][i % kWarp] = (which ? unsigned_map : signed_map)[c];
     t->threshold[which][c][i % kWarp] = t->row[which][c];
   }
-  for (int i = threadIdx.x; i < 3 * kKeys; i += blockDim.x) {
-    const int sign = i / kKeys, key = i % kKeys;
-    const float* row = t->row[sign / 2];
-    const float start = key ? ao_float((kLowKey + static_cast<uint32_t>(key)) << 16) : 0.0f;
-    const float end = key + 1 < kKeys ? ao_float((kLowKey + static_cast<uint32_t>(key) + 1) << 16) : INFINITY;
-    t->base[sign][key] =
-        static_cast<uint8_t>(sign == 1 ? below(row, size - 1, -end, true) : below(row, size - 1, start, false));
+  for (int part = 0; part < 3; part++) { // m above zero, v, m below zero
+    const float* row = t->row[part == 1];
+    const auto count = [&](uint32_t key) {
+      const float start = key == kFirstKey ? 0.0f : ao_float(key << 16);
+      const float end = key + 1 < kKeys ? ao_float((key + 1) << 16) : INFINITY;
+      return part == 2 ? count_below(row, size - 1, -end, true) : count_below(row, size - 1, start, false);
+    };
+    const uint32_t least = count(kFirstKey) * 0x01010101u;
+    for (uint32_t i = threadIdx.x; i < kFirstKey / 4; i += blockDim.x)
+      reinterpret_cast<uint32_t*>(t->below + part * kPart)[i] = least;
+    for (uint32_t key = kFirstKey + threadIdx.x; key < kKeys; key += blockDim.x)
+      t->below[part * kPart + key] = count(key);
   }
   for (int i = threadIdx.x; i < 2 * size; i += blockDim.x) {
     const float* row = t->row[i / size];
@@ -78,15 +84,11 @@ __device__ void make_tables(CodeTables<size>* t, const float* signed_map, const 
   __syncthreads();
 }
 
-// The code of x, |x| <= 1, where no bucket is deep; `which` 0: of m, 1: of v, which is positive.
+// Codes of eight x, |x| <= 1, where no bucket is deep; `which` 0: of m, 1: of v, which is not negative.
 template <int which, int size>
-__device__ inline uint32_t near_code(const CodeTables<size>& t, float x, int lane) {
-  const uint32_t u = ao_bits(x);
-  uint32_t key = which ? u : u & 0x7fffffffu;
-  key = key > (kLowKey << 16) ? key : kLowKey << 16;
-  const uint8_t* base = which ? t.base[2] : u >> 31 ? t.base[1] : t.base[0];
-  const uint32_t code = base[(key >> 16) - kLowKey];
-  return code + (x >= t.threshold[which][code][lane]);
+__device__ inline void near_codes(const CodeTables<size>& t, const float (&x)[8], int lane, uint32_t (&codes)[8]) {
+  for (int j = 0; j < 8; j++) codes[j] = t.below[(ao_bits(x[j]) >> 16) + which * kPart];
+  for (int j = 0; j < 8; j++) codes[j] += x[j] >= t.threshold[which][codes[j]][lane] ? 1 : 0;
 }
 
 // The code of any x.

@@ -6,9 +6,11 @@ import { decode } from './decode.ts';
 import { distributedPart } from './distributed.ts';
 import { linears } from './linear.ts';
 import { memory } from './memory.ts';
+import { optimizerSteps } from './optim.ts';
 import { prefill } from './prefill.ts';
 import { quantizedBytes } from './quantized-bytes.ts';
+import { sparseWeights } from './sparse.ts';
 import { suites } from './suites.ts';
 import { training } from './training.ts';
 
-export const parts: readonly Part[] = [conformance, linears, attentions, decode, prefill, memory, distributedPart, training, quantizedBytes, suites];
+export const parts: readonly Part[] = [conformance, linears, attentions, decode, prefill, memory, distributedPart, training, quantizedBytes, suites, optimizerSteps, sparseWeights];
