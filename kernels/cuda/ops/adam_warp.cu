@@ -8,7 +8,7 @@
 namespace ao {
 namespace {
 
-constexpr int kEach = 8, kChunk = kWarp * kEach, kWarpThreads = 1024;
+constexpr int kEach = 8, kChunk = kWarp * kEach, kWarpThreads = 768;
 constexpr float kTiny = 0x1p-120f;              // roots of less count as none beside eps
 constexpr float kLeast = 1e-20f, kMost = 1e30f; // scales between are common
 

@@ -40,15 +40,33 @@ __device__ void store_param(const Adam& a, int64_t i, float x, uint32_t seed, ui
 template <int dtype>
 struct Wide {
   static constexpr int kCount = dtype == AO_F32 ? 4 : 8;
-  uint4 raw;
-  __device__ void read(const void* p, int64_t i) { raw = static_cast<const uint4*>(p)[i / kCount]; }
-  __device__ void write(void* p, int64_t i) const { static_cast<uint4*>(p)[i / kCount] = raw; }
-  __device__ float get(int j) const { return load<dtype>(&raw, j); }
-  __device__ void put(int j, float x) { store<dtype>(&raw, j, x); }
+  uint32_t words[4];
+  __device__ void read(const void* p, int64_t i) {
+    const uint4 raw = static_cast<const uint4*>(p)[i / kCount];
+    words[0] = raw.x, words[1] = raw.y, words[2] = raw.z, words[3] = raw.w;
+  }
+  __device__ void write(void* p, int64_t i) const {
+    static_cast<uint4*>(p)[i / kCount] = {words[0], words[1], words[2], words[3]};
+  }
+  __device__ float get(int j) const {
+    if (dtype == AO_F32) return ao_float(words[j % 4]);
+    const uint16_t h = static_cast<uint16_t>(words[j / 2] >> j % 2 * 16);
+    return dtype == AO_BF16 ? ao_from_bf16(h) : from_f16(h);
+  }
+  __device__ void put_bits(int j, uint32_t h) { words[j / 2] = j % 2 ? (words[j / 2] & 0xffffu) | h << 16 : h; }
+  __device__ void put(int j, float x) {
+    if (dtype == AO_F32)
+      words[j % 4] = ao_bits(x);
+    else
+      put_bits(j, dtype == AO_BF16 ? ao_to_bf16(x) : to_f16(x));
+  }
 };
 
+// As many blocks as run at once: each finds the facts of the step for itself.
+constexpr int kFloatBlocks = 5;
+
 template <int dtype>
-__global__ void adam_floats_kernel(Adam a, int64_t wide) {
+__global__ void __launch_bounds__(kThreads, kFloatBlocks) adam_floats_kernel(Adam a, int64_t wide) {
   constexpr int count = Wide<dtype>::kCount;
   const Facts f = shared_facts(a);
   const uint32_t seed = a.rng ? a.rng[0] : 0, call = a.rng ? a.rng[1] : 0;
@@ -62,7 +80,7 @@ __global__ void adam_floats_kernel(Adam a, int64_t wide) {
       const New next = step_of(a, f, p.get(j), g.get(j), m.get(j), v.get(j), most.get(j));
       m.put(j, next.m), v.put(j, next.v), most.put(j, next.most);
       if (a.rng)
-        reinterpret_cast<uint16_t*>(&p.raw)[j] = round_bf16(next.p, random, j);
+        p.put_bits(j, round_bf16(next.p, random, j));
       else
         p.put(j, next.p);
     }
@@ -208,8 +226,9 @@ extern "C" int ao_cuda_fused_adam(const ao_fused_adam_args* a, ao_ctx* ctx) {
   return by_dtype(a->dtype, [&](auto tag) {
     constexpr int count = Wide<tag.dtype>::kCount;
     const int64_t wide = all ? a->n / count * count : 0;
-    return launch(ctx, "fused_adam", adam_floats_kernel<tag.dtype>, blocks_for(ctx, a->n, kThreads * (all ? count : 1)),
-                  kThreads, 0, s, wide);
+    const int64_t wanted = ceil_div(a->n, kThreads * (all ? count : 1)), most = ctx->multiprocessors * kFloatBlocks;
+    const unsigned blocks = static_cast<unsigned>(wanted < 1 ? 1 : wanted < most ? wanted : most);
+    return launch(ctx, "fused_adam", adam_floats_kernel<tag.dtype>, blocks, kThreads, 0, s, wide);
   });
 }
 

@@ -5,6 +5,7 @@ import { conformance } from './conformance.ts';
 import { decode } from './decode.ts';
 import { distributedPart } from './distributed.ts';
 import { linears } from './linear.ts';
+import { memoryTraining } from './memory-training.ts';
 import { memory } from './memory.ts';
 import { optimizerSteps } from './optim.ts';
 import { prefill } from './prefill.ts';
@@ -13,4 +14,4 @@ import { sparseWeights } from './sparse.ts';
 import { suites } from './suites.ts';
 import { training } from './training.ts';
 
-export const parts: readonly Part[] = [conformance, linears, attentions, decode, prefill, memory, distributedPart, training, quantizedBytes, suites, optimizerSteps, sparseWeights];
+export const parts: readonly Part[] = [conformance, linears, attentions, decode, prefill, memory, distributedPart, training, quantizedBytes, suites, optimizerSteps, sparseWeights, memoryTraining];
