@@ -7,6 +7,7 @@
 #include "base/probe.h"
 #include "libraries/cudnn_sdpa.h"
 #include "libraries/libraries.h"
+#include "libraries/sparse_lt.h"
 
 namespace ao {
 namespace {
@@ -97,6 +98,7 @@ void ao_ctx_destroy(ao_ctx* ctx) {
   if (ctx->stream) cudaStreamSynchronize(ctx->stream);
   ao::close_libraries(ctx->libraries);
   ao::close_cudnn(ctx->cudnn);
+  ao::close_sparse(ctx->sparse);
   for (const auto& block : ctx->blocks) cudaFree(block.data);
   if (ctx->arrivals) cudaFree(ctx->arrivals);
   if (ctx->left) cudaFree(ctx->left);

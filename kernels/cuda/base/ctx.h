@@ -12,6 +12,7 @@
 namespace ao {
 struct Libraries;
 struct CudnnPlans;
+struct SparsePlans;
 } // namespace ao
 
 struct ao_ctx {
@@ -22,8 +23,9 @@ struct ao_ctx {
   ao::Report* reports = nullptr;                         // the host's view of site.slots
   std::unordered_map<const void*, ao::Weight> weights{}; // packed blobs by address
   ao::Libraries* libraries = nullptr;
-  ao::CudnnPlans* cudnn = nullptr; // where attention has looked for it
-  uint32_t* left = nullptr; // on the device, 0: for a kernel whose last block of threads ends it
+  ao::CudnnPlans* cudnn = nullptr;   // where attention has looked for it
+  ao::SparsePlans* sparse = nullptr; // where a 2:4 weight's product has
+  uint32_t* left = nullptr;          // on the device, 0: for a kernel whose last block of threads ends it
   // Scratch: the last block is in use, earlier ones stay for plans that recorded them.
   struct Block {
     char* data;

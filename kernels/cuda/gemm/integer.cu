@@ -4,6 +4,7 @@
 #include "gemm/activation.h"
 #include "gemm/decode.h"
 #include "gemm/linear.h"
+#include "libraries/sparse_lt.h"
 
 namespace ao {
 namespace {
@@ -195,6 +196,15 @@ __global__ void int_experts_kernel(Experts experts, IntRows x, Store store) {
   int_tile(experts.at[expert], store, x, 1, 0, row / experts.per_x, row, int64_t{blockIdx.x} * kTile);
 }
 
+// The end of sums over whole rows that a library made, as int_tile's.
+__global__ void join_sums_kernel(Weight w, Store store, IntRows x, const int32_t* sums, int64_t m) {
+  for (int64_t p = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; p < m * w.n; p += int64_t{gridDim.x} * blockDim.x) {
+    const int64_t r = p / w.n, column = p % w.n;
+    const float d = static_cast<float>(sums[p]), sx = x.s[r], sw = load_float(w.scale_dtype, w.scale, column);
+    put(store, r, column, x.between >= 0 ? round_to(x.between, d * sx) * sw : d * (sx * sw));
+  }
+}
+
 // Quantizes x as a weight's mode says; the room is scratch.
 int quantize_rows(ao_ctx* ctx, const char* op, const Weight& w, const Rows& x, const ActForm& act, IntRows* out) {
   const int64_t columns = w.columns(), group = w.sparse ? 2 * w.group : w.group;
@@ -225,20 +235,36 @@ int quantize_rows(ao_ctx* ctx, const char* op, const Weight& w, const Rows& x, c
                 f, one);
 }
 
+int own_integers(ao_ctx* ctx, const char* op, const Targets& targets, int count, const IntRows& rows, int64_t m) {
+  int64_t n = 0;
+  for (int i = 0; i < count; i++) n = targets.at[i].w.n > n ? targets.at[i].w.n : n;
+  const int64_t down = ceil_div(m, kTile);
+  if (down > 65535) return ao_fail(ctx, "%s: %lld rows; the GPU takes 2^21 in one call", op, (long long)m);
+  const dim3 grid(static_cast<unsigned>(ceil_div(n, kTile)), static_cast<unsigned>(down), static_cast<unsigned>(count));
+  return launch(ctx, op, int_kernel, grid, 8 * kTile, 0, targets, rows, m);
+}
+
 } // namespace
 
 int integer_rows(ao_ctx* ctx, const char* op, const Targets& targets, int count, const Rows& x, const ActForm& act) {
   if (x.m == 0) return 0;
   IntRows rows{};
   if (quantize_rows(ctx, op, targets.at[0].w, x, act, &rows)) return 1;
-  int64_t n = 0;
-  for (int i = 0; i < count; i++) n = targets.at[i].w.n > n ? targets.at[i].w.n : n;
-  const int64_t down = ceil_div(x.m, kTile);
-  if (down > 65535) return ao_fail(ctx, "%s: %lld rows; the GPU takes 2^21 in one call", op, (long long)x.m);
-  const dim3 grid(static_cast<unsigned>(ceil_div(n, kTile)), static_cast<unsigned>(down), static_cast<unsigned>(count));
-  return launch(ctx, op, int_kernel, grid, 8 * kTile, 0, targets, rows, x.m);
+  Targets rest{};
+  int others = 0;
+  for (int i = 0; i < count; i++) {
+    const Target& t = targets.at[i];
+    const int32_t* sums = nullptr;
+    const bool whole = rows.segments == 1 && rows.token && !rows.asymmetric && t.w.zero_domain == AO_ZERO_NONE;
+    if (whole && sparse_integers(ctx, op, t.w, rows.q, x.m, &sums)) return 1;
+    if (!sums)
+      rest.at[others++] = t;
+    else if (launch(ctx, op, join_sums_kernel, blocks_for(ctx, x.m * t.w.n), kThreads, 0, t.w, t.store, rows, sums,
+                    x.m))
+      return 1;
+  }
+  return others == 0 ? 0 : own_integers(ctx, op, rest, others, rows, x.m);
 }
-
 int integer_rows_of_experts(ao_ctx* ctx, const char* op, const Experts& experts, const Rows& x, int64_t rows,
                             const Store& store, float eps) {
   if (rows > 65535) return ao_fail(ctx, "%s: %lld rows; the GPU takes 65535", op, (long long)rows);

@@ -1,6 +1,7 @@
 // linear_packed, linear, linear_experts and linear_grad_input_coded (ao/weights.h): few rows of x on the weights as they are packed, more
 // on a decoded weight and a dense product, integer activations on their own kernels.
 #include "gemm/linear.h"
+#include "libraries/sparse_lt.h"
 
 namespace ao {
 namespace {
@@ -20,6 +21,9 @@ int run_linear(ao_ctx* ctx, const char* op, const Targets& targets, int count, c
   for (int i = 0; i < count; i++) {
     const size_t used = ctx->used;
     const Weight& w = targets.at[i].w;
+    bool done = false;
+    if (w.sparse && sparse_product(ctx, op, w, x, targets.at[i].store, &done)) return 1;
+    if (done) continue;
     const bool plain = w.values == kFloats && !w.sparse;
     const int64_t dtype = plain ? w.source : x.dtype;
     const void* dense = plain ? w.codes : dense_weight(ctx, op, w, dtype);

@@ -4,6 +4,7 @@
 #include "gemm/decode.h"
 #include "gemm/linear.h"
 #include "gemm/packed.h"
+#include "libraries/sparse_lt.h"
 
 namespace ao {
 namespace {
@@ -221,6 +222,7 @@ extern "C" int ao_cuda_pack_weight(const ao_pack_weight_args* a, ao_ctx* ctx) {
   if (a->row < 0 || a->rows < 0 || a->row + a->rows > a->n)
     return ao_fail(ctx, "pack_weight: rows [%lld, %lld) of %lld", (long long)a->row, (long long)(a->row + a->rows),
                    (long long)a->n);
+  forget_sparse(ctx, a->packed);
   ctx->weights[a->packed] = place_weight(l, a->packed);
   return a->rows ? pack_rows(ctx, a, l) : 0;
 }

@@ -53,7 +53,9 @@ struct Wide {
     const uint16_t h = static_cast<uint16_t>(words[j / 2] >> j % 2 * 16);
     return dtype == AO_BF16 ? ao_from_bf16(h) : from_f16(h);
   }
-  __device__ void put_bits(int j, uint32_t h) { words[j / 2] = j % 2 ? (words[j / 2] & 0xffffu) | h << 16 : h; }
+  __device__ void put_bits(int j, uint32_t h) {
+    words[j / 2] = j % 2 ? (words[j / 2] & 0xffffu) | h << 16 : (words[j / 2] & 0xffff0000u) | h;
+  }
   __device__ void put(int j, float x) {
     if (dtype == AO_F32)
       words[j % 4] = ao_bits(x);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "libraries/nccl.h"
+#include "libraries/sparse_lt.h"
 
 namespace ao {
 namespace {
@@ -72,6 +73,7 @@ void CudaStream::release(void* block) {
     blocks_.erase(reinterpret_cast<uintptr_t>(block));
   }
   gpu_->weights.erase(block);
+  forget_sparse(gpu_, block);
   written_.erase(reinterpret_cast<uintptr_t>(block));
   cudaFree(block);
 }
@@ -139,7 +141,9 @@ size_t CudaStream::run_together(const double* command) {
 
 void CudaStream::wrote(const void* at) {
   const uintptr_t block = find(at);
-  if (block) written_[block] = sequence_;
+  if (!block) return;
+  written_[block] = sequence_;
+  forget_sparse(gpu_, pointer(static_cast<double>(block)));
 }
 
 int CudaStream::run_entry(const ao_entry& entry, const double* record) {
