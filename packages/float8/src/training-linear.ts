@@ -96,20 +96,27 @@ const castLinears = /*@__PURE__*/ defineOp<
     ),
 });
 
+/** What products read in the place of a weight that is of a kind: for rules of that kind, which gradients flow through. */
+const trainingWeight = /*@__PURE__*/ defineOp<[w: Tensor, readsCodes: boolean]>('training_weight', {
+  meta: (w) => w,
+  decompose: (w) => w,
+});
+
 /**
  * x [..., K], ws [N, K], bs [N] -> [..., N] each, in x's dtype. `shared`: the first scheme's casts of x serve all.
  */
 export function trainingLinears(
   x: Tensor,
-  ws: readonly Tensor[],
+  given: readonly Tensor[],
   bs: readonly (Tensor | undefined)[],
   schemes: readonly TrainingScheme[],
   shared = false,
 ): Tensor[] {
-  for (const [i, w] of ws.entries()) requireOperands(x, w, bs[i]);
+  for (const [i, w] of given.entries()) requireOperands(x, w, bs[i]);
   const records = isGradEnabled();
   const own = shared ? schemes.slice(0, 1) : schemes;
   return scope(() => {
+    const ws = given.map((w, i) => (w.kind === null ? w : trainingWeight(w, schemes[i]!.readsCodes === true)));
     const casts = noGrad(() => {
       const rows = matrix(x);
       const grad = records && ws.some((w) => w.requiresGrad);

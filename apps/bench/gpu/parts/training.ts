@@ -93,7 +93,11 @@ async function attention(rt: ao.Runtime): Promise<number> {
 }
 
 async function run(rt: ao.Runtime, say: Say): Promise<void> {
-  say({ name: 'attention of four layers, forward and backward', unit: 'ms', value: (LAYERS * (await attention(rt))) / 1e3 });
+  say({
+    name: 'attention of four layers, forward and backward',
+    unit: 'ms',
+    value: (LAYERS * (await attention(rt))) / 1e3,
+  });
   for (const recipe of RECIPES) {
     const us = await step(rt, recipe);
     const name = `training ${recipe ?? 'bfloat16'}`;

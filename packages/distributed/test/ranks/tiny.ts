@@ -53,11 +53,20 @@ export async function losses(
   model: CausalLM,
   optimizer: Parameters<typeof trainStep>[0]['optimizer'],
   group: ProcessGroup | undefined,
-  { steps = 20, from = 0, norm = group }: { steps?: number; from?: number; norm?: ProcessGroup | undefined } = {},
+  {
+    steps = 20,
+    from = 0,
+    norm = group,
+    micro = 1,
+  }: { steps?: number; from?: number; norm?: ProcessGroup | undefined; micro?: number } = {},
 ): Promise<number[]> {
   const { rows } = batch(0, group);
   const clip = norm && { clipGradNorm: (p: readonly never[], most: number) => clipGradNorm_(p, most, norm) };
-  const step = trainStep({ model: model as unknown as TrainModel, optimizer, ...(clip as object) }, [1, rows, TOKENS]);
+  const step = trainStep({ model: model as unknown as TrainModel, optimizer, ...(clip as object) }, [
+    micro,
+    rows / micro,
+    TOKENS,
+  ]);
   const found: number[] = [];
   for (let i = from; i < from + steps; i++) {
     const { loss } = step.run(batch(i, group));
