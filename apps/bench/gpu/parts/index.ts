@@ -14,4 +14,18 @@ import { sparseWeights } from './sparse.ts';
 import { suites } from './suites.ts';
 import { training } from './training.ts';
 
-export const parts: readonly Part[] = [conformance, linears, attentions, decode, prefill, memory, distributedPart, training, quantizedBytes, suites, optimizerSteps, sparseWeights, memoryTraining];
+export const parts: readonly Part[] = [
+  conformance,
+  quantizedBytes,
+  suites,
+  linears,
+  attentions,
+  decode,
+  prefill,
+  memory,
+  distributedPart,
+  training,
+  optimizerSteps,
+  sparseWeights,
+  memoryTraining,
+];
