@@ -21,10 +21,13 @@ struct Rope {
 template <int d>
 __device__ void rope_row(const Rope& a, int64_t n, const Site& site) {
   const int lane = threadIdx.x % kWarp;
-  const int64_t h = n % a.heads, r = n / a.heads, from = r * a.row_stride + h * a.head_stride, to = n * a.dim;
-  int64_t position = a.half ? a.positions[r % a.count] : 0;
+  const uint32_t heads = static_cast<uint32_t>(a.heads);
+  const int64_t h = static_cast<uint32_t>(n) % heads, r = static_cast<uint32_t>(n) / heads,
+                from = r * a.row_stride + h * a.head_stride, to = n * a.dim;
+  const int64_t which = a.count == 1 ? 0 : static_cast<uint32_t>(r) % static_cast<uint32_t>(a.count);
+  int64_t position = a.half ? a.positions[which] : 0;
   if (a.half && (position < 0 || position >= a.table_rows)) {
-    if (h == 0 && lane == 0) report(site, kPositionOutside, position, r % a.count, a.table_rows);
+    if (h == 0 && lane == 0) report(site, kPositionOutside, position, which, a.table_rows);
     position = 0;
   }
   for (int64_t i = lane; i < a.half; i += kWarp) {
@@ -49,8 +52,10 @@ struct Append {
 
 __device__ void append_row(const Append& a, int64_t n, const Site& site) {
   const int lane = threadIdx.x % kWarp;
-  const int64_t h = n % a.heads, t = n / a.heads % a.tokens, b = n / a.heads / a.tokens;
-  const int64_t p = a.pos[b % a.pos_count];
+  const uint32_t heads = static_cast<uint32_t>(a.heads), tokens = static_cast<uint32_t>(a.tokens);
+  const uint32_t row = static_cast<uint32_t>(n) / heads;
+  const int64_t h = static_cast<uint32_t>(n) % heads, t = row % tokens, b = row / tokens;
+  const int64_t p = a.pos[a.pos_count == 1 ? 0 : b % a.pos_count];
   if (p < 0 || p + a.tokens > a.capacity) {
     if (lane == 0) report(site, kCacheFull, a.tokens, p, a.capacity);
     return;
@@ -109,6 +114,9 @@ int need_rope(ao_ctx* ctx, const ao_rope_args* a) {
     return ao_fail(ctx, "rope: rotary_dim %lld does not halve within heads of %lld",
                    static_cast<long long>(a->rotary_dim), static_cast<long long>(a->dim));
   if (a->rows > 0 && a->position_count < 1) return ao_fail(ctx, "rope: there are no positions");
+  if (a->rows * a->heads > UINT32_MAX)
+    return ao_fail(ctx, "rope: %lld rows of %lld heads; the GPU takes 2^32 of both", static_cast<long long>(a->rows),
+                   static_cast<long long>(a->heads));
   return 0;
 }
 
@@ -137,6 +145,9 @@ int need_append(ao_ctx* ctx, const ao_kv_append_args* a) {
       (a->x_dtype != AO_F32 || need_float(ctx, "kv_append", a->cache_dtype)))
     return ao_fail(ctx, "kv_append: %s does not go into a cache of %s; x has the cache's dtype or is float32",
                    ao_dtype_name(a->x_dtype), ao_dtype_name(a->cache_dtype));
+  if (a->batch * a->tokens * a->heads > UINT32_MAX)
+    return ao_fail(ctx, "kv_append: %lld tokens of %lld heads; the GPU takes 2^32 of both",
+                   static_cast<long long>(a->batch * a->tokens), static_cast<long long>(a->heads));
   return 0;
 }
 

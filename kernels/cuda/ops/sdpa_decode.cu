@@ -14,6 +14,16 @@ namespace {
 
 constexpr int kWarps = 8, kRows = 16, kMostRows = 64, kKeys = 16, kLeastKeys = 128;
 
+// Tiles of floats that are on their way or in use, in shared memory, each lane's 16 bytes side by side: nobody else reads them.
+template <int width, bool coded>
+constexpr int stages_of() {
+  return coded || width > 128 ? 0 : width > 64 ? 3 : 4;
+}
+template <int width>
+constexpr int pieces_of() {
+  return 2 * (width / 32) + 4 * (width / 64);
+}
+
 struct Split {
   int64_t splits; // most blocks of a head
   float* parts;   // [item][split][row]: m, l, v_dim sums
@@ -99,21 +109,57 @@ __global__ void __launch_bounds__(kWarps* kWarp, 1)
     return *reinterpret_cast<const uint4*>(row + 16 * c);
   };
   const auto clipped = [&](int64_t j) { return j < to ? j : to - 1; };
+  constexpr int stages = stages_of<width, coded>(), pieces = pieces_of<width>();
+  uint4* const ring = reinterpret_cast<uint4*>(shared) + warp * stages * pieces * kWarp + lane;
+  const auto fetch = [&](int stage, int64_t at) {
+    if (at < to) {
+      uint4* to_piece = ring + stage * pieces * kWarp;
+#pragma unroll
+      for (int n = 0; n < 2; n++) {
+        const uint8_t* row = p.k_row(b, head, clipped(at + 8 * n + g));
+#pragma unroll
+        for (int i = 0; i < chunks; i++, to_piece += kWarp)
+          copy_async(to_piece, row + 16 * (4 * i + t), 8 * (4 * i + t) < p.dim);
+      }
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        const uint8_t* row = p.v_row(b, head, clipped(at + 2 * t + i % 2 + i / 2 * 8));
+#pragma unroll
+        for (int h = 0; h < halves; h++, to_piece += kWarp)
+          copy_async(to_piece, row + 16 * (8 * h + g), 8 * (8 * h + g) < p.v_dim);
+      }
+    }
+    copy_async_commit();
+  };
+  const int64_t mine = from + warp * kKeys;
+  for (int s = 0; s < stages - 1; s++) fetch(s, mine + s * kWarps * kKeys);
 
-  for (int64_t at = from + warp * kKeys; at < to; at += kWarps * kKeys) {
+  int stage = 0;
+  for (int64_t at = mine; at < to; at += kWarps * kKeys) {
     uint4 k[2][chunks], v[4][halves];
     const uint8_t* v_at[4];
+    if constexpr (stages > 0) {
+      fetch(stage ? stage - 1 : stages - 1, at + (stages - 1) * kWarps * kKeys);
+      copy_async_wait<stages - 1>();
+      const uint4* piece = ring + stage * pieces * kWarp;
 #pragma unroll
-    for (int n = 0; n < 2; n++) {
-      const uint8_t* row = p.k_row(b, head, clipped(at + 8 * n + g));
+      for (int i = 0; i < 2 * chunks; i++) k[i / chunks][i % chunks] = piece[i * kWarp];
 #pragma unroll
-      for (int i = 0; i < chunks; i++) k[n][i] = k_chunk(row, 4 * i + t);
-    }
+      for (int i = 0; i < 4 * halves; i++) v[i / halves][i % halves] = piece[(2 * chunks + i) * kWarp];
+      stage = stage + 1 == stages ? 0 : stage + 1;
+    } else {
 #pragma unroll
-    for (int i = 0; i < 4; i++) {
-      v_at[i] = p.v_row(b, head, clipped(at + 2 * t + i % 2 + i / 2 * 8));
+      for (int n = 0; n < 2; n++) {
+        const uint8_t* row = p.k_row(b, head, clipped(at + 8 * n + g));
 #pragma unroll
-      for (int h = 0; h < halves; h++) v[i][h] = v_chunk(v_at[i], 8 * h + g);
+        for (int i = 0; i < chunks; i++) k[n][i] = k_chunk(row, 4 * i + t);
+      }
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        v_at[i] = p.v_row(b, head, clipped(at + 2 * t + i % 2 + i / 2 * 8));
+#pragma unroll
+        for (int h = 0; h < halves; h++) v[i][h] = v_chunk(v_at[i], 8 * h + g);
+      }
     }
     float s[2][4];
 #pragma unroll
@@ -178,12 +224,15 @@ __global__ void __launch_bounds__(kWarps* kWarp, 1)
     }
   }
 
-  // warps of the block, in order
+  if constexpr (stages > 0) __syncthreads(); // the parts lie where the tiles did
+  // warps of the block that had keys, in order
+  const int64_t tiles = (to - from + kKeys - 1) / kKeys;
+  const int used = tiles >= kWarps ? kWarps : tiles < 1 ? 1 : static_cast<int>(tiles);
 #pragma unroll
   for (int r = 0; r < 2; r++) {
     const float l = sum_row(sum[r]), start = coded ? sum_row(offset[r]) : 0.0f;
     const int64_t row = g + 8 * r;
-    if (row >= total) continue;
+    if (row >= total || warp >= used) continue;
     float* to_row = shared + (warp * total + row) * size;
     if (t == 0) to_row[0] = most[r], to_row[1] = l;
 #pragma unroll
@@ -204,7 +253,7 @@ __global__ void __launch_bounds__(kWarps* kWarp, 1)
   for (uint32_t n = threadIdx.x, width_v = static_cast<uint32_t>(p.v_dim); n < total * width_v; n += blockDim.x) {
     const int64_t row = n / width_v, i = n % width_v;
     const float value =
-        joined(kWarps, i, &m, &l, [&](int64_t w, int64_t j) { return shared[(w * total + row) * size + j]; });
+        joined(used, i, &m, &l, [&](int64_t w, int64_t j) { return shared[(w * total + row) * size + j]; });
     if (blocks == 1) {
       finish(row, i, m == -INFINITY ? 0.0f : value / l);
       continue;
@@ -242,7 +291,9 @@ int run(ao_ctx* ctx, void* out, const Attention& p) {
   Split split{splits, nullptr, ctx->arrivals};
   if (splits > 1 && !(split.parts = scratch<float>(ctx, items * row_blocks * splits * kRows * (p.v_dim + 2)))) return 1;
   const dim3 grid(static_cast<unsigned>(splits), static_cast<unsigned>(items), static_cast<unsigned>(row_blocks));
-  const size_t shared = static_cast<size_t>(kWarps * (rows < kRows ? rows : kRows) * (p.v_dim + 2)) * sizeof(float);
+  const size_t ring = size_t{stages_of<width, coded>()} * pieces_of<width>() * kWarps * kWarp * sizeof(uint4);
+  const size_t parts = static_cast<size_t>(kWarps * (rows < kRows ? rows : kRows) * (p.v_dim + 2)) * sizeof(float);
+  const size_t shared = ring > parts ? ring : parts;
   return launch_early(ctx, "sdpa", sdpa_decode_kernel<dtype, width, coded>, grid, kWarps * kWarp, shared, out, p, split,
                       p.scale * kLog2e, ctx->site);
 }
