@@ -80,6 +80,14 @@ AO_HD inline float load_float(int64_t dtype, const void* p, int64_t i) {
   }
 }
 
+// As a call, so that kernels which seldom need it stay small.
+#if defined(AO_EMULATE)
+#define AO_CALLED __device__ inline
+#else
+#define AO_CALLED static __device__ __noinline__
+#endif
+AO_CALLED float load_rarely(int dtype, const void* p, int64_t i) { return load_float(dtype, p, i); }
+
 AO_HD inline void store_float(int64_t dtype, void* p, int64_t i, float x) {
   switch (dtype) {
   case AO_F32:

@@ -120,7 +120,7 @@ constexpr int kTile = 32;
 __device__ int weight_code(const Weight& w, int64_t row, int64_t c) {
   const int64_t k = w.sparse ? kept_at(w, row, c) : c;
   if (k < 0) return 0;
-  return static_cast<int>(number_at(w, w.codes + row * w.row_bytes, k));
+  return static_cast<int>(number_at(w, row, k));
 }
 
 // One tile of rows [row0, ...) of x, which are rows from x_row on, and rows [column0, ...) of w.
@@ -151,8 +151,8 @@ __device__ void int_tile(const Weight& w, const Store& store, const IntRows& x, 
         }
     }
     if (column >= w.n) continue;
-    const float sw = load_float(w.scale_dtype, w.scale, column * w.groups + g);
-    const float z = int_zero || float_zero ? load_float(w.zero_dtype, w.zero, column * w.groups + g) : 0.0f;
+    const float sw = load_float(w.scale_dtype, w.scale, w.part_at(column, g));
+    const float z = int_zero || float_zero ? load_float(w.zero_dtype, w.zero, w.part_at(column, g)) : 0.0f;
     for (int i = 0; i < 4; i++) {
       const int64_t r = x_row + ty + 8 * i;
       if (row0 + ty + 8 * i >= m) continue;

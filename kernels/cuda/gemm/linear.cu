@@ -17,10 +17,17 @@ int run_linear(ao_ctx* ctx, const char* op, const Targets& targets, int count, c
   if (x.m == 0) return 0;
   const bool exact = targets.at[0].w.activation == AO_ACT_EXACT || (x.m == 1 && (act.flags & AO_ACT_EXACT_ROW));
   if (!exact) return integer_rows(ctx, op, targets, count, x, act);
-  if (x.m <= kFewRows) return few_rows(ctx, op, targets, count, x);
   for (int i = 0; i < count; i++) {
     const size_t used = ctx->used;
     const Weight& w = targets.at[i].w;
+    if (few_rows_take(w, x)) {
+      Targets same{};
+      int n = 0;
+      for (; i + n < count && few_rows_take(targets.at[i + n].w, x); n++) same.at[n] = targets.at[i + n];
+      if (few_rows(ctx, op, same, n, x)) return 1;
+      i += n - 1;
+      continue;
+    }
     bool done = false;
     if (w.sparse && sparse_product(ctx, op, w, x, targets.at[i].store, &done)) return 1;
     if (done) continue;
@@ -50,9 +57,9 @@ bool pack_to_scratch(ao_ctx* ctx, const char* op, ao_pack_weight_args a, Weight*
       weight_layout(a.code, a.n, a.k, a.group_size, a.zero_domain, a.scale_dtype, a.zero_dtype, a.bits, a.activation);
   if (l.bytes < 0) return ao_fail(ctx, "%s: %s", op, l.refusal), false;
   a.packed = scratch_bytes(ctx, static_cast<size_t>(l.bytes));
-  if (!a.packed || pack_rows(ctx, &a, l)) return false;
+  if (!a.packed) return false;
   *w = place_weight(l, a.packed);
-  return true;
+  return pack_rows(ctx, &a, *w) == 0;
 }
 
 } // namespace

@@ -9,15 +9,29 @@ namespace ao {
 Weight place_weight(const WeightLayout& layout, const void* blob);
 // What was packed at an address, checked against the call; null with the error recorded.
 const Weight* find_weight(ao_ctx* ctx, const char* op, const void* packed, int64_t n, int64_t columns);
-int pack_rows(ao_ctx* ctx, const ao_pack_weight_args* a, const WeightLayout& layout);
+int pack_rows(ao_ctx* ctx, const ao_pack_weight_args* a, const Weight& w);
+
+// --- dense.cu ---
 // [n, columns] of a float dtype in scratch, or null.
 void* dense_weight(ao_ctx* ctx, const char* op, const Weight& w, int64_t dtype);
 
-// --- gemv.cu ---
-// Most rows of x that the kernels which read weights as they are take.
-constexpr int64_t kFewRows = 8;
+// --- few_rows.cu ---
+// Whether the kernels that read weights as they are take so many rows of x; else a dense product is faster.
+bool few_rows_take(const Weight& w, const Rows& x);
 int few_rows(ao_ctx* ctx, const char* op, const Targets& targets, int count, const Rows& x);
 int few_rows_of_experts(ao_ctx* ctx, const char* op, const Experts& experts, const Rows& x, int64_t rows,
+                        const Store& store);
+
+// --- gemv.cu: up to 8 columns on tensor cores ---
+bool gemv_takes(const Weight& w, const Rows& x);
+int gemv(ao_ctx* ctx, const char* op, const Targets& targets, int count, const Rows& x);
+int gemv_of_experts(ao_ctx* ctx, const char* op, const Experts& experts, const Rows& x, int64_t rows,
+                    const Store& store);
+
+// --- any.cu: every weight, up to 8 rows, in float32 ---
+constexpr int64_t kAnyRows = 8;
+int any_rows(ao_ctx* ctx, const char* op, const Targets& targets, int count, const Rows& x);
+int any_rows_of_experts(ao_ctx* ctx, const char* op, const Experts& experts, const Rows& x, int64_t rows,
                         const Store& store);
 
 // --- integer.cu ---

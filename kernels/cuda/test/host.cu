@@ -69,16 +69,22 @@ void no_driver() {
 }
 
 void places() {
-  for (int64_t k : {1, 31, 32, 33, 96, 1023, 1024, 1025, 1056, 2048, 2880, 11008}) {
-    const int64_t chunks = ao::chunks_of(k);
-    std::set<int64_t> seen;
+  for (int bits = 1; bits <= 8; bits++) {
+    std::set<int> seen;
     bool inside = true;
-    for (int64_t c = 0; c < k; c++) {
-      const ao::Place place = ao::place_of(c, chunks);
-      inside = inside && place.chunk >= 0 && place.chunk < chunks && place.code >= 0 && place.code < 32;
-      seen.insert(place.chunk * 32 + place.code);
-    }
-    expect(inside && static_cast<int64_t>(seen.size()) == k, "each column has a place of its own");
+    for (int row = 0; row < ao::kTileRows; row++)
+      for (int column = 0; column < ao::kTileColumns; column++) {
+        const ao::Place p = ao::place_of(row, column);
+        ao::each_plane(bits, [&](int width, int, int at) {
+          const int q = p.pair * width;
+          for (int bit = 0; bit < width; bit++) {
+            const int place = (at + ao::word_at(width, p.lane, q / 16)) * 8 + q % 16 + 16 * p.second + bit;
+            inside = inside && place >= 0 && place < 128 * bits * 8;
+            seen.insert(place);
+          }
+        });
+      }
+    expect(inside && static_cast<int>(seen.size()) == 1024 * bits, "each bit of a tile has a place of its own");
   }
 }
 

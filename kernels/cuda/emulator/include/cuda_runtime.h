@@ -17,6 +17,8 @@
 #define __shared__ static thread_local
 #define __launch_bounds__(...)
 #define __restrict__ __restrict
+#define __grid_constant__
+#define __noinline__ __attribute__((noinline))
 #define __align__(n) __attribute__((aligned(n)))
 
 struct dim3 {
@@ -124,6 +126,13 @@ inline int __dp4a(int a, int b, int c) {
   for (int i = 0; i < 4; i++) c += static_cast<int8_t>(a >> 8 * i) * static_cast<int8_t>(b >> 8 * i);
   return c;
 }
+inline unsigned __byte_perm(unsigned a, unsigned b, unsigned selector) {
+  const uint64_t bytes = a | static_cast<uint64_t>(b) << 32;
+  unsigned v = 0;
+  for (int i = 0; i < 4; i++) v |= static_cast<unsigned>(bytes >> (selector >> 4 * i & 7) * 8 & 255) << 8 * i;
+  return v;
+}
+inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>(static_cast<uint64_t>(a) * b >> 32); }
 template <class T>
 T __ldg(const T* p) {
   return *p;
