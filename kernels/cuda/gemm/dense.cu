@@ -12,10 +12,13 @@ __device__ void store_four(void* out, int64_t at, const float (&v)[4], int64_t l
     if constexpr (dtype == AO_F32) {
       *reinterpret_cast<float4*>(static_cast<float*>(out) + at) = make_float4(v[0], v[1], v[2], v[3]);
     } else {
-      uint16_t h[4];
-      for (int j = 0; j < 4; j++) store<dtype>(h, j, v[j]);
-      *reinterpret_cast<uint2*>(static_cast<uint16_t*>(out) + at) =
-          {h[0] | static_cast<uint32_t>(h[1]) << 16, h[2] | static_cast<uint32_t>(h[3]) << 16};
+      uint2 pairs;
+      if constexpr (dtype == AO_BF16)
+        pairs = {pack_bf16x2(v[0], v[1]), pack_bf16x2(v[2], v[3])};
+      else
+        pairs = {to_f16(v[0]) | static_cast<uint32_t>(to_f16(v[1])) << 16,
+                 to_f16(v[2]) | static_cast<uint32_t>(to_f16(v[3])) << 16};
+      *reinterpret_cast<uint2*>(static_cast<uint16_t*>(out) + at) = pairs;
     }
   } else {
     for (int j = 0; j < 4 && j < left; j++) store<dtype>(out, at + j, v[j]);
@@ -28,9 +31,11 @@ __global__ void dense_kernel(Weight w, void* out) {
   share_table(table, w);
   __syncthreads();
   const int lane = threadIdx.x % kWarp;
-  const int64_t columns = w.columns(), tiles = w.tiles(), warps = int64_t{gridDim.x} * (blockDim.x / kWarp);
+  const int64_t columns = w.columns();
+  const uint32_t tiles = static_cast<uint32_t>(w.tiles()), warps = gridDim.x * (blockDim.x / kWarp);
+  const uint32_t count = static_cast<uint32_t>(w.panels()) * tiles;
   const bool wide = columns % 4 == 0;
-  for (int64_t i = blockIdx.x * int64_t{blockDim.x / kWarp} + threadIdx.x / kWarp; i < w.panels() * tiles; i += warps) {
+  for (uint32_t i = blockIdx.x * (blockDim.x / kWarp) + threadIdx.x / kWarp; i < count; i += warps) {
     const int64_t panel = i / tiles, tile = i % tiles;
     each_value<bits>(w, table, panel, tile, lane, [&](int h, int64_t k, const float (&v)[4]) {
       const int64_t row = panel * kTileRows + lane / 4 + 8 * h;

@@ -14,7 +14,7 @@ bool alike(const Weight& a, const Weight& b, int64_t dtype) {
 
 } // namespace
 
-bool few_rows_take(const Weight& w, const Rows& x) { return x.m <= kAnyRows || gemv_takes(w, x); }
+bool few_rows_take(const Weight& w, const Rows& x) { return x.m <= kAnyRows || gemv_takes(w, x) || batch_takes(w, x); }
 
 int few_rows(ao_ctx* ctx, const char* op, const Targets& targets, int count, const Rows& x) {
   for (int first = 0; first < count;) {
@@ -22,7 +22,10 @@ int few_rows(ao_ctx* ctx, const char* op, const Targets& targets, int count, con
     int n = 0;
     const Weight& w = targets.at[first].w;
     for (int i = first; i < count && alike(targets.at[i].w, w, x.dtype); i++) some.at[n++] = targets.at[i];
-    if (gemv_takes(w, x) ? gemv(ctx, op, some, n, x) : any_rows(ctx, op, some, n, x)) return 1;
+    if (gemv_takes(w, x)    ? gemv(ctx, op, some, n, x)
+        : batch_takes(w, x) ? batch(ctx, op, some, n, x)
+                            : any_rows(ctx, op, some, n, x))
+      return 1;
     first += n;
   }
   return 0;

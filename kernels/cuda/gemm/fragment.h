@@ -112,69 +112,41 @@ __device__ inline uint32_t selector_of(uint32_t spots) {
   return selector;
 }
 
-// fn(a, step) for the steps of a tile in shared memory: 4 of 16 columns of x each, of a 2:4 weight 8.
-template <int form, class Fn>
-__device__ inline void each_step(const uint8_t* tile, int lane, const Numbers& numbers, const uint32_t* selectors,
-                                 const Fn& fn) {
-  uint32_t a[4];
-  if constexpr (is_plain(form)) {
-    const uint4* halves = reinterpret_cast<const uint4*>(tile) + lane;
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-      const uint4 top = halves[half * 64], bottom = halves[half * 64 + 32];
-      a[0] = top.x, a[1] = bottom.x, a[2] = top.y, a[3] = bottom.y;
-      fn(a, 2 * half);
-      a[0] = top.z, a[1] = bottom.z, a[2] = top.w, a[3] = bottom.w;
-      fn(a, 2 * half + 1);
-    }
-  } else {
-    uint32_t words[bits_of(form)];
-    load_words<bits_of(form)>(words, tile, lane);
-    uint2 meta{};
-    if constexpr (is_sparse(form)) meta = reinterpret_cast<const uint2*>(tile + 128 * bits_of(form))[lane];
-#pragma unroll
-    for (int s = 0; s < 4; s++) {
-      if constexpr (is_sparse(form)) {
-        const uint32_t spots = (s < 2 ? meta.x : meta.y) >> s % 2 * 16;
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-#pragma unroll
-          for (int h = 0; h < 2; h++) {
-            const uint32_t pair = pair_numbers<form>(words, 4 * s + 2 * half + h, numbers);
-            const uint32_t selector = selectors[spots >> 4 * (2 * half + h) & 15];
-            a[h] = __byte_perm(pair, 0, selector);
-            a[h + 2] = __byte_perm(pair, 0, selector >> 16);
-          }
-          fn(a, 2 * s + half);
-        }
-      } else {
-#pragma unroll
-        for (int r = 0; r < 4; r++) a[r] = pair_numbers<form>(words, 4 * s + r, numbers);
-        fn(a, s);
-      }
-    }
-  }
-}
-
-// A warp starts the copies of a tile. Plain rows go by pieces of 8 columns as each_step reads them: [half][row][t].
+// What a lane has of a tile in shared memory.
 template <int form>
-__device__ inline void fetch_tile(uint8_t* to, const Weight& w, int64_t panel, int64_t tile, int lane) {
-  if constexpr (is_plain(form)) {
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-      const int row = i * 4 + lane / 8, piece = lane % 8;
-      const int64_t column = tile * kTileColumns + piece * 8;
-      const bool there = panel * kTileRows + row < w.n && column < w.k;
-      const uint8_t* from = w.codes + (panel * kTileRows + row) * w.row_bytes + column * 2;
-      copy_async(to + ((piece / 4 * 16 + row) * 4 + piece % 4) * 16, there ? from : w.codes, there);
-    }
-  } else {
-    constexpr int pieces = tile_bytes_of(form) / 16;
-    const uint8_t* from = w.codes + (panel * w.tiles() + tile) * tile_bytes_of(form);
-#pragma unroll
-    for (int i = 0; i < (pieces + 31) / 32; i++)
-      if (pieces % 32 == 0 || i * 32 + lane < pieces) copy_async(to + (i * 32 + lane) * 16, from + (i * 32 + lane) * 16);
+struct LaneTile {
+  const uint8_t* tile;
+  uint32_t words[is_plain(form) ? 1 : bits_of(form)];
+  uint2 meta;
+  __device__ LaneTile(const uint8_t* at, int lane) : tile(at + lane * 16) {
+    if constexpr (!is_plain(form)) load_words<bits_of(form)>(words, at, lane);
+    if constexpr (is_sparse(form)) meta = reinterpret_cast<const uint2*>(at + 128 * bits_of(form))[lane];
   }
+  // The first side of steps 2 i and 2 i + 1 of x, which has 4 steps of 16 columns in a tile, or 8 that meet a 2:4 weight.
+  __device__ void two_steps(uint32_t (*a)[4], int i, const Numbers& numbers, const uint32_t* selectors) const {
+    if constexpr (is_plain(form)) {
+      const uint4 top = *reinterpret_cast<const uint4*>(tile + i * 1024),
+                  bottom = *reinterpret_cast<const uint4*>(tile + i * 1024 + 512);
+      a[0][0] = top.x, a[0][1] = bottom.x, a[0][2] = top.y, a[0][3] = bottom.y;
+      a[1][0] = top.z, a[1][1] = bottom.z, a[1][2] = top.w, a[1][3] = bottom.w;
+    } else if constexpr (is_sparse(form)) {
+      const uint32_t spots = (i < 2 ? meta.x : meta.y) >> i % 2 * 16;
+#pragma unroll
+      for (int r = 0; r < 4; r++) {
+        const uint32_t pair = pair_numbers<form>(words, 4 * i + r, numbers), selector = selectors[spots >> 4 * r & 15];
+        a[r / 2][r % 2] = __byte_perm(pair, 0, selector);
+        a[r / 2][r % 2 + 2] = __byte_perm(pair, 0, selector >> 16);
+      }
+    } else {
+#pragma unroll
+      for (int r = 0; r < 8; r++) a[r / 4][r % 4] = pair_numbers<form>(words, 8 * i + r, numbers);
+    }
+  }
+};
+// Adds the sums of x: products with ones.
+__device__ inline void add_x(float (&e)[4], const uint32_t (&b)[2]) {
+  const uint32_t ones[4] = {0x3f803f80u, 0x3f803f80u, 0x3f803f80u, 0x3f803f80u};
+  mma_bf16(e, ones, b);
 }
 
 // The form that serves a weight and x of a dtype, or kNoForm.

@@ -11,20 +11,21 @@ namespace ao {
 namespace {
 
 constexpr int kWarps = 8, kColumns = 8, kBlocks = 3; // of a block; of a multiprocessor
+constexpr int kDepth = 3;                            // units of tiles that are on their way or in use
 
-// Tiles that are on their way or in use.
+// Tiles that a warp takes at once: up to 2 kB.
 template <int form>
-constexpr int depth_of() {
-  constexpr int stages = 32768 / (kWarps * tile_bytes_of(form));
-  return stages < 3 ? 3 : stages > 8 ? 8 : stages;
+constexpr int unit_of() {
+  constexpr int bytes = tile_bytes_of(form);
+  return bytes <= 256 ? 8 : bytes <= 512 ? 4 : bytes <= 1024 ? 2 : 1;
 }
 
 // The parts of shared memory, in bytes.
 struct Sizes {
-  int x, stage, depth;
+  int x, stage;
   int columns, parts;
   bool aligned;
-  AO_HD int partials_at() const { return x + kWarps * depth * stage; }
+  AO_HD int partials_at() const { return x + kWarps * kDepth * stage; }
   AO_HD int selectors_at() const { return partials_at() + 2 * kWarps * columns * kTileRows * 4; }
   AO_HD int bytes() const { return selectors_at() + kSelectors * 4; }
 };
@@ -37,82 +38,107 @@ struct Item {
 };
 
 template <int form, class Pick>
-__device__ void rows_block(const Pick& pick, int64_t items, const Rows& x, int64_t x_row, int64_t out_row, int rows,
-                           const Groups& groups, const Sizes& sizes) {
+__device__ void rows_block(const Pick& pick, int items, const Rows& x, int64_t x_row, int64_t out_row, int rows,
+                           const Shape& shape, const Sizes& sizes) {
   AO_SHARED(uint8_t, shared);
-  constexpr int depth = depth_of<form>(), steps = 4 * x_tiles_of(form);
-  const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp, columns = sizes.columns;
-  uint8_t* const ring = shared + sizes.x + warp * depth * sizes.stage;
+  constexpr int unit = unit_of<form>(), steps = 4 * x_tiles_of(form);
+  const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp, columns = sizes.columns, tiles = shape.tiles;
+  uint8_t* const ring = shared + sizes.x + warp * kDepth * sizes.stage;
   float* const partials = reinterpret_cast<float*>(shared + sizes.partials_at());
   uint32_t* const selectors = reinterpret_cast<uint32_t*>(shared + sizes.selectors_at());
-  const Weight& any = *pick(0).weight;
-  const int64_t tiles = any.tiles();
 
-  int64_t next_item = warp < tiles ? int64_t{blockIdx.x} : items, next_tile = warp;
-  Item next = pick(next_item < items ? next_item : 0);
+  const auto panel_of = [&](int i) {
+    const Item item = pick(i < items ? i : 0);
+    return Panel<form>(*item.weight, shape, item.panel);
+  };
+  int next_item = warp * unit < tiles ? static_cast<int>(blockIdx.x) : items, next_tile = warp * unit;
+  Panel<form> next = panel_of(next_item);
   const auto fetch = [&](int slot) {
     if (next_item < items) {
-      uint8_t* to = ring + slot * sizes.stage;
-      fetch_tile<form>(to, *next.weight, next.panel, next_tile, lane);
-      if constexpr (!is_plain(form))
-        fetch_groups(to + tile_bytes_of(form), *next.weight, groups, next.panel, next_tile, lane);
-      next_tile += kWarps;
+      next.template fetch<unit>(ring + slot * sizes.stage, shape, next_tile, lane);
+      next_tile += kWarps * unit;
       if (next_tile >= tiles) {
-        next_tile = warp, next_item += gridDim.x;
-        if (next_item < items) next = pick(next_item);
+        next_tile = warp * unit, next_item += gridDim.x;
+        next = panel_of(next_item);
       }
     }
     copy_async_commit();
   };
-  for (int i = 0; i < depth - 1; i++) fetch(i);
+  for (int i = 0; i < kDepth - 1; i++) fetch(i);
 
   uint4* const pieces = reinterpret_cast<uint4*>(shared);
   for (int i = threadIdx.x; i < sizes.x / 16; i += blockDim.x) {
     const int t = i % 4, c = i / 4 % columns, half = i / 4 / columns;
-    pieces[i] = x_piece<form>(x, any.columns(), x_row + c / sizes.parts, c % sizes.parts, sizes.parts, half / 2,
+    pieces[i] = x_piece<form>(x, shape.k * x_tiles_of(form), x_row + c / sizes.parts, c % sizes.parts, sizes.parts, half / 2,
                               half % 2, t, sizes.aligned);
   }
   if (is_sparse(form) && threadIdx.x < kSelectors) selectors[threadIdx.x] = selector_of(threadIdx.x);
   __syncthreads();
 
+  const Numbers numbers = numbers_of(*pick(0).weight);
   int slot = 0, turn = 0;
-  for (int64_t i = blockIdx.x; i < items; i += gridDim.x, turn ^= 1) {
-    const Item item = pick(i);
-    const Weight& w = *item.weight;
-    const Numbers numbers = numbers_of(w);
+  for (int i = blockIdx.x; i < items; i += gridDim.x, turn ^= 1) {
     float total[1][4] = {}, d[1][4] = {}, e[1][4] = {};
-    for (int64_t tile = warp; tile < tiles; tile += kWarps) {
-      copy_async_wait<depth - 2>();
+    for (int first = warp * unit; first < tiles; first += kWarps * unit) {
+      copy_async_wait<kDepth - 2>();
       __syncwarp();
-      fetch(slot ? slot - 1 : depth - 1);
+      fetch(slot ? slot - 1 : kDepth - 1);
       const uint8_t* at = ring + slot * sizes.stage;
-      const uint4* x_at = pieces + (tile * (steps / 2) * columns + lane / 4) * 4 + lane % 4;
-      const uint32_t first_step = static_cast<uint32_t>(tile * 4);
-      uint32_t group = is_plain(form) ? 0 : groups.of_step(first_step);
-      const uint32_t first_group = group;
-      uint4 v{};
-      each_step<form>(at, lane, numbers, selectors, [&](const uint32_t (&a)[4], int s) {
-        if (s % 2 == 0) v = lane / 4 < columns ? x_at[s / 2 * columns * 4] : make_uint4(0, 0, 0, 0);
-        const uint32_t b[2] = {s % 2 ? v.z : v.x, s % 2 ? v.w : v.y};
-        if constexpr (form == kPlainF16)
-          mma_f16(d[0], a, b);
-        else
-          mma_bf16(d[0], a, b);
-        if constexpr (!is_plain(form)) {
-          if (groups.zero_size) {
-            const uint32_t ones[4] = {0x3f803f80u, 0x3f803f80u, 0x3f803f80u, 0x3f803f80u};
-            mma_bf16(e[0], ones, b);
+      const uint8_t* const parts = at + unit * tile_bytes_of(form);
+      const uint4* x_at = pieces + (first * (steps / 2) * columns + lane / 4) * 4 + lane % 4;
+      const uint32_t first_group = is_plain(form) ? 0 : shape.group_of(static_cast<uint32_t>(first) * 4);
+      uint32_t group = first_group;
+      const auto end_group = [&](uint32_t after) { // as the group of what comes is another, or kept apart
+        if (static_cast<int>(group) < shape.groups) join<1>(total, d, e, shape, parts, group - first_group, lane);
+        clear_sums(d), clear_sums(e);
+        group = after;
+      };
+      const auto load_tile = [&](int u, uint32_t (*a)[4], uint32_t (*b)[2]) {
+        const LaneTile<form> mine(at + u * tile_bytes_of(form), lane);
+#pragma unroll
+        for (int half = 0; half < steps / 2; half++) {
+          mine.two_steps(a + 2 * half, half, numbers, selectors);
+          const uint4 v = lane / 4 < columns ? x_at[(u * (steps / 2) + half) * columns * 4] : make_uint4(0, 0, 0, 0);
+          b[2 * half][0] = v.x, b[2 * half][1] = v.y, b[2 * half + 1][0] = v.z, b[2 * half + 1][1] = v.w;
+        }
+      };
+      if (is_plain(form) || !shape.small) {
+#pragma unroll
+        for (int u = 0; u < unit; u++) {
+          if (unit > 1 && first + u >= tiles) break;
+          uint32_t a[steps][4], b[steps][2];
+          load_tile(u, a, b);
+#pragma unroll
+          for (int s = 0; s < steps; s++) {
+            if constexpr (form == kPlainF16)
+              mma_f16(d[0], a[s], b[s]);
+            else
+              mma_bf16(d[0], a[s], b[s]);
           }
+          if (is_plain(form)) continue;
+          if (shape.zero_size)
+#pragma unroll
+            for (int s = 0; s < steps; s++) add_x(e[0], b[s]);
+          const uint32_t after = shape.group_of(static_cast<uint32_t>(first + u + 1) * 4);
+          if (after != group || u == unit - 1 || first + u + 1 == tiles) end_group(after);
+        }
+      } else {
+#pragma unroll 1
+        for (int u = 0; u < unit && first + u < tiles; u++) {
+          uint32_t a[steps][4], b[steps][2];
+          load_tile(u, a, b);
           constexpr int each = x_tiles_of(form); // steps of x in one of codes
-          if ((groups.small || s == steps - 1) && s % each == each - 1) {
-            const uint32_t after = groups.of_step(first_step + static_cast<uint32_t>(s / each) + 1);
-            if (after != group || s == steps - 1)
-              join<1>(total, d, e, w, groups, at + tile_bytes_of(form), group - first_group, lane);
-            group = after;
+#pragma unroll
+          for (int s = 0; s < steps; s++) {
+            mma_bf16(d[0], a[s], b[s]);
+            if (shape.zero_size) add_x(e[0], b[s]);
+            if (s % each != each - 1) continue;
+            const uint32_t after = shape.group_of(static_cast<uint32_t>((first + u) * 4 + s / each + 1));
+            if (after != group || (s == steps - 1 && (u == unit - 1 || first + u + 1 == tiles))) end_group(after);
           }
         }
-      });
-      slot = slot + 1 == depth ? 0 : slot + 1;
+      }
+      slot = slot + 1 == kDepth ? 0 : slot + 1;
     }
     float* const mine = partials + (turn * kWarps + warp) * columns * kTileRows;
     for (int j = 0; j < 4; j++) {
@@ -120,6 +146,8 @@ __device__ void rows_block(const Pick& pick, int64_t items, const Rows& x, int64
       if (c < columns) mine[c * kTileRows + lane / 4 + j / 2 * 8] = is_plain(form) ? d[0][j] : total[0][j];
     }
     __syncthreads();
+    const Item item = pick(i);
+    const Weight& w = *item.weight;
     const float* all = partials + turn * kWarps * columns * kTileRows;
     for (int j = threadIdx.x; j < rows * kTileRows; j += blockDim.x) {
       const int r = j % kTileRows, m = j / kTileRows;
@@ -143,26 +171,26 @@ struct Work {
 };
 
 template <int form>
-__global__ __launch_bounds__(kWarps* kWarp, kBlocks) void few_rows_kernel(__grid_constant__ const Work work, int64_t items,
-                                                                          Rows x, int rows, Groups groups,
+__global__ __launch_bounds__(kWarps* kWarp, kBlocks) void few_rows_kernel(__grid_constant__ const Work work, int items,
+                                                                          Rows x, int rows, Shape shape,
                                                                           Sizes sizes) {
   const int64_t row = blockIdx.y, expert = work.index ? work.index[row] - work.first : -1;
   if (work.index && (expert < 0 || expert >= work.count)) return;
-  const auto pick = [&](int64_t i) {
+  const auto pick = [&](int64_t i) -> Item {
     if (work.index) return Item{&work.at[expert], &work.stores[0], i};
     int t = 0;
     while (i >= work.at[t].panels()) i -= work.at[t++].panels();
     return Item{&work.at[t], &work.stores[t], i};
   };
-  rows_block<form>(pick, items, x, work.index ? row / work.per_x : 0, row, rows, groups, sizes);
+  rows_block<form>(pick, items, x, work.index ? row / work.per_x : 0, row, rows, shape, sizes);
 }
 
 template <int form>
-Sizes sizes_of(const Weight& w, const Groups& groups, const Rows& x, int rows) {
+Sizes sizes_of(const Weight& w, const Shape& shape, const Rows& x, int rows) {
   Sizes s{};
-  s.parts = x_parts(x.dtype, form == kPlainF16), s.columns = s.parts * rows, s.depth = depth_of<form>();
+  s.parts = x_parts(x.dtype, form == kPlainF16), s.columns = s.parts * rows;
   s.x = static_cast<int>(w.tiles() * x_tiles_of(form) * s.columns * 128);
-  s.stage = tile_bytes_of(form) + groups.room();
+  s.stage = unit_of<form>() * tile_bytes_of(form) + shape.room();
   s.aligned = x_aligned(x);
   return s;
 }
@@ -185,13 +213,13 @@ bool gemv_takes(const Weight& w, const Rows& x) {
 namespace {
 int run(ao_ctx* ctx, const char* op, const Work& work, int64_t items, int64_t down, const Rows& x, int rows) {
   const Weight& first = work.at[0];
-  const Groups groups = groups_of(first);
   return by_form(form_of(first, x.dtype), [&](auto tag) {
     constexpr int form = decltype(tag)::value;
-    const Sizes sizes = sizes_of<form>(first, groups, x, rows);
+    const Shape shape = shape_of(first, unit_of<form>());
+    const Sizes sizes = sizes_of<form>(first, shape, x, rows);
     const int64_t most = ceil_div(resident(ctx, sizes), down), blocks = items < most ? items : most;
     return launch(ctx, op, few_rows_kernel<form>, dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(down)),
-                  kWarps * kWarp, static_cast<size_t>(sizes.bytes()), work, items, x, rows, groups, sizes);
+                  kWarps * kWarp, static_cast<size_t>(sizes.bytes()), work, static_cast<int>(items), x, rows, shape, sizes);
   });
 }
 } // namespace

@@ -1,7 +1,7 @@
 // What a lane holds of a tile (base/weight.h) as decoded float32 values, for every kind of codes.
 #pragma once
 #include "gemm/decode.h"
-#include "gemm/fragment.h"
+#include "gemm/groups.h"
 
 namespace ao {
 
@@ -26,23 +26,36 @@ template <int bits, class Fn>
 __device__ inline void each_value(const Weight& w, const float* table, int64_t panel, int64_t tile, int lane, const Fn& fn) {
   uint32_t words[bits];
   load_words<bits>(words, w.codes + (panel * w.tiles() + tile) * w.tile_bytes(), lane);
-  const uint32_t group = static_cast<uint32_t>(w.group);
-#pragma unroll
-  for (int s = 0; s < 4; s++) {
-    const uint32_t k = static_cast<uint32_t>(tile * kTileColumns) + 16 * s + lane % 4 * 4;
+  const uint32_t group = static_cast<uint32_t>(w.group), first = static_cast<uint32_t>(tile * kTileColumns);
+  const bool whole = w.groups == 1 || group % kTileColumns == 0; // one group for the tile
+  float scale[2], z[2];
+  const auto load_group = [&](uint32_t k) {
     const uint32_t g = w.groups == 1 ? 0 : k / group;
     const int64_t part = (panel * w.groups + g) * kTileRows + lane / 4;
+    const int scale_size = ao_dtype_size(w.scale_dtype), zero_size = ao_dtype_size(w.zero_dtype);
+    for (int h = 0; h < 2; h++) {
+      scale[h] = group_value(w.scale_dtype, static_cast<const uint8_t*>(w.scale) + (part + 8 * h) * scale_size, 0);
+      z[h] = w.zero_domain == AO_ZERO_NONE
+                 ? 0.0f
+                 : group_value(w.zero_dtype, static_cast<const uint8_t*>(w.zero) + (part + 8 * h) * zero_size, 0);
+    }
+  };
+  if (whole) load_group(first);
+#pragma unroll
+  for (int s = 0; s < 4; s++) {
+    const uint32_t k = first + 16 * s + lane % 4 * 4;
     if (k >= w.k) break;
+    if (!whole) load_group(k);
 #pragma unroll
     for (int h = 0; h < 2; h++) {
-      const float scale = load_float(w.scale_dtype, w.scale, part + 8 * h);
-      const float z = w.zero_domain == AO_ZERO_NONE ? 0.0f : load_float(w.zero_dtype, w.zero, part + 8 * h);
       float v[4];
 #pragma unroll
       for (int j = 0; j < 4; j++) {
         const uint32_t pair = pair_of<bits>(words, 4 * s + j / 2 * 2 + h);
         const float q = lane_number<bits>(w, table, j % 2 ? pair >> 16 : pair & 0xffffu);
-        v[j] = w.zero_domain == AO_ZERO_NONE ? q * scale : w.zero_domain == AO_ZERO_INT ? (q - z) * scale : q * scale + z;
+        v[j] = w.zero_domain == AO_ZERO_NONE  ? q * scale[h]
+               : w.zero_domain == AO_ZERO_INT ? (q - z[h]) * scale[h]
+                                              : q * scale[h] + z[h];
       }
       fn(h, static_cast<int64_t>(k), v);
     }

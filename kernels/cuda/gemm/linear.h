@@ -28,6 +28,10 @@ int gemv(ao_ctx* ctx, const char* op, const Targets& targets, int count, const R
 int gemv_of_experts(ao_ctx* ctx, const char* op, const Experts& experts, const Rows& x, int64_t rows,
                     const Store& store);
 
+// --- batch.cu: up to 64 columns on tensor cores ---
+bool batch_takes(const Weight& w, const Rows& x);
+int batch(ao_ctx* ctx, const char* op, const Targets& targets, int count, const Rows& x);
+
 // --- any.cu: every weight, up to 8 rows, in float32 ---
 constexpr int64_t kAnyRows = 8;
 int any_rows(ao_ctx* ctx, const char* op, const Targets& targets, int count, const Rows& x);
