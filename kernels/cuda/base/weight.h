@@ -19,11 +19,11 @@ namespace ao {
 
 // Numbers that codes stand for.
 enum Values : int32_t {
-  kFloats,   // the codes are floats
-  kSigned,   // q in two's complement, stored as q + 2^(bits - 1) where that is less than 8 bits
-  kUnsigned, // q, of less than 8 bits
-  kSmallFloat,    // sign, exponent, mantissa, as far as a row is not odd
-  kTable,    // table[q]
+  kFloats,     // the codes are floats
+  kSigned,     // q in two's complement, stored as q + 2^(bits - 1) where that is less than 8 bits
+  kUnsigned,   // q, of less than 8 bits
+  kSmallFloat, // sign, exponent, mantissa, as far as a row is not odd
+  kTable,      // table[q]
 };
 
 constexpr int kTileRows = 16, kTileColumns = 64;
@@ -33,21 +33,23 @@ struct Weight {
   const void* scale;
   const void* zero;
   const float* table;
-  const uint8_t* meta; // of 2:4 floats
-  const uint8_t* odd; // [n], of kSmallFloat: whether a row has codes that are infinite or NaN in its table
-  const float* sums;  // of the decoded values of a row, for asymmetric activations
-  int64_t n, k;       // k counts the columns that are there, of a 2:4 weight half of all
-  int64_t group;      // columns that share a scale, counted as k is
-  int64_t groups, row_bytes;                // row_bytes: of float codes
-  int32_t source, bits, values;             // source: AO_F32 .. AO_INT4, AO_TABLE, as given
-  int32_t exponent_bits, special;           // of kSmallFloat: magnitudes from `special` on are not such floats
+  const uint8_t* meta;            // of 2:4 floats
+  const uint8_t* odd;             // [n], of kSmallFloat: whether a row has codes that are infinite or NaN in its table
+  const float* sums;              // of the decoded values of a row, for asymmetric activations
+  int64_t n, k;                   // k counts the columns that are there, of a 2:4 weight half of all
+  int64_t group;                  // columns that share a scale, counted as k is
+  int64_t groups, row_bytes;      // row_bytes: of float codes
+  int32_t source, bits, values;   // source: AO_F32 .. AO_INT4, AO_TABLE, as given
+  int32_t exponent_bits, special; // of kSmallFloat: magnitudes from `special` on are not such floats
   int32_t scale_dtype, zero_dtype, zero_domain, activation, sparse;
   AO_HD int64_t columns() const { return sparse ? 2 * k : k; }
   AO_HD int64_t tiles() const { return (k + kTileColumns - 1) / kTileColumns; } // of a row
   AO_HD int64_t panels() const { return (n + kTileRows - 1) / kTileRows; }
   AO_HD int tile_bytes() const { return 128 * (bits + (sparse ? 2 : 0)); }
   // Where scale and zero point of a row and group are.
-  AO_HD int64_t part_at(int64_t row, int64_t g) const { return (row / kTileRows * groups + g) * kTileRows + row % kTileRows; }
+  AO_HD int64_t part_at(int64_t row, int64_t g) const {
+    return (row / kTileRows * groups + g) * kTileRows + row % kTileRows;
+  }
 };
 
 // Offsets of the parts in a blob; bytes is its whole size, -1 with a reason where such a weight cannot be packed.
@@ -110,8 +112,8 @@ AO_HD inline uint32_t code_at(const Weight& w, int64_t row, int64_t k) {
 
 // Which of its four columns kept column k is.
 AO_HD inline int spot_at(const Weight& w, int64_t row, int64_t k) {
-  const uint8_t* meta = w.meta ? w.meta + (row / kTileRows * w.tiles() + k / kTileColumns) * 256
-                               : tile_of(w, row, k) + 128 * w.bits;
+  const uint8_t* meta =
+      w.meta ? w.meta + (row / kTileRows * w.tiles() + k / kTileColumns) * 256 : tile_of(w, row, k) + 128 * w.bits;
   const Place p = place_in(row, k);
   return meta[p.lane * 8 + p.pair / 2] >> (p.pair % 2 * 4 + 2 * p.second) & 3;
 }

@@ -213,8 +213,8 @@ int any_rows_of_experts(ao_ctx* ctx, const char* op, const Experts& experts, con
                         const Store& store) {
   const dim3 grid(static_cast<unsigned>(ceil_div(store.n, kBlockRows)), static_cast<unsigned>(rows));
   return by_kind(experts.at[0], [&](auto tag) {
-    return launch(ctx, op, any_experts_kernel<decltype(tag)::value>, grid, kWarps * kWarp, shared_bytes<1>(), experts, x,
-                  store);
+    return launch(ctx, op, any_experts_kernel<decltype(tag)::value>, grid, kWarps * kWarp, shared_bytes<1>(), experts,
+                  x, store);
   });
 }
 

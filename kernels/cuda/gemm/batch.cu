@@ -8,7 +8,8 @@ namespace {
 
 // x as columns, step by step: for each 16 columns of x, column of the product and t = lane % 4: 4 values, 8 bytes.
 template <bool near>
-__global__ void columns_kernel(uint2* out, Rows x, int64_t columns, int64_t tiles, int all, int used, int parts, bool aligned) {
+__global__ void columns_kernel(uint2* out, Rows x, int64_t columns, int64_t tiles, int all, int used, int parts,
+                               bool aligned) {
   constexpr int form = near ? static_cast<int>(kPlainBf16) : static_cast<int>(kIntForm) + 4;
   const int64_t count = tiles * 2 * all * 4;
   for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < count; i += int64_t{gridDim.x} * blockDim.x) {
@@ -23,7 +24,8 @@ __global__ void columns_kernel(uint2* out, Rows x, int64_t columns, int64_t tile
 
 __global__ void merge_kernel(BatchTarget target, Rows x, const float* sums, int splits) {
   const Weight& w = target.w;
-  for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < x.m * w.n; i += int64_t{gridDim.x} * blockDim.x) {
+  for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < x.m * w.n;
+       i += int64_t{gridDim.x} * blockDim.x) {
     const int64_t m = i / w.n, row = i % w.n;
     float sum = 0;
     for (int s = 0; s < splits; s++) sum += sums[s * x.m * w.n + i];
@@ -46,8 +48,7 @@ Plan plan_of(const ao_ctx* ctx, const Targets& targets, int count, int tile_byte
   for (int warps = 4; warps <= 8; warps++)
     for (int splits = 1; splits <= 16 && splits <= tiles; splits++) {
       int64_t blocks = 0, n = 0;
-      for (int i = 0; i < count; i++)
-        blocks += ceil_div(targets.at[i].w.panels(), 2 * warps), n += targets.at[i].w.n;
+      for (int i = 0; i < count; i++) blocks += ceil_div(targets.at[i].w.panels(), 2 * warps), n += targets.at[i].w.n;
       const double turns = static_cast<double>(ceil_div(blocks * splits, ctx->multiprocessors));
       const double merge = splits > 1 ? 2500 + static_cast<double>(8 * splits * rows * n) / 2500 : 0;
       const double time = turns * warps * static_cast<double>(ceil_div(tiles, splits)) * each + merge;
@@ -74,7 +75,7 @@ int batch(ao_ctx* ctx, const char* op, const Targets& targets, int count, const 
   const int form = form_of(first, x.dtype);
   Batch b{};
   b.parts = x_parts(x.dtype, false), b.used = static_cast<int>(x.m) * b.parts;
-  const int tiles_n = b.used <= 8 ? 1 : b.used <= 16 ? 2 : b.used <= 32 ? 4 : 8;
+  const int tiles_n = b.used <= 16 ? 2 : b.used <= 32 ? 4 : 8;
   const int64_t x_tiles = first.tiles() * (first.sparse ? 2 : 1);
   uint2* columns = scratch<uint2>(ctx, x_tiles * 16 * 8 * tiles_n);
   if (!columns) return 1;

@@ -101,7 +101,8 @@ __global__ __launch_bounds__(8 * kWarp) void batch_kernel(__grid_constant__ cons
         if (after != group || last) {
           for (int p = 0; p < 2; p++) {
             if (static_cast<int>(group) < shape.groups)
-              join<tiles_n>(total[p], d[p], e, shape, mine + p * tile_room + tile_bytes_of(form), group - first_group, lane);
+              join<tiles_n>(total[p], d[p], e, shape, mine + p * tile_room + tile_bytes_of(form), group - first_group,
+                            lane);
             clear_sums(d[p]);
           }
           clear_sums(e);
@@ -149,8 +150,7 @@ int launch_batch(ao_ctx* ctx, const char* op, int64_t blocks, const Batch& b) {
 
 template <int form>
 int batch_of_form(ao_ctx* ctx, const char* op, int tiles_n, int64_t blocks, const Batch& b) {
-  return tiles_n == 1   ? launch_batch<form, 1>(ctx, op, blocks, b)
-         : tiles_n == 2 ? launch_batch<form, 2>(ctx, op, blocks, b)
+  return tiles_n == 2   ? launch_batch<form, 2>(ctx, op, blocks, b)
          : tiles_n == 4 ? launch_batch<form, 4>(ctx, op, blocks, b)
                         : launch_batch<form, 8>(ctx, op, blocks, b);
 }

@@ -28,8 +28,8 @@ __device__ inline int64_t x_column(int64_t tile, int half, int t, int i) {
 
 // One piece: column c of the product is part c % parts of row c / parts of x.
 template <int form>
-__device__ inline uint4 x_piece(const Rows& x, int64_t columns, int64_t row, int part, int parts, int64_t tile, int half,
-                                int t, bool aligned) {
+__device__ inline uint4 x_piece(const Rows& x, int64_t columns, int64_t row, int part, int parts, int64_t tile,
+                                int half, int t, bool aligned) {
   const int64_t first = x_column<form>(tile, half, t, 0), second = x_column<form>(tile, half, t, 4);
   if (parts == 1 && aligned && second + 4 <= columns) {
     const uint16_t* from = static_cast<const uint16_t*>(x.data) + row * x.stride;
@@ -42,7 +42,8 @@ __device__ inline uint4 x_piece(const Rows& x, int64_t columns, int64_t row, int
     const int64_t at = x_column<form>(tile, half, t, i);
     if (at >= columns) continue;
     const int64_t from = row * x.stride + at;
-    uint32_t v = parts == 1 ? static_cast<const uint16_t*>(x.data)[from] : part_of(load_rarely(static_cast<int>(x.dtype), x.data, from), part, parts);
+    uint32_t v = parts == 1 ? static_cast<const uint16_t*>(x.data)[from]
+                            : part_of(load_rarely(static_cast<int>(x.dtype), x.data, from), part, parts);
     v <<= i % 2 * 16;
     (i < 2 ? word.x : i < 4 ? word.y : i < 6 ? word.z : word.w) |= v;
   }

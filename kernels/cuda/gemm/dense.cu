@@ -66,15 +66,14 @@ void* dense_weight(ao_ctx* ctx, const char* op, const Weight& w, int64_t dtype) 
   const int64_t count = w.n * w.columns();
   void* out = scratch_bytes(ctx, static_cast<size_t>(count * ao_dtype_size(dtype)));
   if (!out) return nullptr;
-  const int failed =
-      w.values == kFloats
-          ? launch(ctx, op, spread_kernel, blocks_for(ctx, count), kThreads, 0, w, out, dtype)
-          : by_bits(w.bits, [&](auto bits) {
-              return by_dtype(dtype, [&](auto tag) {
-                return launch(ctx, op, dense_kernel<decltype(bits)::value, decltype(tag)::dtype>,
-                              blocks_for(ctx, w.panels() * w.tiles() * kWarp), kThreads, 0, w, out);
-              });
-            });
+  const int failed = w.values == kFloats
+                         ? launch(ctx, op, spread_kernel, blocks_for(ctx, count), kThreads, 0, w, out, dtype)
+                         : by_bits(w.bits, [&](auto bits) {
+                             return by_dtype(dtype, [&](auto tag) {
+                               return launch(ctx, op, dense_kernel<decltype(bits)::value, decltype(tag)::dtype>,
+                                             blocks_for(ctx, w.panels() * w.tiles() * kWarp), kThreads, 0, w, out);
+                             });
+                           });
   return failed ? nullptr : out;
 }
 

@@ -159,8 +159,10 @@ inline int form_of(const Weight& w, int64_t x_dtype) {
   }
   const int form = w.bits + (w.values == kSmallFloat ? kSmallForm : kIntForm) + (w.sparse ? kSparseForm : 0);
   if (w.values == kTable || (w.groups > 1 && w.group % 16)) return kNoForm;
-  if (w.sparse && form != kSparseForm + 4 && form != kSparseForm + 8 && form != kSparseForm + kSmallForm + 8) return kNoForm;
-  return w.values == kSmallFloat && w.bits < 3 ? static_cast<int>(kNoForm) : form;
+  if (w.values == kSmallFloat && w.bits != 4 && w.bits != 6 && w.bits != 8) return kNoForm;
+  if (w.sparse && form != kSparseForm + 4 && form != kSparseForm + 8 && form != kSparseForm + kSmallForm + 8)
+    return kNoForm;
+  return form;
 }
 
 } // namespace ao

@@ -17,7 +17,7 @@ constexpr int kDepth = 3;                            // units of tiles that are 
 template <int form>
 constexpr int unit_of() {
   constexpr int bytes = tile_bytes_of(form);
-  return bytes <= 256 ? 8 : bytes <= 512 ? 4 : bytes <= 1024 ? 2 : 1;
+  return bytes <= 512 ? 4 : bytes <= 1024 ? 2 : 1;
 }
 
 // The parts of shared memory, in bytes.
@@ -69,8 +69,8 @@ __device__ void rows_block(const Pick& pick, int items, const Rows& x, int64_t x
   uint4* const pieces = reinterpret_cast<uint4*>(shared);
   for (int i = threadIdx.x; i < sizes.x / 16; i += blockDim.x) {
     const int t = i % 4, c = i / 4 % columns, half = i / 4 / columns;
-    pieces[i] = x_piece<form>(x, shape.k * x_tiles_of(form), x_row + c / sizes.parts, c % sizes.parts, sizes.parts, half / 2,
-                              half % 2, t, sizes.aligned);
+    pieces[i] = x_piece<form>(x, shape.k * x_tiles_of(form), x_row + c / sizes.parts, c % sizes.parts, sizes.parts,
+                              half / 2, half % 2, t, sizes.aligned);
   }
   if (is_sparse(form) && threadIdx.x < kSelectors) selectors[threadIdx.x] = selector_of(threadIdx.x);
   __syncthreads();
@@ -103,9 +103,8 @@ __device__ void rows_block(const Pick& pick, int items, const Rows& x, int64_t x
         }
       };
       if (is_plain(form) || !shape.small) {
-#pragma unroll
-        for (int u = 0; u < unit; u++) {
-          if (unit > 1 && first + u >= tiles) break;
+#pragma unroll 2
+        for (int u = 0; u < unit && first + u < tiles; u++) {
           uint32_t a[steps][4], b[steps][2];
           load_tile(u, a, b);
 #pragma unroll
@@ -172,8 +171,7 @@ struct Work {
 
 template <int form>
 __global__ __launch_bounds__(kWarps* kWarp, kBlocks) void few_rows_kernel(__grid_constant__ const Work work, int items,
-                                                                          Rows x, int rows, Shape shape,
-                                                                          Sizes sizes) {
+                                                                          Rows x, int rows, Shape shape, Sizes sizes) {
   const int64_t row = blockIdx.y, expert = work.index ? work.index[row] - work.first : -1;
   if (work.index && (expert < 0 || expert >= work.count)) return;
   const auto pick = [&](int64_t i) -> Item {
@@ -219,7 +217,8 @@ int run(ao_ctx* ctx, const char* op, const Work& work, int64_t items, int64_t do
     const Sizes sizes = sizes_of<form>(first, shape, x, rows);
     const int64_t most = ceil_div(resident(ctx, sizes), down), blocks = items < most ? items : most;
     return launch(ctx, op, few_rows_kernel<form>, dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(down)),
-                  kWarps * kWarp, static_cast<size_t>(sizes.bytes()), work, static_cast<int>(items), x, rows, shape, sizes);
+                  kWarps * kWarp, static_cast<size_t>(sizes.bytes()), work, static_cast<int>(items), x, rows, shape,
+                  sizes);
   });
 }
 } // namespace

@@ -23,7 +23,8 @@ __device__ inline float lane_number(const Weight& w, const float* table, uint32_
 // fn(h, k, v): row lane / 4 + 8 h of the panel has v[0 .. 3] at the kept columns k .. k + 3, which may lie beyond the end. Each step
 // rounded, as decode.h has it.
 template <int bits, class Fn>
-__device__ inline void each_value(const Weight& w, const float* table, int64_t panel, int64_t tile, int lane, const Fn& fn) {
+__device__ inline void each_value(const Weight& w, const float* table, int64_t panel, int64_t tile, int lane,
+                                  const Fn& fn) {
   uint32_t words[bits];
   load_words<bits>(words, w.codes + (panel * w.tiles() + tile) * w.tile_bytes(), lane);
   const uint32_t group = static_cast<uint32_t>(w.group), first = static_cast<uint32_t>(tile * kTileColumns);

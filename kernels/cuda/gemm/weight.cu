@@ -11,7 +11,9 @@ namespace ao {
 namespace {
 
 // What a code is stored as: codes of signed integers count from 0, but for eight bits.
-__device__ uint32_t stored(const Weight& w, uint32_t code) { return (code ^ static_cast<uint32_t>(bias_of(w))) & ((1u << w.bits) - 1); }
+__device__ uint32_t stored(const Weight& w, uint32_t code) {
+  return (code ^ static_cast<uint32_t>(bias_of(w))) & ((1u << w.bits) - 1);
+}
 
 // The code at column k as the caller has it, whether it has no more bits than said; of columns beyond the end 0.
 __device__ uint32_t given_code(const Weight& w, const uint8_t* row, int64_t k, bool* fits) {
@@ -46,8 +48,11 @@ __global__ void pack_codes_kernel(Weight w, uint8_t* out, uint8_t* odd, const ui
         const int64_t k = tile * kTileColumns + i / 4 * 16 + lane % 4 * 4 + i % 4;
         const int pair = i / 4 * 4 + i % 4 / 2 * 2 + h;
         uint32_t q = 0;
-        if (w.values != kFloats && rows[h] && row < w.n && k < w.k) q = given_code(w, codes + (row - from) * source_bytes, k, &fits);
-        if (w.values == kSmallFloat && w.special && (q & ((1u << (w.bits - 1)) - 1)) >= static_cast<uint32_t>(w.special)) finite = false;
+        if (w.values != kFloats && rows[h] && row < w.n && k < w.k)
+          q = given_code(w, codes + (row - from) * source_bytes, k, &fits);
+        if (w.values == kSmallFloat && w.special &&
+            (q & ((1u << (w.bits - 1)) - 1)) >= static_cast<uint32_t>(w.special))
+          finite = false;
         code[2 * pair + i % 2] = stored(w, q);
         if (!w.sparse) continue;
         const int shift = pair % 8 * 4 + i % 2 * 2;
@@ -101,7 +106,8 @@ __global__ void unpack_codes_kernel(Weight w, uint8_t* out, int64_t out_bytes, i
 
 __global__ void unpack_meta_kernel(Weight w, uint8_t* out, int64_t row, int64_t rows) {
   const int64_t bytes = w.k / 4;
-  for (int64_t p = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; p < rows * bytes; p += int64_t{gridDim.x} * blockDim.x) {
+  for (int64_t p = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; p < rows * bytes;
+       p += int64_t{gridDim.x} * blockDim.x) {
     int byte = 0;
     for (int i = 0; i < 4; i++) byte |= spot_at(w, row + p / bytes, p % bytes * 4 + i) << 2 * i;
     out[p] = static_cast<uint8_t>(byte);
@@ -109,8 +115,10 @@ __global__ void unpack_meta_kernel(Weight w, uint8_t* out, int64_t row, int64_t 
 }
 
 // Scales or zero points, values of `size` bytes: rows [row, row + rows) between [rows][groups] and their places (base/weight.h).
-__global__ void part_kernel(Weight w, uint8_t* packed, uint8_t* plain, int size, int64_t row, int64_t rows, bool unpack) {
-  for (int64_t p = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; p < rows * w.groups; p += int64_t{gridDim.x} * blockDim.x) {
+__global__ void part_kernel(Weight w, uint8_t* packed, uint8_t* plain, int size, int64_t row, int64_t rows,
+                            bool unpack) {
+  for (int64_t p = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; p < rows * w.groups;
+       p += int64_t{gridDim.x} * blockDim.x) {
     const int64_t at = w.part_at(row + p / w.groups, p % w.groups);
     if (unpack)
       move(plain, p, packed, at, size);
@@ -204,7 +212,8 @@ Weight place_weight(const WeightLayout& l, const void* blob) {
 // What kind of numbers a table on the device holds.
 static int recognize(ao_ctx* ctx, const float* table, Weight* w) {
   std::vector<float> values(size_t{1} << w->bits);
-  if (check_cuda(ctx, "pack_weight", cudaMemcpyAsync(values.data(), table, values.size() * 4, cudaMemcpyDeviceToHost, ctx->stream)) ||
+  if (check_cuda(ctx, "pack_weight",
+                 cudaMemcpyAsync(values.data(), table, values.size() * 4, cudaMemcpyDeviceToHost, ctx->stream)) ||
       check_cuda(ctx, "pack_weight", cudaStreamSynchronize(ctx->stream)))
     return 1;
   Packed p{};

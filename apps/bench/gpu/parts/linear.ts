@@ -72,7 +72,14 @@ function weightOf(rt: ao.Runtime, [N, K]: readonly [number, number], form: Form,
   // each row has the six ways to keep two of four, in turn
   const ways = Uint8Array.of(0x84, 0xc9, 0xed, 0x4d, 0xec, 0x98);
   const meta = format.twoOfFour
-    ? { meta: ao.fromBits(rt, Uint8Array.from({ length: (N * K) / 8 }, (_, i) => ways[i % 6]!), [N, K / 8], ao.uint8) }
+    ? {
+        meta: ao.fromBits(
+          rt,
+          Uint8Array.from({ length: (N * K) / 8 }, (_, i) => ways[i % 6]!),
+          [N, K / 8],
+          ao.uint8,
+        ),
+      }
     : {};
   w.packed = rt.packer('cuda')!.pack({ format, codes, scale, ...zero, ...meta } as ao.WeightParts, ao.bfloat16);
   w.releaseBytes();
@@ -107,13 +114,24 @@ export const linears: Part = {
         );
         const all = normal_(ao.empty(rt, [2048, K], { dtype: ao.bfloat16 }), 0, 1, state);
         const right = ao.linear(all, weights[0]!);
-        const sizes = SIZES.filter((M) => (N > 100_000 ? M === 1 : !OTHERS.includes(form) || M === 1 || M === 16) && (rows?.includes(M) ?? true));
+        const sizes = SIZES.filter(
+          (M) => (N > 100_000 ? M === 1 : !OTHERS.includes(form) || M === 1 || M === 16) && (rows?.includes(M) ?? true),
+        );
         for (const M of sizes) {
           const x = ao.slice(all, 0, 0, M);
           const off = M === 2048 ? 0 : await difference(ao.linear(x, weights[0]!), ao.slice(right, 0, 0, M));
-          if (!(off < 0.006)) say({ name: `linear ${form.name} [${M}, ${K}] x [${N}, ${K}]: off by ${off}`, unit: 'failed', value: 1 });
-          const calls = Array.from({ length: M === 2048 ? 6 : 48 }, (_, i) => () => ao.linear(x, weights[i % weights.length]!));
-          say({ name: `linear ${form.name} [${M}, ${K}] x [${N}, ${K}]`, unit: 'us', value: await timePlan(rt, calls), bytes });
+          if (!(off < 0.006))
+            say({ name: `linear ${form.name} [${M}, ${K}] x [${N}, ${K}]: off by ${off}`, unit: 'failed', value: 1 });
+          const calls = Array.from(
+            { length: M === 2048 ? 6 : 48 },
+            (_, i) => () => ao.linear(x, weights[i % weights.length]!),
+          );
+          say({
+            name: `linear ${form.name} [${M}, ${K}] x [${N}, ${K}]`,
+            unit: 'us',
+            value: await timePlan(rt, calls),
+            bytes,
+          });
         }
         for (const t of [all, right, ...weights]) t.dispose();
       }
