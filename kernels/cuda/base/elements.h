@@ -81,7 +81,7 @@ AO_HD inline float load_float(int64_t dtype, const void* p, int64_t i) {
 }
 
 // As a call, so that kernels which seldom need it stay small.
-#if defined(AO_EMULATE)
+#if defined(AO_EMULATE) || !defined(__CUDACC__)
 #define AO_CALLED __device__ inline
 #else
 #define AO_CALLED static __device__ __noinline__
