@@ -11,7 +11,8 @@ bool starts_early(ao_ctx* ctx, const void* kernel) {
   if (ctx->early < 0) {
     cudaFuncAttributes attributes{};
     const char* wanted = getenv("AO_CUDA_EARLY");
-    const bool known = !(wanted && strcmp(wanted, "0") == 0) && cudaFuncGetAttributes(&attributes, kernel) == cudaSuccess;
+    const bool known =
+        !(wanted && strcmp(wanted, "0") == 0) && cudaFuncGetAttributes(&attributes, kernel) == cudaSuccess;
     ctx->early = known && attributes.ptxVersion >= 90 && attributes.binaryVersion >= 90;
     if (!known) cudaGetLastError();
   }
