@@ -3,6 +3,7 @@ import type { Part } from '../part.ts';
 import { attentions } from './attention.ts';
 import { conformance } from './conformance.ts';
 import { decode } from './decode.ts';
+import { deviceMaps } from './device-map.ts';
 import { distributedPart } from './distributed.ts';
 import { linears } from './linear.ts';
 import { memory } from './memory.ts';
@@ -18,6 +19,7 @@ export const parts: readonly Part[] = [
   conformance,
   quantizedBytes,
   suites,
+  deviceMaps,
   linears,
   attentions,
   decode,
