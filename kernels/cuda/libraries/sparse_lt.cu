@@ -155,7 +155,7 @@ __global__ void dense_codes_kernel(Weight w, int8_t* out) {
   for (int64_t p = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; p < w.n * columns;
        p += int64_t{gridDim.x} * blockDim.x) {
     const int64_t row = p / columns, k = kept_at(w, row, p % columns);
-    out[p] = k < 0 ? int8_t{0} : static_cast<int8_t>(number_at(w, w.codes + row * w.row_bytes, k));
+    out[p] = k < 0 ? int8_t{0} : static_cast<int8_t>(number_at(w, row, k));
   }
 }
 
