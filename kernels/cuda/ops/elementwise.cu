@@ -140,11 +140,25 @@ __global__ void silu_mul_rows_kernel(void* out, const void* gate, const void* up
 
 template <int d>
 __global__ void silu_mul_backward_kernel(void* dgate, void* dup, const void* g, const void* gate, const void* up,
-                                         int64_t n) {
-  for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < n; i += int64_t{gridDim.x} * blockDim.x) {
-    const float gi = load<d>(g, i), x = load<d>(gate, i), u = load<d>(up, i), s = sigmoid(x);
-    store<d>(dgate, i, gi * u * silu_slope(x, s));
-    store<d>(dup, i, gi * (x < -88.0f ? -88.0f * s : x * s));
+                                         int64_t n, bool wide) {
+  const auto slopes = [](float gi, float x, float u, float* to_gate, float* to_up) {
+    const float s = sigmoid(x);
+    *to_gate = gi * u * silu_slope(x, s);
+    *to_up = gi * (x < -88.0f ? -88.0f * s : x * s);
+  };
+  const int64_t first = blockIdx.x * int64_t{blockDim.x} + threadIdx.x, step = int64_t{gridDim.x} * blockDim.x;
+  constexpr int count = Piece<d>::count;
+  const int64_t pieces = wide ? n / count : 0;
+  for (int64_t i = first; i < pieces; i += step) {
+    Piece<d> gs, xs, us;
+    gs.load(g, i), xs.load(gate, i), us.load(up, i);
+    for (int k = 0; k < count; k++) slopes(gs.v[k], xs.v[k], us.v[k], &xs.v[k], &us.v[k]);
+    xs.store(dgate, i), us.store(dup, i);
+  }
+  for (int64_t i = pieces * count + first; i < n; i += step) {
+    float to_gate, to_up;
+    slopes(load<d>(g, i), load<d>(gate, i), load<d>(up, i), &to_gate, &to_up);
+    store<d>(dgate, i, to_gate), store<d>(dup, i, to_up);
   }
 }
 
@@ -285,9 +299,12 @@ extern "C" int ao_cuda_activation_backward(const ao_activation_backward_args* a,
 extern "C" int ao_cuda_silu_mul_backward(const ao_silu_mul_backward_args* a, ao_ctx* ctx) {
   if (need_float(ctx, "silu_mul_backward", a->dtype)) return 1;
   if (a->n == 0) return 0;
+  const auto aligned = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; };
+  const bool wide = aligned(a->dgate) && aligned(a->dup) && aligned(a->g) && aligned(a->gate) && aligned(a->up);
   return by_dtype(a->dtype, [&](auto tag) {
-    return launch(ctx, "silu_mul_backward", silu_mul_backward_kernel<decltype(tag)::dtype>, blocks_for(ctx, a->n),
-                  kThreads, 0, a->dgate, a->dup, a->g, a->gate, a->up, a->n);
+    return launch(ctx, "silu_mul_backward", silu_mul_backward_kernel<decltype(tag)::dtype>,
+                  blocks_for(ctx, wide ? ceil_div(a->n, Piece<decltype(tag)::dtype>::count) : a->n), kThreads, 0,
+                  a->dgate, a->dup, a->g, a->gate, a->up, a->n, wide);
   });
 }
 

@@ -206,12 +206,50 @@ __global__ void norm_backward_kernel(void* dx, float* dw, float* db, const void*
   }
 }
 
-__global__ void join_columns_kernel(void* out, const float* parts, int64_t count, int64_t n, int64_t dtype) {
-  for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < n; i += int64_t{gridDim.x} * blockDim.x) {
-    double sum = 0;
-    for (int64_t p = 0; p < count; p++) sum += static_cast<double>(parts[p * n + i]);
-    store_float(dtype, out, i, static_cast<float>(sum));
+// norm_backward_kernel of an RMS norm whose rows are one piece a thread: x, g and the block's sums for dw stay in registers.
+template <int d>
+__global__ void rms_norm_backward_kernel(void* dx, float* dw, const void* g, const void* x, const void* weight,
+                                         int64_t rows, int64_t n, int64_t per_block, float eps, float offset) {
+  constexpr int count = Piece<d>::count;
+  const int64_t begin = blockIdx.x * per_block, end = begin + per_block < rows ? begin + per_block : rows;
+  const int64_t pieces = n / count;
+  const bool mine = threadIdx.x < pieces;
+  Piece<d> factors{}, xs{}, gs{};
+  if (weight && mine) factors.load(weight, threadIdx.x);
+  for (int k = 0; k < count; k++) factors.v[k] = weight ? offset + factors.v[k] : 1.0f;
+  float sums[count] = {};
+  for (int64_t r = begin; r < end; r++) {
+    if (mine) xs.load(x, r * pieces + threadIdx.x), gs.load(g, r * pieces + threadIdx.x);
+    float squares = 0, products = 0;
+    for (int k = 0; k < count; k++) {
+      squares += xs.v[k] * xs.v[k];
+      products += gs.v[k] * factors.v[k] * xs.v[k];
+    }
+    const float scale = 1.0f / sqrtf(sum_block(squares) / static_cast<float>(n) + eps);
+    const float slope = sum_block(products) * scale / static_cast<float>(n);
+    for (int k = 0; k < count; k++) {
+      const float y = xs.v[k] * scale;
+      sums[k] += gs.v[k] * y;
+      xs.v[k] = (gs.v[k] * factors.v[k] - y * slope) * scale;
+    }
+    if (dx && mine) xs.store(dx, r * pieces + threadIdx.x);
   }
+  if (!dw || !mine) return;
+  for (int k = 0; k < count; k++) dw[blockIdx.x * n + threadIdx.x * count + k] = sums[k];
+}
+
+// A block has 32 columns; each warp every eighth part, then the warps in order.
+__global__ void join_columns_kernel(void* out, const float* parts, int64_t count, int64_t n, int64_t dtype) {
+  __shared__ double shares[kThreads / kWarp][kWarp];
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  const int64_t i = int64_t{blockIdx.x} * kWarp + lane;
+  double sum = 0;
+  for (int64_t p = warp; p < count && i < n; p += kThreads / kWarp) sum += static_cast<double>(parts[p * n + i]);
+  shares[warp][lane] = sum;
+  __syncthreads();
+  if (warp != 0 || i >= n) return;
+  for (int w = 1; w < kThreads / kWarp; w++) sum += shares[w][lane];
+  store_float(dtype, out, i, static_cast<float>(sum));
 }
 
 unsigned grid_of(int64_t rows) { return static_cast<unsigned>(rows); }
@@ -225,15 +263,22 @@ int norm_backward(ao_ctx* ctx, const char* op, void* dx, void* dw, void* db, con
   float* parts_w = dw ? scratch<float>(ctx, blocks * n) : nullptr;
   float* parts_b = db ? scratch<float>(ctx, blocks * n) : nullptr;
   if ((dw && !parts_w) || (db && !parts_b)) return 1;
+  const auto aligned = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; };
+  const bool wide = !layer && rows > 0 && aligned(dx) && aligned(g) && aligned(x) && aligned(weight);
   if (by_dtype(dtype, [&](auto tag) {
+        constexpr int each = Piece<decltype(tag)::dtype>::count;
+        if (wide && n % each == 0 && n / each <= 1024)
+          return launch(ctx, op, rms_norm_backward_kernel<decltype(tag)::dtype>, grid_of(blocks),
+                        threads_for(n / each, 1024), 0, dx, parts_w, g, x, weight, rows, n, per_block,
+                        static_cast<float>(eps), static_cast<float>(offset));
         return launch(ctx, op, norm_backward_kernel<decltype(tag)::dtype>, grid_of(blocks), threads_for(n), 0, dx,
                       parts_w, parts_b, g, x, weight, rows, n, per_block, static_cast<float>(eps),
                       static_cast<float>(offset), layer);
       }))
     return 1;
-  if (dw && launch(ctx, op, join_columns_kernel, blocks_for(ctx, n), kThreads, 0, dw, parts_w, blocks, n, dtype))
+  if (dw && launch(ctx, op, join_columns_kernel, grid_of(ceil_div(n, kWarp)), kThreads, 0, dw, parts_w, blocks, n, dtype))
     return 1;
-  return db ? launch(ctx, op, join_columns_kernel, blocks_for(ctx, n), kThreads, 0, db, parts_b, blocks, n, dtype) : 0;
+  return db ? launch(ctx, op, join_columns_kernel, grid_of(ceil_div(n, kWarp)), kThreads, 0, db, parts_b, blocks, n, dtype) : 0;
 }
 
 } // namespace
