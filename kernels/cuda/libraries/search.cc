@@ -44,6 +44,16 @@ void add_python(std::vector<std::string>* folders, const std::string& prefix) {
   }
 }
 
+// The environment of the python3 that PATH finds: its folder's parent; "" without one.
+std::string python_prefix() {
+  for (const std::string& folder : split(getenv("PATH"), ':')) {
+    if (access((folder + "/python3").c_str(), X_OK) != 0) continue;
+    const std::string prefix = folder + "/..";
+    return access((prefix + "/pyvenv.cfg").c_str(), R_OK) == 0 ? prefix : "";
+  }
+  return "";
+}
+
 } // namespace
 
 std::vector<std::string> library_candidates(const std::string& soname, const std::vector<std::string>& prefixes) {
@@ -54,6 +64,7 @@ std::vector<std::string> library_candidates(const std::string& soname, const std
   folders.insert(folders.end(), {"/usr/local/cuda/lib64", "/usr/local/cuda/lib"});
   for (const char* name : {"VIRTUAL_ENV", "CONDA_PREFIX"})
     if (const char* prefix = getenv(name); prefix && *prefix) add_python(&folders, prefix);
+  if (const std::string prefix = python_prefix(); !prefix.empty()) add_python(&folders, prefix);
   for (const std::string& prefix : prefixes) add_python(&folders, prefix);
   std::vector<std::string> files;
   for (const std::string& folder : folders) {

@@ -7,7 +7,8 @@
 namespace ao {
 
 // Files to try in order for `soname` (libcublasLt.so.13): the folders of AO_CUDA_LIBRARY_PATH, of the toolkit (CUDA_HOME, CUDA_PATH,
-// /usr/local/cuda), of Python's nvidia packages (under VIRTUAL_ENV, CONDA_PREFIX and `prefixes`), then the bare name for the system.
+// /usr/local/cuda), of Python's nvidia packages (under VIRTUAL_ENV, CONDA_PREFIX, the environment of
+// the python3 on PATH, and `prefixes`), then the bare name for the system.
 std::vector<std::string> library_candidates(const std::string& soname, const std::vector<std::string>& prefixes);
 
 struct Opened {

@@ -276,9 +276,12 @@ int norm_backward(ao_ctx* ctx, const char* op, void* dx, void* dw, void* db, con
                       static_cast<float>(offset), layer);
       }))
     return 1;
-  if (dw && launch(ctx, op, join_columns_kernel, grid_of(ceil_div(n, kWarp)), kThreads, 0, dw, parts_w, blocks, n, dtype))
+  if (dw &&
+      launch(ctx, op, join_columns_kernel, grid_of(ceil_div(n, kWarp)), kThreads, 0, dw, parts_w, blocks, n, dtype))
     return 1;
-  return db ? launch(ctx, op, join_columns_kernel, grid_of(ceil_div(n, kWarp)), kThreads, 0, db, parts_b, blocks, n, dtype) : 0;
+  return db ? launch(ctx, op, join_columns_kernel, grid_of(ceil_div(n, kWarp)), kThreads, 0, db, parts_b, blocks, n,
+                     dtype)
+            : 0;
 }
 
 } // namespace

@@ -48,6 +48,17 @@ void search_order() {
   expect(found.size() == 4 && found[0] == files[0] && found[1] == files[1] && found[2] == files[2] &&
              found[3] == "libx.so.13",
          "own folder, toolkit, Python's packages, system");
+  const std::string path = getenv("PATH") ? getenv("PATH") : "";
+  mkdir((base + "/env/bin").c_str(), 0700);
+  touch(base + "/env/pyvenv.cfg"), touch(base + "/env/bin/python3");
+  chmod((base + "/env/bin/python3").c_str(), 0700);
+  setenv("PATH", (base + "/env/bin").c_str(), 1);
+  unsetenv("VIRTUAL_ENV");
+  const auto by_path = ao::library_candidates("libx.so.13", {});
+  expect(by_path.size() == 4 &&
+             by_path[2] == base + "/env/bin/../lib/python3.12/site-packages/nvidia/cublas/lib/libx.so.13",
+         "the environment of the python3 on PATH");
+  setenv("PATH", path.c_str(), 1);
   touch(base + "/own/libx.so.99");
   const ao::Opened opened = ao::open_library("x", {13, 12});
   remove_all(base);
