@@ -1,7 +1,7 @@
 // fused_adam on moments of codes at the memory's rate: a warp takes 256 values, eight side by side in a lane, and finds the scales of
 // their blocks by shuffles. What the next 256 need is on its way while these are worked on. Quotients by a block's scale and by the root
 // are products with a reciprocal of two floats, and the update's is corrected once: one in 2^22 or fewer differs from a division, in its
-// last bit. Where a scale is no common float, or eps so small that roots of tiny floats count, divisions and roots are the device's own.
+// last bit. A bfloat16 parameter's update is not corrected. Where a scale is no common float, or eps so small that roots of tiny floats count, divisions and roots are the device's own.
 #include "ops/adam_warp.h"
 #include "ops/moment_codes.h"
 
@@ -43,6 +43,18 @@ __device__ inline float quotient_of(float x, float y) {
   return fmaf(fmaf(-y, q, x), r, q);
 #else
   return x / y;
+#endif
+}
+
+// p - x / (sqrt(v) / root + eps) within a few units in the last place of the quotient, which bfloat16 does not see.
+__device__ inline float near_update(float p, float x, float v, float inverse_root, float eps) {
+#if defined(__CUDA_ARCH__)
+  float s, r;
+  asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(s) : "f"(v));
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(fmaf(s, inverse_root, eps)));
+  return fmaf(-x, r, p);
+#else
+  return p - x / fmaf(sqrtf(v), inverse_root, eps);
 #endif
 }
 
@@ -118,10 +130,13 @@ __device__ inline uint32_t largest_of(uint32_t v, int lanes) {
 #if !defined(AO_EMULATE)
   if (lanes == kWarp) return __reduce_max_sync(kAllLanes, v);
 #endif
-  for (int d = lanes / 2; d > 0; d /= 2) {
+  const auto join = [&](int d) {
     const uint32_t other = __shfl_xor_sync(kAllLanes, v, d);
     v = other > v ? other : v;
-  }
+  };
+  join(1), join(2), join(4);
+  if (lanes > 8) join(8);
+  if (lanes > 16) join(16);
   return v;
 }
 
@@ -232,7 +247,9 @@ __device__ void step_chunk(const Adam& a, const Facts& f, const Tables& t, const
   const float m_scale = scale_of(m_most), v_scale = scale_of(v_most);
   const bool near =
       common(m_scale) && common(v_scale) && v_most < 0x80000000u; // v is not negative, but for a state that was
-  if (near && plain) {
+  if (dtype == AO_BF16 && near && plain) {
+    for (int j = 0; j < kEach; j++) p[j] = near_update(p[j], f.step_size * m[j], v[j], root.high, f.eps);
+  } else if (near && plain) {
     for (int j = 0; j < kEach; j++) p[j] = p[j] - quotient_of(f.step_size * m[j], root.times(root_of(v[j])) + f.eps);
   } else {
     for (int j = 0; j < kEach; j++) p[j] = p[j] - f.step_size * m[j] / (sqrtf(v[j]) / f.root + f.eps);

@@ -64,11 +64,8 @@ struct Wide {
   }
 };
 
-// As many blocks as run at once: each finds the facts of the step for itself.
-constexpr int kFloatBlocks = 5;
-
 template <int dtype>
-__global__ void __launch_bounds__(kThreads, kFloatBlocks) adam_floats_kernel(Adam a, int64_t wide) {
+__global__ void adam_floats_kernel(Adam a, int64_t wide) {
   constexpr int count = Wide<dtype>::kCount;
   const Facts f = shared_facts(a);
   const uint32_t seed = a.rng ? a.rng[0] : 0, call = a.rng ? a.rng[1] : 0;
@@ -228,9 +225,8 @@ extern "C" int ao_cuda_fused_adam(const ao_fused_adam_args* a, ao_ctx* ctx) {
   return by_dtype(a->dtype, [&](auto tag) {
     constexpr int count = Wide<tag.dtype>::kCount;
     const int64_t wide = all ? a->n / count * count : 0;
-    const int64_t wanted = ceil_div(a->n, kThreads * (all ? count : 1)), most = ctx->multiprocessors * kFloatBlocks;
-    const unsigned blocks = static_cast<unsigned>(wanted < 1 ? 1 : wanted < most ? wanted : most);
-    return launch(ctx, "fused_adam", adam_floats_kernel<tag.dtype>, blocks, kThreads, 0, s, wide);
+    return launch(ctx, "fused_adam", adam_floats_kernel<tag.dtype>, blocks_for(ctx, a->n, kThreads * (all ? count : 1)),
+                  kThreads, 0, s, wide);
   });
 }
 
