@@ -63,16 +63,23 @@ int Transfer::send(ao_ctx* ctx, void* to, size_t size) {
 }
 
 int Transfer::read(ao_ctx* ctx, void* to, const void* from, size_t size) {
+  const auto count = [&](size_t at) { return size - at < kChunk ? size - at : kChunk; };
+  uint8_t* room = nullptr;
+  const auto fetch = [&](size_t at) {
+    room = next(ctx);
+    return !room ||
+           check_cuda(ctx, "read",
+                      cudaMemcpyAsync(room, static_cast<const uint8_t*>(from) + at, count(at), cudaMemcpyDeviceToHost,
+                                      ctx->stream)) ||
+           check_cuda(ctx, "cudaEventRecord", cudaEventRecord(free_[turn_], ctx->stream));
+  };
+  if (size > 0 && (fetch(0) || wait_for_stream(ctx))) return 1;
   for (size_t at = 0; at < size; at += kChunk) {
-    const size_t n = size - at < kChunk ? size - at : kChunk;
-    uint8_t* room = next(ctx);
-    if (!room ||
-        check_cuda(
-            ctx, "read",
-            cudaMemcpyAsync(room, static_cast<const uint8_t*>(from) + at, n, cudaMemcpyDeviceToHost, ctx->stream)) ||
-        wait_for_stream(ctx))
-      return 1;
-    memcpy(static_cast<uint8_t*>(to) + at, room, n);
+    const uint8_t* here = room;
+    const bool more = at + kChunk < size;
+    if (more && fetch(at + kChunk)) return 1;
+    memcpy(static_cast<uint8_t*>(to) + at, here, count(at)); // while the next chunk travels
+    if (more && check_cuda(ctx, "read", cudaEventSynchronize(free_[turn_]))) return 1;
   }
   return 0;
 }
