@@ -1,4 +1,4 @@
-// 9 to 64 columns of x (gemm/columns.h) times weights as they are packed, by tensor cores: out^T [N, M] = w x^T. A warp has 32 rows of w
+// 9 to 32 columns of x (gemm/columns.h) times weights as they are packed, by tensor cores: out^T [N, M] = w x^T. A warp has 32 rows of w
 // and all columns, the warps of a block other rows; tiles of w and of x come through rings that run ahead. Where there are few rows of w,
 // blocks share the columns of w among them and a second kernel adds what they found, in order. float32 sums.
 #include "gemm/batch.h"
@@ -75,7 +75,7 @@ int batch(ao_ctx* ctx, const char* op, const Targets& targets, int count, const 
   const int form = form_of(first, x.dtype);
   Batch b{};
   b.parts = x_parts(x.dtype, false), b.used = static_cast<int>(x.m) * b.parts;
-  const int tiles_n = b.used <= 16 ? 2 : b.used <= 32 ? 4 : 8;
+  const int tiles_n = b.used <= 16 ? 2 : 4;
   const int64_t x_tiles = first.tiles() * (first.sparse ? 2 : 1);
   uint2* columns = scratch<uint2>(ctx, x_tiles * 16 * 8 * tiles_n);
   if (!columns) return 1;

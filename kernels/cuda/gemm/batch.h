@@ -8,7 +8,7 @@
 
 namespace ao {
 
-constexpr int kBatchTiles = 8, kBatchDepth = 4; // most tiles of 8 columns; stages of the rings
+constexpr int kBatchTiles = 4, kBatchDepth = 4; // most tiles of 8 columns; stages of the rings
 
 struct BatchTarget {
   Weight w;
@@ -150,9 +150,7 @@ int launch_batch(ao_ctx* ctx, const char* op, int64_t blocks, const Batch& b) {
 
 template <int form>
 int batch_of_form(ao_ctx* ctx, const char* op, int tiles_n, int64_t blocks, const Batch& b) {
-  return tiles_n == 2   ? launch_batch<form, 2>(ctx, op, blocks, b)
-         : tiles_n == 4 ? launch_batch<form, 4>(ctx, op, blocks, b)
-                        : launch_batch<form, 8>(ctx, op, blocks, b);
+  return tiles_n == 2 ? launch_batch<form, 2>(ctx, op, blocks, b) : launch_batch<form, 4>(ctx, op, blocks, b);
 }
 
 } // namespace ao

@@ -2,6 +2,7 @@
 // float32 one for all else.
 #include "gemm/fragment.h"
 #include "gemm/linear.h"
+#include "libraries/blas.h"
 
 namespace ao {
 namespace {
@@ -14,7 +15,12 @@ bool alike(const Weight& a, const Weight& b, int64_t dtype) {
 
 } // namespace
 
-bool few_rows_take(const Weight& w, const Rows& x) { return x.m <= kAnyRows || gemv_takes(w, x) || batch_takes(w, x); }
+bool few_rows_take(ao_ctx* ctx, const Weight& w, const Rows& x) {
+  // cuBLASLt is the faster one for plain weights from three rows on
+  const bool plain = w.values == kFloats && !w.sparse && w.source == x.dtype && x.dtype != AO_F32;
+  if (plain && x.m > 2 && w.k % 8 == 0 && x.stride % 8 == 0 && has_blas(ctx)) return false;
+  return x.m <= kAnyRows || gemv_takes(w, x) || batch_takes(w, x);
+}
 
 int few_rows(ao_ctx* ctx, const char* op, const Targets& targets, int count, const Rows& x) {
   for (int first = 0; first < count;) {

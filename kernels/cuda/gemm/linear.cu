@@ -20,10 +20,10 @@ int run_linear(ao_ctx* ctx, const char* op, const Targets& targets, int count, c
   for (int i = 0; i < count; i++) {
     const size_t used = ctx->used;
     const Weight& w = targets.at[i].w;
-    if (few_rows_take(w, x)) {
+    if (few_rows_take(ctx, w, x)) {
       Targets same{};
       int n = 0;
-      for (; i + n < count && few_rows_take(targets.at[i + n].w, x); n++) same.at[n] = targets.at[i + n];
+      for (; i + n < count && few_rows_take(ctx, targets.at[i + n].w, x); n++) same.at[n] = targets.at[i + n];
       if (few_rows(ctx, op, same, n, x)) return 1;
       i += n - 1;
       continue;

@@ -17,7 +17,7 @@ void* dense_weight(ao_ctx* ctx, const char* op, const Weight& w, int64_t dtype);
 
 // --- few_rows.cu ---
 // Whether the kernels that read weights as they are take so many rows of x; else a dense product is faster.
-bool few_rows_take(const Weight& w, const Rows& x);
+bool few_rows_take(ao_ctx* ctx, const Weight& w, const Rows& x);
 int few_rows(ao_ctx* ctx, const char* op, const Targets& targets, int count, const Rows& x);
 int few_rows_of_experts(ao_ctx* ctx, const char* op, const Experts& experts, const Rows& x, int64_t rows,
                         const Store& store);

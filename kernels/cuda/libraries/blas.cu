@@ -199,6 +199,8 @@ bool fits(const Side& s, int64_t rows, int64_t k) {
 
 } // namespace
 
+bool has_blas(ao_ctx* ctx) { return find_blas(ctx->libraries) != nullptr; }
+
 Libraries* open_libraries() { return new Libraries; }
 
 void close_libraries(Libraries* l) {

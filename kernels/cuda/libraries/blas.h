@@ -18,6 +18,9 @@ struct Multiply {
   bool by_rows = false, fast = false;
 };
 
+// Whether products can go there.
+bool has_blas(ao_ctx* ctx);
+
 // *done tells whether the library did it; 1 with the error recorded where it failed underway. AO_CUDA_BLAS=0 leaves all to own kernels.
 int blas_multiply(ao_ctx* ctx, const char* op, const Multiply& p, bool* done);
 
