@@ -224,12 +224,12 @@ bool run_sparse(ao_ctx* ctx, const char* op, const Weight& w, int type, const vo
 
 // Whether the library is expected to be faster than a dense product of the decoded weight. Microseconds as an H200 was seen to take them:
 // products at 620 Tflop/s dense, counting all of them at 900 sparse (int8: 900 and 1,900), 5 more a call of the library; decoding
-// writes the dense weight at 2.5 TB/s, and what is read of weights comes at 3.5.
+// writes the dense weight at 2.5 TB/s, and what is read of weights comes at 3.5. At 256 rows it lost on two of three shapes.
 bool sparse_wins(int64_t m, int64_t n, int64_t k, bool int8) {
   const double all = 2.0 * static_cast<double>(m) * n * k, size = static_cast<double>(n) * k * (int8 ? 1 : 2);
   const double decode = size / 2.5e6, dense = std::max(all / (int8 ? 900e6 : 620e6), size / 3.5e6) + decode;
   const double sparse = std::max(all / (int8 ? 1900e6 : 900e6), size * 0.5625 / 2e6) + 5;
-  return sparse < dense;
+  return m >= 1024 && sparse < dense;
 }
 
 __global__ void join_kernel(Store store, const uint16_t* sums, int64_t m, int64_t dtype) {
