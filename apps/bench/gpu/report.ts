@@ -85,7 +85,7 @@ ${((gpu?.memory ?? 0) / 1e9).toFixed(0)} GB), a driver of CUDA ${driver}, kernel
 
 ## Must reach
 
-Ratios to peers on the same GPU in the same run; of several rows the worst decides.
+Ratios to peers on the same GPU, in the same run unless a row's note says another call (of the same day and kind of machine); of several rows the worst decides.
 
 ${table(
   ['work', 'at least', 'measured', ''],

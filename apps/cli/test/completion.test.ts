@@ -54,7 +54,7 @@ describe('bash', () => {
   );
 
   test('what follows an option: its choices, folders, files, or nothing', () => {
-    expect(offered('ao quantize x --device ')).toEqual(['auto', 'cpu', 'reference']);
+    expect(offered('ao quantize x --device ')).toEqual(['auto', 'cpu', 'cuda', 'reference']);
     expect(offered('ao generate x --dtype b')).toEqual(['bfloat16']);
     expect(offered('ao quantize x -o ')).toEqual(['models']);
     expect(offered('ao eval x --text ')).toEqual(expect.arrayContaining(['models', 'text.txt']));
