@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "ao/ao.h"
+#include "base/records.h"
 
 namespace {
 
@@ -24,27 +25,12 @@ namespace {
 #undef V
 #undef AO_FN
 
-inline void* to_pointer(double value) { return reinterpret_cast<void*>(static_cast<uintptr_t>(value)); }
-
-#define IN(n) a.n = to_pointer(*p++);
-#define OUT(n) a.n = to_pointer(*p++);
-#define INOUT(n) a.n = to_pointer(*p++);
-#define I(n) a.n = static_cast<int64_t>(*p++);
-#define F(n) a.n = *p++;
-#define V(n, count)                                                                                                    \
-  for (int i = 0; i < count; i++) a.n[i] = static_cast<int64_t>(*p++);
 #define AO_FN(name, fields)                                                                                            \
   int run_##name(const double* p, ao_ctx* ctx) {                                                                       \
-    ao_##name##_args a;                                                                                                \
-    fields return AO_ROW(name)(&a, ctx);                                                                               \
+    const ao_##name##_args a = ao::name##_of(p);                                                                       \
+    return AO_ROW(name)(&a, ctx);                                                                                      \
   }
 #include "exports.inc"
-#undef IN
-#undef OUT
-#undef INOUT
-#undef I
-#undef F
-#undef V
 #undef AO_FN
 
 template <int count>

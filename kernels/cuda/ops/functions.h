@@ -84,6 +84,29 @@ __device__ inline int64_t unary_integer(int op, int64_t v) {
   }
 }
 
+// What a comparison or a logical operation says, 0 or 1.
+template <class T>
+__device__ inline bool compare(int op, T a, T b) {
+  switch (op) {
+  case EQ:
+    return a == b;
+  case NE:
+    return a != b;
+  case LT:
+    return a < b;
+  case LE:
+    return a <= b;
+  case GT:
+    return a > b;
+  case GE:
+    return a >= b;
+  case LOGICAL_AND:
+    return a != 0 && b != 0;
+  default:
+    return a != 0 || b != 0;
+  }
+}
+
 __device__ inline float binary_float(int op, float a, float b) {
   switch (op) {
   case ADD:
@@ -102,22 +125,8 @@ __device__ inline float binary_float(int op, float a, float b) {
     return b == 2.0f
                ? a * a
                : static_cast<float>(pow(static_cast<double>(a), static_cast<double>(b))); // CUDA's powf is 4 ulps off
-  case EQ:
-    return a == b;
-  case NE:
-    return a != b;
-  case LT:
-    return a < b;
-  case LE:
-    return a <= b;
-  case GT:
-    return a > b;
-  case GE:
-    return a >= b;
-  case LOGICAL_AND:
-    return a != 0 && b != 0;
   default:
-    return a != 0 || b != 0;
+    return compare(op, a, b);
   }
 }
 
@@ -144,22 +153,8 @@ __device__ inline int64_t binary_integer(int op, int64_t a, int64_t b) {
     return a < b ? a : b;
   case POW:
     return integer_power(a, b);
-  case EQ:
-    return a == b;
-  case NE:
-    return a != b;
-  case LT:
-    return a < b;
-  case LE:
-    return a <= b;
-  case GT:
-    return a > b;
-  case GE:
-    return a >= b;
-  case LOGICAL_AND:
-    return a != 0 && b != 0;
   default:
-    return a != 0 || b != 0;
+    return compare(op, a, b);
   }
 }
 
