@@ -28,6 +28,8 @@ bool open_device(ao_ctx* ctx, int device) {
   if (check_cuda(ctx, "cudaSetDevice", cudaSetDevice(device)) ||
       check_cuda(ctx, "cudaDeviceGetAttribute",
                  cudaDeviceGetAttribute(&ctx->multiprocessors, cudaDevAttrMultiProcessorCount, device)) ||
+      check_cuda(ctx, "cudaDeviceGetAttribute",
+                 cudaDeviceGetAttribute(&ctx->shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device)) ||
       check_cuda(ctx, "cudaStreamCreate", cudaStreamCreateWithFlags(&ctx->stream, cudaStreamNonBlocking)))
     return false;
   void* counters = nullptr;

@@ -17,6 +17,7 @@ struct SparsePlans;
 
 struct ao_ctx {
   int device = 0, multiprocessors = 1;
+  int shared_bytes = 0; // that a block of threads may have
   cudaStream_t stream = nullptr;
   char error[1024] = "";
   ao::Site site{};                                       // of the running command
@@ -33,6 +34,7 @@ struct ao_ctx {
   };
   std::vector<Block> blocks{};
   size_t used = 0;
+  bool packing = false;         // weights were packed that no product has waited for yet
   int early = -1;               // whether kernels can start early (base/early.h); -1: not asked yet
   unsigned* arrivals = nullptr; // kArrivals counters, 0 between kernels: who counts to the end sets 0 again
 };

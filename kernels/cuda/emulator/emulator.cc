@@ -259,7 +259,9 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int) {
   *p = {"emulated GPU", 8, 0, 4, 1 << 20, size_t{8} << 30, 227 << 10};
   return cudaSuccess;
 }
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) { return *value = 4, cudaSuccess; }
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
+  return *value = attribute == cudaDevAttrMultiProcessorCount ? 4 : 227 << 10, cudaSuccess;
+}
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) { return *free = *total = size_t{8} << 30, cudaSuccess; }
 cudaError_t cudaMalloc(void** p, size_t bytes) {
   const size_t whole = (bytes + 255) / 256 * 256;

@@ -19,18 +19,19 @@ bool few_rows_take(ao_ctx* ctx, const Weight& w, const Rows& x) {
   // cuBLASLt is the faster one for plain weights from three rows on
   const bool plain = w.values == kFloats && !w.sparse && w.source == x.dtype && x.dtype != AO_F32;
   if (plain && x.m > 2 && w.k % 8 == 0 && x.stride % 8 == 0 && has_blas(ctx)) return false;
-  return x.m <= kAnyRows || gemv_takes(w, x) || batch_takes(w, x);
+  return x.m <= kAnyRows || gemv_takes(ctx, w, x) || batch_takes(w, x);
 }
 
 int few_rows(ao_ctx* ctx, const char* op, const Targets& targets, int count, const Rows& x) {
   for (int first = 0; first < count;) {
     Targets some{};
+    some.packed = targets.packed;
     int n = 0;
     const Weight& w = targets.at[first].w;
     for (int i = first; i < count && alike(targets.at[i].w, w, x.dtype); i++) some.at[n++] = targets.at[i];
-    if (gemv_takes(w, x)    ? gemv(ctx, op, some, n, x)
-        : batch_takes(w, x) ? batch(ctx, op, some, n, x)
-                            : any_rows(ctx, op, some, n, x))
+    if (gemv_takes(ctx, w, x) ? gemv(ctx, op, some, n, x)
+        : batch_takes(w, x)   ? batch(ctx, op, some, n, x)
+                              : any_rows(ctx, op, some, n, x))
       return 1;
     first += n;
   }
@@ -45,8 +46,8 @@ int few_rows_of_experts(ao_ctx* ctx, const char* op, const Experts& experts, con
       return ao_fail(ctx, "%s: experts of different formats", op);
   Rows one = x;
   one.m = 1;
-  return gemv_takes(experts.at[0], one) ? gemv_of_experts(ctx, op, experts, x, rows, store)
-                                        : any_rows_of_experts(ctx, op, experts, x, rows, store);
+  return gemv_takes(ctx, experts.at[0], one) ? gemv_of_experts(ctx, op, experts, x, rows, store)
+                                             : any_rows_of_experts(ctx, op, experts, x, rows, store);
 }
 
 } // namespace ao

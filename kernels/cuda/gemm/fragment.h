@@ -28,11 +28,12 @@ struct Numbers {
   uint32_t mask;
 };
 
-__device__ inline Numbers numbers_of(const Weight& w) {
+AO_HD inline Numbers numbers_of(const Weight& w) {
   const uint32_t low = w.values == kSigned ? 128u + (1u << (w.bits - 1)) : 128u;
   const int mantissa = w.bits - 1 - w.exponent_bits, bias = (1 << (w.exponent_bits - 1)) - 1;
   Numbers n;
-  n.minus = pack_bf16x2(-static_cast<float>(low), -static_cast<float>(low));
+  n.minus = ao_to_bf16(-static_cast<float>(low));
+  n.minus |= n.minus << 16;
   n.power = static_cast<uint32_t>(254 - bias) << 7; // exponent 127 - bias
   n.power |= n.power << 16;
   n.up = 7 - mantissa;
@@ -72,33 +73,50 @@ __device__ inline void load_words(uint32_t (&words)[bits], const uint8_t* tile, 
 
 AO_HD inline uint32_t shifted(uint32_t v, int right) { return right >= 0 ? v >> right : v << -right; }
 
-// Pair p (a constant after unrolling) of a lane: two codes, in the low bits of either half.
-template <int bits>
-__device__ inline uint32_t pair_of(const uint32_t (&words)[bits], int p) {
-  if constexpr (bits == 8) return words[p / 2] >> (p % 2 * 8) & 0x00ff00ffu;
-  uint32_t codes = 0;
-  int at = 0, shift = 0;
-  if constexpr (bits & 4) codes = words[p / 4] >> (p % 4 * 4) & 0x000f000fu, at = 4, shift = 4;
-  if constexpr (bits & 2)
-    codes |= shifted(words[at + p / 8], p % 8 * 2 - shift) & (0x00030003u << shift), at += 2, shift += 2;
-  if constexpr (bits & 1) codes |= shifted(words[at], p - shift) & (0x00010001u << shift);
-  return codes;
+// (v & mask) | other in one operation.
+__device__ inline uint32_t masked_or(uint32_t v, uint32_t mask, uint32_t other) {
+#if defined(AO_EMULATE)
+  return (v & mask) | other;
+#else
+  uint32_t d;
+  asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(d) : "r"(v), "r"(mask), "r"(other));
+  return d;
+#endif
 }
 
-// Two numbers as bfloat16s.
-template <int form>
+// Pair p (a constant after unrolling) of a lane: two codes, in the low bits of either half, beside the bits of `other`.
+template <int bits>
+__device__ inline uint32_t pair_of(const uint32_t (&words)[bits], int p, uint32_t other = 0) {
+  if constexpr (bits == 8) return masked_or(words[p / 2] >> (p % 2 * 8), 0x00ff00ffu, other);
+  int at = 0, shift = 0;
+  if constexpr (bits & 4) other = masked_or(words[p / 4] >> (p % 4 * 4), 0x000f000fu, other), at = 4, shift = 4;
+  if constexpr (bits & 2)
+    other = masked_or(shifted(words[at + p / 8], p % 8 * 2 - shift), 0x00030003u << shift, other), at += 2, shift += 2;
+  if constexpr (bits & 1) other = masked_or(shifted(words[at], p - shift), 0x00010001u << shift, other);
+  return other;
+}
+
+// Two numbers as bfloat16s; integers of less than 8 bits without what they are `beside`: 128 and, where signed, half their range.
+template <int form, bool beside = false>
 __device__ inline uint32_t pair_numbers(const uint32_t (&words)[bits_of(form)], int p, const Numbers& n) {
   constexpr int bits = bits_of(form);
-  constexpr uint32_t one = 0x3f803f80u, minus_one = 0xbf80bf80u;
+  constexpr uint32_t one = 0x3f803f80u, minus_one = 0xbf80bf80u, base = 0x43004300u;
   if constexpr (is_small(form)) {
-    const uint32_t codes = pair_of<bits>(words, p);
-    return fma_bf16x2((codes << n.up & n.mask) | (codes << n.sign_up & 0x80008000u), n.power, 0x80008000u);
+    uint32_t codes;
+    if constexpr (bits == 8) { // neighbours may stay, beside the masks
+      codes = words[p / 2];
+      if (p % 2) return fma_bf16x2(masked_or(codes, 0x80008000u, codes >> (8 - n.up) & n.mask), n.power, 0x80008000u);
+    } else {
+      codes = pair_of<bits>(words, p);
+    }
+    return fma_bf16x2(masked_or(codes << n.sign_up, 0x80008000u, codes << n.up & n.mask), n.power, 0x80008000u);
   } else if constexpr (bits == 8) {
     // 128 + q's seven low bits, less 128 or, where the sign is set, 256
     const uint32_t codes = p % 2 ? words[p / 2] >> 8 : words[p / 2];
-    return fma_bf16x2((codes & 0x00800080u) | 0x43004300u, minus_one, (codes & 0x007f007fu) | 0x43004300u);
+    return fma_bf16x2(masked_or(codes, 0x00800080u, base), minus_one, masked_or(codes, 0x007f007fu, base));
   } else {
-    return fma_bf16x2(pair_of<bits>(words, p) | 0x43004300u, one, n.minus);
+    const uint32_t numbers = pair_of<bits>(words, p, base);
+    return beside ? numbers : fma_bf16x2(numbers, one, n.minus);
   }
 }
 
@@ -123,6 +141,7 @@ struct LaneTile {
     if constexpr (is_sparse(form)) meta = reinterpret_cast<const uint2*>(at + 128 * bits_of(form))[lane];
   }
   // The first side of steps 2 i and 2 i + 1 of x, which has 4 steps of 16 columns in a tile, or 8 that meet a 2:4 weight.
+  template <bool beside = false>
   __device__ void two_steps(uint32_t (*a)[4], int i, const Numbers& numbers, const uint32_t* selectors) const {
     if constexpr (is_plain(form)) {
       const uint4 top = *reinterpret_cast<const uint4*>(tile + i * 1024),
@@ -133,13 +152,14 @@ struct LaneTile {
       const uint32_t spots = (i < 2 ? meta.x : meta.y) >> i % 2 * 16;
 #pragma unroll
       for (int r = 0; r < 4; r++) {
-        const uint32_t pair = pair_numbers<form>(words, 4 * i + r, numbers), selector = selectors[spots >> 4 * r & 15];
+        const uint32_t pair = pair_numbers<form, false>(words, 4 * i + r, numbers),
+                       selector = selectors[spots >> 4 * r & 15];
         a[r / 2][r % 2] = __byte_perm(pair, 0, selector);
         a[r / 2][r % 2 + 2] = __byte_perm(pair, 0, selector >> 16);
       }
     } else {
 #pragma unroll
-      for (int r = 0; r < 8; r++) a[r / 4][r % 4] = pair_numbers<form>(words, 8 * i + r, numbers);
+      for (int r = 0; r < 8; r++) a[r / 4][r % 4] = pair_numbers<form, beside>(words, 8 * i + r, numbers);
     }
   }
 };

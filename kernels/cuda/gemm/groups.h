@@ -20,6 +20,8 @@ struct Shape {
     return step / steps;
 #endif
   }
+  // Those that a unit meets from `first` on.
+  AO_HD int groups_from(int first) const { return entries < groups - first ? entries : groups - first; }
   AO_HD int scale_room() const { return entries * kTileRows * scale_size; }
   AO_HD int room() const { return entries * kTileRows * (scale_size + zero_size); }
 };
@@ -86,8 +88,7 @@ struct Panel {
         for (int i = 0; i < (pieces + 31) / 32; i++)
           if (i * 32 + lane < count) copy_async(at + i * 512, from + i * 512);
       }
-      const int first = static_cast<int>(s.group_of(static_cast<uint32_t>(tile) * 4)), left = s.groups - first;
-      const int groups = s.entries < left ? s.entries : left;
+      const int first = static_cast<int>(s.group_of(static_cast<uint32_t>(tile) * 4)), groups = s.groups_from(first);
       at += unit * tile_bytes_of(form);
       if (lane < groups * s.scale_size) copy_async(at, scale + (first * s.scale_size + lane) * int64_t{16});
       for (int i = 32 + lane; i < groups * s.scale_size; i += 32)
@@ -112,32 +113,47 @@ __device__ inline float group_value(int dtype, const uint8_t* p, int i) {
   }
   return dtype == AO_I8 ? static_cast<float>(static_cast<int8_t>(c)) : static_cast<float>(c);
 }
+// Those of rows `row` and row + 8.
+__device__ inline void group_values(float (&v)[2], int dtype, const uint8_t* p, int row) {
+  if (dtype == AO_BF16) {
+    const uint16_t* const at = reinterpret_cast<const uint16_t*>(p) + row;
+    v[0] = ao_from_bf16(at[0]), v[1] = ao_from_bf16(at[8]);
+  } else {
+    v[0] = group_value(dtype, p, row), v[1] = group_value(dtype, p, row + 8);
+  }
+}
 template <int tiles>
 __device__ inline void clear_sums(float (&d)[tiles][4]) {
 #pragma unroll
   for (int n = 0; n < tiles; n++) d[n][0] = d[n][1] = d[n][2] = d[n][3] = 0;
 }
-// Adds the sums of a group, `at` entries from the tile's first.
+// Adds the sums of a group, whose scales and zero points are the 16 `at` groups on.
+template <int tiles>
+__device__ inline void join(float (&total)[tiles][4], const float (&d)[tiles][4], const float (&e)[tiles][4],
+                            const Shape& s, const uint8_t* scales, const uint8_t* zeros, uint32_t at, int lane) {
+  const int row = static_cast<int>(at) * kTileRows + lane / 4;
+  float scale[2];
+  group_values(scale, s.scale_dtype, scales, row);
+  if (s.zero_size) {
+    float z[2];
+    group_values(z, s.zero_dtype, zeros, row);
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      const float before = s.zero_domain == AO_ZERO_INT ? -scale[i / 2] * z[i / 2] : z[i / 2];
+#pragma unroll
+      for (int n = 0; n < tiles; n++) total[n][i] = fmaf(before, e[n][i], total[n][i]);
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < 4; i++)
+#pragma unroll
+    for (int n = 0; n < tiles; n++) total[n][i] = fmaf(scale[i / 2], d[n][i], total[n][i]);
+}
+// `at` entries from those behind a tile.
 template <int tiles>
 __device__ inline void join(float (&total)[tiles][4], const float (&d)[tiles][4], const float (&e)[tiles][4],
                             const Shape& s, const uint8_t* parts, uint32_t at, int lane) {
-#pragma unroll
-  for (int h = 0; h < 2; h++) {
-    const int row = static_cast<int>(at) * kTileRows + lane / 4 + 8 * h;
-    const float scale = group_value(s.scale_dtype, parts, row);
-    if (s.zero_size) {
-      const float z = group_value(s.zero_dtype, parts + s.scale_room(), row);
-      const float before = s.zero_domain == AO_ZERO_INT ? -scale * z : z;
-#pragma unroll
-      for (int n = 0; n < tiles; n++)
-#pragma unroll
-        for (int i = 2 * h; i < 2 * h + 2; i++) total[n][i] = fmaf(before, e[n][i], total[n][i]);
-    }
-#pragma unroll
-    for (int n = 0; n < tiles; n++)
-#pragma unroll
-      for (int i = 2 * h; i < 2 * h + 2; i++) total[n][i] = fmaf(scale, d[n][i], total[n][i]);
-  }
+  join<tiles>(total, d, e, s, parts, parts + s.scale_room(), at, lane);
 }
 
 } // namespace ao

@@ -22,6 +22,7 @@ int run_linear(ao_ctx* ctx, const char* op, const Targets& targets, int count, c
     const Weight& w = targets.at[i].w;
     if (few_rows_take(ctx, w, x)) {
       Targets same{};
+      same.packed = targets.packed;
       int n = 0;
       for (; i + n < count && few_rows_take(ctx, targets.at[i + n].w, x); n++) same.at[n] = targets.at[i + n];
       if (few_rows(ctx, op, same, n, x)) return 1;
@@ -77,6 +78,7 @@ extern "C" int ao_cuda_linear_packed(const ao_linear_packed_args* a, ao_ctx* ctx
   void* outs[] = {a->out0, a->out1, a->out2, a->out3};
   const int64_t ns[] = {a->n0, a->n1, a->n2, a->n3}, strides[] = {a->stride0, a->stride1, a->stride2, a->stride3};
   Targets targets{};
+  targets.packed = true;
   for (int i = 0; i < a->count; i++) {
     const Weight* w = find_weight(ctx, op, weights[i], ns[i], a->k);
     if (!w) return 1;

@@ -23,7 +23,7 @@ int few_rows_of_experts(ao_ctx* ctx, const char* op, const Experts& experts, con
                         const Store& store);
 
 // --- gemv.cu: up to 8 columns on tensor cores ---
-bool gemv_takes(const Weight& w, const Rows& x);
+bool gemv_takes(const ao_ctx* ctx, const Weight& w, const Rows& x);
 int gemv(ao_ctx* ctx, const char* op, const Targets& targets, int count, const Rows& x);
 int gemv_of_experts(ao_ctx* ctx, const char* op, const Experts& experts, const Rows& x, int64_t rows,
                     const Store& store);

@@ -33,6 +33,7 @@ struct Target {
 constexpr int kMostTargets = 4;
 struct Targets {
   Target at[kMostTargets];
+  bool packed; // before this call
 };
 
 // x [m, columns of the weights].

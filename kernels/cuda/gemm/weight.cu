@@ -281,6 +281,7 @@ extern "C" int ao_cuda_pack_weight(const ao_pack_weight_args* a, ao_ctx* ctx) {
   Weight w = place_weight(l, a->packed);
   if (w.table && recognize(ctx, static_cast<const float*>(a->table), &w)) return 1; // packing is never captured
   ctx->weights[a->packed] = w;
+  ctx->packing = true;
   return a->rows ? pack_rows(ctx, a, w) : 0;
 }
 
