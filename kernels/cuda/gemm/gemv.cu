@@ -26,7 +26,6 @@ __global__ __launch_bounds__(kGemvWarps* kWarp, kGemvBlocks) void gemv_kernel(__
                                                                               __grid_constant__ const Shape shape,
                                                                               __grid_constant__ const GemvPlan plan) {
   if (!plan.settled) await_previous();
-  let_next_start();
   const int64_t row = blockIdx.y, expert = work.index ? work.index[row] - work.first : -1;
   if (work.index && (expert < 0 || expert >= work.count)) return;
   const auto pick = [&](int64_t i) -> Item {
@@ -51,7 +50,7 @@ bool even(const Weight& w) {
 template <int form>
 int join_of(const Weight& w, const Rows& x) {
   if (w.values == kFloats || (w.groups == 1 && w.zero_domain == AO_ZERO_NONE)) return kWhole;
-  return w.values == kSigned && x.dtype == AO_BF16 && w.zero_domain == AO_ZERO_NONE && w.scale_dtype == AO_BF16 &&
+  return w.values == kSigned && x.dtype == AO_BF16 && w.scale_dtype == AO_BF16 &&
                  w.group % (unit_of<form>() * kTileColumns) == 0
              ? kScaled
              : kGroups;

@@ -80,8 +80,8 @@ __device__ void gemv_block(const Pick& pick, int items, const Rows& x, int64_t x
   const int entry = team * plan.groups + (member * plan.groups >> plan.team_log2); // of the unit's first group
   const int scales_at = kept(plan.stages_at + plan.codes + entry * kTileRows * shape.scale_size +
                              (join_by == kScaled ? lane / 4 * 2 : 0));
-  const int zeros_at =
-      (teams * plan.groups - entry) * kTileRows * shape.scale_size + entry * kTileRows * shape.zero_size;
+  const int zeros_at = (teams * plan.groups - entry) * kTileRows * shape.scale_size +
+                       entry * kTileRows * shape.zero_size - (join_by == kScaled ? lane / 4 * 2 : 0);
   const auto found_at = [&](int t) {
     return reinterpret_cast<float*>(shared + plan.partials_at) +
            t % Handover::buffers * kGemvWarps * plan.pairs * kTileRows * plan.wide;
@@ -104,6 +104,7 @@ __device__ void gemv_block(const Pick& pick, int items, const Rows& x, int64_t x
   };
   for (int turn = 0;; turn++) {
     const int top = static_cast<int>(blockIdx.x) + turn * stride;
+    if (top + stride >= items) let_next_start(); // not before: what waits would take room from blocks at work
     if (top >= items) return add_turn(turn - 1);
     const bool there = top + team * across < items;
     float total[1][4] = {}, d[1][4] = {};
@@ -177,6 +178,13 @@ __device__ void gemv_block(const Pick& pick, int items, const Rows& x, int64_t x
           const float2 e = sums_of(0);
           for (int j = 0; j < 4; j++)
             total[0][j] = fmaf(scale[j / 2], fmaf(-beside, j % 2 ? e.y : e.x, d[0][j]), total[0][j]);
+          if (shape.zero_size) {
+            float z[2];
+            group_values(z, shape.zero_dtype, scales + zeros_at, lane / 4);
+            for (int j = 0; j < 4; j++)
+              total[0][j] = fmaf(shape.zero_domain == AO_ZERO_INT ? -scale[j / 2] * z[j / 2] : z[j / 2],
+                                 j % 2 ? e.y : e.x, total[0][j]);
+          }
           clear_sums(d);
         }
       }

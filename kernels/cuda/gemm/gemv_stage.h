@@ -39,7 +39,7 @@ __device__ void bring(const Ring& ring, uint8_t* slot, const Item& item, const S
       ring.copy(to, codes, bytes);
       ring.copy(slot + plan.codes + (team * plan.groups + skipped) * kTileRows * s.scale_size,
                 static_cast<const uint8_t*>(w.scale) + from * s.scale_size, values * s.scale_size);
-      if (join == kGroups && s.zero_size)
+      if (s.zero_size)
         ring.copy(slot + plan.codes + (kGemvWarps >> plan.team_log2) * plan.groups * kTileRows * s.scale_size +
                       (team * plan.groups + skipped) * kTileRows * s.zero_size,
                   static_cast<const uint8_t*>(w.zero) + from * s.zero_size, values * s.zero_size);
