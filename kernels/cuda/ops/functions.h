@@ -16,6 +16,30 @@ __device__ inline float silu(float x) {
   return x == -INFINITY ? -0.0f : x != x ? x : y;
 }
 
+// The same to 2^-17, for what is rounded to 16 bits.
+__device__ inline float near_quotient(float x, float y) {
+#if defined(__CUDA_ARCH__)
+  return __fdividef(x, y);
+#else
+  return x / y;
+#endif
+}
+__device__ inline float near_exp(float x) {
+#if defined(__CUDA_ARCH__)
+  return __expf(x);
+#else
+  return expf(x);
+#endif
+}
+__device__ inline float near_sigmoid(float x) {
+  const float z = near_exp(-fabsf(x));
+  return near_quotient(x >= 0 ? 1.0f : z, 1.0f + z); // NaN stays: z is one
+}
+__device__ inline float near_silu(float x) {
+  const float z = near_exp(-fabsf(x)), y = near_quotient(x >= 0 ? x : x * z, 1.0f + z);
+  return x == -INFINITY ? -0.0f : y;
+}
+
 // x/2 erfc(-x / sqrt 2): the tail keeps its relative accuracy.
 __device__ inline float gelu(float x) { return x == -INFINITY ? -0.0f : 0.5f * x * erfcf(-x * 0.70710678118654752f); }
 

@@ -206,27 +206,40 @@ __global__ void norm_backward_kernel(void* dx, float* dw, float* db, const void*
   }
 }
 
-// norm_backward_kernel of an RMS norm whose rows are one piece a thread: x, g and the block's sums for dw stay in registers.
+// norm_backward_kernel of an RMS norm whose rows are one piece a thread: x, g and the block's sums for dw stay in registers, the next row
+// is on its way while one is worked on, and both sums of a row meet in shared memory that rows take in turns.
 template <int d>
 __global__ void rms_norm_backward_kernel(void* dx, float* dw, const void* g, const void* x, const void* weight,
                                          int64_t rows, int64_t n, int64_t per_block, float eps, float offset) {
   constexpr int count = Piece<d>::count;
+  __shared__ float2 parts[2][kWarp];
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, warps = blockDim.x / kWarp;
   const int64_t begin = blockIdx.x * per_block, end = begin + per_block < rows ? begin + per_block : rows;
   const int64_t pieces = n / count;
   const bool mine = threadIdx.x < pieces;
-  Piece<d> factors{}, xs{}, gs{};
+  const uint4 *from_x = static_cast<const uint4*>(x) + threadIdx.x, *from_g = static_cast<const uint4*>(g) + threadIdx.x;
+  Piece<d> factors{};
   if (weight && mine) factors.load(weight, threadIdx.x);
   for (int k = 0; k < count; k++) factors.v[k] = weight ? offset + factors.v[k] : 1.0f;
   float sums[count] = {};
+  uint4 raw_x{}, raw_g{};
+  if (mine && begin < end) raw_x = from_x[begin * pieces], raw_g = from_g[begin * pieces];
   for (int64_t r = begin; r < end; r++) {
-    if (mine) xs.load(x, r * pieces + threadIdx.x), gs.load(g, r * pieces + threadIdx.x);
+    Piece<d> xs, gs;
+    xs.take(raw_x), gs.take(raw_g);
+    if (mine && r + 1 < end) raw_x = from_x[(r + 1) * pieces], raw_g = from_g[(r + 1) * pieces];
     float squares = 0, products = 0;
     for (int k = 0; k < count; k++) {
       squares += xs.v[k] * xs.v[k];
       products += gs.v[k] * factors.v[k] * xs.v[k];
     }
-    const float scale = 1.0f / sqrtf(sum_block(squares) / static_cast<float>(n) + eps);
-    const float slope = sum_block(products) * scale / static_cast<float>(n);
+    squares = reduce_warp(squares, Sum()), products = reduce_warp(products, Sum());
+    float2* const shares = parts[(r - begin) % 2];
+    if (lane == 0) shares[warp] = {squares, products};
+    __syncthreads();
+    const float2 share = lane < warps ? shares[lane] : float2{};
+    const float scale = 1.0f / sqrtf(reduce_warp(share.x, Sum()) / static_cast<float>(n) + eps);
+    const float slope = reduce_warp(share.y, Sum()) * scale / static_cast<float>(n);
     for (int k = 0; k < count; k++) {
       const float y = xs.v[k] * scale;
       sums[k] += gs.v[k] * y;
@@ -314,12 +327,15 @@ extern "C" int ao_cuda_rms_norm(const ao_rms_norm_args* a, ao_ctx* ctx) {
   const int64_t count = a->dtype == AO_F32 ? 4 : 8, pieces = a->n / count;
   const auto aligned = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; };
   if (a->n % count == 0 && a->x_stride % count == 0 && pieces <= kWideThreads * kWidePieces && aligned(a->out) &&
-      aligned(a->x) && aligned(a->weight))
+      aligned(a->x) && aligned(a->weight)) {
+    // a few rows are read by as many threads as there can be, of many each thread has several pieces on their way
+    const bool many = a->rows >= 8 * int64_t{ctx->multiprocessors};
+    const int threads = threads_for(many ? ceil_div(pieces, kWidePieces) : pieces, kWideThreads);
     return by_dtype(a->dtype, [&](auto tag) {
-      return launch_early(ctx, "rms_norm", rms_norm_wide_kernel<decltype(tag)::dtype>, grid_of(a->rows),
-                          threads_for(pieces, kWideThreads), 0, a->out, a->x, a->weight, pieces, a->x_stride,
+      return launch_early(ctx, "rms_norm", rms_norm_wide_kernel<decltype(tag)::dtype>, grid_of(a->rows), threads, 0, a->out, a->x, a->weight, pieces, a->x_stride,
                           static_cast<float>(a->eps), static_cast<float>(a->offset));
     });
+  }
   return by_dtype(a->dtype, [&](auto tag) {
     return launch(ctx, "rms_norm", rms_norm_kernel<decltype(tag)::dtype>, grid_of(a->rows), threads_for(a->n, 512), 0,
                   a->out, a->x, a->weight, a->n, a->x_stride, static_cast<float>(a->eps),

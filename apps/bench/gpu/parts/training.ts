@@ -1,5 +1,5 @@
 // Forward and backward of four layers of Llama 8B (4096, 14336, 32 heads over 8) at 8,192 tokens in four texts of 2,048, as one plan: the loss
-// is the mean of the normed hidden states. bfloat16, and float8 by each recipe; and what attention takes of it.
+// is the mean of the normed hidden states. bfloat16, and float8 by each recipe (AO_PEER_RECIPES limits which); and what attention takes of it.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -98,7 +98,9 @@ async function run(rt: ao.Runtime, say: Say): Promise<void> {
     unit: 'ms',
     value: (LAYERS * (await attention(rt))) / 1e3,
   });
+  const named = process.env['AO_PEER_RECIPES']?.split(' ');
   for (const recipe of RECIPES) {
+    if (named && !named.includes(recipe ?? 'bfloat16')) continue;
     const us = await step(rt, recipe);
     const name = `training ${recipe ?? 'bfloat16'}`;
     say({ name, unit: 'ms', value: us / 1e3 });

@@ -103,14 +103,17 @@ class Slots {
   readonly pending = new Pending();
   readonly #slots = new Map<Node | Tensor, (Tensor | undefined)[]>();
 
+  /** Takes over the caller's hold of g. */
   put(edge: Edge, g: Tensor): void {
-    if (edge === null) return;
+    if (edge === null) return this.pending.release(g);
     const [key, index] = 'leaf' in edge ? [edge.leaf, 0] : [edge.node, edge.index];
     const at = this.#slots.get(key) ?? [];
     this.#slots.set(key, at);
     const old = at[index];
-    at[index] = this.pending.hold(old === undefined ? g : add(old, g));
-    if (old !== undefined) this.pending.release(old);
+    at[index] = old === undefined ? g : this.pending.hold(add(old, g));
+    if (old === undefined) return;
+    this.pending.release(old);
+    this.pending.release(g);
   }
 
   take(key: Node | Tensor): (Tensor | undefined)[] {
@@ -147,9 +150,7 @@ export function runBackward(
   };
   for (const [i, edge] of edges.entries()) {
     if (edge === null) continue;
-    const g = pending.hold(seed(roots[i]!, gradients[i]));
-    give(edge, g);
-    pending.release(g);
+    give(edge, pending.hold(seed(roots[i]!, gradients[i])));
   }
   for (const node of nodes) {
     const incoming = slots.take(node);
@@ -159,7 +160,6 @@ export function runBackward(
     for (const g of grads) if (g != null) pending.hold(g);
     for (const g of incoming) if (g !== undefined) pending.release(g);
     for (const [i, e] of flat(node).entries()) give(e, grads[i]);
-    for (const g of grads) if (g != null) pending.release(g);
     if (!retainGraph) node.free();
   }
 }
