@@ -9,10 +9,12 @@
 #include <atomic>
 
 #include "ops/check.h"
+#include "ops/convert.h"
 
 namespace {
 
 enum Axis { ALL, ROWS, COLUMNS };
+constexpr int64_t kDivides = 2; // pow2: scales of quantization, amax / largest in x's dtype, codes of x / scale
 
 int check(ao_ctx* ctx, const char* op, int64_t f8, int64_t axis) {
   if (f8 != AO_F8E4M3 && f8 != AO_F8E5M2)
@@ -29,6 +31,32 @@ float scale_of(int32_t bits, int64_t f8, bool pow2) {
 }
 
 } // namespace
+
+// Codes of rows by scales of quantization; a row of zeros has scale 0 and codes 0.
+static int quantized_rows(const ao_to_float8_args* a, ao_ctx* ctx) {
+  const auto peak = AO_ISA_PICK(ctx, float8_peak);
+  ao::parallel_for(ctx, a->rows, ao::rows_per_chunk(a->cols), [&](int64_t begin, int64_t end, int) {
+    const float largest = a->f8 == AO_F8E4M3 ? 448 : 57344;
+    for (int64_t r = begin; r < end; r++) {
+      const int32_t most = peak(a->dtype, ao::element(a->x, a->dtype, r * a->cols), a->cols, 0);
+      float* scale = static_cast<float*>(a->scale) + r;
+      ao::store_scalar(a->dtype, scale, 0, ao_float(static_cast<uint32_t>(most)) / largest);
+      ao::load_floats(a->dtype, scale, 1, scale, 1);
+      const float s = *scale == 0 ? 1 : *scale;
+      uint8_t* q = static_cast<uint8_t*>(a->q) + r * a->cols;
+      float v[256];
+      for (int64_t c0 = 0; c0 < a->cols; c0 += 256) {
+        const int64_t n = std::min<int64_t>(256, a->cols - c0);
+        ao::load_floats(a->dtype, ao::element(a->x, a->dtype, r * a->cols + c0), 1, v, n);
+        for (int64_t i = 0; i < n; i++) {
+          const float x = v[i] / s, held = x > largest ? largest : x < -largest ? -largest : x;
+          q[c0 + i] = a->f8 == AO_F8E4M3 ? ao_to_f8e4m3(held) : ao_to_f8e5m2(held);
+        }
+      }
+    }
+  });
+  return 0;
+}
 
 // Codes a->q of x by scales of a->axis; what concerns turned codes is left alone.
 static int plain_codes(const ao_to_float8_args* a, ao_ctx* ctx) {
@@ -101,6 +129,11 @@ extern "C" int ao_cpu_to_float8(const ao_to_float8_args* a, ao_ctx* ctx) {
   if (check(ctx, "to_float8", a->f8, a->axis) || check(ctx, "to_float8", a->f8, a->axis_t) ||
       ao::need_float(ctx, "to_float8", a->dtype))
     return 1;
+  if (a->pow2 == kDivides) {
+    if (a->q_t || a->axis != ROWS)
+      return ao_fail(ctx, "to_float8: scales of quantization are of rows, codes not turned");
+    return quantized_rows(a, ctx);
+  }
   if (a->q && plain_codes(a, ctx)) return 1;
   if (!a->q_t) return 0;
   if (a->q && a->axis == a->axis_t && a->scale == a->scale_t)

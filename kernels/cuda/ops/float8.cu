@@ -9,6 +9,7 @@ namespace ao {
 namespace {
 
 enum Axis { ALL, ROWS, COLUMNS };
+constexpr int64_t kDivides = 2; // pow2: scales of quantization, amax / largest in x's dtype, codes of x / scale
 
 // Magnitudes of a word: one float32, or two floats of 16 bits.
 template <int d>
@@ -61,7 +62,13 @@ constexpr int kPeakRows = 128, kWarps = 8, kAtOnce = 8;
 struct LargerBits {
   __device__ int operator()(int a, int b) const { return a > b ? a : b; }
 };
-__device__ int most_of_warp(int v) { return reduce_warp(v, LargerBits()); }
+__device__ int most_of_warp(int v) {
+#if defined(__CUDA_ARCH__)
+  return __reduce_max_sync(kAllLanes, v);
+#else
+  return reduce_warp(v, LargerBits());
+#endif
+}
 
 struct Peaks {
   int *all, *rows, *columns; // null where they are not asked for
@@ -97,7 +104,7 @@ __global__ void peaks_kernel(Peaks peaks, const void* x, int64_t rows, int64_t c
   if (peaks.all) {
     for (int k = 0; k < 4; k++) whole = larger<d>(whole, down[k]);
     const int most = most_of_warp(word_bits<d>(whole));
-    if (lane == 0) atomicMax(peaks.all, most);
+    if (lane == 0 && most > *static_cast<volatile int*>(peaks.all)) atomicMax(peaks.all, most);
   }
   if (!peaks.columns) return;
   for (int k = 0; k < 4; k++) columns[warp][k * kWarp + lane] = down[k];
@@ -116,17 +123,21 @@ struct Scales {
   int64_t n;
 };
 
-__global__ void scales_kernel(Scales a, Scales b, int64_t f8, bool pow2) {
+__global__ void scales_kernel(Scales a, Scales b, int64_t f8, int64_t dtype, int64_t pow2) {
   const int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x;
   for (const Scales& s : {a, b}) {
     if (!s.scale || i >= s.n) continue;
     const double amax = ao_float(static_cast<uint32_t>(s.most[i])), largest = f8 == AO_F8E4M3 ? 448 : 57344;
+    if (pow2 == kDivides) {
+      s.scale[i] = rounded_to(dtype, static_cast<float>(amax) / static_cast<float>(largest));
+      continue;
+    }
     const float scale = static_cast<float>(largest / (amax < 1e-12 ? 1e-12 : amax));
     s.scale[i] = pow2 && scale == scale ? ao_float(ao_bits(scale) & 0x7f800000u) : scale;
   }
 }
 
-constexpr int kCastSide = 128;
+constexpr int kCastRows = 128, kCastPieces = 8;
 
 struct Codes {
   uint8_t* q; // null: none wanted
@@ -135,81 +146,113 @@ struct Codes {
   __device__ float by_row(int64_t r, int64_t rows) const {
     return axis == COLUMNS || !q ? 1.0f : scale[axis == ROWS && r < rows ? r : 0];
   }
-  __device__ float by_column(int64_t c, int64_t cols) const {
-    return axis == COLUMNS && q && c < cols ? scale[c] : 1.0f;
-  }
 };
 
-// A block has 128 x 128 values; a thread 4 rows of a piece at a time, whose codes of a column are a word of the turned matrix. `same`: the
-// turned codes are the others.
-template <int d>
-__global__ void cast_kernel(Codes codes, Codes turned, const void* x, int64_t rows, int64_t cols, int64_t f8, bool same,
-                            bool wide) {
-  constexpr int count = Piece<d>::count, across = kCastSide / count, down = kThreads / across;
-  __shared__ uint32_t tile[kCastSide][kCastSide / 4 + 1];
-  const int64_t left = int64_t{blockIdx.x} * kCastSide, top = int64_t{blockIdx.y} * kCastSide;
-  const int piece = threadIdx.x % across, group = threadIdx.x / across;
-  const int64_t column = left + piece * count;
-  float by_column[count], turned_by_column[count];
-  for (int j = 0; j < count; j++) {
-    by_column[j] = codes.by_column(column + j, cols);
-    turned_by_column[j] = turned.by_column(column + j, cols);
+// Codes of a piece, four a word.
+template <int count>
+__device__ void codes_of(int64_t f8, const float (&v)[count], uint32_t (&word)[count / 4]) {
+  for (uint32_t& w : word) w = 0;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+  float sizes = 0;
+  for (int j = 0; j < count; j++) sizes += fabsf(v[j]);
+  if (sizes < INFINITY) { // no NaN
+    for (int j = 0; j < count; j += 2) {
+      uint16_t pair;
+      if (f8 == AO_F8E4M3)
+        asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(pair) : "f"(v[j + 1]), "f"(v[j]));
+      else
+        asm("cvt.rn.satfinite.e5m2x2.f32 %0, %1, %2;" : "=h"(pair) : "f"(v[j + 1]), "f"(v[j]));
+      word[j / 4] |= static_cast<uint32_t>(pair) << (j % 4 * 8);
+    }
+    return;
   }
-  for (int g = group; g < kCastSide / 4; g += down) {
-    uint4 raw[4];
-    for (int i = 0; i < 4; i++) {
-      const int64_t row = top + g * 4 + i;
-      raw[i] = row < rows && column < cols ? load_words<d>(x, row * cols + column, cols - column, wide)
-                                           : make_uint4(0, 0, 0, 0);
-    }
-    uint32_t words[count] = {}; // of column j: codes of the four rows
-    for (int i = 0; i < 4; i++) {
-      const int64_t row = top + g * 4 + i;
-      Piece<d> values;
-      values.take(raw[i]);
-      uint32_t packed[(count + 3) / 4] = {};
-      if (codes.q) {
-        const float by_row = codes.by_row(row, rows);
-        for (int j = 0; j < count; j += 2)
-          packed[j / 4] |=
-              float8_pair(f8, values.v[j] * by_row * by_column[j], values.v[j + 1] * by_row * by_column[j + 1])
-              << (j % 4 * 8);
-        if (row < rows && column < cols) {
-          uint8_t* to = codes.q + row * cols + column;
-          if (wide && cols % count == 0) {
-            for (int j = 0; j < count / 4; j++) reinterpret_cast<uint32_t*>(to)[j] = packed[j];
-          } else {
-            for (int j = 0; j < count && column + j < cols; j++)
-              to[j] = static_cast<uint8_t>(packed[j / 4] >> (j % 4 * 8));
-          }
-        }
+#endif
+  for (int j = 0; j < count; j++) word[j / 4] |= static_cast<uint32_t>(float8_code(f8, v[j])) << (j % 4 * 8);
+}
+
+// Codes of a piece of row r, by scales that it has from its row and from its columns.
+template <int count>
+__device__ void row_codes(const Codes& codes, int64_t f8, const float (&v)[count], float by_row, int64_t column,
+                          int64_t cols, bool divides, uint32_t (&word)[count / 4]) {
+  float scaled[count];
+  if (divides) {
+    for (int j = 0; j < count; j++) scaled[j] = v[j] / (by_row == 0 ? 1.0f : by_row);
+  } else {
+    for (int j = 0; j < count; j++) scaled[j] = v[j] * by_row;
+  }
+  if (codes.axis == COLUMNS)
+    for (int j = 0; j < count; j++) scaled[j] = v[j] * (column + j < cols ? codes.scale[column + j] : 1.0f);
+  codes_of<count>(f8, scaled, word);
+}
+
+// Word j of `word` is byte j of each of the four `rows`.
+__device__ void turn_bytes(const uint32_t (&rows)[4], uint32_t* word) {
+  const uint32_t low = __byte_perm(rows[0], rows[1], 0x5140), high = __byte_perm(rows[0], rows[1], 0x7362);
+  const uint32_t low2 = __byte_perm(rows[2], rows[3], 0x5140), high2 = __byte_perm(rows[2], rows[3], 0x7362);
+  word[0] = __byte_perm(low, low2, 0x5410), word[1] = __byte_perm(low, low2, 0x7632);
+  word[2] = __byte_perm(high, high2, 0x5410), word[3] = __byte_perm(high, high2, 0x7632);
+}
+
+// A block has 128 rows of eight pieces, a thread four rows of one, whose codes of a column are a word of the turned matrix. Blocks run from
+// the last rows up: those the amaxes read last, still near. `same`: the turned codes are the others.
+template <int d>
+__global__ void __launch_bounds__(kThreads, 4)
+    cast_kernel(Codes codes, Codes turned, const void* x, int64_t rows, int64_t cols, int64_t f8, bool same,
+                bool divides, bool wide) {
+  constexpr int count = Piece<d>::count, words = count / 4, quads = kCastRows / 16;
+  // four words of a column beside each other; those of each eighth of columns in an order of their own, so that banks differ
+  __shared__ uint4 tile[kCastPieces * count][quads];
+  const int64_t left = int64_t{blockIdx.x} * kCastPieces * count;
+  const int64_t top = int64_t{gridDim.y - 1 - blockIdx.y} * kCastRows;
+  const int piece = threadIdx.x % kCastPieces, group = threadIdx.x / kCastPieces;
+  const int64_t column = left + piece * count, first = top + group * 4;
+  uint4 raw[4];
+  for (int i = 0; i < 4; i++)
+    raw[i] = first + i < rows && column < cols ? load_words<d>(x, (first + i) * cols + column, cols - column, wide)
+                                               : make_uint4(0, 0, 0, 0);
+  uint32_t down[words][4];
+  for (int i = 0; i < 4; i++) {
+    const int64_t row = first + i;
+    Piece<d> values;
+    values.take(raw[i]);
+    uint32_t word[words] = {};
+    if (codes.q) {
+      row_codes<count>(codes, f8, values.v, codes.by_row(row, rows), column, cols, divides, word);
+      if (row < rows && column < cols) {
+        uint8_t* to = codes.q + row * cols + column;
+        if (!wide)
+          for (int j = 0; j < count && column + j < cols; j++) to[j] = static_cast<uint8_t>(word[j / 4] >> (j % 4 * 8));
+        else if constexpr (words == 2)
+          *reinterpret_cast<uint2*>(to) = {word[0], word[1]};
+        else
+          *reinterpret_cast<uint32_t*>(to) = word[0];
       }
-      if (!turned.q) continue;
-      if (!same) {
-        const float by_row = turned.by_row(row, rows);
-        for (int j = 0; j < count / 4; j++) packed[j] = 0;
-        for (int j = 0; j < count; j += 2)
-          packed[j / 4] |= float8_pair(f8, values.v[j] * by_row * turned_by_column[j],
-                                       values.v[j + 1] * by_row * turned_by_column[j + 1])
-                           << (j % 4 * 8);
-      }
-      for (int j = 0; j < count; j++) words[j] |= (packed[j / 4] >> (j % 4 * 8) & 0xff) << (8 * i);
     }
-    if (turned.q)
-      for (int j = 0; j < count; j++) tile[piece * count + j][g] = words[j];
+    if (turned.q && !same)
+      row_codes<count>(turned, f8, values.v, turned.by_row(row, rows), column, cols, divides, word);
+    for (int k = 0; k < words; k++) down[k][i] = word[k];
   }
   if (!turned.q) return;
+  for (int k = 0; k < words; k++) {
+    uint32_t word[4];
+    turn_bytes(down[k], word);
+    for (int j = 0; j < 4; j++)
+      reinterpret_cast<uint32_t*>(&tile[piece * count + k * 4 + j][(group / 4) ^ piece])[group % 4] = word[j];
+  }
   __syncthreads();
-  const bool whole = rows % 4 == 0 && reinterpret_cast<uintptr_t>(turned.q) % 4 == 0;
-  for (int i = threadIdx.x; i < kCastSide * kCastSide / 4; i += kThreads) {
-    const int c = i / (kCastSide / 4), w = i % (kCastSide / 4);
-    const int64_t at = left + c, row = top + w * 4;
+  const bool whole = rows % 16 == 0 && reinterpret_cast<uintptr_t>(turned.q) % 16 == 0;
+  for (int i = threadIdx.x; i < kCastPieces * count * quads; i += kThreads) {
+    const int c = i / quads, w = i % quads;
+    const int64_t at = left + c, row = top + w * 16;
     if (at >= cols || row >= rows) continue;
     uint8_t* to = turned.q + at * rows + row;
-    if (whole)
-      *reinterpret_cast<uint32_t*>(to) = tile[c][w];
-    else
-      for (int b = 0; b < 4 && row + b < rows; b++) to[b] = static_cast<uint8_t>(tile[c][w] >> (8 * b));
+    const uint4 four = tile[c][w ^ (c / count)];
+    if (whole) {
+      *reinterpret_cast<uint4*>(to) = four;
+      continue;
+    }
+    const uint32_t word[4] = {four.x, four.y, four.z, four.w};
+    for (int b = 0; b < 16 && row + b < rows; b++) to[b] = static_cast<uint8_t>(word[b / 4] >> (b % 4 * 8));
   }
 }
 
@@ -258,7 +301,7 @@ int find_scales(const ao_to_float8_args* a, ao_ctx* ctx, bool wide) {
     scales[i] = {wanted[i] ? static_cast<float*>(to[i]) : nullptr, by_axis[axes[i]], scales_of(a, axes[i])};
   const int64_t n = scales[0].n > scales[1].n ? scales[0].n : scales[1].n;
   return launch(ctx, op, scales_kernel, static_cast<unsigned>(ceil_div(n, kThreads)), kThreads, 0, scales[0], scales[1],
-                a->f8, a->pow2 != 0);
+                a->f8, a->dtype, a->pow2);
 }
 
 } // namespace
@@ -270,20 +313,22 @@ extern "C" int ao_cuda_to_float8(const ao_to_float8_args* a, ao_ctx* ctx) {
   if (check(ctx, "to_float8", a->f8, a->axis) || check(ctx, "to_float8", a->f8, a->axis_t) ||
       need_float(ctx, "to_float8", a->dtype))
     return 1;
+  if (a->pow2 == kDivides && (a->q_t || a->axis != ROWS))
+    return ao_fail(ctx, "to_float8: scales of quantization are of rows, codes not turned");
   if (a->rows == 0 || a->cols == 0) return 0;
-  if (ceil_div(a->rows, kCastSide) > 65535)
+  if (ceil_div(a->rows, kCastRows) > 65535)
     return ao_fail(ctx, "to_float8: %lld rows; the GPU takes 2^23 in one call", static_cast<long long>(a->rows));
   return by_dtype(a->dtype, [&](auto tag) {
     constexpr int d = decltype(tag)::dtype;
     const bool wide = a->cols % Piece<d>::count == 0 && reinterpret_cast<uintptr_t>(a->x) % 16 == 0 &&
                       reinterpret_cast<uintptr_t>(a->q) % 8 == 0;
     if (!a->given && find_scales<d>(a, ctx, wide)) return 1;
-    const dim3 grid(static_cast<unsigned>(ceil_div(a->cols, kCastSide)),
-                    static_cast<unsigned>(ceil_div(a->rows, kCastSide)));
+    const dim3 grid(static_cast<unsigned>(ceil_div(a->cols, kCastPieces * Piece<d>::count)),
+                    static_cast<unsigned>(ceil_div(a->rows, kCastRows)));
     return launch(ctx, "to_float8", cast_kernel<d>, grid, kThreads, 0,
                   Codes{static_cast<uint8_t*>(a->q), static_cast<const float*>(a->scale), a->axis},
                   Codes{static_cast<uint8_t*>(a->q_t), static_cast<const float*>(a->scale_t), a->axis_t}, a->x, a->rows,
-                  a->cols, a->f8, a->q && a->axis == a->axis_t && !a->given, wide);
+                  a->cols, a->f8, a->q && a->axis == a->axis_t && !a->given, a->pow2 == kDivides, wide);
   });
 }
 

@@ -2,6 +2,7 @@
 // and what it would give is 0. Gradients add up in the order of g: each sum is one thread's.
 #include "base/early.h"
 #include "base/elements.h"
+#include "ops/map.h"
 
 namespace ao {
 namespace {
@@ -45,25 +46,48 @@ __global__ void check_kernel(const int32_t* index, int64_t n, int64_t size, Site
     if (index[i] < 0 || index[i] >= size) report(site, kIndexOutside, index[i], i, size);
 }
 
-// Positions of each id in order: next[i] is the one after i with the same id, head[v] the first; made from the back by one thread
-// an id range would race, so ids are dealt to threads by their value.
+// Positions of each id in order: next[i] is the one after i with the same id, head[v] the first, -1 for none. A warp looks for an id, 32
+// positions at a time from the back.
 __global__ void chain_kernel(const int32_t* ids, int64_t n, int64_t vocab, int32_t* head, int32_t* next) {
-  const int64_t step = int64_t{gridDim.x} * blockDim.x, mine = blockIdx.x * int64_t{blockDim.x} + threadIdx.x;
-  for (int64_t i = n - 1; i >= 0; i--) {
-    const int32_t id = ids[i];
-    if (id < 0 || id >= vocab || id % step != mine) continue;
-    next[i] = head[id];
-    head[id] = static_cast<int32_t>(i);
+  const int lane = threadIdx.x % kWarp;
+  const int64_t step = int64_t{gridDim.x} * (blockDim.x / kWarp);
+  for (int64_t id = (blockIdx.x * int64_t{blockDim.x} + threadIdx.x) / kWarp; id < vocab; id += step) {
+    int32_t after = -1;
+    for (int64_t first = (n - 1) / kWarp * kWarp; first >= 0; first -= kWarp) {
+      const int64_t i = first + lane;
+      const bool here = i < n && ids[i] == id;
+      const uint32_t all = __ballot_sync(kAllLanes, here);
+      if (all == 0) continue;
+      const uint32_t behind = all & ~((2u << lane) - 1);
+      if (here) next[i] = behind ? static_cast<int32_t>(first) + __ffs(static_cast<int>(behind)) - 1 : after;
+      after = static_cast<int32_t>(first) + __ffs(static_cast<int>(all)) - 1;
+    }
+    if (lane == 0) head[id] = after;
   }
 }
 
+// A thread has a piece of a row of dw.
+template <int d>
 __global__ void embedding_backward_kernel(void* dw, const void* g, const int32_t* head, const int32_t* next,
-                                          int64_t vocab, int64_t dim, int64_t dtype) {
-  for (int64_t p = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; p < vocab * dim;
-       p += int64_t{gridDim.x} * blockDim.x) {
+                                          int64_t vocab, int64_t dim, bool wide) {
+  constexpr int count = Piece<d>::count;
+  const int64_t first = blockIdx.x * int64_t{blockDim.x} + threadIdx.x, step = int64_t{gridDim.x} * blockDim.x;
+  if (wide) {
+    const int64_t pieces = dim / count;
+    for (int64_t p = first; p < vocab * pieces; p += step) {
+      Piece<d> sum{}, each;
+      for (int32_t i = head[p / pieces]; i >= 0; i = next[i]) {
+        each.load(g, int64_t{i} * pieces + p % pieces);
+        for (int k = 0; k < count; k++) sum.v[k] += each.v[k];
+      }
+      sum.store(dw, p);
+    }
+    return;
+  }
+  for (int64_t p = first; p < vocab * dim; p += step) {
     float sum = 0;
-    for (int32_t i = head[p / dim]; i >= 0; i = next[i]) sum += load_float(dtype, g, int64_t{i} * dim + p % dim);
-    store_float(dtype, dw, p, sum);
+    for (int32_t i = head[p / dim]; i >= 0; i = next[i]) sum += load<d>(g, int64_t{i} * dim + p % dim);
+    store<d>(dw, p, sum);
   }
 }
 
@@ -141,17 +165,20 @@ extern "C" int ao_cuda_embedding_backward(const ao_embedding_backward_args* a, a
   int32_t* head = scratch<int32_t>(ctx, a->vocab);
   int32_t* next = scratch<int32_t>(ctx, a->n + 1);
   if (!head || !next) return 1;
-  if (check_cuda(ctx, "memset", cudaMemsetAsync(head, 0xff, static_cast<size_t>(a->vocab) * sizeof *head, ctx->stream)))
+  if (a->n > 0 && launch(ctx, "embedding_backward", check_kernel, blocks_for(ctx, a->n), kThreads, 0, ids, a->n,
+                         a->vocab, ctx->site))
     return 1;
-  if (a->n > 0) {
-    if (launch(ctx, "embedding_backward", check_kernel, blocks_for(ctx, a->n), kThreads, 0, ids, a->n, a->vocab,
-               ctx->site))
-      return 1;
-    const unsigned blocks = blocks_for(ctx, a->vocab);
-    if (launch(ctx, "embedding_backward", chain_kernel, blocks, kThreads, 0, ids, a->n, a->vocab, head, next)) return 1;
-  }
-  return launch(ctx, "embedding_backward", embedding_backward_kernel, blocks_for(ctx, n), kThreads, 0, a->dw, a->g,
-                head, next, a->vocab, a->dim, a->dtype);
+  if (launch(ctx, "embedding_backward", chain_kernel, blocks_for(ctx, a->vocab, kThreads / kWarp), kThreads, 0, ids,
+             a->n, a->vocab, head, next))
+    return 1;
+  return by_dtype(a->dtype, [&](auto tag) {
+    constexpr int d = decltype(tag)::dtype;
+    const bool wide = a->dim % Piece<d>::count == 0 && reinterpret_cast<uintptr_t>(a->dw) % 16 == 0 &&
+                      reinterpret_cast<uintptr_t>(a->g) % 16 == 0;
+    return launch(ctx, "embedding_backward", embedding_backward_kernel<d>,
+                  blocks_for(ctx, wide ? n / Piece<d>::count : n), kThreads, 0, a->dw, a->g, head, next, a->vocab,
+                  a->dim, wide);
+  });
 }
 
 extern "C" int ao_cuda_gather_backward(const ao_gather_backward_args* a, ao_ctx* ctx) {

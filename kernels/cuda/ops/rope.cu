@@ -4,6 +4,7 @@
 #include "base/elements.h"
 #include "ops/code_row.h"
 #include "ops/fused.h"
+#include "ops/map.h"
 
 namespace ao {
 namespace {
@@ -37,6 +38,49 @@ __device__ void rope_row(const Rope& a, int64_t n, const Site& site) {
     store<d>(a.out, to + a.half + i, y * c + x * s);
   }
   for (int64_t i = 2 * a.half + lane; i < a.dim; i += kWarp) store<d>(a.out, to + i, load<d>(a.x, from + i));
+}
+
+// The same where halves are whole 16-byte pieces and nothing is behind them: a thread rotates a piece of one half with that of the other.
+template <int d>
+__global__ void rope_wide_kernel(Rope a, Site site) {
+  constexpr int count = Piece<d>::count;
+  const uint32_t pieces = static_cast<uint32_t>(a.half / count), heads = static_cast<uint32_t>(a.heads);
+  const int64_t step = int64_t{gridDim.x} * blockDim.x, all = a.rows * a.heads * pieces;
+  let_next_start();
+  await_previous();
+  for (int64_t n = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; n < all; n += step) {
+    const uint32_t row = static_cast<uint32_t>(n / pieces), piece = static_cast<uint32_t>(n % pieces);
+    const uint32_t h = row % heads, r = row / heads;
+    const int64_t which = a.count == 1 ? 0 : r % static_cast<uint32_t>(a.count);
+    int64_t position = a.positions[which];
+    if (position < 0 || position >= a.table_rows) {
+      if (h == 0 && piece == 0) report(site, kPositionOutside, position, which, a.table_rows);
+      position = 0;
+    }
+    const int64_t from = (r * a.row_stride + h * a.head_stride) / count + piece, to = int64_t{row} * 2 * pieces + piece;
+    Piece<d> x, y;
+    x.load(a.x, from), y.load(a.x, from + pieces);
+    const float4* cos = reinterpret_cast<const float4*>(a.cos + position * a.half) + piece * (count / 4);
+    const float4* sin = reinterpret_cast<const float4*>(a.sin + position * a.half) + piece * (count / 4);
+    for (int k = 0; k < count; k += 4) {
+      const float4 c4 = cos[k / 4], s4 = sin[k / 4];
+      const float c[4] = {c4.x, c4.y, c4.z, c4.w}, s[4] = {s4.x, s4.y, s4.z, s4.w};
+      for (int j = 0; j < 4; j++) {
+        const float first = x.v[k + j], second = y.v[k + j];
+        x.v[k + j] = first * c[j] - second * s[j];
+        y.v[k + j] = second * c[j] + first * s[j];
+      }
+    }
+    x.store(a.out, to), y.store(a.out, to + pieces);
+  }
+}
+
+template <int d>
+bool rope_is_wide(const Rope& a) {
+  constexpr int count = Piece<d>::count;
+  const auto aligned = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; };
+  return a.half > 0 && a.half % count == 0 && a.dim == 2 * a.half && a.row_stride % count == 0 &&
+         a.head_stride % count == 0 && aligned(a.out) && aligned(a.x) && aligned(a.cos) && aligned(a.sin);
 }
 
 struct Append {
@@ -225,8 +269,14 @@ extern "C" int ao_cuda_rope(const ao_rope_args* a, ao_ctx* ctx) {
   if (a->rows == 0 || a->heads == 0 || a->dim == 0) return need_float(ctx, "rope", a->dtype);
   if (need_rope(ctx, a)) return 1;
   return by_dtype(a->dtype, [&](auto tag) {
-    return launch_early(ctx, "rope", rope_kernel<decltype(tag)::dtype>, blocks_for(ctx, a->rows * a->heads, kWarps),
-                        kWarps * kWarp, 0, rope_of_args(a), ctx->site);
+    constexpr int d = decltype(tag)::dtype;
+    const Rope rope = rope_of_args(a);
+    if (rope_is_wide<d>(rope))
+      return launch_early(ctx, "rope", rope_wide_kernel<d>,
+                          blocks_for(ctx, a->rows * a->heads * (rope.half / Piece<d>::count)), kThreads, 0, rope,
+                          ctx->site);
+    return launch_early(ctx, "rope", rope_kernel<d>, blocks_for(ctx, a->rows * a->heads, kWarps), kWarps * kWarp, 0,
+                        rope, ctx->site);
   });
 }
 

@@ -85,6 +85,12 @@ template <class T>
 T __shfl_sync(unsigned mask, T v, int from) {
   return emulator::shuffle(mask, v, from & 31);
 }
+inline unsigned __ballot_sync(unsigned mask, bool here) {
+  unsigned lanes = 0;
+  for (int l = 0; l < 32; l++) lanes |= static_cast<unsigned>(emulator::shuffle(mask, here, l)) << l;
+  return lanes;
+}
+inline int __ffs(int v) { return __builtin_ffs(v); }
 template <class T>
 T __shfl_up_sync(unsigned mask, T v, unsigned d) {
   const int from = emulator::lane() - static_cast<int>(d);

@@ -20,10 +20,12 @@ type Codes = readonly [codes: Dense, scale: Dense, axis: number];
 interface CastOptions {
   readonly powerOf2?: boolean;
   readonly given?: boolean;
+  /** Scales of quantization: codes are of x / scale. */
+  readonly divides?: boolean;
 }
 
 function toFloat8(x: Dense, codes: Codes | undefined, turned: Codes | undefined, options: CastOptions): void {
-  const { powerOf2 = false, given = false } = options;
+  const { powerOf2 = false, given = false, divides = false } = options;
   const [rows, columns] = x.shape as [number, number];
   const of = (c: Codes | undefined): [number, number] => (c === undefined ? [0, 0] : [address(c[0]), address(c[1])]);
   calls(x).to_float8(
@@ -36,7 +38,7 @@ function toFloat8(x: Dense, codes: Codes | undefined, turned: Codes | undefined,
     (codes ?? turned)![0].dtype.code,
     codes?.[2] ?? 0,
     turned?.[2] ?? 0,
-    Number(powerOf2),
+    divides ? 2 : Number(powerOf2),
     Number(given),
   );
 }
@@ -81,6 +83,12 @@ export const float8Kernels = (): KernelEntry[] => [
     named<Op<[x: Tensor, scale: Tensor, dtype: DType], Tensor>>('float8_codes'),
     'cpu',
     (q, x, scale) => toFloat8(x, [q, scale, axisOf(scale)], undefined, { given: true }),
+    { when: (x) => isFloat(x.dtype) },
+  ),
+  kernel(
+    named<Op<[x: Tensor, dtype: DType], [Tensor, Tensor]>>('quantize_rows_float8'),
+    'cpu',
+    ([q, scale], x) => toFloat8(x, [q!, scale!, 1], undefined, { divides: true }),
     { when: (x) => isFloat(x.dtype) },
   ),
   kernel(

@@ -2,8 +2,10 @@
 import {
   chooseScaleFloat8,
   type DType,
+  defineOp,
   dequantizeAffineFloat8,
   dtypeByName,
+  float32,
   quantizeAffineFloat8,
   type Tensor,
 } from '@ao/core';
@@ -18,6 +20,21 @@ export interface Float8Activation {
   readonly scale: Tensor;
 }
 
+/** x [M, K] -> codes [M, K] and float32 scales [M, 1] of its rows, in one call. */
+const quantizeRowsFloat8 = /*@__PURE__*/ defineOp<[x: Tensor, dtype: DType], [codes: Tensor, scale: Tensor]>(
+  'quantize_rows_float8',
+  {
+    meta: (x, dtype) => [
+      { shape: x.shape, dtype },
+      { shape: [x.shape[0]!, 1], dtype: float32 },
+    ],
+    decompose(x, dtype) {
+      const scale = chooseScaleFloat8(x, [1, x.shape[1]!], dtype);
+      return [quantizeAffineFloat8(x, scale, dtype), scale];
+    },
+  },
+);
+
 /** x [M, K] in float8 as torchao's Float8Tensor.from_hp makes it; a given scale [1, 1] is a static one. */
 export function quantizeActivationFloat8(
   x: Tensor,
@@ -26,8 +43,18 @@ export function quantizeActivationFloat8(
 ): Float8Activation {
   const dtype = dtypeByName(kwargs.float8Dtype);
   const blockSize = blockSizeOf(x.shape, kwargs.granularity);
-  const whole = padded(x, blockSize);
   const { hpValueLb, hpValueUb } = kwargs;
+  if (
+    scale === undefined &&
+    hpValueLb === null &&
+    hpValueUb === null &&
+    blockSize[0] === 1 &&
+    blockSize[1] === x.shape[1]
+  ) {
+    const [qdata, s] = quantizeRowsFloat8(x, dtype);
+    return { qdata, scale: s };
+  }
+  const whole = padded(x, blockSize);
   const s = scale ?? chooseScaleFloat8(whole, blockSize, dtype, { hpValueLb, hpValueUb });
   return { qdata: cropped(quantizeAffineFloat8(whole, s, dtype), x.shape), scale: s };
 }

@@ -1,9 +1,10 @@
-// linear and embedding on a Float8Tensor. Weight-only: by its dequantized values, or packed codes. With float8 activations no
-// kernel here multiplies float8, so both sides are decoded and the product is float32, which is what torch's kernels sum in:
+// linear and embedding on a Float8Tensor. Weight-only: by its dequantized values, or packed codes. With float8 activations
 //   y = (values of q_x * s_x) (values of q_w * s_w)^T + b, in float32, then in x's dtype
+// by core's scaledMm where scales are of rows or of the whole; by other blocks both sides are decoded and the product is float32.
 import {
   add,
   cast,
+  type DType,
   dequantizeAffineFloat8,
   dtypeByName,
   type Entry,
@@ -11,24 +12,42 @@ import {
   kindEntry,
   linear,
   reshape,
+  scaledMm,
   type Tensor,
   viewDtype,
 } from '@ao/core';
+import { blockSizeOf } from '../config/granularity.ts';
 import { alias, copyOverrides, cut, mapParts, rebuild, stackOverrides } from './blocks.ts';
-import { roundToFloat8 } from './float8-activation.ts';
+import { quantizeActivationFloat8, roundToFloat8 } from './float8-activation.ts';
+import type { QuantizeTensorToFloat8Kwargs } from './float8-attributes.ts';
 import { type Float8Tensor, float8Codes, float8Kind } from './float8-tensor.ts';
 import { cropped, padded } from './short-blocks.ts';
 import { tableOverrides } from './table-weight.ts';
+
+/** x w^T in `outDtype`. */
+function product(x: Tensor, w: Float8Tensor, kwargs: QuantizeTensorToFloat8Kwargs, outDtype: DType): Tensor {
+  const { qdata, scale } = quantizeActivationFloat8(x, kwargs, w.act_quant_scale);
+  const byRows = (t: Tensor, s: Tensor): boolean =>
+    s.ndim === 2 && s.shape[1] === 1 && [1, t.shape[0]].includes(s.shape[0]);
+  if (byRows(x, scale) && byRows(w, w.scale)) {
+    const useFastAccum = w.attrs.mmConfig?.useFastAccum ?? false;
+    return scaledMm(qdata, scale, w.qdata, w.scale, { outDtype, useFastAccum });
+  }
+  const values = (q: Tensor, s: Tensor, blockSize: readonly number[]): Tensor =>
+    cropped(dequantizeAffineFloat8(padded(q, blockSize), s), q.shape);
+  const left = values(qdata, scale, blockSizeOf(x.shape, kwargs.granularity));
+  return cast(linear(left, values(w.qdata, w.scale, w.attrs.blockSize)), outDtype);
+}
 
 function float8Linear(x: Tensor, w: Float8Tensor, b: Tensor | undefined): Tensor | null {
   const kwargs = w.attrs.actQuantKwargs;
   if (kwargs === null) return null;
   const [N, K] = w.shape as [number, number];
   const x2 = reshape(x, [-1, K]);
-  const q = padded(w.qdata, w.attrs.blockSize);
-  const values = cropped(dequantizeAffineFloat8(q, w.scale), w.shape);
-  const product = linear(roundToFloat8(x2, kwargs, float32, w.act_quant_scale), values);
-  let y = cast(b === undefined ? product : add(product, cast(b, float32)), x.dtype);
+  let y =
+    b === undefined
+      ? product(x2, w, kwargs, x.dtype)
+      : cast(add(product(x2, w, kwargs, float32), cast(b, float32)), x.dtype);
   if (w.output_act_quant_scale !== undefined) y = roundToFloat8(y, kwargs, x.dtype, w.output_act_quant_scale);
   return reshape(y, [...x.shape.slice(0, -1), N]);
 }
