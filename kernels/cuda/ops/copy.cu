@@ -52,6 +52,39 @@ __global__ void transpose_kernel(T* out, const T* x, int64_t rows, int64_t colum
     if (r0 + i < rows && c0 + tx < columns) out[(r0 + i) * out_stride + c0 + tx] = tile[tx][i];
 }
 
+// One value all over.
+template <class T>
+__global__ void spread_kernel(T* out, const T* x, int64_t n, bool aligned) {
+  constexpr int count = 16 / static_cast<int>(sizeof(T));
+  const int64_t first = blockIdx.x * int64_t{blockDim.x} + threadIdx.x, step = int64_t{gridDim.x} * blockDim.x;
+  const int64_t pieces = aligned ? n / count : 0;
+  union {
+    T values[count];
+    uint4 all;
+  } piece;
+  for (T& v : piece.values) v = *x;
+  for (int64_t i = first; i < pieces; i += step) reinterpret_cast<uint4*>(out)[i] = piece.all;
+  for (int64_t i = pieces * count + first; i < n; i += step) out[i] = *x;
+}
+
+// The walk in units of 16 bytes, where both sides allow it.
+template <class T>
+bool in_pieces(const void* out, const void* x, Walk<2>* walk) {
+  constexpr int64_t count = 16 / static_cast<int64_t>(sizeof(T));
+  const int last = walk->ndim - 1;
+  bool fits = walk->shape[last] % count == 0 && reinterpret_cast<uintptr_t>(out) % 16 == 0 &&
+              reinterpret_cast<uintptr_t>(x) % 16 == 0;
+  for (auto& strides : walk->strides) {
+    fits = fits && strides[last] == 1;
+    for (int d = 0; d < last; d++) fits = fits && strides[d] % count == 0;
+  }
+  if (!fits) return false;
+  walk->shape[last] /= count;
+  for (auto& strides : walk->strides)
+    for (int d = 0; d < last; d++) strides[d] /= count;
+  return true;
+}
+
 template <class T>
 int move_as(ao_ctx* ctx, const ao_copy_strided_args* a, const Walk<2>& walk, int64_t n) {
   T* out = static_cast<T*>(a->out);
@@ -69,6 +102,14 @@ int move_as(ao_ctx* ctx, const ao_copy_strided_args* a, const Walk<2>& walk, int
                   walk.strides[0][last - 1], walk.strides[1][last], walk.ndim == 3 ? walk.strides[0][0] : 0,
                   walk.ndim == 3 ? walk.strides[1][0] : 0);
   }
+  if (walk.ndim == 1 && walk.strides[0][0] == 1 && walk.strides[1][0] == 0)
+    return launch(ctx, "copy_strided", spread_kernel<T>, blocks_for(ctx, ceil_div(n, 16)), kThreads, 0, out, x, n,
+                  reinterpret_cast<uintptr_t>(out) % 16 == 0);
+  Walk<2> pieces = walk;
+  const int64_t count = 16 / static_cast<int64_t>(sizeof(T));
+  if (walk.ndim > 0 && in_pieces<T>(out, x, &pieces))
+    return launch(ctx, "copy_strided", move_kernel<uint4>, blocks_for(ctx, n / count), kThreads, 0,
+                  reinterpret_cast<uint4*>(out), reinterpret_cast<const uint4*>(x), pieces, n / count);
   return launch(ctx, "copy_strided", move_kernel<T>, blocks_for(ctx, n), kThreads, 0, out, x, walk, n);
 }
 

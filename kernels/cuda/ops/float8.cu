@@ -42,11 +42,11 @@ __device__ int word_bits(uint32_t word) {
   return size_bits<d>((word & 0xffff) > word >> 16 ? word & 0xffff : word >> 16);
 }
 
-// 16 bytes at element `at`; zeros from `left` elements on.
-template <int d>
-__device__ uint4 load_words(const void* x, int64_t at, int64_t left, bool wide) {
+// 16 bytes at element `at`; zeros from `left` elements on. wide: rows are whole pieces, and aligned.
+template <int d, bool wide>
+__device__ uint4 load_words(const void* x, int64_t at, int64_t left) {
   constexpr int count = Piece<d>::count;
-  if (wide && left >= count) return *reinterpret_cast<const uint4*>(static_cast<const char*>(x) + at * (16 / count));
+  if constexpr (wide) return *reinterpret_cast<const uint4*>(static_cast<const char*>(x) + at * (16 / count));
   uint32_t word[4] = {};
   for (int i = 0; i < count && i < left; i++) {
     if constexpr (d == AO_F32)
@@ -75,8 +75,9 @@ struct Peaks {
 };
 
 // A warp has 32 pieces beside each other, a block kPeakRows rows of those.
-template <int d>
-__global__ void peaks_kernel(Peaks peaks, const void* x, int64_t rows, int64_t cols, bool wide) {
+template <int d, bool wide>
+__global__ void __launch_bounds__(kWarps* kWarp, 3)
+    peaks_kernel(Peaks peaks, const void* x, int64_t rows, int64_t cols) {
   constexpr int count = Piece<d>::count;
   __shared__ uint32_t columns[kWarps][4 * kWarp];
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
@@ -85,9 +86,10 @@ __global__ void peaks_kernel(Peaks peaks, const void* x, int64_t rows, int64_t c
   uint32_t down[4] = {}, whole = 0;
   for (int i0 = 0; i0 < kPeakRows / kWarps; i0 += kAtOnce) {
     uint4 raw[kAtOnce];
+#pragma unroll
     for (int i = 0; i < kAtOnce; i++) {
       const int64_t row = top + warp + (i0 + i) * kWarps;
-      raw[i] = row < rows && column < cols ? load_words<d>(x, row * cols + column, cols - column, wide)
+      raw[i] = row < rows && column < cols ? load_words<d, wide>(x, row * cols + column, cols - column)
                                            : make_uint4(0, 0, 0, 0);
     }
     for (int i = 0; i < kAtOnce; i++) {
@@ -117,23 +119,24 @@ __global__ void peaks_kernel(Peaks peaks, const void* x, int64_t rows, int64_t c
   if (d != AO_F32 && at + 1 < cols) atomicMax(&peaks.columns[at + 1], size_bits<d>(most >> 16));
 }
 
+__device__ float scale_for(int bits, int64_t f8, int64_t pow2, int64_t dtype = AO_F32) {
+  const double amax = ao_float(static_cast<uint32_t>(bits)), largest = f8 == AO_F8E4M3 ? 448 : 57344;
+  if (pow2 == kDivides) return rounded_to(dtype, static_cast<float>(amax) / static_cast<float>(largest));
+  const float scale = static_cast<float>(largest / (amax < 1e-12 ? 1e-12 : amax));
+  return pow2 && scale == scale ? ao_float(ao_bits(scale) & 0x7f800000u) : scale;
+}
+
 struct Scales {
   float* scale; // null: none wanted
   const int* most;
   int64_t n;
 };
 
-__global__ void scales_kernel(Scales a, Scales b, int64_t f8, int64_t dtype, int64_t pow2) {
+__global__ void scales_kernel(Scales a, Scales b, int64_t f8, bool pow2) {
   const int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x;
   for (const Scales& s : {a, b}) {
     if (!s.scale || i >= s.n) continue;
-    const double amax = ao_float(static_cast<uint32_t>(s.most[i])), largest = f8 == AO_F8E4M3 ? 448 : 57344;
-    if (pow2 == kDivides) {
-      s.scale[i] = rounded_to(dtype, static_cast<float>(amax) / static_cast<float>(largest));
-      continue;
-    }
-    const float scale = static_cast<float>(largest / (amax < 1e-12 ? 1e-12 : amax));
-    s.scale[i] = pow2 && scale == scale ? ao_float(ao_bits(scale) & 0x7f800000u) : scale;
+    s.scale[i] = scale_for(s.most[i], f8, pow2);
   }
 }
 
@@ -148,14 +151,19 @@ struct Codes {
   }
 };
 
+AO_CALLED uint32_t any_code(int64_t f8, float v) { return float8_code(f8, v); }
+
 // Codes of a piece, four a word.
 template <int count>
 __device__ void codes_of(int64_t f8, const float (&v)[count], uint32_t (&word)[count / 4]) {
+#pragma unroll
   for (uint32_t& w : word) w = 0;
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
   float sizes = 0;
+#pragma unroll
   for (int j = 0; j < count; j++) sizes += fabsf(v[j]);
   if (sizes < INFINITY) { // no NaN
+#pragma unroll
     for (int j = 0; j < count; j += 2) {
       uint16_t pair;
       if (f8 == AO_F8E4M3)
@@ -167,21 +175,35 @@ __device__ void codes_of(int64_t f8, const float (&v)[count], uint32_t (&word)[c
     return;
   }
 #endif
-  for (int j = 0; j < count; j++) word[j / 4] |= static_cast<uint32_t>(float8_code(f8, v[j])) << (j % 4 * 8);
+#pragma unroll
+  for (int j = 0; j < count; j++) word[j / 4] |= any_code(f8, v[j]) << (j % 4 * 8);
+}
+
+// `left`: of the row.
+template <int count, bool wide>
+__device__ void store_codes(uint8_t* to, const uint32_t (&word)[count / 4], int64_t left) {
+  if constexpr (!wide) {
+#pragma unroll
+    for (int j = 0; j < count; j++)
+      if (j < left) to[j] = static_cast<uint8_t>(word[j / 4] >> (j % 4 * 8));
+  } else if constexpr (count == 8) {
+    *reinterpret_cast<uint2*>(to) = {word[0], word[1]};
+  } else {
+    *reinterpret_cast<uint32_t*>(to) = word[0];
+  }
 }
 
 // Codes of a piece of row r, by scales that it has from its row and from its columns.
 template <int count>
 __device__ void row_codes(const Codes& codes, int64_t f8, const float (&v)[count], float by_row, int64_t column,
-                          int64_t cols, bool divides, uint32_t (&word)[count / 4]) {
+                          int64_t cols, uint32_t (&word)[count / 4]) {
   float scaled[count];
-  if (divides) {
-    for (int j = 0; j < count; j++) scaled[j] = v[j] / (by_row == 0 ? 1.0f : by_row);
-  } else {
-    for (int j = 0; j < count; j++) scaled[j] = v[j] * by_row;
-  }
-  if (codes.axis == COLUMNS)
+#pragma unroll
+  for (int j = 0; j < count; j++) scaled[j] = v[j] * by_row;
+  if (codes.axis == COLUMNS) {
+#pragma unroll
     for (int j = 0; j < count; j++) scaled[j] = v[j] * (column + j < cols ? codes.scale[column + j] : 1.0f);
+  }
   codes_of<count>(f8, scaled, word);
 }
 
@@ -195,10 +217,9 @@ __device__ void turn_bytes(const uint32_t (&rows)[4], uint32_t* word) {
 
 // A block has 128 rows of eight pieces, a thread four rows of one, whose codes of a column are a word of the turned matrix. Blocks run from
 // the last rows up: those the amaxes read last, still near. `same`: the turned codes are the others.
-template <int d>
+template <int d, bool wide>
 __global__ void __launch_bounds__(kThreads, 4)
-    cast_kernel(Codes codes, Codes turned, const void* x, int64_t rows, int64_t cols, int64_t f8, bool same,
-                bool divides, bool wide) {
+    cast_kernel(Codes codes, Codes turned, const void* x, int64_t rows, int64_t cols, int64_t f8, bool same) {
   constexpr int count = Piece<d>::count, words = count / 4, quads = kCastRows / 16;
   // four words of a column beside each other; those of each eighth of columns in an order of their own, so that banks differ
   __shared__ uint4 tile[kCastPieces * count][quads];
@@ -207,35 +228,31 @@ __global__ void __launch_bounds__(kThreads, 4)
   const int piece = threadIdx.x % kCastPieces, group = threadIdx.x / kCastPieces;
   const int64_t column = left + piece * count, first = top + group * 4;
   uint4 raw[4];
+#pragma unroll
   for (int i = 0; i < 4; i++)
-    raw[i] = first + i < rows && column < cols ? load_words<d>(x, (first + i) * cols + column, cols - column, wide)
+    raw[i] = first + i < rows && column < cols ? load_words<d, wide>(x, (first + i) * cols + column, cols - column)
                                                : make_uint4(0, 0, 0, 0);
   uint32_t down[words][4];
+#pragma unroll
   for (int i = 0; i < 4; i++) {
     const int64_t row = first + i;
     Piece<d> values;
     values.take(raw[i]);
     uint32_t word[words] = {};
     if (codes.q) {
-      row_codes<count>(codes, f8, values.v, codes.by_row(row, rows), column, cols, divides, word);
-      if (row < rows && column < cols) {
-        uint8_t* to = codes.q + row * cols + column;
-        if (!wide)
-          for (int j = 0; j < count && column + j < cols; j++) to[j] = static_cast<uint8_t>(word[j / 4] >> (j % 4 * 8));
-        else if constexpr (words == 2)
-          *reinterpret_cast<uint2*>(to) = {word[0], word[1]};
-        else
-          *reinterpret_cast<uint32_t*>(to) = word[0];
-      }
+      row_codes<count>(codes, f8, values.v, codes.by_row(row, rows), column, cols, word);
+      if (row < rows && column < cols) store_codes<count, wide>(codes.q + row * cols + column, word, cols - column);
     }
-    if (turned.q && !same)
-      row_codes<count>(turned, f8, values.v, turned.by_row(row, rows), column, cols, divides, word);
+    if (turned.q && !same) row_codes<count>(turned, f8, values.v, turned.by_row(row, rows), column, cols, word);
+#pragma unroll
     for (int k = 0; k < words; k++) down[k][i] = word[k];
   }
   if (!turned.q) return;
+#pragma unroll
   for (int k = 0; k < words; k++) {
     uint32_t word[4];
     turn_bytes(down[k], word);
+#pragma unroll
     for (int j = 0; j < 4; j++)
       reinterpret_cast<uint32_t*>(&tile[piece * count + k * 4 + j][(group / 4) ^ piece])[group % 4] = word[j];
   }
@@ -253,6 +270,34 @@ __global__ void __launch_bounds__(kThreads, 4)
     }
     const uint32_t word[4] = {four.x, four.y, four.z, four.w};
     for (int b = 0; b < 16 && row + b < rows; b++) to[b] = static_cast<uint8_t>(word[b / 4] >> (b % 4 * 8));
+  }
+}
+
+// Rows that are cast by their own amax and not turned: a block has a row, the second read of which is near.
+template <int d, bool wide>
+__global__ void rows_kernel(uint8_t* q, float* scales, const void* x, int64_t cols, int64_t f8, int64_t pow2) {
+  constexpr int count = Piece<d>::count;
+  const int64_t base = blockIdx.x * cols, pieces = (cols + count - 1) / count;
+  let_next_start();
+  await_previous();
+  uint32_t most = 0;
+#pragma unroll 4
+  for (int64_t i = threadIdx.x; i < pieces; i += blockDim.x) {
+    const uint4 raw = load_words<d, wide>(x, base + i * count, cols - i * count);
+    most = larger<d>(larger<d>(most, larger<d>(sizes_of<d>(raw.x), sizes_of<d>(raw.y))),
+                     larger<d>(sizes_of<d>(raw.z), sizes_of<d>(raw.w)));
+  }
+  const float scale = scale_for(reduce_block(word_bits<d>(most), 0, LargerBits()), f8, pow2, d);
+  if (threadIdx.x == 0) scales[blockIdx.x] = scale;
+  const float by = scale == 0 ? 1.0f : scale;
+#pragma unroll 2
+  for (int64_t i = threadIdx.x; i < pieces; i += blockDim.x) {
+    Piece<d> values;
+    values.take(load_words<d, wide>(x, base + i * count, cols - i * count));
+    for (int j = 0; j < count; j++) values.v[j] = pow2 == kDivides ? values.v[j] / by : values.v[j] * scale;
+    uint32_t word[count / 4];
+    codes_of<count>(f8, values.v, word);
+    store_codes<count, wide>(q + base + i * count, word, cols - i * count);
   }
 }
 
@@ -278,8 +323,8 @@ int64_t scales_of(const ao_to_float8_args* a, int64_t axis) {
   return axis == ALL ? 1 : axis == ROWS ? a->rows : a->cols;
 }
 
-template <int d>
-int find_scales(const ao_to_float8_args* a, ao_ctx* ctx, bool wide) {
+template <int d, bool wide>
+int find_scales(const ao_to_float8_args* a, ao_ctx* ctx) {
   const char* op = "to_float8";
   const bool wanted[2] = {a->q != nullptr, a->q_t != nullptr && a->scale_t != a->scale};
   const int64_t axes[2] = {a->axis, a->axis_t};
@@ -292,8 +337,8 @@ int find_scales(const ao_to_float8_args* a, ao_ctx* ctx, bool wide) {
   };
   const dim3 grid(static_cast<unsigned>(ceil_div(a->cols, kWarp * Piece<d>::count)),
                   static_cast<unsigned>(ceil_div(a->rows, kPeakRows)));
-  if (launch(ctx, op, peaks_kernel<d>, grid, kWarps * kWarp, 0, Peaks{asked(ALL), asked(ROWS), asked(COLUMNS)}, a->x,
-             a->rows, a->cols, wide))
+  if (launch(ctx, op, peaks_kernel<d, wide>, grid, kWarps * kWarp, 0, Peaks{asked(ALL), asked(ROWS), asked(COLUMNS)},
+             a->x, a->rows, a->cols))
     return 1;
   Scales scales[2];
   void* const to[2] = {a->scale, a->scale_t};
@@ -301,7 +346,22 @@ int find_scales(const ao_to_float8_args* a, ao_ctx* ctx, bool wide) {
     scales[i] = {wanted[i] ? static_cast<float*>(to[i]) : nullptr, by_axis[axes[i]], scales_of(a, axes[i])};
   const int64_t n = scales[0].n > scales[1].n ? scales[0].n : scales[1].n;
   return launch(ctx, op, scales_kernel, static_cast<unsigned>(ceil_div(n, kThreads)), kThreads, 0, scales[0], scales[1],
-                a->f8, a->dtype, a->pow2);
+                a->f8, a->pow2 != 0);
+}
+
+template <int d, bool wide>
+int cast_as(const ao_to_float8_args* a, ao_ctx* ctx) {
+  if (!a->given && !a->q_t && a->axis == ROWS && a->rows <= INT32_MAX)
+    return launch_early(ctx, "to_float8", rows_kernel<d, wide>, static_cast<unsigned>(a->rows),
+                        threads_for(ceil_div(a->cols, Piece<d>::count)), 0, static_cast<uint8_t*>(a->q),
+                        static_cast<float*>(a->scale), a->x, a->cols, a->f8, a->pow2);
+  if (!a->given && find_scales<d, wide>(a, ctx)) return 1;
+  const dim3 grid(static_cast<unsigned>(ceil_div(a->cols, kCastPieces * Piece<d>::count)),
+                  static_cast<unsigned>(ceil_div(a->rows, kCastRows)));
+  return launch(ctx, "to_float8", cast_kernel<d, wide>, grid, kThreads, 0,
+                Codes{static_cast<uint8_t*>(a->q), static_cast<const float*>(a->scale), a->axis},
+                Codes{static_cast<uint8_t*>(a->q_t), static_cast<const float*>(a->scale_t), a->axis_t}, a->x, a->rows,
+                a->cols, a->f8, a->q && a->axis == a->axis_t && !a->given);
 }
 
 } // namespace
@@ -322,13 +382,7 @@ extern "C" int ao_cuda_to_float8(const ao_to_float8_args* a, ao_ctx* ctx) {
     constexpr int d = decltype(tag)::dtype;
     const bool wide = a->cols % Piece<d>::count == 0 && reinterpret_cast<uintptr_t>(a->x) % 16 == 0 &&
                       reinterpret_cast<uintptr_t>(a->q) % 8 == 0;
-    if (!a->given && find_scales<d>(a, ctx, wide)) return 1;
-    const dim3 grid(static_cast<unsigned>(ceil_div(a->cols, kCastPieces * Piece<d>::count)),
-                    static_cast<unsigned>(ceil_div(a->rows, kCastRows)));
-    return launch(ctx, "to_float8", cast_kernel<d>, grid, kThreads, 0,
-                  Codes{static_cast<uint8_t*>(a->q), static_cast<const float*>(a->scale), a->axis},
-                  Codes{static_cast<uint8_t*>(a->q_t), static_cast<const float*>(a->scale_t), a->axis_t}, a->x, a->rows,
-                  a->cols, a->f8, a->q && a->axis == a->axis_t && !a->given, a->pow2 == kDivides, wide);
+    return wide ? cast_as<d, true>(a, ctx) : cast_as<d, false>(a, ctx);
   });
 }
 
