@@ -105,7 +105,10 @@ class Slots {
 
   /** Takes over the caller's hold of g. */
   put(edge: Edge, g: Tensor): void {
-    if (edge === null) return this.pending.release(g);
+    if (edge === null) {
+      this.pending.release(g);
+      return;
+    }
     const [key, index] = 'leaf' in edge ? [edge.leaf, 0] : [edge.node, edge.index];
     const at = this.#slots.get(key) ?? [];
     this.#slots.set(key, at);
