@@ -1,7 +1,7 @@
 // Training where the device has no room for optimizer state (torchao.optim's CPUOffloadOptimizer): parameters live on their device, a copy of
 // each with its state on the host. A hook sends every gradient over as soon as backward has it; step() then steps the copies one by
 // one, in the order in which gradients came, and sends each back while the next is stepped.
-import { AoError, type Dense, empty, isTensor, type RawArray, type Tensor } from '@ao/core';
+import { AoError, type Dense, empty, isTensor, keep, type RawArray, type Tensor } from '@ao/core';
 import { type HookHandle, registerPostAccumulateGradHook, zeroGrad } from '@ao/core/autograd';
 import { AdamW } from './adam.ts';
 import type { GroupInput, Optimizer } from './optimizer.ts';
@@ -33,6 +33,25 @@ function overwrite(t: Dense, bits: RawArray): void {
   storage.version += 1;
 }
 
+/** Copies `from` over `to` in the order of both their backends, past JavaScript's memory; where they have no such way, once it has been read. */
+function copyOver(to: Dense, from: Dense): Promise<void> | undefined {
+  const [target, source] = [to.storage, from.storage];
+  const size = from.dtype.itemsize;
+  const direct =
+    from.contiguous &&
+    target.backend.copyFrom?.(
+      source.backend,
+      source.buffer,
+      from.offset * size,
+      target.buffer,
+      to.offset * size,
+      from.numel * size,
+    );
+  if (direct !== true) return from.bits().then((bits) => overwrite(to, bits));
+  target.version += 1;
+  return undefined;
+}
+
 export class CPUOffloadOptimizer<G extends object, O extends object> {
   /** The groups as they were given. */
   readonly paramGroups: OffloadGroup[] = [];
@@ -42,8 +61,8 @@ export class CPUOffloadOptimizer<G extends object, O extends object> {
   readonly #onDevice: Optimizer<G> | undefined;
   /** Of each group: its index in the optimizer on the host and in that on the device. */
   readonly #places: { readonly host: number; readonly device: number }[] = [];
-  /** Gradients on their way, in the order in which they came. */
-  readonly #queue = new Map<Tensor, Promise<RawArray>>();
+  /** Gradients on their way, in the order in which they came, with what has to be waited for. */
+  readonly #queue = new Map<Tensor, Promise<void> | undefined>();
   readonly #hooks: HookHandle[] = [];
   #ready: Promise<unknown>;
 
@@ -83,7 +102,7 @@ export class CPUOffloadOptimizer<G extends object, O extends object> {
       const group = h >= 0 ? this.#onHost!.paramGroups[h] : this.#onDevice?.paramGroups[device];
       return { params: all, initialLr: group?.initialLr ?? 0 };
     });
-    const filled = [...this.#copies].map(async ([p, copy]) => overwrite(copy, await p.bits()));
+    const filled = [...this.#copies].map(([p, copy]) => copyOver(copy, p as Dense));
     this.#ready = Promise.all(filled);
     this.#ready.catch(() => undefined); // step() rejects with it
     for (const p of this.#copies.keys())
@@ -110,28 +129,35 @@ export class CPUOffloadOptimizer<G extends object, O extends object> {
         },
       );
     this.#queue.delete(p);
-    const bits = grad.bits();
-    bits.catch(() => undefined); // step() rejects with it
-    this.#queue.set(p, bits);
+    const sent = copyOver(this.#gradOf(this.#copies.get(p)!), grad as Dense);
+    sent?.catch(() => undefined); // step() rejects with it
+    this.#queue.set(p, sent);
     if (!dispose) return;
     grad.dispose();
     p.grad = null;
+  }
+
+  /** Where the gradient of a copy arrives. */
+  #gradOf(copy: Dense): Dense {
+    const known = this.#grads.get(copy);
+    if (known !== undefined) return known;
+    const grad = keep(empty(copy.rt, copy.shape, { dtype: copy.dtype, device: copy.device }));
+    this.#grads.set(copy, grad);
+    return grad;
   }
 
   /** Resolves once every stepped parameter is on its way back to its device. */
   async step(): Promise<void> {
     this.#onDevice?.step();
     await this.#ready;
-    const returns: Promise<void>[] = [];
+    const returns: (Promise<void> | undefined)[] = [];
     for (const [p, sent] of this.#queue) {
       const copy = this.#copies.get(p)!;
-      const grad = this.#grads.get(copy) ?? empty(copy.rt, copy.shape, { dtype: copy.dtype, device: copy.device });
-      this.#grads.set(copy, grad);
-      overwrite(grad, await sent);
-      copy.grad = grad; // the only one on the host that has a gradient now
+      await sent;
+      copy.grad = this.#gradOf(copy); // the only one on the host that has a gradient now
       this.#onHost!.step();
       copy.grad = null;
-      returns.push(copy.bits().then((bits) => overwrite(p as Dense, bits)));
+      returns.push(copyOver(p as Dense, copy));
     }
     this.#queue.clear();
     await Promise.all(returns);
