@@ -11,45 +11,55 @@ import {
   float32,
   kindEntry,
   linear,
+  linears,
+  override,
   reshape,
   scaledMm,
+  scope,
   type Tensor,
   viewDtype,
 } from '@ao/core';
 import { blockSizeOf } from '../config/granularity.ts';
 import { alias, copyOverrides, cut, mapParts, rebuild, stackOverrides } from './blocks.ts';
-import { quantizeActivationFloat8, roundToFloat8 } from './float8-activation.ts';
-import type { QuantizeTensorToFloat8Kwargs } from './float8-attributes.ts';
+import { type Float8Activation, quantizeActivationFloat8, roundToFloat8 } from './float8-activation.ts';
 import { type Float8Tensor, float8Codes, float8Kind } from './float8-tensor.ts';
 import { cropped, padded } from './short-blocks.ts';
 import { tableOverrides } from './table-weight.ts';
 
-/** x w^T in `outDtype`. */
-function product(x: Tensor, w: Float8Tensor, kwargs: QuantizeTensorToFloat8Kwargs, outDtype: DType): Tensor {
-  const { qdata, scale } = quantizeActivationFloat8(x, kwargs, w.act_quant_scale);
-  const byRows = (t: Tensor, s: Tensor): boolean =>
-    s.ndim === 2 && s.shape[1] === 1 && [1, t.shape[0]].includes(s.shape[0]);
-  if (byRows(x, scale) && byRows(w, w.scale)) {
+/** x w^T in `outDtype` of x [M, K] in float8. */
+function product({ qdata, scale }: Float8Activation, w: Float8Tensor, outDtype: DType): Tensor {
+  const byRows = (q: Tensor, s: Tensor): boolean =>
+    s.ndim === 2 && s.shape[1] === 1 && [1, q.shape[0]].includes(s.shape[0]);
+  if (byRows(qdata, scale) && byRows(w, w.scale)) {
     const useFastAccum = w.attrs.mmConfig?.useFastAccum ?? false;
     return scaledMm(qdata, scale, w.qdata, w.scale, { outDtype, useFastAccum });
   }
   const values = (q: Tensor, s: Tensor, blockSize: readonly number[]): Tensor =>
     cropped(dequantizeAffineFloat8(padded(q, blockSize), s), q.shape);
-  const left = values(qdata, scale, blockSizeOf(x.shape, kwargs.granularity));
-  return cast(linear(left, values(w.qdata, w.scale, w.attrs.blockSize)), outDtype);
+  const x = values(qdata, scale, blockSizeOf(qdata.shape, w.attrs.actQuantKwargs!.granularity));
+  return cast(linear(x, values(w.qdata, w.scale, w.attrs.blockSize)), outDtype);
 }
 
-function float8Linear(x: Tensor, w: Float8Tensor, b: Tensor | undefined): Tensor | null {
+/** The product where w says how activations are quantized, else null; `shared` is x so quantized. */
+function float8Linear(x: Tensor, w: Float8Tensor, b: Tensor | undefined, shared?: Float8Activation): Tensor | null {
   const kwargs = w.attrs.actQuantKwargs;
   if (kwargs === null) return null;
   const [N, K] = w.shape as [number, number];
-  const x2 = reshape(x, [-1, K]);
-  let y =
-    b === undefined
-      ? product(x2, w, kwargs, x.dtype)
-      : cast(add(product(x2, w, kwargs, float32), cast(b, float32)), x.dtype);
+  const act = shared ?? quantizeActivationFloat8(reshape(x, [-1, K]), kwargs, w.act_quant_scale);
+  let y = b === undefined ? product(act, w, x.dtype) : cast(add(product(act, w, float32), cast(b, float32)), x.dtype);
   if (w.output_act_quant_scale !== undefined) y = roundToFloat8(y, kwargs, x.dtype, w.output_act_quant_scale);
   return reshape(y, [...x.shape.slice(0, -1), N]);
+}
+
+/** linear by each weight; x is quantized once where all ask for the same. */
+function float8Linears(x: Tensor, ws: readonly Tensor[], bs: readonly (Tensor | undefined)[]): Tensor[] {
+  const asked = ws.map((w) =>
+    float8Kind.is(w) && w.act_quant_scale === undefined ? JSON.stringify(w.attrs.actQuantKwargs) : 'null',
+  );
+  if (asked[0] === 'null' || asked.some((a) => a !== asked[0])) return ws.map((w, i) => linear(x, w, bs[i]));
+  const ts = ws as unknown as readonly Float8Tensor[];
+  const act = quantizeActivationFloat8(reshape(x, [-1, ts[0]!.shape[1]!]), ts[0]!.attrs.actQuantKwargs!);
+  return ts.map((w, i) => float8Linear(x, w, bs[i], act)!);
 }
 
 const makeEntries = (): readonly Entry[] => [
@@ -57,8 +67,9 @@ const makeEntries = (): readonly Entry[] => [
   ...tableOverrides<Float8Tensor>(float8Kind, {
     codes: float8Codes,
     decode: (codes, t) => cast(viewDtype(codes, dtypeByName(t.attrs.float8Dtype)), float32),
-    linear: float8Linear,
+    linear: (x, w, b) => float8Linear(x, w, b),
   }),
+  override(linears, 1, float8Kind, (x, ws, bs = []) => scope(() => float8Linears(x, ws, bs))),
   ...stackOverrides(float8Kind, ['qdata', 'scale']),
   ...copyOverrides(float8Kind, (t, spanFor) => {
     const w = t as Float8Tensor;
