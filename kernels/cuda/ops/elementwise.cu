@@ -43,7 +43,9 @@ struct BinaryNumberFn {
 };
 template <int d>
 struct SiluMulFn {
-  __device__ float operator()(float gate, float up) const { return rounded<d>(d == AO_F32 ? silu(gate) : near_silu(gate)) * up; }
+  __device__ float operator()(float gate, float up) const {
+    return rounded<d>(d == AO_F32 ? silu(gate) : near_silu(gate)) * up;
+  }
 };
 struct ActivationBackwardFn {
   int op;

@@ -217,7 +217,8 @@ __global__ void rms_norm_backward_kernel(void* dx, float* dw, const void* g, con
   const int64_t begin = blockIdx.x * per_block, end = begin + per_block < rows ? begin + per_block : rows;
   const int64_t pieces = n / count;
   const bool mine = threadIdx.x < pieces;
-  const uint4 *from_x = static_cast<const uint4*>(x) + threadIdx.x, *from_g = static_cast<const uint4*>(g) + threadIdx.x;
+  const uint4 *from_x = static_cast<const uint4*>(x) + threadIdx.x,
+              *from_g = static_cast<const uint4*>(g) + threadIdx.x;
   Piece<d> factors{};
   if (weight && mine) factors.load(weight, threadIdx.x);
   for (int k = 0; k < count; k++) factors.v[k] = weight ? offset + factors.v[k] : 1.0f;
@@ -332,8 +333,9 @@ extern "C" int ao_cuda_rms_norm(const ao_rms_norm_args* a, ao_ctx* ctx) {
     const bool many = a->rows >= 8 * int64_t{ctx->multiprocessors};
     const int threads = threads_for(many ? ceil_div(pieces, kWidePieces) : pieces, kWideThreads);
     return by_dtype(a->dtype, [&](auto tag) {
-      return launch_early(ctx, "rms_norm", rms_norm_wide_kernel<decltype(tag)::dtype>, grid_of(a->rows), threads, 0, a->out, a->x, a->weight, pieces, a->x_stride,
-                          static_cast<float>(a->eps), static_cast<float>(a->offset));
+      return launch_early(ctx, "rms_norm", rms_norm_wide_kernel<decltype(tag)::dtype>, grid_of(a->rows), threads, 0,
+                          a->out, a->x, a->weight, pieces, a->x_stride, static_cast<float>(a->eps),
+                          static_cast<float>(a->offset));
     });
   }
   return by_dtype(a->dtype, [&](auto tag) {
