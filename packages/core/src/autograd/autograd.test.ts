@@ -41,6 +41,23 @@ const codeOf = (fn: () => unknown): string => {
   return 'nothing was thrown';
 };
 
+it('gives a leaf the gradient that was made for it, without a copy', () => {
+  const [w, both] = [leaf([2, 3]), leaf([4, 5])];
+  const seen = new Map<Dense, Tensor>();
+  for (const t of [w, both])
+    registerHook(t, (g) => {
+      seen.set(t, g);
+      return g;
+    });
+  scope(() => backward(sum(add(mul(w, both), both))));
+  expect(w.grad).toBe(seen.get(w));
+  expect(both.grad).toBe(seen.get(both));
+  expect([values(w.grad), values(both.grad)]).toEqual([
+    [4, 5],
+    [3, 4],
+  ]);
+});
+
 it('sums over all paths, and over calls of backward', () => {
   const x = leaf([2, 3]);
   const loss = (): Tensor => sum(add(mul(x, x), mul(x, 3)));
