@@ -7,10 +7,11 @@
 namespace ao {
 namespace {
 
-// Weights of one form, group size and zero domain go in one launch.
+// Weights of one form and kind of numbers, group size and zero domain go in one launch.
 bool alike(const Weight& a, const Weight& b, int64_t dtype) {
-  return form_of(a, dtype) == form_of(b, dtype) && a.group == b.group && a.zero_domain == b.zero_domain &&
-         a.scale_dtype == b.scale_dtype && a.zero_dtype == b.zero_dtype;
+  return form_of(a, dtype) == form_of(b, dtype) && a.values == b.values && a.exponent_bits == b.exponent_bits &&
+         a.group == b.group && a.zero_domain == b.zero_domain && a.scale_dtype == b.scale_dtype &&
+         a.zero_dtype == b.zero_dtype;
 }
 
 } // namespace
