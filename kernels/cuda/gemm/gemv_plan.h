@@ -10,7 +10,8 @@ constexpr int kGemvWarps = 16, kGemvBlocks = 2; // of a block; of a multiprocess
 constexpr int kRowPad = 64; // bytes behind rows of plain weights, and columns of x: neighbours in other banks
 
 // How sums come together: one for a row, which its scale may multiply at the end; or of whole units with bfloat16 scales of signed
-// integers and x in one part; or of any groups.
+// integers and x in one part; or of any groups. In kScaled codes of less than 8 bits are multiplied as 128 + q, and the sum of x, as often
+// as that is too much, is taken off a group's sum: within about 2^-18 of the sum of magnitudes, for x up to 2^112.
 enum Join : int { kWhole, kScaled, kGroups };
 
 // Tiles that a warp has of a stage: about 1 kB.
@@ -38,8 +39,8 @@ struct GemvPlan {
   int group_pieces, group_log2;    // pieces of 16 bytes of x in a group, of a unit at most
   int columns, parts, pairs, wide; // wide: columns of a pair, 1 where there is one column alone
   int column_bytes;                // of a column of a unit of x
-  int codes, groups, stage,
-      depth; // codes: of a stage, in bytes; groups: of a team's stage, whose scales and zeros follow
+  int codes, stage, depth;         // codes: of a stage; scales of all teams follow, then zeros
+  int groups;                      // of a team's stage
   int sums_at, stages_at, partials_at, selectors_at, barriers_at, bytes;
   bool aligned, quick, settled; // quick: x in one part, whole tiles; settled: no kernel ahead writes weights
   Numbers numbers;
