@@ -1,44 +1,13 @@
 // A ring of stages in shared memory that a block of warps reads together, in turn, while copies fill the ones ahead. On sm_90 the warp whose turn it
 // is starts copies of any size from one lane (cp.async.bulk); mbarriers count their bytes, and the warps that are done with a stage. Elsewhere
-// each warp brings what it will read itself, 16 bytes a lane (cp.async). Sources: PTX ISA, "cp.async.bulk", "mbarrier".
+// each warp brings what it will read itself, 16 bytes a lane (cp.async).
 #pragma once
-#include "base/mma.h"
+#include "base/ctx.h"
+#include "base/mbarrier.h"
 
 namespace ao {
 
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-#define AO_BULK_COPIES 1
-#else
-#define AO_BULK_COPIES 0
-#endif
-
 constexpr int kMostStages = 8;
-
-#if AO_BULK_COPIES
-__device__ inline void mbarrier_init(uint32_t at, int arrivals) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(at), "r"(arrivals) : "memory");
-}
-__device__ inline void mbarrier_arrive(uint32_t at) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(at) : "memory");
-}
-__device__ inline void mbarrier_arrive_expecting(uint32_t at, int bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(at), "r"(bytes) : "memory");
-}
-__device__ inline void mbarrier_wait(uint32_t at, uint32_t phase) {
-  asm volatile("{\n.reg .pred done;\n"
-               "again:\n"
-               "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
-               "@!done bra again;\n}" ::"r"(at),
-               "r"(phase)
-               : "memory");
-}
-__device__ inline void copy_bulk(uint8_t* to, const uint8_t* from, int bytes, uint32_t mbarrier) {
-  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
-                   shared_address(to)),
-               "l"(from), "r"(bytes), "r"(mbarrier)
-               : "memory");
-}
-#endif
 
 #if !AO_BULK_COPIES
 // All but the last n batches of copy_async have come, n = 1 .. 7.
@@ -164,54 +133,6 @@ private:
   uint8_t* slots;
   int depth, stage, warps, left, at = 0, read = 0, due = 0, until_due = 0, back = 0;
   uint32_t mark = 0, filling = 0, phase = 0; // mark: the barrier of bytes, then that of readers
-};
-
-// What warps found, for one of them to add up: by turns in three buffers. A warp asks before it writes (may_write) and says when it has
-// (written); who adds a turn does so after the next one's written(): waits for all (all_written) and says when it has read (read).
-class Handover {
-public:
-  static constexpr int buffers = 3;
-  // barriers: 2 * buffers; a block barrier has to follow.
-  __device__ Handover(uint64_t* barriers, int writers, int readers) {
-#if AO_BULK_COPIES
-    mark = shared_address(barriers);
-    if (threadIdx.x == 0)
-      for (int i = 0; i < buffers; i++)
-        mbarrier_init(mark + 16 * i, writers), mbarrier_init(mark + 16 * i + 8, readers);
-#endif
-    (void)barriers, (void)writers, (void)readers;
-  }
-  __device__ void may_write(int turn) const {
-#if AO_BULK_COPIES
-    if (turn >= buffers) mbarrier_wait(mark + 16 * (turn % buffers) + 8, (turn / buffers - 1) & 1);
-#endif
-    (void)turn;
-  }
-  __device__ void written(int turn) const {
-#if AO_BULK_COPIES
-    __syncwarp();
-    if (threadIdx.x % kWarp == 0) mbarrier_arrive(mark + 16 * (turn % buffers));
-#else
-    __syncthreads();
-#endif
-    (void)turn;
-  }
-  __device__ void all_written(int turn) const {
-#if AO_BULK_COPIES
-    mbarrier_wait(mark + 16 * (turn % buffers), (turn / buffers) & 1);
-#endif
-    (void)turn;
-  }
-  __device__ void read(int turn) const {
-#if AO_BULK_COPIES
-    __syncwarp();
-    if (threadIdx.x % kWarp == 0) mbarrier_arrive(mark + 16 * (turn % buffers) + 8);
-#endif
-    (void)turn;
-  }
-
-private:
-  uint32_t mark = 0;
 };
 
 } // namespace ao

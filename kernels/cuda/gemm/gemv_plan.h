@@ -1,5 +1,6 @@
 // How the work of gemv.cu is shared among blocks and warps, and what lies where in their shared memory.
 #pragma once
+#include "base/handover.h"
 #include "base/ring.h"
 #include "gemm/groups.h"
 #include "gemm/linear.h"
